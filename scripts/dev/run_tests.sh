@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Run test programs and count test cases: run_tests.sh [SUITE=PROGRAM]...
+#
+# A program may speak TAP (cmocka is told to), end with a line "N passed, N failed[, N skipped]", or
+# only exit: 0 passed, 77 skipped (its last line is the reason), anything else failed. One which
+# hangs, dies or stops before the end of its TAP plan has failed. A shell test may ask for more time
+# with a comment line "# TIMEOUT: seconds". The last line of the output is always
+# "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
+
+set -u
+export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
+export LNX_BUILD=${LNX_BUILD:-build}
+san=${LNX_SAN:-}
+limit=${LNX_TEST_TIMEOUT:-120}
+[ -z "$san" ] || limit=$((limit * 3))
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+
+out=$(mktemp) || exit 1
+trap 'rm -f "$out"' EXIT
+passed=0 failed=0 skipped=0
+failures=()
+
+# Print "passed failed skipped" for the output in $1 and exit status $2, then a line for each case
+# which failed or was skipped.
+count()
+{
+	awk -v rc="$2" '
+	function skip_reason(s) { sub(/^.*# *[Ss][Kk][Ii][Pp][A-Za-z]* */, "", s); return s }
+	/^1\.\.[0-9]+/ { plan += substr($1, 4); tap = 1; if (/# *[Ss][Kk][Ii][Pp]/ && substr($1, 4) == 0) { s++; note[++n] = "skip " skip_reason($0) } next }
+	/^ok( |$)/ { tap = 1; cases++; if (/# *[Ss][Kk][Ii][Pp]/) { s++; note[++n] = "skip " skip_reason($0) } else p++; next }
+	/^not ok [0-9]+ # SKIP/ { tap = 1; cases++; s++; note[++n] = "skip " skip_reason($0); next }
+	/^not ok( |$)/ { tap = 1; cases++; f++; t = $0; sub(/^not ok [0-9]* *-? */, "", t); note[++n] = "fail " t; next }
+	/^[0-9]+ passed, [0-9]+ failed/ { plain = 1; pp = $1; pf = $3; ps = / skipped/ ? $5 : 0 }
+	NF { last = $0 }
+	END {
+		if (plain && !tap) { p = pp; f = pf; s = ps; if (rc != 0 && f == 0) { f++; note[++n] = "fail exit status " rc } }
+		else if (tap) {
+			if (plan > cases) { f += plan - cases; note[++n] = "fail ended after " cases + 0 " of " plan " cases, exit status " rc }
+			else if (rc != 0 && rc != 77 && f == 0) { f++; note[++n] = "fail exit status " rc " after the last case" }
+		}
+		else if (rc == 77) { s = 1; note[++n] = "skip " (last == "" ? "no reason given" : last) }
+		else if (rc == 0) p = 1
+		else { f = 1; note[++n] = "fail exit status " rc }
+		print p + 0, f + 0, s + 0
+		for (i = 1; i <= n; i++) print note[i]
+	}' "$1"
+}
+
+run_one()
+{
+	local suite=$1 prog=$2 name rc t=$limit p f s start=$SECONDS cmd=()
+	name=$suite/$(basename "$prog")
+	if [[ $prog == *.sh ]]; then
+		cmd=(bash "$prog")
+		t=$(sed -n 's/^# TIMEOUT: *\([0-9]*\).*/\1/p' "$prog" | head -1)
+		t=${t:-$limit}
+	else
+		cmd=("$prog")
+	fi
+	# ThreadSanitizer does not know the widest address randomisation of recent kernels.
+	[ "$san" != tsan ] || cmd=(setarch -R "${cmd[@]}")
+	if [ "$suite" = bpf ] && [ "$(id -u)" -ne 0 ]; then
+		echo "needs root" >"$out"
+		rc=77
+	else
+		timeout -k 5 "$t" "${cmd[@]}" >"$out" 2>&1 </dev/null
+		rc=$?
+	fi
+	{
+		read -r p f s
+		mapfile -t notes
+	} < <(count "$out" "$rc")
+	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
+		[ "$f" -gt 0 ] || f=1
+		notes+=("fail killed after ${t} s")
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	if [ "$f" -gt 0 ]; then
+		printf 'FAIL  %s (%d passed, %d failed, %d skipped, %d s)\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
+		sed 's/^/      | /' "$out"
+	else
+		printf 'ok    %s (%d%s, %d s)\n' "$name" "$p" "$([ "$s" -eq 0 ] || echo ", $s skipped")" $((SECONDS - start))
+	fi
+	local n
+	for n in "${notes[@]+"${notes[@]}"}"; do
+		case $n in
+		skip*) printf 'SKIP  %s: %s\n' "$name" "${n#skip }" ;;
+		fail*) failures+=("$name: ${n#fail }") ;;
+		esac
+	done
+}
+
+for arg in "$@"; do
+	run_one "${arg%%=*}" "${arg#*=}"
+done
+if [ "${#failures[@]}" -gt 0 ]; then
+	printf '\nfailed:\n'
+	printf '  %s\n' "${failures[@]}"
+fi
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ]
