@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The rule engine: one sandboxed Lua state per rule set, rules fed from the bus. Loop thread only. */
+#ifndef LNX_LUA_HOST_H
+#define LNX_LUA_HOST_H
+
+#include <linnix/buf.h>
+#include <linnix/svc_proc.h>
+#include "bus.h"
+#include "log.h"
+#include "metrics.h"
+
+struct lnx_rules;
+
+struct lnx_rules_conf {
+	const char *const *dirs;  /* rules.dir; NULL at the end */
+	const char *const *files; /* instead of dirs, for `linnix rules check`; may be NULL */
+	struct lnx_bus *bus;	  /* NULL: only check */
+	struct lnx_registry *registry;
+	struct lnx_metrics *metrics; /* may be NULL */
+	size_t memory_max;	     /* of the state; 0: 32 MiB */
+	uint64_t budget;	     /* instructions a call; 0: 1,000,000 */
+	/* Process table, or NULL; asked when a rule needs it. */
+	const struct lnx_svc_proc *(*proc)(void *arg, void **ret_self);
+	void *arg;
+};
+
+/* Load every *.lua of the directories, in name order. A bad file is an error line in <errors> ("file:line: text\n") and is
+ * left out; the others run. Returns 0 or -ENOMEM. */
+int lnx_rules_new(const struct lnx_rules_conf *conf, struct lnx_buf *errors, struct lnx_rules **ret_rules);
+/* Windows, timers and subscriptions go with it. */
+void lnx_rules_free(struct lnx_rules *r);
+/* Subscribe to the bus and begin. */
+int lnx_rules_start(struct lnx_rules *r);
+/* Once a turn of the loop at most: evaluates rules with `every`, `lasting`, `cooldown` that are due at bus time. */
+void lnx_rules_tick(struct lnx_rules *r, uint64_t now_ns);
+/* When lnx_rules_tick must be called next (CLOCK_BOOTTIME), or UINT64_MAX. */
+uint64_t lnx_rules_next_ns(const struct lnx_rules *r);
+/* The object of GET /rules: {generation,hash,errors[],rules[]}. */
+void lnx_rules_json(const struct lnx_rules *r, struct lnx_buf *out);
+unsigned lnx_rules_count(const struct lnx_rules *r);
+unsigned lnx_rules_errors(const struct lnx_rules *r);
+/* Rules disabled after failures; first such name or NULL. */
+const char *lnx_rules_disabled(const struct lnx_rules *r, unsigned *ret_n);
+/* Run the test{} blocks in virtual time. Appends a TAP document. Returns failures. */
+int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests);
+
+#endif
