@@ -76,6 +76,7 @@ run_one()
 	} < <(count "$out" "$rc")
 	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
 		[ "$f" -gt 0 ] || f=1
+		notes=("${notes[@]/#fail exit status*/}")
 		notes+=("fail killed after ${t} s")
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))

@@ -1,0 +1,8 @@
+-- SPDX-License-Identifier: AGPL-3.0-or-later
+std = "lua54"
+max_line_length = 100
+-- What the sandbox gives to rules and plugins.
+read_globals = {
+  "rule", "test", "linnix", "log",
+  "KiB", "MiB", "GiB", "second", "minute", "hour", "percent",
+}
