@@ -4,8 +4,8 @@
 #ifndef LNX_BUS_H
 #define LNX_BUS_H
 
-#include <stdbool.h>
 #include "event.h"
+#include <stdbool.h>
 
 struct lnx_bus;
 struct lnx_sub_handle;
@@ -31,10 +31,11 @@ struct lnx_bus *lnx_bus_new(const struct lnx_bus_conf *conf);
 void lnx_bus_free(struct lnx_bus *b);
 
 /* Deliver events of <type> (LNX_EV_ANY: all) to <fn>, within a stage in order of subscription. queue 0: in place.
- * <name> is for counters, borrowed. A negative return of <fn> is given to <failed> (may be NULL).
+ * <name> is for counters, borrowed. What <fn> returns is its own business: whoever subscribes counts failures.
  * Returns 0, -ENOENT (no such type), -ENOMEM. */
-int lnx_bus_subscribe(struct lnx_bus *b, const char *name, uint16_t type, unsigned stage, unsigned queue,
-		      int (*fn)(void *arg, const struct lnx_event *ev), void *arg, struct lnx_sub_handle **ret_sub);
+int lnx_bus_subscribe(struct lnx_bus *b, const char *name, uint16_t type, unsigned stage,
+		      unsigned queue, int (*fn)(void *arg, const struct lnx_event *ev), void *arg,
+		      struct lnx_sub_handle **ret_sub);
 /* Safe inside a handler. NULL is fine. */
 void lnx_bus_unsubscribe(struct lnx_bus *b, struct lnx_sub_handle *sub);
 /* Subscriptions that want <type>. */
@@ -56,10 +57,12 @@ void lnx_bus_on_queued(struct lnx_bus *b, void (*fn)(void *arg), void *arg);
 /* As the host vtable's. NULL from ref: pool full, counted. */
 const struct lnx_event *lnx_bus_ref(struct lnx_bus *b, const struct lnx_event *ev);
 void lnx_bus_unref(struct lnx_bus *b, const struct lnx_event *ev);
-int lnx_bus_meta(const struct lnx_bus *b, const struct lnx_event *ev, struct lnx_event_meta *ret_meta);
+int lnx_bus_meta(const struct lnx_bus *b, const struct lnx_event *ev,
+		 struct lnx_event_meta *ret_meta);
 int lnx_bus_ring_each(struct lnx_bus *b, uint64_t since_seq,
-		      int (*each)(void *arg, const struct lnx_event *ev, const struct lnx_event_meta *meta), void *arg,
-		      uint64_t *ret_oldest);
+		      int (*each)(void *arg, const struct lnx_event *ev,
+				  const struct lnx_event_meta *meta),
+		      void *arg, uint64_t *ret_oldest);
 
 /* Time is handed in: the app sets it each turn of the loop, tests drive it. Handlers see the event's own time when it is
  * later. */
@@ -70,9 +73,9 @@ uint64_t lnx_bus_now(const struct lnx_bus *b);
 void lnx_bus_add_dropped(struct lnx_bus *b, unsigned where, uint64_t n);
 
 struct lnx_bus_stats {
-	uint64_t seq;			/* last sequence given out */
+	uint64_t seq; /* last sequence given out */
 	uint64_t dropped[LNX_DROP_N];
-	uint64_t oldest_seq;		/* still in the ring */
+	uint64_t oldest_seq; /* still in the ring */
 	size_t ring_used_bytes, pool_used_bytes;
 };
 void lnx_bus_stats(const struct lnx_bus *b, struct lnx_bus_stats *ret_stats);

@@ -3,9 +3,9 @@
 #ifndef LNX_CONF_H
 #define LNX_CONF_H
 
-#include <stddef.h>
-#include <linnix/buf.h>
 #include "log.h"
+#include <linnix/buf.h>
+#include <stddef.h>
 
 /* enum lnx_node_kind */
 #define LNX_NODE_SCALAR 1
@@ -13,15 +13,16 @@
 #define LNX_NODE_MAP	3
 
 #define LNX_CONF_MAX_BYTES (1u << 20) /* of a file */
-#define LNX_CONF_MAX_DEPTH 32	      /* of nesting, checked before libyaml parses: it is quadratic on "[[[" */
+#define LNX_CONF_MAX_DEPTH \
+	32 /* of nesting, checked before libyaml parses: it is quadratic on "[[[" */
 
 struct lnx_node {
 	int kind; /* enum lnx_node_kind */
 	int line, column;
-	char *key;   /* in a map; else NULL */
-	char *value; /* of a scalar; "" when empty */
+	char *key;		       /* in a map; else NULL */
+	char *value;		       /* of a scalar; "" when empty */
 	struct lnx_node *child, *next; /* of lists and maps, in file order */
-	unsigned is_quoted; /* a quoted scalar is never a number or null */
+	unsigned is_quoted;	       /* a quoted scalar is never a number or null */
 };
 
 /* Parse <text>. Duplicate keys, anchors, tags, several documents and binary bytes are errors with line and column.

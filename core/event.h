@@ -7,7 +7,7 @@
 #include <linnix/event.h>
 #include <linnix/host.h>
 
-#define LNX_EV_ANY 0	  /* no type: "*" in a subscription */
+#define LNX_EV_ANY    0	  /* no type: "*" in a subscription */
 #define LNX_MAX_TYPES 256 /* built-in and plugin types together */
 
 struct lnx_registry;

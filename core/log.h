@@ -3,8 +3,8 @@
 #ifndef LNX_LOG_H
 #define LNX_LOG_H
 
-#include <stdarg.h>
 #include <linnix/host.h>
+#include <stdarg.h>
 
 /* Text of a failure for the one who decides what to do. line and column 0: unknown. */
 struct lnx_err {
@@ -13,7 +13,8 @@ struct lnx_err {
 };
 
 /* Fill <err> (may be NULL) and return <rc>. */
-int lnx_err_set(struct lnx_err *err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int lnx_err_set(struct lnx_err *err, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* enum lnx_log_format */
 #define LNX_LOG_TEXT 0
@@ -30,7 +31,8 @@ void lnx_log_set_ident(const struct lnx_ident *ident);
 /* Any thread. At most 10 lines per 5 s for one <fmt> pointer; what was held back is counted and said with the next line. */
 void lnx_log(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for plugin <instance>. */
-void lnx_log_from(const char *instance, int level, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+void lnx_log_from(const char *instance, int level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 
 /* Lines held back by the rate limit and lines whose write failed (full disk), since the start. */
 void lnx_log_lost(uint64_t *ret_suppressed, uint64_t *ret_write_failed);

@@ -3,11 +3,11 @@
 #ifndef LNX_LUA_HOST_H
 #define LNX_LUA_HOST_H
 
-#include <linnix/buf.h>
-#include <linnix/svc_proc.h>
 #include "bus.h"
 #include "log.h"
 #include "metrics.h"
+#include <linnix/buf.h>
+#include <linnix/svc_proc.h>
 
 struct lnx_rules;
 
@@ -26,7 +26,8 @@ struct lnx_rules_conf {
 
 /* Load every *.lua of the directories, in name order. A bad file is an error line in <errors> ("file:line: text\n") and is
  * left out; the others run. Returns 0 or -ENOMEM. */
-int lnx_rules_new(const struct lnx_rules_conf *conf, struct lnx_buf *errors, struct lnx_rules **ret_rules);
+int lnx_rules_new(const struct lnx_rules_conf *conf, struct lnx_buf *errors,
+		  struct lnx_rules **ret_rules);
 /* Windows, timers and subscriptions go with it. */
 void lnx_rules_free(struct lnx_rules *r);
 /* Subscribe to the bus and begin. */

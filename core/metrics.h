@@ -12,8 +12,9 @@ struct lnx_metrics *lnx_metrics_new(void);
 void lnx_metrics_free(struct lnx_metrics *m);
 /* -EINVAL: not a metric or label name, or the family exists with another kind or labels; -ENOSPC: max_series reached,
  * counted; -ENOMEM. <owner> frees its series with lnx_metrics_del_owner. */
-int lnx_metrics_series(struct lnx_metrics *m, const struct lnx_metric_desc *desc, const char *const *values,
-		       const void *owner, struct lnx_metric **ret_metric);
+int lnx_metrics_series(struct lnx_metrics *m, const struct lnx_metric_desc *desc,
+		       const char *const *values, const void *owner,
+		       struct lnx_metric **ret_metric);
 void lnx_metric_add(struct lnx_metric *s, double v);
 void lnx_metric_set(struct lnx_metric *s, double v);
 void lnx_metric_observe(struct lnx_metric *s, double v);

@@ -3,8 +3,8 @@
 #ifndef LNX_OPTION_H
 #define LNX_OPTION_H
 
-#include <linnix/plugin.h>
 #include "conf.h"
+#include <linnix/plugin.h>
 
 /* enum lnx_origin */
 #define LNX_FROM_DEFAULT 0
@@ -16,7 +16,7 @@
 struct lnx_section {
 	const char *name;
 	const struct lnx_option *options; /* key NULL at the end; may be NULL */
-	void *conf;			  /* options' struct; filled by bind; strings and lists in it are owned by the set */
+	void *conf; /* options' struct; filled by bind; strings and lists in it are owned by the set */
 	size_t conf_size;
 	uint32_t enabled; /* <section>.enabled: 0, 1, or 2 when not given */
 };
@@ -25,22 +25,24 @@ struct lnx_optset; /* a bound configuration: owns every string and list */
 
 /* Errors of a bind: all of them, "file:line:col: http: unknown key 'max_client' (did you mean 'max_clients'?)\n" each. */
 struct lnx_bind_args {
-	const char *file;		  /* for messages; NULL: built-in defaults */
-	const struct lnx_node *root;	  /* may be NULL */
-	char *const *env;		  /* environ; LINNIX_HTTP_LISTEN is http.listen; may be NULL */
-	const char *const *flags;	  /* "log.level=debug", NULL at the end; may be NULL */
+	const char *file;	     /* for messages; NULL: built-in defaults */
+	const struct lnx_node *root; /* may be NULL */
+	char *const *env;	     /* environ; LINNIX_HTTP_LISTEN is http.listen; may be NULL */
+	const char *const *flags;    /* "log.level=debug", NULL at the end; may be NULL */
 	struct lnx_section *sections;
 	unsigned n_sections;
-	const char *const *known; /* names of sections that are valid but not loaded now; may be NULL */
+	const char *const
+		*known; /* names of sections that are valid but not loaded now; may be NULL */
 };
 
 /* Bind everything, report everything. Returns 0 or -EINVAL with all lines in <errors>; <warnings> gets unknown LINNIX_*
  * variables and the like. On failure *ret_set is untouched and the conf structs hold nothing. */
-int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors, struct lnx_buf *warnings,
-		    struct lnx_optset **ret_set);
+int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors,
+		    struct lnx_buf *warnings, struct lnx_optset **ret_set);
 void lnx_optset_free(struct lnx_optset *s);
 /* Effective value as text ("***" when secret), or NULL; and where it came from. */
-const char *lnx_optset_get(const struct lnx_optset *s, const char *section, const char *key, int *ret_origin);
+const char *lnx_optset_get(const struct lnx_optset *s, const char *section, const char *key,
+			   int *ret_origin);
 /* All values as YAML with a comment on each that tells the origin. */
 void lnx_optset_dump(const struct lnx_optset *s, struct lnx_buf *out);
 /* Keys without LNX_OPTF_RELOAD that differ between two sets: one "http.listen\n" each. */

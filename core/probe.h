@@ -3,10 +3,10 @@
 #ifndef LNX_PROBE_H
 #define LNX_PROBE_H
 
-#include <linnix/buf.h>
 #include "bus.h"
 #include "log.h"
 #include "metrics.h"
+#include <linnix/buf.h>
 
 struct ev_loop;
 struct lnx_probes;
@@ -18,16 +18,17 @@ struct lnx_probes;
 #define LNX_PROBE_FAILED   3 /* <why> says what and how to fix it */
 
 struct lnx_probes_conf {
-	const char *bpf_dir;  /* holds *.bpf.o */
-	size_t ring_bytes;    /* of the shared ring buffer, a power of two; 0: 4 MiB */
-	uint32_t args_mode;   /* probes.args: 0 off, 1 script, 2 full */
-	uint32_t batch_bytes; /* wake user space when this much is queued; 0: 64 KiB */
+	const char *bpf_dir;	     /* holds *.bpf.o */
+	size_t ring_bytes;	     /* of the shared ring buffer, a power of two; 0: 4 MiB */
+	uint32_t args_mode;	     /* probes.args: 0 off, 1 script, 2 full */
+	uint32_t batch_bytes;	     /* wake user space when this much is queued; 0: 64 KiB */
 	const char *const *disabled; /* names of probes not to load; NULL at the end; may be NULL */
 };
 
 /* Open and load every probe of the table (bpf/ objects). A probe that fails is kept with its reason; the call itself fails
  * only with -ENOMEM. Needs the privileges; nothing after it does. */
-int lnx_probes_new(const struct lnx_probes_conf *conf, struct lnx_bus *bus, struct lnx_probes **ret_probes);
+int lnx_probes_new(const struct lnx_probes_conf *conf, struct lnx_bus *bus,
+		   struct lnx_probes **ret_probes);
 void lnx_probes_free(struct lnx_probes *p);
 /* Drain the shared ring buffer on <loop>. */
 int lnx_probes_start(struct lnx_probes *p, struct ev_loop *loop);
@@ -40,19 +41,19 @@ int lnx_probes_drain(struct lnx_probes *p);
 
 unsigned lnx_probes_count(const struct lnx_probes *p);
 struct lnx_probe_info {
-	const char *name, *why; /* why: "" unless failed */
-	const char *events;	/* "proc.fork proc.exec proc.exit" */
-	uint32_t state;		/* enum lnx_probe_state */
-	uint64_t runs;		/* of its programs */
-	uint64_t run_ns;	/* estimated from one timed run in 1,024 per CPU */
-	uint64_t lost;		/* events it could not queue */
+	const char *name, *why;	 /* why: "" unless failed */
+	const char *events;	 /* "proc.fork proc.exec proc.exit" */
+	uint32_t state;		 /* enum lnx_probe_state */
+	uint64_t runs;		 /* of its programs */
+	uint64_t run_ns;	 /* estimated from one timed run in 1,024 per CPU */
+	uint64_t lost;		 /* events it could not queue */
 	const char *cost_method; /* "self-timed 1/1024" or "none" */
 };
 int lnx_probes_info(struct lnx_probes *p, unsigned i, struct lnx_probe_info *ret_info);
 /* As the host vtable's. */
 int lnx_probes_map(struct lnx_probes *p, const char *probe, const char *map);
-int lnx_probes_iter(struct lnx_probes *p, const char *probe, const char *program, uint32_t record_size,
-		    void (*each)(void *arg, const void *record), void *arg);
+int lnx_probes_iter(struct lnx_probes *p, const char *probe, const char *program,
+		    uint32_t record_size, void (*each)(void *arg, const void *record), void *arg);
 /* Publish per-CPU losses and costs as metrics; called before a rendering. */
 void lnx_probes_collect(struct lnx_probes *p, struct lnx_metrics *m);
 

@@ -93,7 +93,8 @@ static inline void lnx_buf_char(struct lnx_buf *b, char c)
 	lnx_buf_add(b, &c, 1);
 }
 
-__attribute__((format(printf, 2, 3))) static inline void lnx_buf_printf(struct lnx_buf *b, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static inline void lnx_buf_printf(struct lnx_buf *b,
+									const char *fmt, ...)
 {
 	va_list ap;
 	char *p;
@@ -139,7 +140,8 @@ static inline size_t lnx_utf8_len(const unsigned char *s, size_t n)
 			return 0;
 		c = c << 6 | (s[i] & 0x3f);
 	}
-	if ((k == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) || (k == 4 && (c < 0x10000 || c > 0x10ffff)))
+	if ((k == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
+	    (k == 4 && (c < 0x10000 || c > 0x10ffff)))
 		return 0;
 	return k;
 }
@@ -257,9 +259,9 @@ static inline void lnx_json_ts(struct lnx_buf *b, uint64_t wall_ns)
 	uint64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9;
 	uint64_t y = yoe + era * 400 + (m <= 2);
 
-	lnx_buf_printf(b, "\"%04u-%02u-%02uT%02u:%02u:%02u.%09uZ\"", (unsigned)y, (unsigned)m, (unsigned)d,
-		       (unsigned)(sod / 3600), (unsigned)(sod / 60 % 60), (unsigned)(sod % 60),
-		       (unsigned)(wall_ns % 1000000000u));
+	lnx_buf_printf(b, "\"%04u-%02u-%02uT%02u:%02u:%02u.%09uZ\"", (unsigned)y, (unsigned)m,
+		       (unsigned)d, (unsigned)(sod / 3600), (unsigned)(sod / 60 % 60),
+		       (unsigned)(sod % 60), (unsigned)(wall_ns % 1000000000u));
 }
 
 #endif

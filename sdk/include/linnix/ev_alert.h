@@ -52,24 +52,38 @@ struct lnx_ev_rule_disabled {
 #ifdef LNX_EVENT_TABLES
 static const char *const lnx_severity_names[] = { "info", "warning", "critical", NULL };
 static const char *const lnx_alert_state_names[] = { "firing", "resolved", NULL };
-static const char *const lnx_subject_kind_names[] = { "node", "process", "cgroup", "workload", NULL };
+static const char *const lnx_subject_kind_names[] = { "node", "process", "cgroup", "workload",
+						      NULL };
 
 static const struct lnx_field lnx_fields_alert[] = {
 	LNX_FIELD(lnx_ev_alert, "rule", LNX_STR, rule, "", "name of the rule", NULL),
-	LNX_FIELD_E(lnx_ev_alert, "severity", severity, "info, warning or critical", NULL, lnx_severity_names),
-	LNX_FIELD_E(lnx_ev_alert, "state", state, "firing or resolved", NULL, lnx_alert_state_names),
-	LNX_FIELD_E(lnx_ev_alert, "subject.kind", subject_kind, "what it is about", NULL, lnx_subject_kind_names),
-	LNX_FIELD(lnx_ev_alert, "subject.pid", LNX_U32, subject_pid, "", "tgid, or 0", "process.pid"),
-	LNX_FIELD(lnx_ev_alert, "subject.start_ns", LNX_U64, subject_start_ns, "ns", "start of that process", NULL),
-	LNX_FIELD(lnx_ev_alert, "subject.cgroup_id", LNX_ID, subject_cgroup_id, "", "id of the v2 cgroup, or 0", NULL),
-	LNX_FIELD(lnx_ev_alert, "subject.workload", LNX_STR, subject_workload, "", "workload, or empty", NULL),
-	LNX_FIELD(lnx_ev_alert, "subject.comm", LNX_STR, subject_comm, "", "name of that process, or empty", "process.command"),
-	LNX_FIELD(lnx_ev_alert, "value", LNX_F64, value, "", "measured, in the rule's own unit", NULL),
-	LNX_FIELD(lnx_ev_alert, "threshold", LNX_F64, threshold, "", "what it was compared with", NULL),
-	LNX_FIELD(lnx_ev_alert, "since_ns", LNX_U64, since_ns, "ns", "when the condition began, CLOCK_BOOTTIME", NULL),
+	LNX_FIELD_E(lnx_ev_alert, "severity", severity, "info, warning or critical", NULL,
+		    lnx_severity_names),
+	LNX_FIELD_E(lnx_ev_alert, "state", state, "firing or resolved", NULL,
+		    lnx_alert_state_names),
+	LNX_FIELD_E(lnx_ev_alert, "subject.kind", subject_kind, "what it is about", NULL,
+		    lnx_subject_kind_names),
+	LNX_FIELD(lnx_ev_alert, "subject.pid", LNX_U32, subject_pid, "", "tgid, or 0",
+		  "process.pid"),
+	LNX_FIELD(lnx_ev_alert, "subject.start_ns", LNX_U64, subject_start_ns, "ns",
+		  "start of that process", NULL),
+	LNX_FIELD(lnx_ev_alert, "subject.cgroup_id", LNX_ID, subject_cgroup_id, "",
+		  "id of the v2 cgroup, or 0", NULL),
+	LNX_FIELD(lnx_ev_alert, "subject.workload", LNX_STR, subject_workload, "",
+		  "workload, or empty", NULL),
+	LNX_FIELD(lnx_ev_alert, "subject.comm", LNX_STR, subject_comm, "",
+		  "name of that process, or empty", "process.command"),
+	LNX_FIELD(lnx_ev_alert, "value", LNX_F64, value, "", "measured, in the rule's own unit",
+		  NULL),
+	LNX_FIELD(lnx_ev_alert, "threshold", LNX_F64, threshold, "", "what it was compared with",
+		  NULL),
+	LNX_FIELD(lnx_ev_alert, "since_ns", LNX_U64, since_ns, "ns",
+		  "when the condition began, CLOCK_BOOTTIME", NULL),
 	LNX_FIELD(lnx_ev_alert, "say", LNX_STR, say, "", "the sentence for people", NULL),
-	LNX_FIELD(lnx_ev_alert, "evidence", LNX_JSON, evidence, "", "array of {name, value, unit}", NULL),
-	LNX_FIELD(lnx_ev_alert, "labels", LNX_JSON, labels, "", "object of the rule's own labels", NULL),
+	LNX_FIELD(lnx_ev_alert, "evidence", LNX_JSON, evidence, "", "array of {name, value, unit}",
+		  NULL),
+	LNX_FIELD(lnx_ev_alert, "labels", LNX_JSON, labels, "", "object of the rule's own labels",
+		  NULL),
 };
 
 static const struct lnx_field lnx_fields_rule_disabled[] = {
@@ -77,7 +91,8 @@ static const struct lnx_field lnx_fields_rule_disabled[] = {
 	LNX_FIELD(lnx_ev_rule_disabled, "file", LNX_STR, file, "", "file it is in", NULL),
 	LNX_FIELD(lnx_ev_rule_disabled, "line", LNX_U32, line, "", "line of the failure", NULL),
 	LNX_FIELD(lnx_ev_rule_disabled, "error", LNX_STR, error, "", "what went wrong", NULL),
-	LNX_FIELD(lnx_ev_rule_disabled, "failures", LNX_U32, failures, "", "failures in a row", NULL),
+	LNX_FIELD(lnx_ev_rule_disabled, "failures", LNX_U32, failures, "", "failures in a row",
+		  NULL),
 };
 #endif
 #endif

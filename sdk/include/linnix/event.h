@@ -21,10 +21,10 @@ struct lnx_event {
 	__u32 cpu;   /* where it happened; LNX_CPU_NONE when made in user space */
 };
 
-#define LNX_EVENT_MAX	4096       /* bytes of one event */
-#define LNX_STR_MAX	1024       /* bytes of one string in the tail */
+#define LNX_EVENT_MAX	4096 /* bytes of one event */
+#define LNX_STR_MAX	1024 /* bytes of one string in the tail */
 #define LNX_CPU_NONE	0xffffffffU
-#define LNX_EV_PLUGIN_0 0x8000     /* first run-time id */
+#define LNX_EV_PLUGIN_0 0x8000 /* first run-time id */
 
 /* True if <ev> was written by a producer that knew member <m> of struct <type>. */
 #define LNX_EV_HAS(ev, type, m) ((ev)->fixed >= offsetof(type, m) + sizeof(((type *)0)->m))
@@ -48,7 +48,7 @@ struct lnx_str {
 #define LNX_EV_CGROUP_NEW      10
 #define LNX_EV_CGROUP_GONE     11
 #define LNX_EV_WORKLOAD_UPDATE 12
-#define LNX_EV_ALERT           13
+#define LNX_EV_ALERT	       13
 #define LNX_EV_RULE_DISABLED   14
 #define LNX_EV_INCIDENT_OPEN   15
 #define LNX_EV_INCIDENT_UPDATE 16
@@ -87,10 +87,15 @@ struct lnx_field {
 
 #define LNX_FIELD_PRIVATE 1 /* may hold what a user typed: left out of bug reports */
 
-#define LNX_FIELD(st, nm, ty, m, un, dc, ot) \
-	{ nm, ty, offsetof(struct st, m), sizeof(((struct st *)0)->m), 0, un, dc, ot, NULL }
-#define LNX_FIELD_E(st, nm, m, dc, ot, nms) \
-	{ nm, LNX_ENUM, offsetof(struct st, m), sizeof(((struct st *)0)->m), 0, "", dc, ot, nms }
+#define LNX_FIELD(st, nm, ty, m, un, dc, ot)                                                     \
+	{                                                                                        \
+		nm, ty, offsetof(struct st, m), sizeof(((struct st *)0)->m), 0, un, dc, ot, NULL \
+	}
+#define LNX_FIELD_E(st, nm, m, dc, ot, nms)                                                       \
+	{                                                                                         \
+		nm, LNX_ENUM, offsetof(struct st, m), sizeof(((struct st *)0)->m), 0, "", dc, ot, \
+			nms                                                                       \
+	}
 
 /* What is registered for a type. All pointers live as long as the registrant. */
 struct lnx_event_desc {
@@ -104,7 +109,8 @@ struct lnx_event_desc {
 	__u32 flags; /* LNX_EVF_* */
 };
 
-#define LNX_EVF_PROCESS 1 /* about a process: JSON carries pod_name, namespace, container_id by its cgroup_id field */
-#define LNX_EVF_KERNEL	2 /* produced by a BPF probe */
+#define LNX_EVF_PROCESS \
+	1 /* about a process: JSON carries pod_name, namespace, container_id by its cgroup_id field */
+#define LNX_EVF_KERNEL 2 /* produced by a BPF probe */
 
 #endif

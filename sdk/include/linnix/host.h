@@ -4,8 +4,8 @@
 #ifndef LINNIX_HOST_H
 #define LINNIX_HOST_H
 
-#include <stdint.h>
 #include <linnix/event.h>
+#include <stdint.h>
 
 struct lnx_ctx;	  /* one plugin instance; owned by the host */
 struct lnx_timer; /* owned by the host, dies with its plugin */
@@ -51,7 +51,8 @@ struct lnx_metric_desc {
 	uint32_t n_buckets;
 	const char *const *labels;
 	const double *buckets; /* upper bounds of a histogram, rising */
-	uint32_t max_series;   /* 0: 300. What does not fit is counted in linnix_metric_series_dropped_total */
+	uint32_t
+		max_series; /* 0: 300. What does not fit is counted in linnix_metric_series_dropped_total */
 	uint32_t pad;
 };
 
@@ -67,10 +68,12 @@ struct lnx_host {
 	uint16_t abi_major, abi_minor;
 
 	/* Any thread. Prefixed with the instance; rate limited per format string. */
-	void (*log)(struct lnx_ctx *ctx, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+	void (*log)(struct lnx_ctx *ctx, int level, const char *fmt, ...)
+		__attribute__((format(printf, 3, 4)));
 
 	/* ---- time: never read a clock yourself */
-	uint64_t (*now_ns)(struct lnx_ctx *ctx); /* CLOCK_BOOTTIME, of this turn of the loop or this event */
+	uint64_t (*now_ns)(
+		struct lnx_ctx *ctx); /* CLOCK_BOOTTIME, of this turn of the loop or this event */
 	uint64_t (*wall_ns)(struct lnx_ctx *ctx, uint64_t boot_ns); /* Unix time of <boot_ns> */
 
 	/* ---- events */
@@ -87,47 +90,55 @@ struct lnx_host {
 	const struct lnx_event *(*event_ref)(struct lnx_ctx *ctx, const struct lnx_event *ev);
 	void (*event_unref)(struct lnx_ctx *ctx, const struct lnx_event *ev);
 	/* Of the event being handled or one kept by event_ref. */
-	int (*event_meta)(struct lnx_ctx *ctx, const struct lnx_event *ev, struct lnx_event_meta *ret_meta);
+	int (*event_meta)(struct lnx_ctx *ctx, const struct lnx_event *ev,
+			  struct lnx_event_meta *ret_meta);
 	/* One JSON object with seq, ts, type, pid, cpu, cause_seq and the fields, no newline. Returns its bytes (always < cap
 	 * and NUL terminated) or -ENOSPC. <meta> may be NULL. */
-	int (*event_json)(struct lnx_ctx *ctx, const struct lnx_event *ev, const struct lnx_event_meta *meta, char *buf,
-			  uint32_t cap);
+	int (*event_json)(struct lnx_ctx *ctx, const struct lnx_event *ev,
+			  const struct lnx_event_meta *meta, char *buf, uint32_t cap);
 	/* Events kept in the ring, oldest first, from <since_seq> + 1. Stops when <each> returns non-zero. Returns how many
 	 * were visited. *ret_oldest (may be NULL): the oldest sequence still kept, 0 if none. <ev> is borrowed. */
 	int (*ring_each)(struct lnx_ctx *ctx, uint64_t since_seq,
-			 int (*each)(void *arg, const struct lnx_event *ev, const struct lnx_event_meta *meta), void *arg,
-			 uint64_t *ret_oldest);
+			 int (*each)(void *arg, const struct lnx_event *ev,
+				     const struct lnx_event_meta *meta),
+			 void *arg, uint64_t *ret_oldest);
 	/* Subscribe at run time, delivered to on_event. Only a subscribed type makes probes attach. */
 	int (*subscribe)(struct lnx_ctx *ctx, const char *event, uint32_t stage, uint32_t queue);
 	int (*unsubscribe)(struct lnx_ctx *ctx, const char *event);
 
 	/* ---- loop */
 	/* First after <first_ns>, then each <period_ns> (0: once). */
-	int (*timer_add)(struct lnx_ctx *ctx, uint64_t first_ns, uint64_t period_ns, void (*cb)(void *arg), void *arg,
-			 struct lnx_timer **ret_timer);
-	int (*timer_set)(struct lnx_ctx *ctx, struct lnx_timer *t, uint64_t first_ns, uint64_t period_ns);
+	int (*timer_add)(struct lnx_ctx *ctx, uint64_t first_ns, uint64_t period_ns,
+			 void (*cb)(void *arg), void *arg, struct lnx_timer **ret_timer);
+	int (*timer_set)(struct lnx_ctx *ctx, struct lnx_timer *t, uint64_t first_ns,
+			 uint64_t period_ns);
 	void (*timer_stop)(struct lnx_ctx *ctx, struct lnx_timer *t); /* may be set again */
 	void (*timer_del)(struct lnx_ctx *ctx, struct lnx_timer *t);  /* NULL is fine */
 	/* <fd> stays the plugin's. */
-	int (*fd_add)(struct lnx_ctx *ctx, int fd, uint32_t bits, void (*cb)(void *arg, int fd, uint32_t bits), void *arg,
+	int (*fd_add)(struct lnx_ctx *ctx, int fd, uint32_t bits,
+		      void (*cb)(void *arg, int fd, uint32_t bits), void *arg,
 		      struct lnx_fd **ret_fd);
 	int (*fd_set)(struct lnx_ctx *ctx, struct lnx_fd *f, uint32_t bits); /* bits 0 pauses */
 	void (*fd_del)(struct lnx_ctx *ctx, struct lnx_fd *f);
 	/* Run <run> on a worker thread (it may touch nothing of the host but log), then <done> on the loop, also when <run>
 	 * failed; rc is what <run> returned, or -ECANCELED at shutdown. -ENOBUFS: queue full, nothing taken. */
-	int (*submit)(struct lnx_ctx *ctx, int (*run)(void *arg), void (*done)(void *arg, int rc), void *arg);
+	int (*submit)(struct lnx_ctx *ctx, int (*run)(void *arg), void (*done)(void *arg, int rc),
+		      void *arg);
 
 	/* ---- services: "name/major" */
 	int (*provide)(struct lnx_ctx *ctx, const char *name, const void *vtable, void *self);
 	/* -ENOENT if nobody provides it. */
-	int (*service)(struct lnx_ctx *ctx, const char *name, const void **ret_vtable, void **ret_self);
+	int (*service)(struct lnx_ctx *ctx, const char *name, const void **ret_vtable,
+		       void **ret_self);
 
 	/* ---- metrics */
 	/* A series of <desc> with <values> for its labels (NULL without labels). Same values, same series. Copies. */
-	int (*metric)(struct lnx_ctx *ctx, const struct lnx_metric_desc *desc, const char *const *values,
-		      struct lnx_metric **ret_metric);
-	void (*metric_add)(struct lnx_ctx *ctx, struct lnx_metric *m, double v); /* counter: v >= 0 */
-	void (*metric_set)(struct lnx_ctx *ctx, struct lnx_metric *m, double v); /* gauge; counter: an absolute, never falling */
+	int (*metric)(struct lnx_ctx *ctx, const struct lnx_metric_desc *desc,
+		      const char *const *values, struct lnx_metric **ret_metric);
+	void (*metric_add)(struct lnx_ctx *ctx, struct lnx_metric *m,
+			   double v); /* counter: v >= 0 */
+	void (*metric_set)(struct lnx_ctx *ctx, struct lnx_metric *m,
+			   double v); /* gauge; counter: an absolute, never falling */
 	void (*metric_observe)(struct lnx_ctx *ctx, struct lnx_metric *m, double v);
 	void (*metric_del)(struct lnx_ctx *ctx, struct lnx_metric *m);
 
@@ -138,13 +149,16 @@ struct lnx_host {
 	int (*probe_want)(struct lnx_ctx *ctx, const char *probe, int on);
 	/* Run an iterator program: <each> gets what it wrote, record by record of <record_size> bytes. Returns the records,
 	 * or -errno. */
-	int (*probe_iter)(struct lnx_ctx *ctx, const char *probe, const char *program, uint32_t record_size,
-			  void (*each)(void *arg, const void *record), void *arg);
+	int (*probe_iter)(struct lnx_ctx *ctx, const char *probe, const char *program,
+			  uint32_t record_size, void (*each)(void *arg, const void *record),
+			  void *arg);
 	/* As bpf(2) on a map fd of probe_map: key and value sizes are the map's. */
 	int (*map_lookup)(struct lnx_ctx *ctx, int map_fd, const void *key, void *ret_value);
-	int (*map_update)(struct lnx_ctx *ctx, int map_fd, const void *key, const void *value, uint64_t flags);
+	int (*map_update)(struct lnx_ctx *ctx, int map_fd, const void *key, const void *value,
+			  uint64_t flags);
 	int (*map_delete)(struct lnx_ctx *ctx, int map_fd, const void *key);
-	int (*map_next)(struct lnx_ctx *ctx, int map_fd, const void *key, void *ret_key); /* key NULL: the first */
+	int (*map_next)(struct lnx_ctx *ctx, int map_fd, const void *key,
+			void *ret_key); /* key NULL: the first */
 
 	/* ---- health and identity */
 	/* State of a named function of this plugin ("psi"); <why> says what and how to fix it. Copied. */

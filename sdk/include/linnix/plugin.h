@@ -7,9 +7,9 @@
 #ifndef LINNIX_PLUGIN_H
 #define LINNIX_PLUGIN_H
 
-#include <stdint.h>
 #include <linnix/event.h>
 #include <linnix/host.h>
+#include <stdint.h>
 
 #define LNX_ABI_MAJOR 1
 #define LNX_ABI_MINOR 0
@@ -23,9 +23,9 @@
 #define LNX_OPT_F64	 4 /* double in min..max */
 #define LNX_OPT_STR	 5 /* const char *, never NULL once bound */
 #define LNX_OPT_LIST	 6 /* const char *const *, NULL at the end, never NULL; env: comma separated */
-#define LNX_OPT_DURATION 7 /* uint64_t ns; written 250ms, 10s, 5m, 1h, 1d */
-#define LNX_OPT_SIZE	 8 /* uint64_t bytes; written 64KiB, 8MiB, 1GiB, or a number */
-#define LNX_OPT_ENUM	 9 /* uint32_t index into <names> */
+#define LNX_OPT_DURATION 7  /* uint64_t ns; written 250ms, 10s, 5m, 1h, 1d */
+#define LNX_OPT_SIZE	 8  /* uint64_t bytes; written 64KiB, 8MiB, 1GiB, or a number */
+#define LNX_OPT_ENUM	 9  /* uint32_t index into <names> */
 #define LNX_OPT_PATH	 10 /* const char *, never NULL; a leading ~ is not expanded */
 
 /* Option flags. */
@@ -80,10 +80,12 @@ struct lnx_plugin {
 	const struct lnx_option *options; /* key NULL at the end; NULL: no options */
 	uint32_t conf_size, n_subs;
 	const struct lnx_sub *subs;
-	const char *const *needs;	    /* services, "proc/1"; one that ends in '?' is optional; NULL at the end; may be NULL */
+	const char *const *
+		needs; /* services, "proc/1"; one that ends in '?' is optional; NULL at the end; may be NULL */
 	const struct lnx_command *commands; /* name NULL at the end; may be NULL */
 	/* Check the configuration, take what may fail. <conf> is borrowed until fini or a reload. Returns 0 or -errno. */
-	int (*init)(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf, void **ret_state);
+	int (*init)(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
+		    void **ret_state);
 	/* All plugins are initialised: services may be asked for, timers armed. Optional. */
 	int (*start)(void *state);
 	/* One event, borrowed until the handler returns. Negative counts as a failure. Optional without subs. */
@@ -96,7 +98,8 @@ struct lnx_plugin {
 	const char *section; /* of the configuration, if not the name; may be NULL */
 	uint32_t flags;	     /* LNX_PLUGINF_* */
 	uint32_t pad;
-	const char *const *provides; /* services it provides in init, "proc/1", NULL at the end; may be NULL */
+	const char *const *
+		provides; /* services it provides in init, "proc/1", NULL at the end; may be NULL */
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void);

@@ -4,8 +4,8 @@
 #ifndef LINNIX_SVC_CORE_H
 #define LINNIX_SVC_CORE_H
 
-#include <stdint.h>
 #include <linnix/buf.h>
+#include <stdint.h>
 
 struct lnx_svc_core {
 	uint32_t size;

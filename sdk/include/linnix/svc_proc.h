@@ -20,8 +20,8 @@ struct lnx_proc {
 	uint32_t exit_code, signal;
 	uint32_t has_usage; /* figures below are known */
 	char comm[16];
-	double cpu_pct;	  /* of the last usage window, 100 = one CPU */
-	uint64_t cpu_ns;  /* since its start */
+	double cpu_pct;	 /* of the last usage window, 100 = one CPU */
+	uint64_t cpu_ns; /* since its start */
 	uint64_t rss_bytes, rss_anon_bytes, read_bytes, write_bytes, minflt, majflt, run_delay_ns;
 	uint64_t usage_ns; /* CLOCK_BOOTTIME of these figures */
 	uint32_t forks;	   /* children forked in the last 10 s */
@@ -40,7 +40,8 @@ struct lnx_svc_proc {
 	/* Topmost ancestor of <p> in the same cgroup: the root of its tree. Never NULL for a valid <p>. */
 	const struct lnx_proc *(*tree_root)(void *self, const struct lnx_proc *p);
 	/* Every process; <each> returning non-zero stops. include_exited: kept ones too. Returns how many were visited. */
-	int (*each)(void *self, uint32_t include_exited, int (*each)(void *arg, const struct lnx_proc *p), void *arg);
+	int (*each)(void *self, uint32_t include_exited,
+		    int (*each)(void *arg, const struct lnx_proc *p), void *arg);
 	/* Somebody reads usage figures: refresh them at most once a second for the next <for_ns>. */
 	void (*want_usage)(void *self, uint64_t for_ns);
 	/* Live processes, and how many the limit kept out. */

@@ -17,11 +17,13 @@ struct lnx_workload {
 	uint32_t size;
 	uint32_t kind; /* enum lnx_workload_kind */
 	uint64_t cgroup_id;
-	uint64_t slot_cgroup_id; /* the cgroup that stands for it in the ledger: its container, unit or itself */
+	uint64_t
+		slot_cgroup_id; /* the cgroup that stands for it in the ledger: its container, unit or itself */
 	uint64_t parent_cgroup_id;
 	uint64_t gone_ns; /* 0: exists */
 	const char *path; /* v2 path, "/" for the root */
-	const char *workload, *namespace_, *pod_name, *pod_uid, *container_name, *container_id, *runtime, *qos;
+	const char *workload, *namespace_, *pod_name, *pod_uid, *container_name, *container_id,
+		*runtime, *qos;
 };
 
 struct lnx_svc_workload {
@@ -30,7 +32,8 @@ struct lnx_svc_workload {
 	/* Returns 0 or -ENOENT (never seen, or forgotten). */
 	int (*get)(void *self, uint64_t cgroup_id, struct lnx_workload *ret_w);
 	/* Every known cgroup; <each> returning non-zero stops. Returns how many were visited. */
-	int (*each)(void *self, uint32_t include_gone, int (*each)(void *arg, const struct lnx_workload *w), void *arg);
+	int (*each)(void *self, uint32_t include_gone,
+		    int (*each)(void *arg, const struct lnx_workload *w), void *arg);
 };
 
 #endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Records of {bytes, meta, event} one after the other in one block; a record never wraps, a zero size marks the end. */
+#include "ring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct lnx_ring_rec {
+	uint64_t bytes; /* of this record with its event, a multiple of 8; 0: go on at the start */
+	struct lnx_event_meta meta;
+	/* then the event */
+};
+
+int lnx_ring_init(struct lnx_ring *r, size_t bytes)
+{
+	size_t least = 4 * (sizeof(struct lnx_ring_rec) + LNX_EVENT_MAX);
+	void *p;
+
+	memset(r, 0, sizeof(*r));
+	r->cap = (bytes < least ? least : bytes) & ~(size_t)7;
+	p = mmap(NULL, r->cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	r->data = p;
+	return 0;
+}
+
+void lnx_ring_done(struct lnx_ring *r)
+{
+	if (r->data)
+		(void)munmap(r->data, r->cap); /* our own mapping */
+	memset(r, 0, sizeof(*r));
+}
+
+static struct lnx_ring_rec *lnx_ring_rec_at(const struct lnx_ring *r, size_t at)
+{
+	return (struct lnx_ring_rec *)(void *)(r->data + at);
+}
+
+/* Position of the record at or after <at>. */
+static size_t lnx_ring_norm(const struct lnx_ring *r, size_t at)
+{
+	if (at + sizeof(struct lnx_ring_rec) > r->cap || lnx_ring_rec_at(r, at)->bytes == 0)
+		return 0;
+	return at;
+}
+
+static void lnx_ring_drop_oldest(struct lnx_ring *r)
+{
+	size_t at = lnx_ring_norm(r, r->tail), bytes = lnx_ring_rec_at(r, at)->bytes;
+
+	r->used_bytes -= bytes;
+	r->tail = at + bytes;
+	if (--r->n == 0)
+		r->head = r->tail = 0;
+}
+
+/* Make [at, at + need) free of old records. */
+static void lnx_ring_make_room(struct lnx_ring *r, size_t at, size_t need)
+{
+	while (r->n) {
+		size_t t = lnx_ring_norm(r, r->tail);
+
+		if (t < at || t >= at + need)
+			break;
+		lnx_ring_drop_oldest(r);
+	}
+}
+
+void lnx_ring_add(struct lnx_ring *r, const struct lnx_event *ev, const struct lnx_event_meta *meta)
+{
+	size_t need = (sizeof(struct lnx_ring_rec) + ev->size + 7) & ~(size_t)7;
+	struct lnx_ring_rec *rec;
+
+	if (r->n && r->head + need > r->cap) {
+		/* what lies between head and the end is older than what lies at the start */
+		lnx_ring_make_room(r, r->head, r->cap - r->head);
+		if (r->n && r->head + sizeof(*rec) <= r->cap)
+			lnx_ring_rec_at(r, r->head)->bytes = 0;
+		r->head = 0;
+	}
+	lnx_ring_make_room(r, r->head, need);
+	rec = lnx_ring_rec_at(r, r->head);
+	rec->bytes = need;
+	rec->meta = *meta;
+	memcpy(rec + 1, ev, ev->size);
+	if (!r->n)
+		r->tail = r->head;
+	r->head += need;
+	r->used_bytes += need;
+	r->n++;
+}
+
+int lnx_ring_each(const struct lnx_ring *r, uint64_t since_seq,
+		  int (*each)(void *arg, const struct lnx_event *ev,
+			      const struct lnx_event_meta *meta),
+		  void *arg)
+{
+	size_t at = r->tail, i;
+	int visited = 0;
+
+	for (i = 0; i < r->n; i++) {
+		const struct lnx_ring_rec *rec;
+
+		at = lnx_ring_norm(r, at);
+		rec = lnx_ring_rec_at(r, at);
+		at += rec->bytes;
+		if (rec->meta.seq <= since_seq)
+			continue;
+		visited++;
+		if (each(arg, (const struct lnx_event *)(const void *)(rec + 1), &rec->meta))
+			break;
+	}
+	return visited;
+}
+
+uint64_t lnx_ring_oldest(const struct lnx_ring *r)
+{
+	return r->n ? lnx_ring_rec_at(r, lnx_ring_norm(r, r->tail))->meta.seq : 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The bounded ring of what crossed the bus: newest pushes oldest out. Loop thread only. */
+#ifndef LNX_RING_H
+#define LNX_RING_H
+
+#include <linnix/event.h>
+#include <linnix/host.h>
+#include <stddef.h>
+
+struct lnx_ring {
+	char *data;
+	size_t cap, head, tail; /* byte positions; head: next write, tail: oldest */
+	size_t used_bytes;
+	size_t n;
+};
+
+/* 0 or -ENOMEM. Pages are touched only as events come. */
+int lnx_ring_init(struct lnx_ring *r, size_t bytes);
+void lnx_ring_done(struct lnx_ring *r);
+void lnx_ring_add(struct lnx_ring *r, const struct lnx_event *ev,
+		  const struct lnx_event_meta *meta);
+/* As the host vtable's ring_each. */
+int lnx_ring_each(const struct lnx_ring *r, uint64_t since_seq,
+		  int (*each)(void *arg, const struct lnx_event *ev,
+			      const struct lnx_event_meta *meta),
+		  void *arg);
+/* Sequence of the oldest, 0 if empty. */
+uint64_t lnx_ring_oldest(const struct lnx_ring *r);
+
+#endif
