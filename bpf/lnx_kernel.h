@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* The kernel members we read, and no others. Every access is relocated at load (CO-RE), so order
+ * and size do not matter here; only names and kinds do. Append members a probe needs; a member that
+ * some kernels lack is tested with bpf_core_field_exists() where it is read. */
+#ifndef LNX_KERNEL_H
+#define LNX_KERNEL_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#ifndef bool
+#define bool _Bool
+#endif
+
+/* Values of the kernel that are not in its BTF as enums. */
+#define LNX_PF_KTHREAD		 0x00200000u /* task_struct.flags: a kernel thread */
+#define LNX_TASK_ON_RQ_QUEUED	 1	     /* task_struct.on_rq */
+#define LNX_TASK_ON_RQ_MIGRATING 2	     /* task_struct.on_rq: between two run queues */
+#define LNX_MAX_RT_PRIO		 100	     /* task_struct.prio below it: not the fair class */
+#define LNX_RQ_CLOCK_STALE	 0x02u /* rq.clock_update_flags: this schedule() skips the update */
+#define LNX_COMM_BYTES		 16
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	__u64 serial_nr;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	int level;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_group {
+	struct cgroup_subsys_state css;
+	struct task_group *parent;
+};
+
+struct rq {
+	unsigned int nr_running;
+	unsigned int clock_update_flags;
+	__u64 clock;
+	int cpu;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+	struct task_group *tg;
+	__u64 throttled_clock_self;
+	__u64 throttled_clock_self_time;
+	bool throttled : 1;
+	int throttle_count;
+};
+
+struct sched_entity {
+	unsigned char sched_delayed;
+	int depth;
+	struct sched_entity *parent;
+	struct cfs_rq *cfs_rq;
+};
+
+struct sched_info {
+	unsigned long pcount;
+	unsigned long long run_delay;
+	unsigned long long last_arrival;
+	unsigned long long last_queued;
+};
+
+struct thread_info {
+	__u32 cpu;
+};
+
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
+	int on_cpu;
+	int on_rq;
+	int prio;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	unsigned int in_iowait : 1;
+	int pid;
+	int tgid;
+	int exit_code;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	char comm[LNX_COMM_BYTES];
+	struct css_set *cgroups;
+};
+
+struct bpf_iter_meta {
+	__u64 session_id;
+	__u64 seq_num;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+#endif
