@@ -12,7 +12,7 @@ struct lnx_err {
 	int line, column;
 };
 
-/* Fill <err> (may be NULL) and return <rc>. */
+/* Fill <err> (may be NULL) and return <rc>. Clears line and column; control characters become '?'. */
 int lnx_err_set(struct lnx_err *err, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -33,6 +33,10 @@ void lnx_log(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3
 /* The same for plugin <instance>. */
 void lnx_log_from(const char *instance, int level, const char *fmt, va_list ap)
 	__attribute__((format(printf, 3, 0)));
+
+/* Time of the rate limit, CLOCK_MONOTONIC unless a test sets another. NULL: back to the real one. */
+typedef uint64_t (*lnx_log_clock_fn)(void);
+void lnx_log_set_clock(lnx_log_clock_fn mono_ns);
 
 /* Lines held back by the rate limit and lines whose write failed (full disk), since the start. */
 void lnx_log_lost(uint64_t *ret_suppressed, uint64_t *ret_write_failed);
