@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include <linnix/buf.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* enum lnx_node_kind */
@@ -13,8 +14,10 @@
 #define LNX_NODE_MAP	3
 
 #define LNX_CONF_MAX_BYTES (1u << 20) /* of a file */
-#define LNX_CONF_MAX_DEPTH \
-	32 /* of nesting, checked before libyaml parses: it is quadratic on "[[[" */
+#define LNX_CONF_MAX_KEYS  1024	      /* of one map */
+#define LNX_CONF_MAX_NODES 65536      /* of a file */
+/* Of nesting, checked at each event: libyaml is quadratic when it is left alone with "[[[". */
+#define LNX_CONF_MAX_DEPTH 32
 
 struct lnx_node {
 	int kind; /* enum lnx_node_kind */
@@ -28,10 +31,12 @@ struct lnx_node {
 /* Parse <text>. Duplicate keys, anchors, tags, several documents and binary bytes are errors with line and column.
  * Returns 0, -EINVAL, -E2BIG, -ENOMEM. An empty document is an empty map. */
 int lnx_conf_parse(const char *text, size_t bytes, struct lnx_node **ret_root, struct lnx_err *err);
-/* Read and parse a file. -ENOENT, -EACCES …, or as above. */
+/* Read and parse a file. -ENOENT, -EACCES, -EISDIR …, or as above. The text of <err> does not name the file. */
 int lnx_conf_load(const char *path, struct lnx_node **ret_root, struct lnx_err *err);
 void lnx_conf_free(struct lnx_node *root);
 /* Child of a map, or NULL. */
 const struct lnx_node *lnx_conf_get(const struct lnx_node *map, const char *key);
+/* Is <n> an empty value, ~ or null, not in quotes? */
+bool lnx_conf_is_null(const struct lnx_node *n);
 
 #endif
