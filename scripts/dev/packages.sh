@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# The Debian packages each thing needs, one a line: packages.sh build|run|test|bench|dev
+# The only list: quickstart.sh installs from it.
+
+# shellcheck disable=SC2086 # the lists are meant to be split
+set -eu
+
+build="build-essential clang llvm pkg-config libbpf-dev libelf-dev zlib1g-dev libev-dev liblua5.4-dev
+	libyaml-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libsqlite3-dev libzstd-dev
+	libsodium-dev libsecp256k1-dev libncurses-dev"
+run="curl jq procps"
+# Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux.
+test="libcmocka-dev git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
+	libcap2-bin iproute2 psmisc python3 lua5.4 systemd"
+bench="nginx-light libbpf-tools stress-ng python3"
+dev="lcov libclang-rt-14-dev"
+
+case ${1:-} in
+build) set -- $build ;;
+run) set -- $build $run ;;
+test) set -- $build $run $test ;;
+bench) set -- $build $run $bench ;;
+dev) set -- $build $run $test $bench $dev ;;
+*)
+	echo "usage: packages.sh build|run|test|bench|dev" >&2
+	exit 2
+	;;
+esac
+printf '%s\n' "$@" | sort -u
