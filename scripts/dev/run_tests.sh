@@ -37,14 +37,15 @@ count()
 	/^[0-9]+ passed, [0-9]+ failed/ { plain = 1; pp = $1; pf = $3; ps = / skipped/ ? $5 : 0 }
 	NF { last = $0 }
 	END {
-		if (plain && !tap) { p = pp; f = pf; s = ps; if (rc != 0 && f == 0) { f++; note[++n] = "fail exit status " rc } }
+		how = rc > 128 ? "killed by signal " rc - 128 : "exit status " rc
+		if (plain && !tap) { p = pp; f = pf; s = ps; if (rc != 0 && f == 0) { f++; note[++n] = "fail " how } }
 		else if (tap) {
-			if (plan > cases) { f += plan - cases; note[++n] = "fail ended after " cases + 0 " of " plan " cases, exit status " rc }
-			else if (rc != 0 && rc != 77 && f == 0) { f++; note[++n] = "fail exit status " rc " after the last case" }
+			if (plan > cases) { f += plan - cases; note[++n] = "fail ended after " cases + 0 " of " plan " cases, " how }
+			else if (rc != 0 && rc != 77 && f == 0) { f++; note[++n] = "fail " how " after the last case" }
 		}
 		else if (rc == 77) { s = 1; note[++n] = "skip " (last == "" ? "no reason given" : last) }
 		else if (rc == 0) p = 1
-		else { f = 1; note[++n] = "fail exit status " rc }
+		else { f = 1; note[++n] = "fail " how }
 		print p + 0, f + 0, s + 0
 		for (i = 1; i <= n; i++) print note[i]
 	}' "$1"
@@ -67,7 +68,8 @@ run_one()
 		echo "needs root" >"$out"
 		rc=77
 	else
-		timeout -k 5 "$t" "${cmd[@]}" >"$out" 2>&1 </dev/null
+		# The outer redirection hides only what this shell says about a program that crashed.
+		{ timeout -k 5 "$t" "${cmd[@]}" >"$out" 2>&1 </dev/null; } 2>/dev/null
 		rc=$?
 	fi
 	{
@@ -76,7 +78,7 @@ run_one()
 	} < <(count "$out" "$rc")
 	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
 		[ "$f" -gt 0 ] || f=1
-		notes=("${notes[@]/#fail exit status*/}")
+		notes=("${notes[@]/#fail [ek]*/}")
 		notes+=("fail killed after ${t} s")
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
