@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Bring-up in order, one step a line of the table; shutdown in reverse. */
+#include "app.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <linnix/svc_proc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LNX_EXIT_DONE 1 /* a step did all that was asked for: stop with exit_code */
+
+extern char **environ;
+
+static int lnx_step_paths(struct lnx_app *app)
+{
+	int rc = lnx_app_paths(app);
+
+	if (rc < 0)
+		lnx_log(LNX_ERROR, "--lib-dir %s: %s", app->args.lib_dir ? app->args.lib_dir : "",
+			strerror(-rc));
+	lnx_app_touch_time(app);
+	return rc;
+}
+
+static int lnx_step_base(struct lnx_app *app)
+{
+	app->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	app->registry = lnx_registry_new();
+	app->metrics = lnx_metrics_new();
+	app->services = lnx_services_new();
+	return app->loop && app->registry && app->metrics && app->services ? 0 : -ENOMEM;
+}
+
+static void lnx_base_down(struct lnx_app *app)
+{
+	lnx_services_free(app->services);
+	lnx_metrics_free(app->metrics);
+	lnx_registry_free(app->registry);
+	if (app->loop)
+		ev_loop_destroy(app->loop);
+}
+
+static void lnx_print_lines(const char *prefix, const struct lnx_buf *b)
+{
+	const char *p = b->size ? b->data : "";
+
+	for (; *p; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] != 0))
+		(void)fprintf(stderr, "%s%.*s\n", prefix, (int)strcspn(p, "\n"), p);
+}
+
+static int lnx_step_config(struct lnx_app *app)
+{
+	struct lnx_buf errors = { 0 }, warnings = { 0 }, dump = { 0 };
+	int rc = lnx_app_config_load(app, &app->config, &errors, &warnings);
+
+	lnx_print_lines("", &errors);
+	if (rc < 0) {
+		app->exit_code = 2;
+		rc = LNX_EXIT_DONE;
+	} else if (app->args.check_config) {
+		lnx_print_lines("warning: ", &warnings);
+		(void)printf("%s: ok\n", app->config_path);
+		rc = LNX_EXIT_DONE;
+	} else if (app->args.dump_config) {
+		lnx_optset_dump(app->config->set, &dump);
+		(void)fputs(dump.size ? dump.data : "", stdout);
+		rc = LNX_EXIT_DONE;
+	} else {
+		lnx_log_init((int)app->config->core.log_level, (int)app->config->core.log_format);
+		lnx_print_lines("warning: ", &warnings);
+	}
+	lnx_buf_done(&errors);
+	lnx_buf_done(&warnings);
+	lnx_buf_done(&dump);
+	return rc;
+}
+
+static void lnx_config_down(struct lnx_app *app)
+{
+	lnx_plugins_free(app); /* left when the bus was never reached */
+	lnx_app_config_free(app->config);
+}
+
+static int lnx_step_ident(struct lnx_app *app)
+{
+	const char *name = app->config->core.node_name;
+
+	if (!*name)
+		name = getenv("NODE_NAME");
+	if (!name || !*name) {
+		if (gethostname(app->node, sizeof(app->node) - 1) < 0)
+			(void)snprintf(app->node, sizeof(app->node), "unknown");
+	} else {
+		(void)snprintf(app->node, sizeof(app->node), "%s",
+			       name); /* DNS names are shorter */
+	}
+	app->ident.size = sizeof(app->ident);
+	app->ident.schema = 1;
+	app->ident.node = app->node;
+	app->ident.cluster = app->config->core.cluster_name;
+	app->ident.boot_id = app->boot_id;
+	app->ident.version = LNX_VERSION_TEXT;
+	app->ident.agent_pid = (uint32_t)getpid();
+	lnx_log_set_ident(&app->ident);
+	return 0;
+}
+
+static int lnx_step_bus(struct lnx_app *app)
+{
+	const struct lnx_core_conf *c = &app->config->core;
+	struct lnx_bus_conf conf = {
+		.registry = app->registry,
+		.ring_bytes = c->bus_ring_size,
+		.pool_bytes = c->bus_pool_size,
+		.max_pending = c->bus_max_pending,
+	};
+
+	app->bus = lnx_bus_new(&conf);
+	if (!app->bus)
+		return -ENOMEM;
+	lnx_bus_set_now(app->bus, app->start_ns);
+	app->reload_ok = true;
+	app->reload_wall_ns = app->wall_offset_ns + app->start_ns;
+	return lnx_workers_new(app->loop, &app->workers);
+}
+
+static void lnx_bus_down(struct lnx_app *app)
+{
+	lnx_plugins_free(app);
+	lnx_workers_free(app->workers);
+	lnx_bus_free(app->bus);
+}
+
+static int lnx_step_probes(struct lnx_app *app)
+{
+	struct lnx_probes_conf conf = {
+		.bpf_dir = app->bpf_dir,
+		.ring_bytes = app->config->core.probes_ring_size,
+		.args_mode = app->config->core.probes_args,
+		.disabled = app->config->core.probes_disabled,
+	};
+
+	return lnx_probes_new(&conf, app->bus, &app->probes);
+}
+
+static void lnx_probes_down(struct lnx_app *app)
+{
+	if (!app->probes)
+		return;
+	lnx_probes_stop(app->probes);
+	lnx_probes_free(app->probes);
+	app->probes = NULL;
+}
+
+static int lnx_step_privs(struct lnx_app *app)
+{
+	int rc = app->args.explain ? 0 : lnx_privs_drop();
+
+	if (rc < 0)
+		lnx_log(LNX_WARN, "capabilities could not be dropped: %s", strerror(-rc));
+	return 0;
+}
+
+static int lnx_step_plugins(struct lnx_app *app)
+{
+	unsigned i;
+	int rc = lnx_app_status_start(app);
+
+	if (rc < 0)
+		return rc;
+	for (i = 0; i < app->plugins->n; i++)
+		app->plugins->list[i]->conf = lnx_app_config_of(app->config, app->plugins->list[i]);
+	lnx_plugins_order(app);
+	lnx_plugins_init(app);
+	return 0;
+}
+
+static const struct lnx_svc_proc *lnx_rules_proc(void *arg, void **ret_self)
+{
+	const struct lnx_app *app = arg;
+	const void *vtable;
+
+	return lnx_services_find(app->services, "proc/1", &vtable, ret_self) == 0 ? vtable : NULL;
+}
+
+/* On a reload a rule set with errors is not taken: the one of before runs on. */
+int lnx_app_rules_load(struct lnx_app *app, bool is_first)
+{
+	const char *const fallback[] = { app->default_rules, NULL };
+	const struct lnx_core_conf *c = &app->config->core;
+	struct lnx_rules_conf conf = {
+		.dirs = c->rules_dir[0] ? c->rules_dir : fallback,
+		.bus = app->bus,
+		.registry = app->registry,
+		.metrics = app->metrics,
+		.memory_max = c->rules_memory,
+		.budget = c->rules_budget,
+		.proc = lnx_rules_proc,
+		.arg = app,
+	};
+	struct lnx_buf errors = { 0 };
+	struct lnx_rules *rules = NULL;
+	int rc = lnx_rules_new(&conf, &errors, &rules);
+
+	app->rules_error[0] = 0;
+	if (errors.size) {
+		errors.data[errors.size - 1] = 0;
+		lnx_log(LNX_ERROR, "rules: %s", errors.data);
+	}
+	if (rc == 0 && !is_first && lnx_rules_errors(rules)) {
+		(void)snprintf(app->rules_error, sizeof(app->rules_error), "%s",
+			       errors.size ? errors.data : ""); /* cut is fine */
+		rc = -EINVAL;
+	}
+	if (rc == 0)
+		rc = is_first ? 0 : lnx_rules_start(rules);
+	if (rc < 0) {
+		if (!app->rules_error[0])
+			(void)snprintf(app->rules_error, sizeof(app->rules_error), "%s",
+				       strerror(-rc));
+		lnx_rules_free(rules);
+	} else {
+		lnx_rules_free(app->rules);
+		app->rules = rules;
+		lnx_log(LNX_INFO, "rules: %u loaded", lnx_rules_count(rules));
+	}
+	lnx_buf_done(&errors);
+	return rc;
+}
+
+static int lnx_step_rules(struct lnx_app *app)
+{
+	return lnx_app_rules_load(app, true) == -ENOMEM ? -ENOMEM : 0;
+}
+
+static void lnx_rules_down(struct lnx_app *app)
+{
+	lnx_rules_free(app->rules);
+	app->rules = NULL;
+}
+
+static int lnx_step_explain(struct lnx_app *app)
+{
+	static const char *const states[] = { "off", "loaded", "attached", "failed" };
+	struct lnx_buf out = { 0 };
+	struct lnx_probe_info info;
+	unsigned i;
+
+	if (!app->args.explain)
+		return 0;
+	if (app->rules)
+		(void)lnx_rules_start(
+			app->rules); /* its failures are in the log; here only who reads what counts */
+	lnx_app_explain(app, &out);
+	lnx_probes_sync(app->probes);
+	for (i = 0; i < lnx_probes_count(app->probes); i++) {
+		if (lnx_probes_info(app->probes, i, &info) < 0)
+			continue;
+		lnx_buf_printf(&out, "probe %s: %s, makes %s%s%s\n", info.name, states[info.state],
+			       info.events, *info.why ? "; " : "", info.why);
+	}
+	(void)fputs(out.size ? out.data : "", stdout);
+	lnx_buf_done(&out);
+	return LNX_EXIT_DONE;
+}
+
+static int lnx_step_loop(struct lnx_app *app)
+{
+	int rc = lnx_app_loop_start(app);
+
+	if (rc < 0)
+		return rc;
+	lnx_app_touch_time(app);
+	rc = lnx_probes_start(app->probes, app->loop);
+	if (rc < 0)
+		lnx_log(LNX_ERROR, "the ring buffer cannot be read: %s", strerror(-rc));
+	if (app->rules && lnx_rules_start(app->rules) < 0)
+		lnx_log(LNX_ERROR, "rules: not started");
+	lnx_plugins_start(app);
+	return 0;
+}
+
+static void lnx_loop_down(struct lnx_app *app)
+{
+	unsigned budget = 64; /* bounded: a plugin that answers itself may not hold us */
+
+	if (app->probes)
+		(void)lnx_probes_drain(app->probes); /* what is there is there */
+	while (lnx_bus_drain(app->bus, 1024) && budget--)
+		;
+	lnx_plugins_stop(app);
+	lnx_app_loop_stop(app);
+}
+
+/* In order; `down` runs in reverse for the steps that were reached. */
+static const struct {
+	const char *name;
+	int (*up)(struct lnx_app *app);
+	void (*down)(struct lnx_app *app);
+} lnx_steps[] = {
+	{ "paths", lnx_step_paths, NULL },
+	{ "base", lnx_step_base, lnx_base_down },
+	{ "configuration", lnx_step_config, lnx_config_down },
+	{ "identity", lnx_step_ident, NULL },
+	{ "bus", lnx_step_bus, lnx_bus_down },
+	{ "probes", lnx_step_probes, lnx_probes_down },
+	{ "privileges", lnx_step_privs, NULL },
+	{ "plugins", lnx_step_plugins, NULL },
+	{ "rules", lnx_step_rules, lnx_rules_down },
+	{ "explain", lnx_step_explain, NULL },
+	{ "loop", lnx_step_loop, lnx_loop_down },
+};
+
+int lnx_app_run(const struct lnx_args *args)
+{
+	struct lnx_app *app = calloc(1, sizeof(*app));
+	unsigned n;
+	int rc = 0, code;
+
+	if (!app)
+		return 1;
+	app->args = *args;
+	for (n = 0; n < sizeof(lnx_steps) / sizeof(lnx_steps[0]) && rc == 0; n++)
+		rc = lnx_steps[n].up(app);
+	if (rc < 0) {
+		lnx_log(LNX_ERROR, "start failed at %s: %s", lnx_steps[n - 1].name, strerror(-rc));
+		app->exit_code = 1;
+	} else if (rc == 0) {
+		lnx_log(LNX_INFO, "linnixd %s runs on %s", LNX_VERSION_TEXT, app->node);
+		lnx_notify("READY=1");
+		(void)ev_run(app->loop, 0); /* until a signal breaks it */
+		lnx_notify("STOPPING=1");
+		app->is_stopping = true;
+	}
+	while (n-- > 0)
+		if (lnx_steps[n].down)
+			lnx_steps[n].down(app);
+	code = app->exit_code;
+	lnx_log_set_ident(NULL);
+	free(app);
+	return code;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The configuration of the whole agent: read, bound to every instance at once, and replaced on reload. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app.h"
+
+extern char **environ;
+
+#define LNX_CORE_SECTIONS 8
+
+static void lnx_core_sections(struct lnx_core_conf *core, struct lnx_section *s)
+{
+	const struct {
+		const char *name;
+		const struct lnx_option *options;
+	} table[LNX_CORE_SECTIONS] = {
+		{ "node", lnx_core_options_node },     { "cluster", lnx_core_options_cluster },
+		{ "log", lnx_core_options_log },       { "plugins", lnx_core_options_plugins },
+		{ "probes", lnx_core_options_probes }, { "rules", lnx_core_options_rules },
+		{ "bus", lnx_core_options_bus },       { "budget", lnx_core_options_budget },
+	};
+	unsigned i;
+
+	for (i = 0; i < LNX_CORE_SECTIONS; i++) {
+		s[i].name = table[i].name;
+		s[i].options = table[i].options;
+		s[i].conf = core;
+		s[i].conf_size = sizeof(*core);
+	}
+}
+
+/* A missing file is fine at the default path only. */
+static int lnx_config_read(struct lnx_app *app, struct lnx_node **ret_root, struct lnx_buf *errors)
+{
+	struct lnx_err err = { { 0 }, 0, 0 };
+	size_t n = strlen(app->config_path);
+	int rc = lnx_conf_load(app->config_path, ret_root, &err);
+
+	if (rc == 0 || (rc == -ENOENT && !app->args.config))
+		return 0;
+	lnx_buf_str(errors, app->config_path);
+	if (err.line)
+		lnx_buf_printf(errors, ":%d:%d", err.line, err.column);
+	lnx_buf_printf(errors, ": %s", err.msg[0] ? err.msg : strerror(-rc));
+	if (n > 5 && !strcmp(app->config_path + n - 5, ".toml"))
+		lnx_buf_str(errors,
+			    " (this looks like TOML; linnix reads YAML, see etc/linnix.yaml)");
+	lnx_buf_char(errors, '\n');
+	return rc;
+}
+
+/* Names of all sections of the file, so that the first, core-only pass finds none of them unknown. */
+static const char **lnx_root_names(const struct lnx_node *root)
+{
+	const struct lnx_node *c;
+	const char **names;
+	unsigned n = 0;
+
+	for (c = root ? root->child : NULL; c; c = c->next)
+		n++;
+	names = calloc(n + 1u, sizeof(*names));
+	if (!names)
+		return NULL;
+	n = 0;
+	for (c = root ? root->child : NULL; c; c = c->next)
+		names[n++] = c->key ? c->key : "";
+	return names;
+}
+
+/* Find and open the plugins that the configuration names; once, before the full bind. */
+static int lnx_config_find_plugins(struct lnx_app *app, const struct lnx_node *root,
+				   struct lnx_bind_args *args)
+{
+	const char *const fallback[] = { app->default_plugins, NULL };
+	struct lnx_section sections[LNX_CORE_SECTIONS];
+	struct lnx_buf errors = { 0 }, warnings = { 0 };
+	const char **known = lnx_root_names(root);
+	struct lnx_optset *set = NULL;
+	struct lnx_core_conf core;
+	struct lnx_err err = { { 0 }, 0, 0 };
+	const char *const *dirs = fallback;
+	const char *state_file = "/run/linnix/plugins.state";
+	int rc = -ENOMEM;
+
+	memset(sections, 0, sizeof(sections));
+	memset(&core, 0, sizeof(core));
+	lnx_core_sections(&core, sections);
+	args->sections = sections;
+	args->n_sections = LNX_CORE_SECTIONS;
+	args->known = known;
+	app->plugins = calloc(1, sizeof(*app->plugins));
+	if (!known || !app->plugins)
+		goto out;
+	/* what is wrong here is reported by the full bind */
+	if (lnx_option_bind(args, &errors, &warnings, &set) == 0) {
+		state_file = core.plugins_state_file;
+		if (core.plugins_dir[0])
+			dirs = core.plugins_dir;
+	}
+	if (app->args.check_config || app->args.dump_config || app->args.explain)
+		state_file = "";
+	rc = lnx_crash_open(state_file, app->wall_offset_ns + app->start_ns, &app->plugins->crash,
+			    &err);
+	if (rc < 0)
+		goto out;
+	if (rc > 0 && *state_file)
+		lnx_log(LNX_WARN,
+			"plugins.state_file %s: a plugin that crashes the agent cannot be quarantined",
+			err.msg);
+	rc = lnx_plugins_scan(app, dirs);
+out:
+	lnx_optset_free(set);
+	lnx_buf_done(&errors);
+	lnx_buf_done(&warnings);
+	free(known);
+	args->known = NULL;
+	return rc;
+}
+
+static int lnx_config_sections(struct lnx_app *app, struct lnx_config *c)
+{
+	struct lnx_plugins *ps = app->plugins;
+	unsigned i, k;
+
+	c->sections = calloc(LNX_CORE_SECTIONS + ps->n, sizeof(*c->sections));
+	if (!c->sections)
+		return -ENOMEM;
+	lnx_core_sections(&c->core, c->sections);
+	c->n_sections = LNX_CORE_SECTIONS;
+	for (i = 0; i < ps->n; i++) {
+		struct lnx_ctx *x = ps->list[i];
+		struct lnx_section *s = &c->sections[c->n_sections];
+
+		for (k = 0; k < c->n_sections; k++)
+			if (!strcmp(c->sections[k].name, lnx_ctx_section(x)))
+				break;
+		if (k < c->n_sections)
+			continue;
+		s->name = lnx_ctx_section(x);
+		if (x->plugin && x->plugin->options) {
+			s->conf = calloc(1, x->plugin->conf_size);
+			if (!s->conf)
+				return -ENOMEM;
+			s->options = x->plugin->options;
+			s->conf_size = x->plugin->conf_size;
+		}
+		c->n_sections++;
+	}
+	return 0;
+}
+
+void lnx_app_config_free(struct lnx_config *c)
+{
+	unsigned i;
+
+	if (!c)
+		return;
+	lnx_optset_free(c->set);
+	for (i = 0; c->sections && i < c->n_sections; i++)
+		if (c->sections[i].conf != &c->core)
+			free(c->sections[i].conf);
+	free(c->sections);
+	free(c);
+}
+
+int lnx_app_config_load(struct lnx_app *app, struct lnx_config **ret_config, struct lnx_buf *errors,
+			struct lnx_buf *warnings)
+{
+	struct lnx_bind_args args = { .file = app->config_path,
+				      .env = environ,
+				      .flags = app->args.flags };
+	struct lnx_node *root = NULL;
+	struct lnx_config *c = NULL;
+	int rc = lnx_config_read(app, &root, errors), rc_bind;
+
+	args.root = root;
+	if (!app->plugins) {
+		rc_bind = lnx_config_find_plugins(app, root, &args);
+		if (rc_bind == 0)
+			rc_bind = lnx_plugins_add_named(app, root);
+		if (rc == 0)
+			rc = rc_bind;
+	}
+	if (rc < 0)
+		goto out;
+	c = calloc(1, sizeof(*c));
+	rc = c ? lnx_config_sections(app, c) : -ENOMEM;
+	if (rc < 0)
+		goto out;
+	args.sections = c->sections;
+	args.n_sections = c->n_sections;
+	rc = lnx_option_bind(&args, errors, warnings, &c->set);
+	if (rc < 0)
+		goto out;
+	*ret_config = c;
+	c = NULL;
+out:
+	lnx_app_config_free(c);
+	lnx_conf_free(root);
+	return rc;
+}
+
+const void *lnx_app_config_of(const struct lnx_config *c, const struct lnx_ctx *x)
+{
+	unsigned i;
+
+	for (i = LNX_CORE_SECTIONS; i < c->n_sections; i++)
+		if (!strcmp(c->sections[i].name, lnx_ctx_section(x)))
+			return c->sections[i].conf;
+	return NULL;
+}
+
+static void lnx_reload_log_lines(int level, const char *prefix, struct lnx_buf *lines)
+{
+	char *line, *save = NULL;
+
+	for (line = lines->size ? strtok_r(lines->data, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save))
+		lnx_log(level, "%s: %s", prefix, line);
+}
+
+/* Give every running instance its part of <to>; on failure give back those of <from>. */
+static int lnx_reload_instances(struct lnx_app *app, const struct lnx_config *to,
+				const struct lnx_config *from)
+{
+	struct lnx_plugins *ps = app->plugins;
+	unsigned i;
+	int rc = 0;
+
+	for (i = 0; i < ps->n && rc >= 0; i++) {
+		struct lnx_ctx *x = ps->list[i];
+		int before;
+
+		if (!x->is_started || !x->plugin->reload)
+			continue;
+		before = lnx_ctx_enter(x);
+		rc = x->plugin->reload(x->state, lnx_app_config_of(to, x));
+		lnx_ctx_leave(x, before);
+		if (rc < 0)
+			lnx_log(LNX_ERROR, "reload: %s refused its new configuration: %s", x->name,
+				strerror(-rc));
+	}
+	if (rc >= 0)
+		return 0;
+	while (i-- > 1) {
+		struct lnx_ctx *x = ps->list[i - 1];
+
+		if (x->is_started && x->plugin->reload)
+			(void)x->plugin->reload(
+				x->state, lnx_app_config_of(from, x)); /* it took this one before */
+	}
+	return rc;
+}
+
+int lnx_app_reload(struct lnx_app *app)
+{
+	struct lnx_buf errors = { 0 }, warnings = { 0 }, changed = { 0 };
+	struct lnx_config *c = NULL, *old = app->config;
+	unsigned i;
+	int rc;
+
+	lnx_notify("RELOADING=1");
+	rc = lnx_app_config_load(app, &c, &errors, &warnings);
+	lnx_reload_log_lines(LNX_ERROR, "reload", &errors);
+	lnx_reload_log_lines(LNX_WARN, "reload", &warnings);
+	if (rc == 0)
+		rc = lnx_reload_instances(app, c, old);
+	app->reload_ok = rc >= 0;
+	if (rc < 0) {
+		lnx_log(LNX_ERROR, "reload failed; the configuration of before stays in force");
+		lnx_app_config_free(c);
+	} else {
+		lnx_optset_diff(old->set, c->set, &changed);
+		lnx_reload_log_lines(LNX_WARN, "reload: takes effect only after a restart",
+				     &changed);
+		for (i = 0; i < app->plugins->n; i++)
+			app->plugins->list[i]->conf = lnx_app_config_of(c, app->plugins->list[i]);
+		app->config = c;
+		lnx_app_config_free(old);
+		lnx_log_set_level((int)c->core.log_level);
+		app->reload_wall_ns = app->wall_offset_ns + lnx_bus_now(app->bus);
+		lnx_log(LNX_INFO, "configuration reloaded");
+	}
+	(void)lnx_app_rules_load(app, false); /* says itself what is wrong */
+	lnx_notify("READY=1");
+	lnx_buf_done(&errors);
+	lnx_buf_done(&warnings);
+	lnx_buf_done(&changed);
+	return rc;
+}

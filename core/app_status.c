@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the agent says of itself: service core/1 and the core's own metrics. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linnix/svc_core.h>
+#include <linnix/svc_workload.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "app.h"
+
+static const char *const lnx_drop_names[LNX_DROP_N] = { "kernel", "pool", "queue", "hops",
+							"invalid" };
+static const char *const lnx_resources[] = { "cpu", "memory", "io" };
+
+/* ---- JSON of events */
+
+static uint64_t lnx_app_wall(void *arg, uint64_t boot_ns)
+{
+	const struct lnx_app *app = arg;
+
+	return app->wall_offset_ns + boot_ns;
+}
+
+static struct lnx_tag lnx_app_tag(void *arg, uint64_t cgroup_id)
+{
+	const struct lnx_app *app = arg;
+	struct lnx_tag tag = { "", "", "" };
+	struct lnx_workload w;
+	const void *vtable;
+	void *self;
+
+	if (lnx_services_find(app->services, "workload/1", &vtable, &self) < 0)
+		return tag;
+	w.size = sizeof(w);
+	if (((const struct lnx_svc_workload *)vtable)->get(self, cgroup_id, &w) == 0) {
+		tag.pod_name = w.pod_name;
+		tag.namespace_ = w.namespace_;
+		tag.container_id = w.container_id;
+	}
+	return tag;
+}
+
+void lnx_app_json_env(struct lnx_app *app, struct lnx_json_env *ret_env)
+{
+	ret_env->registry = app->registry;
+	ret_env->wall_ns = lnx_app_wall;
+	ret_env->tag = lnx_app_tag;
+	ret_env->arg = app;
+}
+
+/* ---- health */
+
+static void lnx_health_line(struct lnx_buf *out, unsigned *n, const char *who, const char *what,
+			    const char *why)
+{
+	if (out) {
+		char text[512];
+
+		(void)snprintf(text, sizeof(text), "%s: %s%s%s", who, what, *why ? ": " : "",
+			       why); /* for people */
+		lnx_json_next(out);
+		lnx_json_str(out, text);
+	}
+	(*n)++;
+}
+
+/* Probes that failed although someone wants their events are lost functions. */
+static void lnx_health_probes(struct lnx_app *app, uint32_t state, struct lnx_buf *out, unsigned *n)
+{
+	struct lnx_probe_info info;
+	unsigned i;
+
+	if (state != LNX_HEALTH_LOST || !app->probes)
+		return;
+	for (i = 0; i < lnx_probes_count(app->probes); i++)
+		if (lnx_probes_info(app->probes, i, &info) == 0 && info.state == LNX_PROBE_FAILED)
+			lnx_health_line(out, n, "probe", info.name, info.why);
+}
+
+static void lnx_health_rules(struct lnx_app *app, uint32_t state, struct lnx_buf *out, unsigned *n)
+{
+	unsigned disabled = 0, errors;
+	char text[160];
+	const char *first;
+
+	if (state == LNX_HEALTH_DEGRADED && app->rules_error[0])
+		lnx_health_line(out, n, "rules", "the last reload failed, the rules of before run",
+				app->rules_error);
+	if (state != LNX_HEALTH_LOST)
+		return;
+	if (!app->rules) {
+		lnx_health_line(out, n, "rules", "not loaded", app->rules_error);
+		return;
+	}
+	errors = lnx_rules_errors(app->rules);
+	first = lnx_rules_disabled(app->rules, &disabled);
+	if (errors) {
+		(void)snprintf(text, sizeof(text), "%u rule file%s could not be loaded", errors,
+			       errors == 1 ? "" : "s");
+		lnx_health_line(out, n, "rules", text, "see GET /rules or the log");
+	}
+	if (disabled) {
+		(void)snprintf(text, sizeof(text), "%u disabled after failures, first %s", disabled,
+			       first);
+		lnx_health_line(out, n, "rules", text, "");
+	}
+}
+
+/* Elements of a JSON array into <out> (may be NULL). Returns how many have <state>. */
+static unsigned lnx_health_list(struct lnx_app *app, uint32_t state, struct lnx_buf *out)
+{
+	unsigned i, k, n = 0;
+
+	for (i = 0; i < app->plugins->n; i++) {
+		const struct lnx_ctx *c = app->plugins->list[i];
+
+		for (k = 0; k < c->n_health; k++)
+			if (c->health[k].state == state)
+				lnx_health_line(out, &n, c->name, c->health[k].what,
+						c->health[k].why);
+	}
+	lnx_health_probes(app, state, out, &n);
+	lnx_health_rules(app, state, out, &n);
+	if (state == LNX_HEALTH_DEGRADED && !app->reload_ok)
+		lnx_health_line(out, &n, "configuration", "the last reload failed",
+				"the one of before is in force");
+	return n;
+}
+
+static int lnx_core_ready(void *self, struct lnx_buf *out, uint32_t *ret_ready)
+{
+	struct lnx_app *app = self;
+	unsigned lost = lnx_health_list(app, LNX_HEALTH_LOST, NULL);
+
+	lnx_buf_char(out, '{');
+	lnx_json_kv_bool(out, "ready", lost == 0);
+	lnx_json_key(out, "reasons");
+	lnx_buf_char(out, '[');
+	(void)lnx_health_list(app, LNX_HEALTH_LOST, out);
+	lnx_buf_char(out, ']');
+	lnx_json_key(out, "degraded");
+	lnx_buf_char(out, '[');
+	(void)lnx_health_list(app, LNX_HEALTH_DEGRADED, out);
+	lnx_buf_str(out, "]}");
+	if (ret_ready)
+		*ret_ready = lost == 0;
+	return lnx_buf_error(out);
+}
+
+/* ---- own cost */
+
+static uint64_t lnx_own_cpu_ns(void)
+{
+	struct rusage ru;
+
+	if (getrusage(RUSAGE_SELF, &ru) < 0)
+		return 0;
+	return (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000000u +
+	       (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000u;
+}
+
+static uint64_t lnx_own_rss_bytes(void)
+{
+	char text[128] = "";
+	unsigned long long size, rss;
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		(void)close(fd); /* read only */
+	if (n <= 0 || sscanf(text, "%llu %llu", &size, &rss) != 2)
+		return 0;
+	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t lnx_probes_run_ns(struct lnx_app *app)
+{
+	struct lnx_probe_info info;
+	uint64_t ns = 0;
+	unsigned i;
+
+	for (i = 0; app->probes && i < lnx_probes_count(app->probes); i++)
+		if (lnx_probes_info(app->probes, i, &info) == 0)
+			ns += info.run_ns;
+	return ns;
+}
+
+static void lnx_status_self(struct lnx_app *app, struct lnx_buf *out)
+{
+	uint64_t up_ns = lnx_bus_now(app->bus) - app->start_ns, cpu_ns = lnx_own_cpu_ns(),
+		 bpf_ns = lnx_probes_run_ns(app);
+
+	lnx_json_key(out, "self");
+	lnx_buf_char(out, '{');
+	lnx_json_kv_f64(out, "cpu_pct",
+			up_ns ? 100.0 * (double)(cpu_ns + bpf_ns) / (double)up_ns : NAN);
+	lnx_json_kv_f64(out, "user_space_cpu_ms", (double)cpu_ns / 1e6);
+	lnx_json_kv_f64(out, "bpf_cpu_ms", (double)bpf_ns / 1e6);
+	lnx_json_kv_u64(out, "rss_bytes", lnx_own_rss_bytes());
+	lnx_json_kv_f64(out, "budget_cpu_pct", app->config->core.budget_cpu_pct);
+	lnx_json_kv_u64(out, "budget_cpu_max_millicores",
+			app->config->core.budget_cpu_max_millicores);
+	lnx_buf_char(out, '}');
+}
+
+/* ---- /status */
+
+static const char *lnx_tier(const struct lnx_app *app, const char *resource)
+{
+	char path[64];
+
+	(void)app;
+	(void)snprintf(path, sizeof(path), "/proc/pressure/%s", resource); /* short names of ours */
+	return access(path, R_OK) == 0 ? "psi-only" : "none";
+}
+
+static void lnx_status_probes(struct lnx_app *app, struct lnx_buf *out)
+{
+	static const char *const states[] = { "off", "loaded", "attached", "failed" };
+	struct lnx_probe_info info;
+	unsigned i;
+
+	lnx_json_key(out, "probes");
+	lnx_buf_char(out, '[');
+	for (i = 0; app->probes && i < lnx_probes_count(app->probes); i++) {
+		if (lnx_probes_info(app->probes, i, &info) < 0)
+			continue;
+		lnx_json_next(out);
+		lnx_buf_char(out, '{');
+		lnx_json_kv_str(out, "name", info.name);
+		lnx_json_kv_str(out, "state", states[info.state]);
+		lnx_json_kv_str(out, "why", info.why);
+		lnx_json_kv_str(out, "events", info.events);
+		lnx_json_kv_u64(out, "runs", info.runs);
+		lnx_json_kv_f64(out, "run_ms", (double)info.run_ns / 1e6);
+		lnx_json_kv_str(out, "cost_method", info.cost_method);
+		lnx_json_kv_u64(out, "lost", info.lost);
+		lnx_buf_char(out, '}');
+	}
+	lnx_buf_char(out, ']');
+}
+
+static void lnx_status_loss(struct lnx_app *app, struct lnx_buf *out)
+{
+	struct lnx_bus_stats st;
+	uint64_t suppressed, failed;
+	unsigned i;
+
+	lnx_bus_stats(app->bus, &st);
+	lnx_json_key(out, "dropped");
+	lnx_buf_char(out, '{');
+	for (i = 0; i < LNX_DROP_N; i++)
+		lnx_json_kv_u64(out, lnx_drop_names[i], st.dropped[i]);
+	lnx_buf_char(out, '}');
+	lnx_json_kv_u64(out, "last_seq", st.seq);
+	lnx_json_kv_u64(out, "oldest_seq", st.oldest_seq);
+	lnx_json_kv_u64(out, "ring_used_bytes", st.ring_used_bytes);
+	lnx_json_kv_u64(out, "pool_used_bytes", st.pool_used_bytes);
+	lnx_log_lost(&suppressed, &failed);
+	lnx_json_kv_u64(out, "log_lines_suppressed", suppressed);
+	lnx_json_kv_u64(out, "log_lines_failed", failed);
+	lnx_json_kv_u64(out, "jobs_refused", lnx_workers_refused(app->workers));
+}
+
+static int lnx_core_status(void *self, struct lnx_buf *out)
+{
+	struct lnx_app *app = self;
+	struct utsname un;
+	unsigned i;
+
+	lnx_buf_char(out, '{');
+	lnx_json_kv_str(out, "version", app->ident.version);
+	lnx_json_kv_str(out, "node", app->ident.node);
+	lnx_json_kv_str(out, "cluster", app->ident.cluster);
+	lnx_json_kv_str(out, "boot_id", app->ident.boot_id);
+	lnx_json_kv_u64(out, "schema", app->ident.schema);
+	lnx_json_key(out, "ts");
+	lnx_json_ts(out, app->wall_offset_ns + lnx_bus_now(app->bus));
+	lnx_json_kv_u64(out, "pid", app->ident.agent_pid);
+	lnx_json_kv_u64(out, "uptime_ms", (lnx_bus_now(app->bus) - app->start_ns) / 1000000);
+	lnx_json_kv_str(out, "kernel", uname(&un) == 0 ? un.release : "");
+	lnx_json_kv_bool(out, "btf", access("/sys/kernel/btf/vmlinux", R_OK) == 0);
+	lnx_json_key(out, "capabilities");
+	lnx_privs_json(out);
+	lnx_json_key(out, "tiers");
+	lnx_buf_char(out, '{');
+	for (i = 0; i < 3; i++)
+		lnx_json_kv_str(out, lnx_resources[i], lnx_tier(app, lnx_resources[i]));
+	lnx_buf_char(out, '}');
+	lnx_status_probes(app, out);
+	lnx_json_key(out, "plugins");
+	lnx_plugins_json(app, out);
+	lnx_status_loss(app, out);
+	lnx_status_self(app, out);
+	lnx_json_kv_str(out, "config", app->config_path);
+	lnx_buf_char(out, '}');
+	return lnx_buf_error(out);
+}
+
+static int lnx_core_plugins(void *self, struct lnx_buf *out)
+{
+	lnx_plugins_json(self, out);
+	return lnx_buf_error(out);
+}
+
+static int lnx_core_rules(void *self, struct lnx_buf *out)
+{
+	struct lnx_app *app = self;
+
+	if (app->rules)
+		lnx_rules_json(app->rules, out);
+	else
+		lnx_buf_str(out, "{\"generation\":0,\"hash\":\"\",\"errors\":[],\"rules\":[]}");
+	return lnx_buf_error(out);
+}
+
+static int lnx_core_rules_reload(void *self, struct lnx_buf *out)
+{
+	int rc = lnx_app_rules_load(self, false);
+
+	(void)lnx_core_rules(self, out); /* memory: the caller sees it in the buffer */
+	return rc;
+}
+
+static int lnx_core_schema(void *self, struct lnx_buf *out)
+{
+	static const char *const types[] = { "",       "u8",   "u16",  "u32",  "u64",
+					     "i32",    "i64",  "f64",  "bool", "string",
+					     "string", "json", "enum", "u64" };
+	const struct lnx_app *app = self;
+	unsigned i, k;
+
+	lnx_buf_char(out, '[');
+	for (i = 0; i < lnx_registry_count(app->registry); i++) {
+		const struct lnx_event_desc *d = lnx_registry_at(app->registry, i);
+
+		lnx_json_next(out);
+		lnx_buf_char(out, '{');
+		lnx_json_kv_str(out, "name", d->name);
+		lnx_json_kv_str(out, "doc", d->doc);
+		lnx_json_key(out, "fields");
+		lnx_buf_char(out, '[');
+		for (k = 0; k < d->n_fields; k++) {
+			const struct lnx_field *f = &d->fields[k];
+
+			lnx_json_next(out);
+			lnx_buf_char(out, '{');
+			lnx_json_kv_str(out, "name", f->name);
+			lnx_json_kv_str(out, "type", types[f->type]);
+			lnx_json_kv_str(out, "unit", f->unit);
+			lnx_json_kv_str(out, "doc", f->doc);
+			lnx_json_kv_str(out, "otel", f->otel ? f->otel : "");
+			lnx_buf_char(out, '}');
+		}
+		lnx_buf_str(out, "]}");
+	}
+	lnx_buf_char(out, ']');
+	return lnx_buf_error(out);
+}
+
+/* ---- metrics */
+
+static void lnx_put(struct lnx_app *app, const char *name, const char *help, uint32_t kind,
+		    const char *const *labels, const char *const *values, double v)
+{
+	struct lnx_metric_desc d = { .name = name, .help = help, .kind = kind, .labels = labels };
+	struct lnx_metric *m;
+
+	if (lnx_metrics_series(app->metrics, &d, values, app, &m) == 0)
+		lnx_metric_set(m, v);
+}
+
+static void lnx_collect_bus(struct lnx_app *app)
+{
+	static const char *const type_label[] = { "type", NULL }, *const where_label[] = { "where",
+											   NULL };
+	struct lnx_bus_stats st;
+	unsigned i;
+
+	for (i = 0; i < lnx_registry_count(app->registry); i++) {
+		const struct lnx_event_desc *d = lnx_registry_at(app->registry, i);
+		const char *values[] = { d->name, NULL };
+
+		lnx_put(app, "linnix_events_total", "Events that crossed the bus.", LNX_COUNTER,
+			type_label, values, (double)lnx_bus_events(app->bus, d->type));
+	}
+	lnx_bus_stats(app->bus, &st);
+	for (i = 0; i < LNX_DROP_N; i++) {
+		const char *values[] = { lnx_drop_names[i], NULL };
+
+		lnx_put(app, "linnix_events_dropped_total",
+			"Events lost, by the place where they were.", LNX_COUNTER, where_label,
+			values, (double)st.dropped[i]);
+	}
+}
+
+static void lnx_collect(void *arg)
+{
+	static const char *const info_labels[] = { "version", "node", "cluster", "boot_id", NULL };
+	static const char *const tier_labels[] = { "resource", "method", NULL };
+	struct lnx_app *app = arg;
+	const char *info[] = { app->ident.version, app->ident.node, app->ident.cluster,
+			       app->ident.boot_id, NULL };
+	unsigned i;
+
+	lnx_put(app, "linnix_build_info", "Always 1; the labels tell version and identity.",
+		LNX_GAUGE, info_labels, info, 1);
+	lnx_put(app, "linnix_ready", "1 if no enabled function is lost.", LNX_GAUGE, NULL, NULL,
+		lnx_health_list(app, LNX_HEALTH_LOST, NULL) == 0);
+	for (i = 0; i < 3; i++) {
+		const char *values[] = { lnx_resources[i], lnx_tier(app, lnx_resources[i]), NULL };
+
+		lnx_put(app, "linnix_tier",
+			"1 for the method by which stalls of a resource are measured.", LNX_GAUGE,
+			tier_labels, values, 1);
+	}
+	lnx_collect_bus(app);
+	if (app->probes)
+		lnx_probes_collect(app->probes, app->metrics);
+	lnx_put(app, "linnix_config_last_reload_successful", "1 if the last reload took effect.",
+		LNX_GAUGE, NULL, NULL, app->reload_ok);
+	lnx_put(app, "linnix_config_last_reload_success_timestamp_seconds",
+		"Unix time of the last good configuration.", LNX_GAUGE, NULL, NULL,
+		(double)app->reload_wall_ns / 1e9);
+	lnx_put(app, "process_cpu_seconds_total",
+		"CPU time of the agent, without its BPF programs.", LNX_COUNTER, NULL, NULL,
+		(double)lnx_own_cpu_ns() / 1e9);
+	lnx_put(app, "process_resident_memory_bytes", "Resident memory of the agent.", LNX_GAUGE,
+		NULL, NULL, (double)lnx_own_rss_bytes());
+	lnx_put(app, "process_start_time_seconds", "Unix time at which the agent started.",
+		LNX_GAUGE, NULL, NULL, (double)(app->wall_offset_ns + app->start_ns) / 1e9);
+}
+
+static int lnx_core_metrics(void *self, uint32_t openmetrics, struct lnx_buf *out)
+{
+	struct lnx_app *app = self;
+
+	lnx_metrics_text(app->metrics, (int)openmetrics, out);
+	return lnx_buf_error(out);
+}
+
+static const struct lnx_svc_core lnx_core_service = {
+	.size = sizeof(struct lnx_svc_core),
+	.status_json = lnx_core_status,
+	.plugins_json = lnx_core_plugins,
+	.rules_json = lnx_core_rules,
+	.ready_json = lnx_core_ready,
+	.metrics_text = lnx_core_metrics,
+	.events_schema_json = lnx_core_schema,
+	.rules_reload = lnx_core_rules_reload,
+};
+
+int lnx_app_status_start(struct lnx_app *app)
+{
+	int rc = lnx_services_provide(app->services, "core/1", &lnx_core_service, app, app);
+
+	return rc < 0 ? rc : lnx_metrics_on_collect(app->metrics, lnx_collect, app);
+}
+
+void lnx_app_explain(struct lnx_app *app, struct lnx_buf *out)
+{
+	unsigned i, k, j;
+
+	for (i = 0; i < lnx_registry_count(app->registry); i++) {
+		const struct lnx_event_desc *d = lnx_registry_at(app->registry, i);
+
+		lnx_buf_printf(out, "%s\n", d->name);
+		for (k = 0; k < app->plugins->n; k++) {
+			const struct lnx_ctx *c = app->plugins->list[k];
+
+			for (j = 0; j < c->n_subs; j++)
+				if (c->subs[j].type == d->type || c->subs[j].type == LNX_EV_ANY)
+					lnx_buf_printf(out, "  read by plugin %s\n", c->name);
+		}
+		if (lnx_bus_wanted(app->bus, d->type) == 0)
+			lnx_buf_str(out, "  read by nobody\n");
+	}
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Plugin instances: found, checked, opened, ordered, run. Loop thread only. */
+#ifndef LNX_INSTANCE_H
+#define LNX_INSTANCE_H
+
+#include "bus.h"
+#include "conf.h"
+#include "log.h"
+#include <linnix/plugin.h>
+#include <stdbool.h>
+
+struct lnx_app;
+struct lnx_crash;
+
+#define LNX_MAX_INSTANCES     64
+#define LNX_MAX_INSTANCE_SUBS 64
+#define LNX_MAX_HEALTH	      16
+#define LNX_FAILING_AFTER     100 /* handler failures in a row */
+
+/* enum lnx_instance_status */
+#define LNX_INST_NEW	 0
+#define LNX_INST_RUNNING 1
+#define LNX_INST_FAILING 2 /* 100 handler failures in a row */
+#define LNX_INST_REFUSED \
+	3 /* not a plugin, wrong ABI, bad owner, init failed … <error> says which */
+#define LNX_INST_QUARANTINED 4 /* crashed the agent three times in ten minutes */
+#define LNX_INST_OFF	     5
+
+struct lnx_health {
+	char what[40];
+	uint32_t state; /* LNX_HEALTH_* */
+	char why[256];
+};
+
+/* One subscription of an instance. */
+struct lnx_inst_sub {
+	struct lnx_sub_handle *handle;
+	uint16_t type;
+};
+
+/* What a plugin knows as its ctx. Owned by lnx_plugins. */
+struct lnx_ctx {
+	struct lnx_app *app;
+	char name[64];	 /* of the instance: "http", "webhook.ops" */
+	char path[1024]; /* of the shared object */
+	void *dl;	 /* shared by the instances of one file; closed with the first */
+	bool owns_dl;
+	const struct lnx_plugin *plugin; /* NULL when refused before it was known */
+	void *state;
+	const void *conf;
+	uint32_t status; /* enum lnx_instance_status */
+	bool is_inited, is_started;
+	char error[256];
+	struct lnx_inst_sub subs[LNX_MAX_INSTANCE_SUBS];
+	unsigned n_subs;
+	struct lnx_timer *timers;
+	struct lnx_fd *fds;
+	struct lnx_health health[LNX_MAX_HEALTH];
+	unsigned n_health;
+	uint64_t events, failures;
+	unsigned failures_in_row;
+	int crash_index; /* in the crash table */
+};
+
+struct lnx_plugins {
+	struct lnx_ctx *list[LNX_MAX_INSTANCES]; /* in order of start once ordered */
+	unsigned n;
+	struct lnx_crash *crash;
+};
+
+/* Owner and mode of <path>: root, the agent's uid or the owner of the agent's binary; not writable by group or others.
+ * 0, -EPERM with the reason, -errno. Any thread. */
+int lnx_plugin_check_file(const char *path, struct lnx_err *err);
+/* Open <path> and fetch its table. Sizes and versions are checked. 0, -EPERM, -ENOEXEC (not a plugin), -EPROTO (ABI), … */
+int lnx_plugin_open(const char *path, void **ret_dl, const struct lnx_plugin **ret_plugin,
+		    struct lnx_err *err);
+
+/* Every *.so of <dirs> becomes an instance of its own name (or a refused one with its reason). 0 or -ENOMEM. */
+int lnx_plugins_scan(struct lnx_app *app, const char *const *dirs);
+/* Sections "name.x" of the file make further instances. */
+int lnx_plugins_add_named(struct lnx_app *app, const struct lnx_node *root);
+/* Section of the configuration that belongs to <c>. */
+const char *lnx_ctx_section(const struct lnx_ctx *c);
+/* Drop what is off by flag or configuration; order by needs; refuse cycles and unmet needs. */
+void lnx_plugins_order(struct lnx_app *app);
+void lnx_plugins_init(struct lnx_app *app);
+void lnx_plugins_start(struct lnx_app *app);
+/* In reverse order. */
+void lnx_plugins_stop(struct lnx_app *app);
+void lnx_plugins_free(struct lnx_app *app);
+void lnx_plugins_json(struct lnx_app *app, struct lnx_buf *out);
+
+/* host.c */
+extern const struct lnx_host lnx_host_vtable;
+int lnx_ctx_subscribe(struct lnx_ctx *c, const char *event, uint32_t stage, uint32_t queue);
+/* Give back timers, fds, subscriptions, services and metrics of <c>. */
+void lnx_ctx_release(struct lnx_ctx *c);
+/* Enter and leave plugin code: the crash table knows who runs. */
+int lnx_ctx_enter(struct lnx_ctx *c);
+void lnx_ctx_leave(struct lnx_ctx *c, int before);
+void lnx_ctx_health(struct lnx_ctx *c, const char *what, uint32_t state, const char *why);
+
+/* crash.c: who ran when the agent died, kept in a small shared file. */
+/* <path> "" or not creatable: kept in memory only (then nothing is quarantined); *ret_note says so. */
+int lnx_crash_open(const char *path, uint64_t wall_ns, struct lnx_crash **ret_crash,
+		   struct lnx_err *err);
+void lnx_crash_close(struct lnx_crash *c);
+/* Index of <name> for lnx_crash_run; -ENOSPC. */
+int lnx_crash_index(struct lnx_crash *c, const char *name);
+void lnx_crash_run(struct lnx_crash *c, int index);
+int lnx_crash_running(const struct lnx_crash *c);
+/* Crashes of <name> in the last 10 minutes. */
+unsigned lnx_crash_count(const struct lnx_crash *c, const char *name);
+#define LNX_CRASH_QUARANTINE 3
+
+#endif
