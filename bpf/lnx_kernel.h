@@ -48,6 +48,7 @@ struct css_set {
 struct task_group {
 	struct cgroup_subsys_state css;
 	struct task_group *parent;
+	struct cfs_rq **cfs_rq;
 };
 
 struct rq {
@@ -91,6 +92,7 @@ struct task_struct {
 	int on_rq;
 	int prio;
 	struct sched_entity se;
+	struct task_group *sched_task_group;
 	struct sched_info sched_info;
 	unsigned int in_iowait : 1;
 	int pid;

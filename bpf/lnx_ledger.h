@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* The shadow wait set, part one: charging time and keeping the set of waiting slots of one CPU.
+ *
+ * Plain C, compiled for BPF and, with a model below it, for the property test. The includer defines
+ * before: LNX_FN (inlined), LNX_SUB (a function of its own: one verification for all callers),
+ * LNX_BOUND(i, n) (i < n in a way the verifier keeps) and lnx_prim_queue(). All functions run under
+ * the lock of the run queue that <c> stands for. Longer than a header should be: it is code. */
+#ifndef LNX_LEDGER_H
+#define LNX_LEDGER_H
+
+#include <linnix/ledger.h>
+
+/* State of one task, in task storage. */
+struct lnx_ledger_task {
+	__u32 handle; /* slot it waits in, 0 it does not wait */
+	__u32 cpu;    /* where it waits */
+	__u32 epoch;  /* of the entry it joined, 0 any: it came by mail */
+	__u32 runs;   /* times it had been run when it began to wait */
+};
+
+/* A task about to wait. */
+struct lnx_ledger_join {
+	__u64 since;
+	__u64 queue;	/* its cfs_rq, 0 unknown */
+	__u64 thr_base; /* as in lnx_ledger_wait */
+	__u32 handle;
+	__u32 thr;
+};
+
+/* A queue as the kernel sees it now. */
+struct lnx_ledger_queue {
+	__u64 total_ns;	 /* throttled so far, this moment included */
+	__u32 throttled; /* 1 now */
+	__u32 exact;	 /* total_ns is known */
+};
+
+static int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q);
+
+LNX_FN void lnx_ledger_seq(struct lnx_ledger_cpu *c)
+{
+#if defined(__TARGET_ARCH_x86) || !defined(__bpf__)
+	*(volatile __u32 *)&c->seq += 1; /* stores are not reordered */
+#else
+	__sync_fetch_and_add(&c->seq, 1);
+#endif
+}
+
+/* Place of <handle> in arrays by slot: its own while it holds the slot, else OTHER's. */
+LNX_FN __u32 lnx_ledger_index(const struct lnx_ledger_table *tab, __u32 handle)
+{
+	__u32 slot = LNX_LEDGER_SLOT(handle);
+
+	if (slot >= LNX_LEDGER_SLOTS)
+		return LNX_LEDGER_OTHER;
+	slot = LNX_BOUND(slot, LNX_LEDGER_SLOTS);
+	if (slot >= LNX_LEDGER_FIRST && tab->slot[slot].handle != handle)
+		return LNX_LEDGER_OTHER;
+	return slot;
+}
+
+LNX_FN void lnx_ledger_mark(struct lnx_ledger_cpu *c, __u32 slot)
+{
+	slot = LNX_BOUND(slot, LNX_LEDGER_SLOTS);
+	c->slot_used[slot / 64] |= 1ULL << (slot % 64);
+}
+
+LNX_FN __u64 lnx_ledger_span(struct lnx_ledger_cpu *c, __u64 from, __u64 to)
+{
+	if (to >= from)
+		return to - from;
+	c->count[LNX_LEDGER_N_BACKWARD]++;
+	return 0;
+}
+
+/* Add <ns> to the pair. No place within LNX_LEDGER_PROBES: a place whose former owner is gone, else the
+ * victim's other_ns. */
+LNX_SUB int lnx_ledger_pair(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			    __u32 victim, __u32 culprit, __u64 ns)
+{
+	__u64 key = (__u64)victim << 32 | culprit;
+	__u32 h, i, at;
+
+	if (!c || !tab)
+		return 0;
+	h = (key * 0x9e3779b97f4a7c15ULL) >> 40;
+	for (i = 0; i < LNX_LEDGER_PROBES; i++) {
+		struct lnx_ledger_pair *p;
+
+		at = LNX_BOUND((h + i) & (LNX_LEDGER_PAIRS - 1), LNX_LEDGER_PAIRS);
+		p = &c->pairs[at];
+		if (p->victim == victim && p->culprit == culprit) {
+			p->ns += ns;
+			p->count++;
+			return 0;
+		}
+		if (!p->victim)
+			goto take;
+	}
+	for (i = 0; i < LNX_LEDGER_PROBES; i++) {
+		__u32 v, u;
+
+		at = LNX_BOUND((h + i) & (LNX_LEDGER_PAIRS - 1), LNX_LEDGER_PAIRS);
+		v = c->pairs[at].victim;
+		u = c->pairs[at].culprit;
+		if ((LNX_LEDGER_SLOT(v) >= LNX_LEDGER_FIRST &&
+		     lnx_ledger_index(tab, v) == LNX_LEDGER_OTHER) ||
+		    (LNX_LEDGER_SLOT(u) >= LNX_LEDGER_FIRST &&
+		     lnx_ledger_index(tab, u) == LNX_LEDGER_OTHER)) {
+			c->count[LNX_LEDGER_N_RECLAIMED]++;
+			goto take;
+		}
+	}
+	c->count[LNX_LEDGER_N_PAIR_FULL]++;
+	at = lnx_ledger_index(tab, victim);
+	c->other_ns[LNX_BOUND(at, LNX_LEDGER_SLOTS)] += ns;
+	return 0;
+take:
+	at = LNX_BOUND(at, LNX_LEDGER_PAIRS);
+	c->pairs[at].culprit = culprit;
+	c->pairs[at].ns = ns;
+	c->pairs[at].count = 1;
+	c->pairs[at].victim = victim;
+	c->pair_used[at / 64] |= 1ULL << (at % 64);
+	return 0;
+}
+
+/* Charge the time since the last change to the node as victim and to the process that runs. Call
+ * before any change of who runs or waits here. */
+LNX_FN void lnx_ledger_tick(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab, __u64 now)
+{
+	__u64 ns = lnx_ledger_span(c, c->tick, now);
+	__u32 others, own, at;
+
+	c->tick = now;
+	if (!c->n_wait || !ns)
+		return;
+	others = c->n_wait - c->n_up - c->n_thr;
+	if (!others) {
+		c->node_ns[LNX_BOUND(c->thr & (LNX_LEDGER_FIRST - 1), LNX_LEDGER_SLOTS)] += ns;
+		return;
+	}
+	at = lnx_ledger_index(tab, c->cur);
+	c->node_ns[LNX_BOUND(at, LNX_LEDGER_SLOTS)] += ns;
+	c->proc_node_ns += ns;
+	own = c->pos[LNX_BOUND(at, LNX_LEDGER_SLOTS)];
+	if (own && !c->wait[LNX_BOUND(own - 1, LNX_LEDGER_WAITS)].thr)
+		others--;
+	if (at != LNX_LEDGER_KERNEL && c->pos[LNX_LEDGER_KERNEL])
+		others--; /* kernel threads are not a workload that suffers */
+	c->proc_caused_ns += ns * (others & (LNX_LEDGER_WAITS - 1));
+}
+
+/* Charge the entry up to <now>: to the throttle as long as its queue was throttled, the rest to the slot
+ * that runs. */
+LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			      struct lnx_ledger_wait *e, __u64 now)
+{
+	__u64 ns, thr_ns;
+
+	/* It came after the moment that is being repaired: nothing to charge yet. */
+	if (now <= e->since)
+		return;
+	ns = now - e->since;
+	e->since = now;
+	if (e->thr) {
+		struct lnx_ledger_queue q = { 0 };
+		__u32 code = e->thr;
+
+		thr_ns = ns;
+		if (e->queue && !lnx_prim_queue(e->queue, &q)) {
+			if (q.throttled) {
+				e->thr_base = q.total_ns;
+			} else {
+				if (q.exact && q.total_ns - e->thr_base < ns)
+					thr_ns = q.total_ns - e->thr_base;
+				e->thr = 0;
+				if (!e->is_up)
+					c->n_thr--;
+			}
+		}
+		if (thr_ns)
+			lnx_ledger_pair(c, tab, e->handle, code, thr_ns);
+		ns -= thr_ns;
+	}
+	if (ns)
+		lnx_ledger_pair(c, tab, e->handle, c->cur, ns);
+}
+
+/* Charge every waiting entry. */
+LNX_SUB int lnx_ledger_walk(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab, __u64 now)
+{
+	__u32 i;
+
+	if (!c || !tab)
+		return 0;
+	c->count[LNX_LEDGER_N_WALKS]++;
+	for (i = 0; i < LNX_LEDGER_WAITS; i++) {
+		if (i >= c->n_wait)
+			break;
+		lnx_ledger_charge(c, tab, &c->wait[LNX_BOUND(i, LNX_LEDGER_WAITS)], now);
+	}
+	return 0;
+}
+
+LNX_FN void lnx_ledger_throttle(struct lnx_ledger_cpu *c, struct lnx_ledger_wait *e, __u64 queue,
+				__u64 base, __u32 thr)
+{
+	if (!e->thr && !e->is_up)
+		c->n_thr++;
+	e->thr = thr;
+	e->queue = queue;
+	e->thr_base = base;
+	c->thr = thr;
+}
+
+/* One more waits in <j>'s slot. A throttled queue wins over one that is not: within one slot nobody is
+ * blamed for a quota. Returns the epoch of the entry, 0 if there is no place. */
+LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				  const struct lnx_ledger_join *j, __u32 is_up, __u64 now)
+{
+	__u32 slot =
+		LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 at = c->pos[slot];
+	struct lnx_ledger_wait *e;
+
+	if (at) {
+		e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
+		if (e->handle == j->handle) {
+			e->n++;
+			if (j->thr && !e->thr) {
+				lnx_ledger_charge(c, tab, e, now);
+				lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
+			} else if (!e->thr) {
+				e->queue = j->queue;
+			}
+			return e->epoch;
+		}
+		/* The slot has a new owner: close the old one's wait, its tasks leave by epoch. */
+		lnx_ledger_charge(c, tab, e, now);
+		c->wait_ns[LNX_LEDGER_OTHER] += lnx_ledger_span(c, e->begin, now);
+		if (e->thr && !e->is_up)
+			c->n_thr--;
+		c->n_up += is_up - e->is_up;
+		c->count[LNX_LEDGER_N_HEALED]++;
+	} else {
+		at = c->n_wait + 1;
+		if (at >= LNX_LEDGER_WAITS &&
+		    !(at == LNX_LEDGER_WAITS && j->handle == LNX_LEDGER_OTHER))
+			return 0;
+		c->n_wait = at;
+		c->n_up += is_up;
+		c->pos[slot] = at;
+		e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
+		lnx_ledger_mark(c, slot);
+	}
+	if (!++c->epoch)
+		c->epoch = 1;
+	e->since = j->since;
+	e->begin = j->since;
+	e->queue = j->queue;
+	e->thr_base = 0;
+	e->handle = j->handle;
+	e->up = 0;
+	e->n = 1;
+	e->epoch = c->epoch;
+	e->thr = 0;
+	e->is_up = is_up;
+	if (j->thr)
+		lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
+	return e->epoch;
+}
+
+/* Take entry <at> - 1 out of the set; <now> ends its wait. */
+LNX_FN void lnx_ledger_close(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab, __u32 at,
+			     __u64 now)
+{
+	struct lnx_ledger_wait *e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
+	__u32 slot = LNX_LEDGER_SLOT(e->handle), last;
+
+	lnx_ledger_charge(c, tab, e, now);
+	c->wait_ns[LNX_BOUND(lnx_ledger_index(tab, e->handle), LNX_LEDGER_SLOTS)] +=
+		lnx_ledger_span(c, e->begin, now);
+	if (e->is_up)
+		c->n_up--;
+	else if (e->thr)
+		c->n_thr--;
+	c->pos[LNX_BOUND(slot & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)] = 0;
+	last = c->n_wait - 1;
+	c->n_wait = last;
+	if (last != at - 1) {
+		*e = c->wait[LNX_BOUND(last, LNX_LEDGER_WAITS)];
+		slot = LNX_LEDGER_SLOT(e->handle) & (LNX_LEDGER_SLOTS - 1);
+		c->pos[LNX_BOUND(slot, LNX_LEDGER_SLOTS)] = at;
+	}
+}
+
+/* One waits less in <handle>. <epoch> 0 matches any entry of the handle. */
+LNX_FN void lnx_ledger_leave_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				 __u32 handle, __u32 epoch, __u64 now)
+{
+	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 at = c->pos[slot];
+	struct lnx_ledger_wait *e;
+
+	if (!at)
+		goto stale;
+	e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
+	if (e->handle != handle || (epoch && e->epoch != epoch))
+		goto stale;
+	if (e->n > 1)
+		e->n--;
+	else
+		lnx_ledger_close(c, tab, at, now);
+	return;
+stale:
+	c->count[LNX_LEDGER_N_STALE_LEAVE]++;
+}
+
+#endif

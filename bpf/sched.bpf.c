@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Probe "sched": who waits for a CPU and who holds it meanwhile, as a ledger in memory. No event is
+ * sent; a reader maps "cpus" and "table" (linnix/ledger.h). "slots" maps a cgroup id to a handle. */
+#include "lnx_kernel.h"
+
+#define LNX_FN	static __always_inline
+#define LNX_SUB __noinline
+/* A mask alone is optimised away where the compiler knows the range and the verifier does not. */
+#define LNX_BOUND(i, n)                         \
+	({                                      \
+		__u64 lnx_i = (i);              \
+		asm volatile("" : "+r"(lnx_i)); \
+		lnx_i &((n)-1);                 \
+	})
+
+#include "lnx_ledger_events.h"
+
+#define LNX_NEST_MAX   16	  /* cgroups looked at, from a task up, for the owner of a quota */
+#define LNX_TAKE_TRIES 4	  /* free slots tried against other CPUs */
+#define LNX_CLOCK_NS   4000000ULL /* age of a clock offset */
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+/* Entries: set to the possible CPUs before the load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lnx_ledger_cpu);
+} cpus SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lnx_ledger_table);
+} table SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * LNX_LEDGER_SLOTS);
+	__type(key, __u64);
+	__type(value, __u32);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct lnx_ledger_task);
+} tasks SEC(".maps");
+
+LNX_FN __u32 lnx_cache_index(__u64 id)
+{
+	return LNX_BOUND((id ^ id >> 10) & (LNX_LEDGER_CACHE - 1), LNX_LEDGER_CACHE);
+}
+
+/* A free slot for cgroup <id>, OTHER if there is none. */
+LNX_FN __u32 lnx_slot_take(struct lnx_ledger_table *tab, __u64 id)
+{
+	__u32 i;
+
+	for (i = 0; i < LNX_TAKE_TRIES; i++) {
+		__u64 tail = *(volatile __u64 *)&tab->free_tail;
+		__u32 handle, slot;
+
+		if (tail >= *(volatile __u64 *)&tab->free_head)
+			return LNX_LEDGER_OTHER;
+		handle = tab->free[LNX_BOUND(tail & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)];
+		if (__sync_val_compare_and_swap(&tab->free_tail, tail, tail + 1) != tail)
+			continue;
+		slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1),
+				 LNX_LEDGER_SLOTS);
+		tab->slot[slot].cgroup_id = id;
+		return handle;
+	}
+	return LNX_LEDGER_OTHER;
+}
+
+LNX_SUB __u32 lnx_slot_miss(struct lnx_ledger_table *tab, __u64 id)
+{
+	__u32 *known = bpf_map_lookup_elem(&slots, &id), handle, at;
+
+	if (!tab)
+		return LNX_LEDGER_OTHER;
+	if (!known) {
+		handle = lnx_slot_take(tab, id);
+		if (handle == LNX_LEDGER_OTHER)
+			return handle; /* not cached: a slot may become free */
+		/* Lost against another CPU: the reader finds the slot that no cgroup points to. */
+		(void)bpf_map_update_elem(&slots, &id, &handle, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&slots, &id);
+		if (!known)
+			return LNX_LEDGER_OTHER;
+	}
+	handle = *known;
+	at = lnx_cache_index(id);
+	tab->cache[at].tagged = id << 32 | handle;
+	tab->cache[at].cgroup_id = id;
+	return handle;
+}
+
+static __always_inline __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p)
+{
+	__u64 id, tagged;
+	__u32 at;
+
+	if (p->flags & LNX_PF_KTHREAD)
+		return p->pid ? LNX_LEDGER_KERNEL : LNX_LEDGER_IDLE;
+	id = p->cgroups->dfl_cgrp->kn->id;
+	at = lnx_cache_index(id);
+	tagged = *(volatile __u64 *)&tab->cache[at].tagged;
+	if (tab->cache[at].cgroup_id == id && tagged >> 32 == (__u32)id)
+		return tagged;
+	return lnx_slot_miss(tab, id);
+}
+
+static __always_inline struct lnx_ledger_task *lnx_prim_task(struct task_struct *p)
+{
+	return bpf_task_storage_get(&tasks, p, 0, 0);
+}
+
+static __always_inline __u32 lnx_prim_tgid(struct task_struct *p)
+{
+	return p->tgid;
+}
+
+static __always_inline __u32 lnx_prim_runs(struct task_struct *p)
+{
+	if (!bpf_core_field_exists(p->sched_info.pcount))
+		return 0;
+	return p->sched_info.pcount;
+}
+
+static __always_inline int lnx_prim_runnable(struct task_struct *p)
+{
+	if (p->on_rq != LNX_TASK_ON_RQ_QUEUED)
+		return 0;
+	/* Asleep, but kept in the queue until its lag is gone. */
+	return !bpf_core_field_exists(p->se.sched_delayed) || !p->se.sched_delayed;
+}
+
+static __always_inline __u64 lnx_prim_arrival(struct task_struct *p, __u64 now)
+{
+	__u64 clock;
+
+	if (!bpf_core_field_exists(p->sched_info.last_arrival))
+		return 0;
+	clock = p->se.cfs_rq->rq->clock;
+	if (!p->sched_info.last_arrival || p->sched_info.last_arrival > clock)
+		return 0;
+	return now - (clock - p->sched_info.last_arrival);
+}
+
+static __always_inline int lnx_prim_is_throttled(struct task_struct *p)
+{
+	return p->prio >= LNX_MAX_RT_PRIO && p->se.cfs_rq->throttle_count > 0;
+}
+
+static __always_inline int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q)
+{
+	struct cfs_rq *q = (struct cfs_rq *)queue;
+
+	ret_q->throttled = BPF_CORE_READ(q, throttle_count) > 0;
+	ret_q->exact = bpf_core_field_exists(q->throttled_clock_self_time);
+	if (ret_q->exact) {
+		__u64 since = BPF_CORE_READ(q, throttled_clock_self);
+
+		ret_q->total_ns = BPF_CORE_READ(q, throttled_clock_self_time);
+		if (since)
+			ret_q->total_ns += BPF_CORE_READ(q, rq, clock) - since;
+	}
+	return 0;
+}
+
+/* Also finds the nearest throttled queue from <p> up: its depth, and whose it is. */
+static __always_inline void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
+					  struct lnx_ledger_join *j)
+{
+	struct sched_entity *se = &p->se;
+	struct lnx_ledger_queue q = { 0 };
+	__u32 slot, depth, i;
+
+	if (p->prio < LNX_MAX_RT_PRIO)
+		return; /* quotas bind the fair class only */
+	j->queue = (__u64)se->cfs_rq;
+	if (se->cfs_rq->throttle_count <= 0)
+		return;
+	lnx_prim_queue(j->queue, &q);
+	j->thr_base = q.total_ns;
+	j->thr = LNX_LEDGER_THROTTLED;
+	slot = LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1);
+	for (i = 0; i < LNX_NEST_MAX; i++) {
+		struct cfs_rq *c = BPF_CORE_READ(se, cfs_rq);
+
+		if (!c)
+			break;
+		if (BPF_CORE_READ_BITFIELD_PROBED(c, throttled)) {
+			depth = BPF_CORE_READ(se, depth);
+			j->thr += depth < LNX_LEDGER_DEPTH_MAX ? depth : LNX_LEDGER_DEPTH_MAX;
+			slot = LNX_BOUND(slot, LNX_LEDGER_SLOTS);
+			tab->slot[slot].owner = BPF_CORE_READ(c, tg, css.cgroup, kn, id);
+			break;
+		}
+		se = BPF_CORE_READ(se, parent);
+		if (!se)
+			break;
+	}
+}
+
+static __always_inline void lnx_prim_describe(struct task_struct *p, struct lnx_ledger_proc *d)
+{
+	d->start_ns = 0;
+	if (p) {
+		d->start_ns = p->group_leader->start_boottime;
+		bpf_probe_read_kernel(d->comm, sizeof(d->comm), p->group_leader->comm);
+	} else {
+		__builtin_memset(d->comm, 0, sizeof(d->comm));
+	}
+}
+
+LNX_FN struct lnx_ledger_cpu *lnx_cpu(__u32 cpu)
+{
+	return bpf_map_lookup_elem(&cpus, &cpu);
+}
+
+LNX_FN struct lnx_ledger_table *lnx_table(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&table, &zero);
+}
+
+/* One run in LNX_LEDGER_TIME_EVERY is timed. Returns the start, 0 for the others. */
+LNX_FN __u64 lnx_time_start(struct lnx_ledger_prog *g)
+{
+	return g->runs++ % LNX_LEDGER_TIME_EVERY ? 0 : bpf_ktime_get_ns();
+}
+
+LNX_FN void lnx_time_stop(struct lnx_ledger_prog *g, __u64 start)
+{
+	if (!start)
+		return;
+	g->timed_ns += bpf_ktime_get_ns() - start;
+	g->timed++;
+}
+
+LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
+{
+	return bpf_ktime_get_ns();
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct lnx_ledger_cpu *c = lnx_cpu(cpu);
+	struct lnx_ledger_table *tab = lnx_table();
+	__u64 start;
+
+	if (!c || !tab)
+		return 0;
+	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_SWITCH]);
+	lnx_ledger_on_switch(c, tab, cpu, prev, next, lnx_now(c, prev));
+	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_SWITCH], start);
+	return 0;
+}
+
+LNX_FN int lnx_wake(struct task_struct *p)
+{
+	__u32 cpu = p->thread_info.cpu;
+	struct lnx_ledger_cpu *c = lnx_cpu(cpu);
+	struct lnx_ledger_table *tab = lnx_table();
+	__u64 start;
+
+	if (!c || !tab)
+		return 0;
+	/* It runs: nothing to wait for, and the lock of its queue may not be held. */
+	if (p->on_cpu)
+		return 0;
+	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_WAKE]);
+	lnx_ledger_on_wake(c, tab, cpu, p, lnx_now(c, p));
+	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_WAKE], start);
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(on_wakeup, struct task_struct *p)
+{
+	return lnx_wake(p);
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(on_wakeup_new, struct task_struct *p)
+{
+	return lnx_wake(p);
+}
+
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(on_migrate, struct task_struct *p, int dst_cpu)
+{
+	__u32 cpu = p->thread_info.cpu, to = dst_cpu;
+	struct lnx_ledger_cpu *c, *dst;
+	struct lnx_ledger_table *tab;
+	__u64 start, queue;
+
+	if (p->on_rq != LNX_TASK_ON_RQ_MIGRATING)
+		return 0;
+	c = lnx_cpu(cpu);
+	dst = lnx_cpu(to);
+	tab = lnx_table();
+	if (!c || !dst || !tab)
+		return 0;
+	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_MIGRATE]);
+	queue = 0;
+	if (p->prio >= LNX_MAX_RT_PRIO) {
+		struct cfs_rq **queues = BPF_CORE_READ(p, sched_task_group, cfs_rq);
+
+		bpf_probe_read_kernel(&queue, sizeof(queue), &queues[to]);
+	}
+	lnx_ledger_on_migrate(c, dst, tab, cpu, to, p, queue, lnx_now(c, p));
+	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_MIGRATE], start);
+	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_newtask, struct task_struct *p)
+{
+	bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return 0;
+}
+
+/* Give every task that exists already its storage. Run once, after the attach. */
+SEC("iter/task")
+int seed(struct bpf_iter__task *ctx)
+{
+	struct task_struct *p = ctx->task;
+
+	if (p)
+		bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return 0;
+}

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Turns the state of the sched probe into windows: increments of every pair, what is in flight added,
+ * summed per victim, weighted over CPUs as PSI does. */
+#include "ledger.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRIES_MAX 64 /* looks at one CPU until it is at rest */
+
+/* enum: what a record says. Sort order matters: a victim's run and check come before its parts. */
+#define REC_RUN	  0
+#define REC_CHECK 1
+#define REC_PART  2
+
+struct record {
+	uint32_t victim, culprit;
+	uint32_t cpu, kind;
+	int64_t ns;
+};
+
+struct flight {
+	uint32_t victim, culprit;
+	uint32_t kind, pad;
+	int64_t ns;
+};
+
+#define FLIGHTS (2 * (LNX_LEDGER_WAITS + LNX_LEDGER_MAIL) + 4)
+
+/* What the last look saw of one CPU. */
+struct seen {
+	uint32_t n_flights;
+	uint32_t flight_tgid;
+	uint32_t flight_handle;
+	uint64_t flight_node_ns, flight_caused_ns;
+	struct flight flights[FLIGHTS];
+	uint64_t count[LNX_LEDGER_COUNTS];
+	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
+	uint64_t run_ns[LNX_LEDGER_SLOTS], wait_ns[LNX_LEDGER_SLOTS];
+	uint64_t other_ns[LNX_LEDGER_SLOTS], node_ns[LNX_LEDGER_SLOTS];
+	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
+	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
+};
+
+struct stall_ledger {
+	const char *cpus;
+	struct lnx_ledger_table *tab;
+	uint32_t n_cpus, n_recs, cap_recs, cap_out, cap_procs, n_procs;
+	uint64_t last_ns, dropped;
+	int is_short; /* no memory during this look */
+	struct record *recs;
+	struct stall_victim *victims;
+	struct stall_part *parts;
+	struct stall_proc *procs;
+	struct lnx_ledger_cpu *copy;
+	struct seen *seen;
+};
+
+struct stall_ledger *stall_ledger_new(const void *cpus, uint32_t n_cpus,
+				      struct lnx_ledger_table *tab)
+{
+	struct stall_ledger *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->cpus = cpus;
+	l->tab = tab;
+	l->n_cpus = n_cpus;
+	l->copy = calloc(1, sizeof(*l->copy));
+	l->seen = calloc(n_cpus, sizeof(*l->seen));
+	if (!l->copy || !l->seen) {
+		stall_ledger_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void stall_ledger_free(struct stall_ledger *l)
+{
+	if (!l)
+		return;
+	free(l->recs);
+	free(l->victims);
+	free(l->parts);
+	free(l->procs);
+	free(l->copy);
+	free(l->seen);
+	free(l);
+}
+
+static void add(struct stall_ledger *l, uint32_t cpu, uint32_t kind, uint32_t victim,
+		uint32_t culprit, int64_t ns)
+{
+	struct record *r;
+
+	if (!ns)
+		return;
+	if (l->n_recs == l->cap_recs) {
+		uint32_t cap = l->cap_recs ? 2 * l->cap_recs : 1024;
+
+		if (cap > STALL_RECORDS_MAX) {
+			l->dropped++;
+			return;
+		}
+		r = realloc(l->recs, cap * sizeof(*r));
+		if (!r) {
+			l->is_short = 1;
+			return;
+		}
+		l->recs = r;
+		l->cap_recs = cap;
+	}
+	l->recs[l->n_recs++] = (struct record){ victim, culprit, cpu, kind, ns };
+}
+
+/* Copy what is used of <from>, under its sequence. Returns 0, or 1 if it never was at rest. */
+static int copy_cpu(struct lnx_ledger_cpu *to, const struct lnx_ledger_cpu *from)
+{
+	for (int t = 0; t < TRIES_MAX; t++) {
+		uint32_t seq = __atomic_load_n(&from->seq, __ATOMIC_ACQUIRE);
+
+		memcpy(to, from, offsetof(struct lnx_ledger_cpu, pos));
+		for (uint32_t w = 0; w < LNX_LEDGER_SLOTS / 64; w++) {
+			for (uint64_t m = to->slot_used[w]; m; m &= m - 1) {
+				uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(m);
+
+				to->run_ns[s] = from->run_ns[s];
+				to->wait_ns[s] = from->wait_ns[s];
+				to->other_ns[s] = from->other_ns[s];
+				to->node_ns[s] = from->node_ns[s];
+			}
+		}
+		for (uint32_t w = 0; w < LNX_LEDGER_PAIRS / 64; w++)
+			for (uint64_t m = to->pair_used[w]; m; m &= m - 1) {
+				uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(m);
+
+				to->pairs[i] = from->pairs[i];
+			}
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (!(seq & 1) && __atomic_load_n(&from->seq, __ATOMIC_RELAXED) == seq)
+			return 0;
+	}
+	return 1;
+}
+
+static uint64_t span(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
+static void fly(struct seen *s, uint32_t kind, uint32_t victim, uint32_t culprit, uint64_t ns)
+{
+	if (s->n_flights < FLIGHTS)
+		s->flights[s->n_flights++] =
+			(struct flight){ victim, culprit, kind, 0, (int64_t)ns };
+}
+
+/* What the CPU has not charged yet: it goes to whoever it would go to now. */
+static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c, uint64_t now)
+{
+	uint32_t others = c->n_wait - c->n_up - c->n_thr;
+	uint64_t ns = span(c->tick, now);
+
+	s->n_flights = 0;
+	s->flight_node_ns = 0;
+	s->flight_caused_ns = 0;
+	if (!c->since)
+		return;
+	fly(s, REC_RUN, c->cur, 0, span(c->since, now));
+	for (uint32_t i = 0; i < c->n_wait && i < LNX_LEDGER_WAITS; i++) {
+		const struct lnx_ledger_wait *e = &c->wait[i];
+
+		fly(s, REC_PART, e->handle, e->thr ? e->thr : c->cur, span(e->since, now));
+		fly(s, REC_CHECK, e->handle, 0, span(e->begin, now));
+		if (!e->thr && !e->is_up && (e->handle == c->cur || e->handle == LNX_LEDGER_KERNEL))
+			others--;
+	}
+	for (uint32_t i = 0; i < LNX_LEDGER_MAIL; i++) {
+		const struct lnx_ledger_mail *m = &c->mail[i];
+		uint32_t age = (uint32_t)((now >> LNX_LEDGER_MAIL_SHIFT) - m->word);
+
+		if (m->word <= 1 || age >> 31)
+			continue;
+		fly(s, REC_PART, (uint32_t)(m->word >> 32), c->cur,
+		    (uint64_t)age << LNX_LEDGER_MAIL_SHIFT);
+		fly(s, REC_CHECK, (uint32_t)(m->word >> 32), 0,
+		    (uint64_t)age << LNX_LEDGER_MAIL_SHIFT);
+	}
+	if (!c->n_wait)
+		return;
+	if (c->n_wait == c->n_up + c->n_thr) {
+		fly(s, REC_PART, LNX_LEDGER_NODE, c->thr, ns);
+		return;
+	}
+	fly(s, REC_PART, LNX_LEDGER_NODE, c->cur, ns);
+	s->flight_tgid = c->cur_tgid;
+	s->flight_handle = c->cur;
+	s->flight_node_ns = c->proc_node_ns + ns;
+	s->flight_caused_ns = c->proc_caused_ns + ns * (others < LNX_LEDGER_WAITS ? others : 0);
+}
+
+static void add_flights(struct stall_ledger *l, const struct seen *s, uint32_t cpu, int sign)
+{
+	for (uint32_t i = 0; i < s->n_flights; i++) {
+		const struct flight *f = &s->flights[i];
+
+		add(l, cpu, f->kind, f->victim, f->culprit, sign * f->ns);
+		if (f->kind == REC_RUN &&
+		    l->tab->slot[LNX_LEDGER_SLOT(f->victim) % LNX_LEDGER_SLOTS].up)
+			add(l, cpu, REC_RUN,
+			    l->tab->slot[LNX_LEDGER_SLOT(f->victim) % LNX_LEDGER_SLOTS].up, 0,
+			    sign * f->ns);
+	}
+}
+
+/* Increments of what is kept by slot. */
+static void add_slots(struct stall_ledger *l, struct seen *s, const struct lnx_ledger_cpu *c,
+		      uint32_t cpu)
+{
+	for (uint32_t w = 0; w < LNX_LEDGER_SLOTS / 64; w++) {
+		for (uint64_t m = c->slot_used[w]; m; m &= m - 1) {
+			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(m);
+			uint32_t h = i < LNX_LEDGER_FIRST ? i : l->tab->slot[i].handle;
+			uint32_t up = l->tab->slot[i].up;
+			int64_t run = (int64_t)(c->run_ns[i] - s->run_ns[i]);
+
+			add(l, cpu, REC_RUN, h, 0, run);
+			if (up)
+				add(l, cpu, REC_RUN, up, 0, run);
+			add(l, cpu, REC_CHECK, h, 0, (int64_t)(c->wait_ns[i] - s->wait_ns[i]));
+			add(l, cpu, REC_PART, h, LNX_LEDGER_OTHER,
+			    (int64_t)(c->other_ns[i] - s->other_ns[i]));
+			add(l, cpu, REC_PART, LNX_LEDGER_NODE, h,
+			    (int64_t)(c->node_ns[i] - s->node_ns[i]));
+			s->run_ns[i] = c->run_ns[i];
+			s->wait_ns[i] = c->wait_ns[i];
+			s->other_ns[i] = c->other_ns[i];
+			s->node_ns[i] = c->node_ns[i];
+		}
+	}
+}
+
+static void add_pairs(struct stall_ledger *l, struct seen *s, const struct lnx_ledger_cpu *c,
+		      uint32_t cpu)
+{
+	for (uint32_t w = 0; w < LNX_LEDGER_PAIRS / 64; w++) {
+		for (uint64_t m = c->pair_used[w]; m; m &= m - 1) {
+			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(m);
+			const struct lnx_ledger_pair *p = &c->pairs[i];
+			struct lnx_ledger_pair *q = &s->pairs[i];
+
+			if (p->victim != q->victim || p->culprit != q->culprit)
+				q->ns = 0;
+			add(l, cpu, REC_PART, p->victim, p->culprit, (int64_t)(p->ns - q->ns));
+			*q = *p;
+		}
+	}
+}
+
+static struct stall_proc *proc_row(struct stall_ledger *l)
+{
+	if (l->n_procs == l->cap_procs) {
+		uint32_t cap = l->cap_procs ? 2 * l->cap_procs : 256;
+		struct stall_proc *p = realloc(l->procs, cap * sizeof(*p));
+
+		if (!p) {
+			l->is_short = 1;
+			return NULL;
+		}
+		l->procs = p;
+		l->cap_procs = cap;
+	}
+	memset(&l->procs[l->n_procs], 0, sizeof(l->procs[0]));
+	return &l->procs[l->n_procs++];
+}
+
+/* Detail of processes: read beside the sequence; a row that changes meanwhile is right next time. */
+static void add_procs(struct stall_ledger *l, struct seen *s, const struct lnx_ledger_cpu *live)
+{
+	for (uint32_t i = 0; i < LNX_LEDGER_PROCS; i++) {
+		struct lnx_ledger_proc p, *q = &s->procs[i];
+		struct stall_proc *row;
+
+		if (!live->procs[i].tgid || live->procs[i].last_ns == q->last_ns)
+			continue;
+		p = live->procs[i];
+		if (p.tgid != q->tgid || p.handle != q->handle || p.node_ns < q->node_ns)
+			memset(q, 0, sizeof(*q));
+		row = proc_row(l);
+		if (!row)
+			return;
+		row->tgid = p.tgid;
+		row->handle = p.handle;
+		row->node_ns = p.node_ns - q->node_ns;
+		row->caused_ns = span(q->caused_ns, p.caused_ns);
+		row->start_ns = p.start_ns;
+		memcpy(row->comm, p.comm, sizeof(row->comm));
+		row->comm[sizeof(row->comm) - 1] = 0;
+		*q = p;
+	}
+}
+
+static void add_proc_flight(struct stall_ledger *l, const struct seen *s, int sign)
+{
+	struct stall_proc *row;
+
+	if (!s->flight_node_ns || !s->flight_tgid)
+		return;
+	row = proc_row(l);
+	if (!row)
+		return;
+	row->tgid = s->flight_tgid;
+	row->handle = s->flight_handle;
+	row->node_ns = (uint64_t)(sign * (int64_t)s->flight_node_ns);
+	row->caused_ns = (uint64_t)(sign * (int64_t)s->flight_caused_ns);
+}
+
+static void look(struct stall_ledger *l, uint32_t cpu, uint64_t now, struct stall_window *w)
+{
+	const struct lnx_ledger_cpu *live = (const void *)(l->cpus + cpu * STALL_CPU_STRIDE);
+	struct lnx_ledger_cpu *c = l->copy;
+	struct seen *s = &l->seen[cpu];
+
+	w->torn += (uint32_t)copy_cpu(c, live);
+	add_flights(l, s, cpu, -1);
+	add_proc_flight(l, s, -1);
+	take_flights(s, c, now);
+	add_flights(l, s, cpu, 1);
+	add_proc_flight(l, s, 1);
+	add_slots(l, s, c, cpu);
+	add_pairs(l, s, c, cpu);
+	add_procs(l, s, live);
+	for (uint32_t i = 0; i < LNX_LEDGER_COUNTS; i++) {
+		w->count[i] += c->count[i] - s->count[i];
+		s->count[i] = c->count[i];
+	}
+	for (uint32_t i = 0; i < LNX_LEDGER_PROGS; i++) {
+		w->prog[i].runs += c->prog[i].runs - s->prog[i].runs;
+		w->prog[i].timed += c->prog[i].timed - s->prog[i].timed;
+		w->prog[i].timed_ns += c->prog[i].timed_ns - s->prog[i].timed_ns;
+		s->prog[i] = c->prog[i];
+	}
+}
+
+static int by_victim(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	if (x->victim != y->victim)
+		return x->victim < y->victim ? -1 : 1;
+	if (x->cpu != y->cpu)
+		return x->cpu < y->cpu ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return x->culprit < y->culprit ? -1 : x->culprit > y->culprit;
+}
+
+/* One record per key. */
+static void merge(struct stall_ledger *l)
+{
+	uint32_t n = 0;
+
+	if (!l->n_recs)
+		return;
+	qsort(l->recs, l->n_recs, sizeof(*l->recs), by_victim);
+	for (uint32_t i = 1; i < l->n_recs; i++) {
+		if (!by_victim(&l->recs[n], &l->recs[i]))
+			l->recs[n].ns += l->recs[i].ns;
+		else
+			l->recs[++n] = l->recs[i];
+	}
+	l->n_recs = n + 1;
+}
+
+/* A part can be below zero when time in flight was given to a throttle and turned out to be somebody's:
+ * take it from the largest parts of the same victim and CPU, so that the sum stays. */
+static void settle(struct record *r, uint32_t n)
+{
+	int64_t debt = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (r[i].ns < 0) {
+			debt -= r[i].ns;
+			r[i].ns = 0;
+		}
+	for (uint32_t round = 0; debt && round < n; round++) {
+		struct record *most = r;
+		int64_t cut;
+
+		for (uint32_t i = 1; i < n; i++)
+			if (r[i].ns > most->ns)
+				most = &r[i];
+		cut = most->ns < debt ? most->ns : debt;
+		most->ns -= cut;
+		debt -= cut;
+	}
+}
+
+static int is_own(const struct stall_ledger *l, uint32_t victim, uint32_t culprit)
+{
+	if (victim == culprit)
+		return 1;
+	if (victim == LNX_LEDGER_NODE)
+		return culprit != LNX_LEDGER_IDLE &&
+		       (culprit < LNX_LEDGER_THROTTLED || culprit >= LNX_LEDGER_FIRST);
+	return victim >= LNX_LEDGER_FIRST &&
+	       l->tab->slot[LNX_LEDGER_SLOT(culprit) % LNX_LEDGER_SLOTS].up == victim;
+}
+
+static int by_culprit(const void *a, const void *b)
+{
+	const struct stall_part *x = a, *y = b;
+
+	return x->culprit < y->culprit ? -1 : x->culprit > y->culprit;
+}
+
+/* Time on one CPU in which the victim ran or waited. */
+static double nonidle(const struct stall_ledger *l, const struct record *r, uint32_t n,
+		      uint64_t window)
+{
+	double ns = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (r[i].kind == REC_RUN ||
+		    (r[i].kind == REC_PART && !is_own(l, r[i].victim, r[i].culprit)))
+			ns += (double)r[i].ns;
+	return ns > (double)window ? (double)window : ns;
+}
+
+/* The records of one victim, r[0 .. n-1], become a row and its parts at <p>. Returns the parts. */
+static uint32_t fold(const struct stall_ledger *l, struct record *r, uint32_t n, uint64_t window,
+		     struct stall_victim *v, struct stall_part *p)
+{
+	double total = 0;
+	uint32_t n_parts = 0, i, j, k;
+
+	for (i = 0; i < n; i = j) {
+		for (j = i; j < n && r[j].cpu == r[i].cpu; j++)
+			;
+		for (k = i; k < j && r[k].kind != REC_PART; k++)
+			;
+		settle(r + k, j - k);
+		total += nonidle(l, r + i, j - i, window);
+	}
+	memset(v, 0, sizeof(*v));
+	v->handle = r[0].victim;
+	v->nonidle_ns = (uint64_t)total;
+	for (i = 0; i < n; i = j) {
+		double own;
+
+		for (j = i; j < n && r[j].cpu == r[i].cpu; j++)
+			;
+		own = nonidle(l, r + i, j - i, window);
+		for (k = i; k < j; k++) {
+			if (r[k].kind == REC_CHECK)
+				v->check_ns += (uint64_t)r[k].ns;
+			if (r[k].kind != REC_PART || !r[k].ns)
+				continue;
+			p[n_parts].victim = v->handle;
+			p[n_parts].culprit = r[k].culprit;
+			p[n_parts].raw_ns = (uint64_t)r[k].ns;
+			p[n_parts++].stall_ns =
+				total > 0 ? (uint64_t)((double)r[k].ns * own / total) : 0;
+		}
+	}
+	qsort(p, n_parts, sizeof(*p), by_culprit);
+	for (i = 0, j = 0; i < n_parts; i++) {
+		v->raw_ns += p[i].raw_ns;
+		v->stall_ns += p[i].stall_ns;
+		if (j && p[j - 1].culprit == p[i].culprit) {
+			p[j - 1].raw_ns += p[i].raw_ns;
+			p[j - 1].stall_ns += p[i].stall_ns;
+		} else {
+			p[j++] = p[i];
+		}
+	}
+	return j;
+}
+
+/* The node ran whatever was not idle. */
+static void add_node_run(struct stall_ledger *l)
+{
+	uint32_t n = l->n_recs;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (l->recs[i].kind == REC_RUN && l->recs[i].victim != LNX_LEDGER_IDLE &&
+		    l->recs[i].victim != LNX_LEDGER_NODE)
+			add(l, l->recs[i].cpu, REC_RUN, LNX_LEDGER_NODE, 0, l->recs[i].ns);
+}
+
+static int is_proc_before(const void *a, const void *b)
+{
+	const struct stall_proc *x = a, *y = b;
+
+	if (x->tgid != y->tgid)
+		return x->tgid < y->tgid ? -1 : 1;
+	return x->handle < y->handle ? -1 : x->handle > y->handle;
+}
+
+static void fold_procs(struct stall_ledger *l)
+{
+	uint32_t n = 0;
+
+	qsort(l->procs, l->n_procs, l->procs ? sizeof(*l->procs) : 1, is_proc_before);
+	for (uint32_t i = 1; i < l->n_procs; i++) {
+		struct stall_proc *p = &l->procs[n], *q = &l->procs[i];
+
+		if (is_proc_before(p, q)) {
+			l->procs[++n] = *q;
+			continue;
+		}
+		p->node_ns += q->node_ns;
+		p->caused_ns += q->caused_ns;
+		if (q->start_ns) {
+			p->start_ns = q->start_ns;
+			memcpy(p->comm, q->comm, sizeof(p->comm));
+		}
+	}
+	l->n_procs = l->n_procs ? n + 1 : 0;
+	for (uint32_t i = 0; i < l->n_procs; i++) {
+		if ((int64_t)l->procs[i].node_ns < 0)
+			l->procs[i].node_ns = 0;
+		if ((int64_t)l->procs[i].caused_ns < 0)
+			l->procs[i].caused_ns = 0;
+	}
+}
+
+static int room(struct stall_ledger *l)
+{
+	struct stall_victim *v;
+	struct stall_part *p;
+
+	if (l->cap_out >= l->n_recs)
+		return 0;
+	v = realloc(l->victims, l->cap_recs * sizeof(*v));
+	if (v)
+		l->victims = v;
+	p = realloc(l->parts, l->cap_recs * sizeof(*p));
+	if (p)
+		l->parts = p;
+	if (!v || !p)
+		return -ENOMEM;
+	l->cap_out = l->cap_recs;
+	return 0;
+}
+
+int stall_ledger_read(struct stall_ledger *l, uint64_t now_ns, struct stall_window *ret_w)
+{
+	struct stall_window *w = ret_w;
+	uint64_t from = l->last_ns;
+	uint32_t i, j, n;
+
+	memset(w, 0, sizeof(*w));
+	l->n_recs = 0;
+	l->n_procs = 0;
+	l->dropped = 0;
+	l->is_short = 0;
+	for (i = 0; i < l->n_cpus; i++)
+		look(l, i, now_ns, w);
+	l->last_ns = now_ns;
+	w->from_ns = from ? from : now_ns;
+	w->to_ns = now_ns;
+	add_node_run(l);
+	merge(l);
+	if (l->is_short || room(l))
+		return -ENOMEM;
+	w->dropped = l->dropped;
+	if (!from)
+		return 0;
+	for (i = 0; i < l->n_recs; i = j) {
+		for (j = i; j < l->n_recs && l->recs[j].victim == l->recs[i].victim; j++)
+			if (l->recs[j].kind == REC_RUN)
+				w->run_ns[LNX_LEDGER_SLOT(l->recs[j].victim) % LNX_LEDGER_SLOTS] +=
+					(uint64_t)l->recs[j].ns;
+		n = fold(l, l->recs + i, j - i, now_ns - from, &l->victims[w->n_victims],
+			 l->parts + w->n_parts);
+		if (!n)
+			continue;
+		l->victims[w->n_victims].first = w->n_parts;
+		l->victims[w->n_victims++].n = n;
+		w->n_parts += n;
+	}
+	fold_procs(l);
+	w->victims = l->victims;
+	w->parts = l->parts;
+	w->procs = l->procs;
+	w->n_procs = l->n_procs;
+	return 0;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* The CPU stall ledger as it lies in memory: what the sched probe writes and a reader maps.
+ *
+ * Two array maps, both mmapable. "cpus" has one struct lnx_ledger_cpu per possible CPU, written only under the lock of
+ * that CPU's run queue; "table" has one struct lnx_ledger_table, shared. Times are ns of CLOCK_MONOTONIC. Sums only grow:
+ * read them twice and subtract. A handle is generation << 12 | slot, so a reused slot never shares a key with its
+ * former owner. */
+#ifndef LINNIX_LEDGER_H
+#define LINNIX_LEDGER_H
+
+#include <linux/types.h>
+
+#define LNX_LEDGER_ABI	   1
+#define LNX_LEDGER_SLOTS   2048 /* a power of two */
+#define LNX_LEDGER_WAITS   64	/* slots waiting on one CPU at a time; the last is kept for OTHER */
+#define LNX_LEDGER_PAIRS   4096 /* per CPU, a power of two */
+#define LNX_LEDGER_PROBES  8	/* places tried for one pair */
+#define LNX_LEDGER_PROCS   512	/* per CPU, a power of two */
+#define LNX_LEDGER_MAIL	   16	/* migrations on their way to one CPU */
+#define LNX_LEDGER_CACHE   1024 /* a power of two */
+#define LNX_LEDGER_CPU_MAX 1024
+
+/* Handles. The first 32 slots are pseudo slots of generation 0. */
+#define LNX_LEDGER_SLOT_BITS 12
+#define LNX_LEDGER_SLOT(h)   ((h) & ((1U << LNX_LEDGER_SLOT_BITS) - 1))
+#define LNX_LEDGER_GEN(h)    ((h) >> LNX_LEDGER_SLOT_BITS)
+#define LNX_LEDGER_IDLE	     0 /* culprit: the idle task, so wake-up latency */
+#define LNX_LEDGER_KERNEL    1 /* kernel threads, as culprit and as victim */
+#define LNX_LEDGER_OTHER     2 /* what overflowed a bounded structure */
+#define LNX_LEDGER_NODE	     3 /* victim: all tasks of a CPU; only readers make it */
+#define LNX_LEDGER_THROTTLED \
+	16 /* + depth of the owner of the quota below the root cgroup, at most 15 */
+#define LNX_LEDGER_FIRST      32 /* first slot of a cgroup */
+#define LNX_LEDGER_DEPTH_MAX  15
+#define LNX_LEDGER_MAIL_SHIFT 6 /* mail carries times in units of 64 ns */
+
+/* enum lnx_ledger_count: counters per CPU. Append only. */
+#define LNX_LEDGER_N_LOST	 0  /* a switch was missed and has been repaired */
+#define LNX_LEDGER_N_DUP_WAKE	 1  /* a wake-up of a task that runs or waits already */
+#define LNX_LEDGER_N_STALE_WAKE	 2  /* a wake-up showed that the end of a wait was missed */
+#define LNX_LEDGER_N_UNTRACKED	 3  /* a task got the CPU and no beginning of its wait was seen */
+#define LNX_LEDGER_N_NO_STORAGE	 4  /* a task without storage */
+#define LNX_LEDGER_N_STALE_LEAVE 5  /* the end of a wait that a repair had closed */
+#define LNX_LEDGER_N_HEALED	 6  /* waiting entries dropped: the CPU was idle */
+#define LNX_LEDGER_N_WAIT_FULL	 7  /* more waiting slots than places: the wait went to OTHER */
+#define LNX_LEDGER_N_PAIR_FULL	 8  /* no place for a pair: the time went to other_ns */
+#define LNX_LEDGER_N_PROC_FULL	 9  /* no place for a process: its detail was dropped */
+#define LNX_LEDGER_N_MAIL_FULL	 10 /* a migrated wait was dropped */
+#define LNX_LEDGER_N_SLOT_FULL	 11 /* no free slot: the task counted as OTHER */
+#define LNX_LEDGER_N_RECLAIMED	 12 /* pairs of former owners reused */
+#define LNX_LEDGER_N_MIGRATED	 13
+#define LNX_LEDGER_N_WALKS	 14
+#define LNX_LEDGER_N_BACKWARD	 15 /* a span of negative length was cut to 0 */
+#define LNX_LEDGER_COUNTS	 24
+
+/* enum lnx_ledger_prog: programs that time themselves. */
+#define LNX_LEDGER_PROG_SWITCH	0
+#define LNX_LEDGER_PROG_WAKE	1
+#define LNX_LEDGER_PROG_MIGRATE 2
+#define LNX_LEDGER_PROG_NEWTASK 3
+#define LNX_LEDGER_PROGS	4
+#define LNX_LEDGER_TIME_EVERY	1024 /* runs between two timed ones */
+
+struct lnx_ledger_prog {
+	__u64 runs;
+	__u64 timed;	/* runs that were timed */
+	__u64 timed_ns; /* their sum, both clock reads included once */
+};
+
+/* One slot that has tasks waiting on this CPU. */
+struct lnx_ledger_wait {
+	__u64 since;	/* charged up to here */
+	__u64 begin;	/* first waiter came */
+	__u64 queue;	/* cfs_rq of the last that joined, 0 unknown */
+	__u64 thr_base; /* throttled ns of that queue at <since>, valid while thr */
+	__u32 handle;
+	__u32 up; /* handle of the wait set above, 0 none */
+	__u32 n;  /* waiting tasks; of a set above: waiting slots */
+	__u32 epoch; /* never 0; a task remembers it, so that a repair cannot be undone by a late leave */
+	__u32 thr;   /* LNX_LEDGER_THROTTLED + depth while the queue is throttled, else 0 */
+	__u32 is_up; /* a wait set above slots, such as a pod */
+	__u64 pad;
+};
+
+struct lnx_ledger_pair {
+	__u32 victim; /* handle; 0 is an empty place */
+	__u32 culprit;
+	__u64 ns;
+	__u32 count; /* charges */
+	__u32 pad;
+};
+
+/* What one process did to others while it ran on this CPU. */
+struct lnx_ledger_proc {
+	__u32 tgid;	 /* 0 is an empty place */
+	__u32 handle;	 /* slot it ran in */
+	__u64 node_ns;	 /* ran while at least one task waited here */
+	__u64 caused_ns; /* the same, times the other slots that waited */
+	__u64 start_ns;	 /* CLOCK_BOOTTIME of its first thread, 0 unknown */
+	__u64 last_ns;	 /* last change */
+	char comm[16];
+};
+
+/* A migrated wait. <word> is handle << 32 | time / 64 ns; 0 empty, 1 being written. */
+struct lnx_ledger_mail {
+	__u64 word;
+	__u64 queue;
+};
+
+struct lnx_ledger_cpu {
+	__u32 seq;   /* odd while the rest is inconsistent */
+	__u32 cur;   /* handle that runs */
+	__u64 since; /* it has run since, 0 before the first switch */
+	__u64 task;  /* identity of the task that runs; not to be dereferenced */
+	__u64 tick;  /* node_ns is charged up to here */
+	__u32 cur_tgid;
+	__u32 n_wait; /* used places of wait[] */
+	__u32 n_up;   /* of them wait sets above */
+	__u32 n_thr;  /* of the others throttled */
+	__u32 mail_new;
+	__u32 epoch;
+	__u32 thr; /* the throttle seen last, as in lnx_ledger_wait */
+	__u32 pad;
+	__u64 proc_node_ns;   /* of the process that runs, not yet in procs[] */
+	__u64 proc_caused_ns; /* the same */
+	__u64 clock_offset;   /* CLOCK_MONOTONIC minus the run queue's clock */
+	__u64 clock_next;     /* when to measure it again */
+	__u64 count[LNX_LEDGER_COUNTS];
+	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
+	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL];
+	struct lnx_ledger_wait wait[LNX_LEDGER_WAITS];
+	__u64 pair_used[LNX_LEDGER_PAIRS / 64]; /* a bit per place of pairs[] that was ever used */
+	__u64 slot_used[LNX_LEDGER_SLOTS / 64]; /* a bit per slot that ran or waited here */
+	__u16 pos[LNX_LEDGER_SLOTS];		/* place in wait[] + 1 */
+	__u64 run_ns[LNX_LEDGER_SLOTS];		/* time the slot ran */
+	__u64 wait_ns[LNX_LEDGER_SLOTS];  /* closed waits, summed apart from the pairs: the check */
+	__u64 other_ns[LNX_LEDGER_SLOTS]; /* victim's charges that found no place in pairs[] */
+	__u64 node_ns[LNX_LEDGER_SLOTS];  /* by culprit: time any task waited on this CPU */
+	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
+	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
+};
+
+/* A slot. cgroup_id and owner are written by the probe, the rest by the reader. */
+struct lnx_ledger_slot {
+	__u64 cgroup_id; /* cgroup v2 id, 0 free */
+	__u64 owner; /* cgroup id, in the cpu controller's hierarchy, of the quota that throttled it last */
+	__u32 handle; /* present handle */
+	__u32 up;     /* handle of the wait set above (a pod), 0 none */
+};
+
+struct lnx_ledger_cache {
+	__u64 cgroup_id;
+	__u64 tagged; /* low half of cgroup_id << 32 | handle: a torn read cannot match */
+};
+
+struct lnx_ledger_table {
+	__u64 free_head; /* handles put in by the reader */
+	__u64 free_tail; /* handles taken by the probe */
+	__u32 free[LNX_LEDGER_SLOTS];
+	struct lnx_ledger_slot slot[LNX_LEDGER_SLOTS];
+	struct lnx_ledger_cache cache[LNX_LEDGER_CACHE];
+};
+
+_Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
+_Static_assert(sizeof(struct lnx_ledger_pair) == 24, "layout");
+_Static_assert(sizeof(struct lnx_ledger_proc) == 56, "layout");
+_Static_assert(sizeof(struct lnx_ledger_slot) == 24, "layout");
+_Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, count) == 96, "layout");
+_Static_assert(sizeof(struct lnx_ledger_cpu) % 8 == 0, "layout");
+
+#endif
