@@ -39,12 +39,11 @@ cleanup()
 	done
 	if [ -n "$agent_pid" ]; then
 		"${sudo[@]}" kill -TERM "$agent_pid" 2>/dev/null || true
-		local i
-		for ((i = 0; i < 60; i++)); do
-			kill -0 "$agent_pid" 2>/dev/null || break
-			nap 0.1
-		done
-		"${sudo[@]}" kill -KILL "$agent_pid" 2>/dev/null || true
+		# It promises to stop within 5 s.
+		(nap 6 && "${sudo[@]}" kill -KILL "$agent_pid") 2>/dev/null &
+		p=$!
+		wait "$agent_pid" 2>/dev/null || true
+		kill "$p" 2>/dev/null || true
 	fi
 	wait 2>/dev/null || true
 	[ "$new_policy" = no ] || "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
@@ -234,9 +233,10 @@ show()
 	trap 'exit 0' INT
 	local line fd
 	exec {fd}<"$tmp/alerts"
+	while IFS= read -r -u "$fd" line; do :; done # the scene's own has been shown
 	while kill -0 "$agent_pid" 2>/dev/null; do
 		while IFS= read -r -u "$fd" line; do
-			[[ $line != data:* ]] || printf '%s\n' "${line#data: }"
+			[[ $line != data:*'"rule"'* ]] || printf '%s\n' "${line#data: }"
 		done
 		nap 0.5
 	done
