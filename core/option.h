@@ -31,21 +31,24 @@ struct lnx_bind_args {
 	const char *const *flags;    /* "log.level=debug", NULL at the end; may be NULL */
 	struct lnx_section *sections;
 	unsigned n_sections;
-	const char *const
-		*known; /* names of sections that are valid but not loaded now; may be NULL */
+	/* names of sections that are valid but not loaded now, NULL at the end; may be NULL */
+	const char *const *known;
 };
 
-/* Bind everything, report everything. Returns 0 or -EINVAL with all lines in <errors>; <warnings> gets unknown LINNIX_*
- * variables and the like. On failure *ret_set is untouched and the conf structs hold nothing. */
+/* Bind everything, report everything. Returns 0, -EINVAL with all lines in <errors>, or -ENOMEM. <warnings> gets unknown
+ * LINNIX_* variables. On failure *ret_set, the conf structs and <enabled> are untouched; on success a conf struct is
+ * cleared first. NODE_NAME is node.name when LINNIX_NODE_NAME is not set; chain.private_key of the file beats the
+ * environment. A value that a stronger source hides is checked, too. */
 int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors,
 		    struct lnx_buf *warnings, struct lnx_optset **ret_set);
 void lnx_optset_free(struct lnx_optset *s);
-/* Effective value as text ("***" when secret), or NULL; and where it came from. */
+/* Effective value in canonical form ("90s", "true", items with commas; "***" when secret and set), or NULL when there is
+ * no such option; and where it came from. */
 const char *lnx_optset_get(const struct lnx_optset *s, const char *section, const char *key,
 			   int *ret_origin);
-/* All values as YAML with a comment on each that tells the origin. */
+/* All values as YAML, with a comment on each that tells the origin; reads back as the same but for secrets. */
 void lnx_optset_dump(const struct lnx_optset *s, struct lnx_buf *out);
-/* Keys without LNX_OPTF_RELOAD that differ between two sets: one "http.listen\n" each. */
+/* Keys without LNX_OPTF_RELOAD that differ between two sets or are in one only: one "http.listen\n" each. */
 void lnx_optset_diff(const struct lnx_optset *a, const struct lnx_optset *b, struct lnx_buf *out);
 
 #endif

@@ -1,0 +1,895 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Binding a configuration to option tables: types, precedence, every mistake at once, dump, difference, no memory.
+ * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "option.h"
+
+struct http_conf {
+	const char *listen, *token;
+	const char *const *allowed_hosts;
+	uint32_t max_clients, allow_plaintext, mode, pad;
+	uint64_t timeout_ns, body_bytes, big;
+	double ratio;
+	const char *tls_cert_file;
+};
+
+struct triage_conf {
+	const char *endpoint, *model, *name;
+	uint32_t allow_remote;
+};
+
+#define AT(type, member) (uint32_t) offsetof(struct type, member)
+
+static const char *const modes[] = { "auto", "on", "off", NULL };
+
+static const struct lnx_option http_options[] = {
+	{ "listen", LNX_OPT_STR, AT(http_conf, listen), "127.0.0.1:3000", .help = "Address." },
+	{ "token", LNX_OPT_STR, AT(http_conf, token), "", .flags = LNX_OPTF_SECRET },
+	{ "allowed_hosts", LNX_OPT_LIST, AT(http_conf, allowed_hosts), "", .help = "" },
+	{ "max_clients", LNX_OPT_U32, AT(http_conf, max_clients), "64", 1, 65535,
+	  .flags = LNX_OPTF_RELOAD },
+	{ "allow_plaintext", LNX_OPT_BOOL, AT(http_conf, allow_plaintext), "false", .help = "" },
+	{ "mode", LNX_OPT_ENUM, AT(http_conf, mode), "auto", .names = modes },
+	{ "timeout", LNX_OPT_DURATION, AT(http_conf, timeout_ns), "10s", 1e8, 3.6e12, .help = "" },
+	{ "body", LNX_OPT_SIZE, AT(http_conf, body_bytes), "64KiB", 1024, 1 << 30, .help = "" },
+	{ "big", LNX_OPT_U64, AT(http_conf, big), "0", .help = "" },
+	{ "ratio", LNX_OPT_F64, AT(http_conf, ratio), "0.5", 0, 1, .help = "" },
+	{ "tls_cert_file", LNX_OPT_PATH, AT(http_conf, tls_cert_file), "", .help = "" },
+	{ 0 },
+};
+
+static const struct lnx_option triage_options[] = {
+	{ "llm.endpoint", LNX_OPT_STR, AT(triage_conf, endpoint), "", .help = "" },
+	{ "name", LNX_OPT_STR, AT(triage_conf, name), "", .help = "" },
+	{ "llm.model", LNX_OPT_STR, AT(triage_conf, model), "small", .help = "" },
+	{ "llm.allow_remote", LNX_OPT_BOOL, AT(triage_conf, allow_remote), "no", .help = "" },
+	{ 0 },
+};
+
+static const char *const known[] = { "slack", "alertmanager", NULL };
+
+/* One bind of http, triage and webhook.ops, with what came out of it. */
+struct run {
+	struct http_conf http;
+	struct triage_conf triage;
+	struct lnx_section sections[3];
+	struct lnx_buf errors, warnings;
+	struct lnx_optset *set;
+	struct lnx_node *root;
+	const char *const *flags;
+	char *const *env;
+	int rc;
+};
+
+/* ---- memory that runs out */
+
+static long allocations, fail_at; /* the <fail_at>th fails; 0: none */
+
+static int may_allocate(void)
+{
+	return ++allocations != fail_at;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+
+void *__wrap_malloc(size_t n)
+{
+	return may_allocate() ? __real_malloc(n) : NULL;
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return may_allocate() ? __real_calloc(n, size) : NULL;
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return may_allocate() ? __real_realloc(p, n) : NULL;
+}
+
+char *__wrap_strdup(const char *s)
+{
+	return may_allocate() ? __real_strdup(s) : NULL;
+}
+
+/* ---- helpers */
+
+static int run_bind(struct run *r)
+{
+	struct lnx_bind_args args = { .file = "l.yaml",
+				      .root = r->root,
+				      .env = r->env,
+				      .flags = r->flags,
+				      .sections = r->sections,
+				      .n_sections = 3,
+				      .known = known };
+
+	r->sections[0] = (struct lnx_section){ "http", http_options, &r->http, sizeof(r->http), 9 };
+	r->sections[1] =
+		(struct lnx_section){ "triage", triage_options, &r->triage, sizeof(r->triage), 9 };
+	r->sections[2] = (struct lnx_section){ "webhook.ops", NULL, NULL, 0, 9 };
+	r->rc = lnx_option_bind(&args, &r->errors, &r->warnings, &r->set);
+	return r->rc;
+}
+
+static int run_yaml(struct run *r, const char *yaml)
+{
+	struct lnx_err err;
+
+	assert_int_equal(lnx_conf_parse(yaml, strlen(yaml), &r->root, &err), 0);
+	return run_bind(r);
+}
+
+static void run_done(struct run *r)
+{
+	lnx_optset_free(r->set);
+	lnx_conf_free(r->root);
+	lnx_buf_done(&r->errors);
+	lnx_buf_done(&r->warnings);
+	memset(r, 0, sizeof(*r));
+}
+
+static const char *errors_of(struct run *r)
+{
+	return r->errors.data ? r->errors.data : "";
+}
+
+static const char *warnings_of(struct run *r)
+{
+	return r->warnings.data ? r->warnings.data : "";
+}
+
+/* <yaml> must give exactly <errors>. */
+static void assert_errors(const char *yaml, const char *errors)
+{
+	struct run r = { 0 };
+
+	assert_int_equal(run_yaml(&r, yaml), -EINVAL);
+	assert_string_equal(errors_of(&r), errors);
+	assert_null(r.set);
+	assert_null(r.http.listen);
+	assert_int_equal(r.sections[0].enabled, 9);
+	run_done(&r);
+}
+
+static void assert_good(struct run *r, const char *yaml)
+{
+	int rc = run_yaml(r, yaml);
+
+	assert_string_equal(errors_of(r), "");
+	assert_int_equal(rc, 0);
+}
+
+/* ---- values */
+
+static void without_a_file_the_defaults_hold(void **state)
+{
+	struct run r = { 0 };
+	int origin = 9;
+
+	(void)state;
+	assert_int_equal(run_bind(&r), 0);
+	assert_string_equal(r.http.listen, "127.0.0.1:3000");
+	assert_string_equal(r.http.token, "");
+	assert_non_null(r.http.allowed_hosts);
+	assert_null(r.http.allowed_hosts[0]);
+	assert_int_equal(r.http.max_clients, 64);
+	assert_int_equal(r.http.allow_plaintext, 0);
+	assert_int_equal(r.http.timeout_ns, 10000000000u);
+	assert_int_equal(r.http.body_bytes, 65536);
+	assert_true(r.http.ratio == 0.5);
+	assert_string_equal(r.http.tls_cert_file, "");
+	assert_string_equal(r.triage.model, "small");
+	assert_int_equal(r.sections[0].enabled, 2);
+	assert_string_equal(lnx_optset_get(r.set, "http", "listen", &origin), "127.0.0.1:3000");
+	assert_int_equal(origin, LNX_FROM_DEFAULT);
+	assert_null(lnx_optset_get(r.set, "http", "enabled", NULL));
+	run_done(&r);
+}
+
+static void every_type_is_read_from_the_file(void **state)
+{
+	struct run r = { 0 };
+	int origin = 9;
+
+	(void)state;
+	assert_good(&r, "http:\n"
+			"  enabled: yes\n"
+			"  listen: '[::1]:3000'\n"
+			"  token: \"s3cret\"\n"
+			"  allowed_hosts: [a, 'b,c']\n"
+			"  max_clients: 65535\n"
+			"  allow_plaintext: ON\n"
+			"  mode: false\n" /* what generators make of off */
+			"  timeout: 1.5s\n"
+			"  body: 8MiB\n"
+			"  big: 18446744073709551615\n"
+			"  ratio: 2.5e-1\n"
+			"  tls_cert_file: ~/cert.pem\n"
+			"triage: {llm: {endpoint: 'http://x', allow_remote: true}}\n"
+			"webhook.ops: {enabled: off}\n"
+			"slack: {anything: goes, when: [not, loaded]}\n");
+	assert_string_equal(r.http.listen, "[::1]:3000");
+	assert_string_equal(r.http.token, "s3cret");
+	assert_string_equal(r.http.allowed_hosts[0], "a");
+	assert_string_equal(r.http.allowed_hosts[1], "b,c");
+	assert_null(r.http.allowed_hosts[2]);
+	assert_int_equal(r.http.max_clients, 65535);
+	assert_int_equal(r.http.allow_plaintext, 1);
+	assert_int_equal(r.http.mode, 2);
+	assert_int_equal(r.http.timeout_ns, 1500000000u);
+	assert_int_equal(r.http.body_bytes, 8u << 20);
+	assert_true(r.http.big == UINT64_MAX);
+	assert_true(r.http.ratio == 0.25);
+	assert_string_equal(r.http.tls_cert_file, "~/cert.pem");
+	assert_string_equal(r.triage.endpoint, "http://x");
+	assert_int_equal(r.triage.allow_remote, 1);
+	assert_int_equal(r.sections[0].enabled, 1);
+	assert_int_equal(r.sections[1].enabled, 2);
+	assert_int_equal(r.sections[2].enabled, 0);
+	assert_string_equal(lnx_optset_get(r.set, "http", "token", &origin), "***");
+	assert_int_equal(origin, LNX_FROM_FILE);
+	assert_string_equal(lnx_optset_get(r.set, "http", "enabled", NULL), "true");
+	assert_string_equal(lnx_optset_get(r.set, "http", "timeout", NULL), "1500ms");
+	assert_string_equal(lnx_optset_get(r.set, "http", "mode", NULL), "off");
+	assert_null(lnx_optset_get(r.set, "http", "nope", NULL));
+	assert_null(lnx_optset_get(r.set, "nope", "listen", NULL));
+	run_done(&r);
+}
+
+static void empty_sections_and_values_mean_the_default(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	assert_good(&r, "http:\ntriage: {llm: , name: null}\nwebhook.ops: ~\nslack:\n");
+	assert_int_equal(r.http.max_clients, 64);
+	assert_string_equal(r.triage.name, "");
+	run_done(&r);
+	assert_good(&r, "http:\n  max_clients:\n  listen: ''\n  allowed_hosts: []\n");
+	assert_int_equal(r.http.max_clients, 64);
+	assert_string_equal(r.http.listen, "");
+	assert_null(r.http.allowed_hosts[0]);
+	run_done(&r);
+	assert_good(&r, "triage:\n  llm.model: flat\n");
+	assert_string_equal(r.triage.model, "flat");
+	run_done(&r);
+}
+
+static void durations_and_sizes_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns;
+		const char *canonical;
+	} durations[] = {
+		{ "100ms", 100000000u, "100ms" },	{ "1h", 3600000000000u, "1h" },
+		{ "1m30s", 90000000000u, "90s" },	{ "250000us", 250000000u, "250ms" },
+		{ "100000000ns", 100000000u, "100ms" }, { "0.5m", 30000000000u, "30s" },
+	};
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+		const char *canonical;
+	} sizes[] = {
+		{ "1024", 1024, "1KiB" },	  { "1025", 1025, "1025" },
+		{ "1GiB", 1u << 30, "1GiB" },	  { "1.5KiB", 1536, "1536" },
+		{ "2048B", 2048, "2KiB" },	  { "'4096'", 4096, "4KiB" },
+		{ "0.5MiB", 1u << 19, "512KiB" },
+	};
+	struct run r = { 0 };
+	char yaml[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+		(void)snprintf(yaml, sizeof(yaml), "http: {timeout: %s}", durations[i].text);
+		assert_good(&r, yaml);
+		assert_int_equal(r.http.timeout_ns, durations[i].ns);
+		assert_string_equal(lnx_optset_get(r.set, "http", "timeout", NULL),
+				    durations[i].canonical);
+		run_done(&r);
+	}
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		(void)snprintf(yaml, sizeof(yaml), "http: {body: %s}", sizes[i].text);
+		assert_good(&r, yaml);
+		assert_int_equal(r.http.body_bytes, sizes[i].bytes);
+		assert_string_equal(lnx_optset_get(r.set, "http", "body", NULL),
+				    sizes[i].canonical);
+		run_done(&r);
+	}
+}
+
+/* ---- mistakes */
+
+static void wrong_values_are_named_with_the_reason(void **state)
+{
+	static const struct {
+		const char *value, *error;
+	} cases[] = {
+		{ "max_clients: 70000", "max_clients: 70000 is not in 1..65535" },
+		{ "max_clients: 0", "max_clients: 0 is not in 1..65535" },
+		{ "max_clients: -3", "max_clients: -3 is not in 1..65535" },
+		{ "max_clients: 99999999999999999999",
+		  "max_clients: 99999999999999999999 is not in 1..65535" },
+		{ "max_clients: many", "max_clients: 'many' is not a whole number" },
+		{ "max_clients: 1.5", "max_clients: '1.5' is not a whole number" },
+		{ "max_clients: 0x10", "max_clients: '0x10' is not a whole number" },
+		{ "max_clients: '64'",
+		  "max_clients: '64' is text: write the number without quotes" },
+		{ "max_clients: [1]", "max_clients: a single value is expected here, not a list" },
+		{ "max_clients: {a: 1}",
+		  "max_clients: a single value is expected here, not a map" },
+		{ "big: -1", "big: '-1' is not in 0..18446744073709551615" },
+		{ "big: 18446744073709551616",
+		  "big: '18446744073709551616' is not in 0..18446744073709551615" },
+		{ "ratio: 2", "ratio: 2 is not in 0..1" },
+		{ "ratio: nan", "ratio: 'nan' is not a number" },
+		{ "ratio: 1e999", "ratio: '1e999' is not a number" },
+		{ "ratio: 0x1p-1", "ratio: '0x1p-1' is not a number" },
+		{ "ratio: ''", "ratio: '' is text: write the number without quotes" },
+		{ "allow_plaintext: maybe", "allow_plaintext: 'maybe' is not true or false" },
+		{ "enabled: perhaps", "enabled: 'perhaps' is not true or false" },
+		{ "mode: autom",
+		  "mode: 'autom' is not one of auto, on, off (did you mean 'auto'?)" },
+		{ "mode: zzzzz", "mode: 'zzzzz' is not one of auto, on, off" },
+		{ "timeout: 10",
+		  "timeout: '10' is not a duration such as 250ms, 10s, 5m, 1h or 1d" },
+		{ "timeout: 1h30",
+		  "timeout: '1h30' is not a duration such as 250ms, 10s, 5m, 1h or 1d" },
+		{ "timeout: -1s",
+		  "timeout: '-1s' is not a duration such as 250ms, 10s, 5m, 1h or 1d" },
+		{ "timeout: 10S",
+		  "timeout: '10S' is not a duration such as 250ms, 10s, 5m, 1h or 1d" },
+		{ "timeout: 999999999d",
+		  "timeout: '999999999d' is not a duration such as 250ms, 10s, 5m, 1h or 1d" },
+		{ "timeout: 2h", "timeout: 2h is not in 100ms..1h" },
+		{ "timeout: 0", "timeout: 0 is not in 100ms..1h" },
+		{ "body: 64K", "body: '64K' is not a size such as 65536, 64KiB, 8MiB or 1GiB" },
+		{ "body: 2GiB", "body: 2GiB is not in 1KiB..1GiB" },
+		{ "allowed_hosts: {a: b}", "allowed_hosts: a list is expected here, not a map" },
+		{ "allowed_hosts: [a, [b]]", "allowed_hosts: item 2 of the list is not a text" },
+		{ "allowed_hosts: [a, ~]", "allowed_hosts: item 2 of the list is empty" },
+		{ "allowed_hosts: 'a,,b'", "allowed_hosts: item 2 of the list is empty" },
+		{ "listen: [a]", "listen: a single value is expected here, not a list" },
+		{ "token: {s3cret: x}", "token: a single value is expected here, not a map" },
+	};
+	char yaml[256], error[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(yaml, sizeof(yaml), "http:\n  %s\n", cases[i].value);
+		(void)snprintf(error, sizeof(error), "l.yaml:2:3: http.%s\n", cases[i].error);
+		assert_errors(yaml, error);
+	}
+}
+
+static void unknown_names_come_with_a_suggestion(void **state)
+{
+	(void)state;
+	assert_errors("http: {max_client: 1}",
+		      "l.yaml:1:8: http: unknown key 'max_client' (did you mean 'max_clients'?)\n");
+	assert_errors("http: {quux: 1}", "l.yaml:1:8: http: unknown key 'quux'\n");
+	assert_errors("htttp: {}", "l.yaml:1:1: unknown section 'htttp' (did you mean 'http'?)\n");
+	assert_errors("slak: {}", "l.yaml:1:1: unknown section 'slak' (did you mean 'slack'?)\n");
+	assert_errors("webhook.op: {}",
+		      "l.yaml:1:1: unknown section 'webhook.op' (did you mean 'webhook.ops'?)\n");
+	assert_errors(
+		"triage: {llm: {endpont: x}}",
+		"l.yaml:1:16: triage: unknown key 'llm.endpont' (did you mean 'llm.endpoint'?)\n");
+	assert_errors("triage: {lm: {endpoint: x}}", "l.yaml:1:10: triage: unknown key 'lm'\n");
+	assert_errors("triage: {name: {deep: x}}",
+		      "l.yaml:1:10: triage.name: a single value is expected here, not a map\n");
+}
+
+static void wrong_kinds_of_nodes_are_refused(void **state)
+{
+	(void)state;
+	assert_errors("http: 3",
+		      "l.yaml:1:1: http: is a section: keys are expected, not a single value\n");
+	assert_errors("slack: [a]",
+		      "l.yaml:1:1: slack: is a section: keys are expected, not a list\n");
+	assert_errors(
+		"triage: {llm: on}",
+		"l.yaml:1:10: triage: 'llm' holds keys: a map is expected, not a single value\n");
+	assert_errors("triage: {llm: [a]}",
+		      "l.yaml:1:10: triage: 'llm' holds keys: a map is expected, not a list\n");
+	assert_errors("triage: {llm.model: a, llm: {model: b}}",
+		      "l.yaml:1:30: triage: 'llm.model' was already given in line 1\n");
+}
+
+static void all_mistakes_are_reported_by_line_and_foreign_ones_last(void **state)
+{
+	static char *const env[] = { "LINNIX_HTTP_MODE=loud", "LINNIX_HTTP_BODY=1", NULL };
+	static const char *const flags[] = { "http.ratio=7", "http.nope=1", "http.mode", NULL };
+	struct run r = { .env = env, .flags = flags };
+
+	(void)state;
+	assert_int_equal(
+		run_yaml(&r, "triage:\n  nme: x\nhttp:\n  ratio: x\n  max_clients: 0\nfoo: {}\n"),
+		-EINVAL);
+	assert_string_equal(errors_of(&r),
+			    "l.yaml:2:3: triage: unknown key 'nme' (did you mean 'name'?)\n"
+			    "l.yaml:4:3: http.ratio: 'x' is not a number\n"
+			    "l.yaml:5:3: http.max_clients: 0 is not in 1..65535\n"
+			    "l.yaml:6:1: unknown section 'foo'\n"
+			    "flag http.nope: no such option\n"
+			    "flag http.mode: '=' and a value are expected\n"
+			    "LINNIX_HTTP_MODE: 'loud' is not one of auto, on, off\n"
+			    "LINNIX_HTTP_BODY: 1 is not in 1KiB..1GiB\n"
+			    "flag http.ratio: 7 is not in 0..1\n");
+	run_done(&r);
+}
+
+static void too_many_mistakes_are_counted(void **state)
+{
+	struct lnx_buf b = { 0 };
+	struct run r = { 0 };
+	unsigned i, lines = 0;
+
+	(void)state;
+	lnx_buf_str(&b, "http:\n");
+	for (i = 0; i < 300; i++)
+		lnx_buf_printf(&b, "  wrong%u: 1\n", i);
+	assert_int_equal(run_yaml(&r, b.data), -EINVAL);
+	for (i = 0; i < r.errors.size; i++)
+		lines += r.errors.data[i] == '\n';
+	assert_int_equal(lines, 257);
+	assert_non_null(strstr(r.errors.data, "l.yaml: 44 more errors\n"));
+	lnx_buf_done(&b);
+	run_done(&r);
+}
+
+static void messages_cannot_be_forged_and_hide_secrets(void **state)
+{
+	static const struct lnx_option secret[] = {
+		{ "pin", LNX_OPT_U32, 0, "1", 1, 9999, .flags = LNX_OPTF_SECRET }, { 0 }
+	};
+	static char *const env[] = { "LINNIX_S_PIN=123456", "LINNIX_\033X=1", NULL };
+	uint32_t pin = 0;
+	struct lnx_section s = { "s", secret, &pin, sizeof(pin), 0 };
+	struct lnx_bind_args args = { .env = env, .sections = &s, .n_sections = 1 };
+	struct run r = { 0 };
+
+	(void)state;
+	assert_errors("http: {\"a\\nb\\x1b\": 1, ratio: \"x\\ny\"}",
+		      "l.yaml:1:8: http: unknown key 'a?b?'\n"
+		      "l.yaml:1:23: http.ratio: 'x?y' is text: write the number without quotes\n");
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), -EINVAL);
+	assert_string_equal(errors_of(&r), "LINNIX_S_PIN: *** is not in 1..9999\n");
+	assert_string_equal(warnings_of(&r), "LINNIX_?X: unknown variable\n");
+	run_done(&r);
+	args.env = (char *const[]){ "LINNIX_S_PIN=12a", NULL };
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), -EINVAL);
+	assert_string_equal(errors_of(&r),
+			    "LINNIX_S_PIN: the value (a secret) is not a whole number\n");
+	run_done(&r);
+}
+
+static void wrong_tables_are_reported_not_trusted(void **state)
+{
+	static const struct lnx_option bad[] = {
+		{ "ok", LNX_OPT_U32, 0, "1", .help = "" },
+		{ "outside", LNX_OPT_U64, 4, "1", .help = "" },
+		{ "far", LNX_OPT_U32, 4000000000u, "1", .help = "" },
+		{ "typeless", 99, 0, "", .help = "" },
+		{ "nameless", LNX_OPT_ENUM, 0, "", .help = "" },
+		{ "ok", LNX_OPT_U32, 0, "1", .help = "" },
+		{ "map", LNX_OPT_U32, 0, "1", .help = "" },
+		{ "map.key", LNX_OPT_U32, 0, "1", .help = "" },
+		{ "default", LNX_OPT_U32, 0, "many", .help = "" },
+		{ "", LNX_OPT_U32, 0, "1", .help = "" },
+		{ 0 },
+	};
+	uint64_t conf = 0;
+	struct lnx_section s = { "p", bad, &conf, sizeof(conf), 0 };
+	struct lnx_bind_args args = { .sections = &s, .n_sections = 1 };
+	struct run r = { 0 };
+
+	(void)state;
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), -EINVAL);
+	assert_string_equal(
+		errors_of(&r),
+		"p.outside: the option table is wrong: lies outside of the conf struct\n"
+		"p.far: the option table is wrong: lies outside of the conf struct\n"
+		"p.typeless: the option table is wrong: unknown type\n"
+		"p.nameless: the option table is wrong: an enum without names\n"
+		"p.ok: the option table is wrong: there twice, or both a key and a map\n"
+		"p.map: the option table is wrong: there twice, or both a key and a map\n"
+		"p.: the option table is wrong: bad name\n"
+		"p.default: the built-in default is wrong: 'many' is not a whole number\n");
+	run_done(&r);
+	s.conf = NULL;
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), -EINVAL);
+	assert_non_null(strstr(errors_of(&r), "p.ok: the option table is wrong: lies outside"));
+	run_done(&r);
+}
+
+static void required_options_must_be_given(void **state)
+{
+	static const struct lnx_option need[] = {
+		{ "url", LNX_OPT_STR, 0, "", .flags = LNX_OPTF_REQUIRED },
+		{ "port", LNX_OPT_U32, 8, NULL, 1, 9, .flags = LNX_OPTF_REQUIRED },
+		{ 0 },
+	};
+	struct {
+		const char *url;
+		uint32_t port, pad;
+	} conf = { 0 };
+	struct lnx_section s = { "hook", need, &conf, sizeof(conf), 0 };
+	struct lnx_bind_args args = { .file = "f", .sections = &s, .n_sections = 1 };
+	struct run r = { 0 };
+	struct lnx_err err;
+
+	(void)state;
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), -EINVAL);
+	assert_string_equal(errors_of(&r), "hook.url: is required (or set LINNIX_HOOK_URL)\n"
+					   "hook.port: is required (or set LINNIX_HOOK_PORT)\n");
+	run_done(&r);
+	assert_int_equal(lnx_conf_parse("\nhook: {url: '', port: 77}", 26, &r.root, &err), 0);
+	args.root = r.root;
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), -EINVAL);
+	assert_string_equal(errors_of(&r), "f:2:1: hook.url: is required (or set LINNIX_HOOK_URL)\n"
+					   "f:2:17: hook.port: 77 is not in 1..9\n");
+	run_done(&r);
+	assert_int_equal(lnx_conf_parse("hook: {enabled: false}", 22, &r.root, &err), 0);
+	args.root = r.root;
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), 0);
+	assert_int_equal(s.enabled, 0);
+	assert_string_equal(conf.url, "");
+	run_done(&r);
+}
+
+/* ---- sources */
+
+static void flag_beats_environment_beats_file_beats_default(void **state)
+{
+	static char *const env[] = { "LINNIX_HTTP_LISTEN=env",
+				     "LINNIX_HTTP_MAX_CLIENTS=7",
+				     "LINNIX_HTTP_ALLOWED_HOSTS=a, b",
+				     "LINNIX_TRIAGE_LLM_MODEL=e",
+				     "LINNIX_WEBHOOK_OPS_ENABLED=1",
+				     "PATH=/bin",
+				     "odd",
+				     NULL };
+	static const char *const flags[] = { "http.listen=first", "http.listen=flag=x",
+					     "webhook.ops.enabled=no", NULL };
+	struct run r = { .env = env, .flags = flags };
+	int origin;
+
+	(void)state;
+	assert_good(&r, "http: {listen: file, max_clients: 6, body: 2KiB}");
+	assert_string_equal(r.http.listen, "flag=x");
+	assert_int_equal(r.http.max_clients, 7);
+	assert_int_equal(r.http.body_bytes, 2048);
+	assert_string_equal(r.http.allowed_hosts[0], "a");
+	assert_string_equal(r.http.allowed_hosts[1], "b");
+	assert_string_equal(r.triage.model, "e");
+	assert_int_equal(r.sections[2].enabled, 0);
+	lnx_optset_get(r.set, "http", "listen", &origin);
+	assert_int_equal(origin, LNX_FROM_FLAG);
+	lnx_optset_get(r.set, "http", "max_clients", &origin);
+	assert_int_equal(origin, LNX_FROM_ENV);
+	lnx_optset_get(r.set, "http", "body", &origin);
+	assert_int_equal(origin, LNX_FROM_FILE);
+	assert_string_equal(warnings_of(&r), "");
+	run_done(&r);
+}
+
+static void a_hidden_value_is_checked_too(void **state)
+{
+	static char *const env[] = { "LINNIX_HTTP_MAX_CLIENTS=7", NULL };
+	struct run r = { .env = env };
+
+	(void)state;
+	assert_int_equal(run_yaml(&r, "http: {max_clients: x}"), -EINVAL);
+	assert_string_equal(errors_of(&r),
+			    "l.yaml:1:8: http.max_clients: 'x' is not a whole number\n");
+	run_done(&r);
+}
+
+static void unknown_variables_only_warn(void **state)
+{
+	static char *const env[] = {
+		"LINNIX_HTTP_LISTN=x",	    "LINNIX_URL=u",
+		"LINNIX_API_TOKEN=t",	    "LINNIX_CHAIN_PRIVATE_KEY=k",
+		"LINNIX_AGENT_PORT=tcp://", "LINNIX_PORT_3000_TCP_ADDR=1.2.3.4",
+		"LINNIX_SERVICE_HOST=h",    "LINNIX_SLACK_WEBHOOK_URL_FILE=f",
+		"LINNIX_ZZZZZZZZZZZZ=1",    NULL
+	};
+	struct run r = { .env = env };
+
+	(void)state;
+	assert_int_equal(run_bind(&r), 0);
+	assert_string_equal(
+		warnings_of(&r),
+		"LINNIX_HTTP_LISTN: unknown variable (did you mean LINNIX_HTTP_LISTEN?)\n"
+		"LINNIX_ZZZZZZZZZZZZ: unknown variable\n");
+	run_done(&r);
+}
+
+static void chain_key_of_the_file_wins_over_the_environment(void **state)
+{
+	static const struct lnx_option chain[] = {
+		{ "private_key", LNX_OPT_STR, 0, "", .flags = LNX_OPTF_SECRET }, { 0 }
+	};
+	static char *const env[] = { "LINNIX_CHAIN_PRIVATE_KEY=env", NULL };
+	const char *conf = NULL;
+	struct lnx_section s = { "chain", chain, &conf, sizeof(conf), 0 };
+	struct lnx_bind_args args = { .env = env, .sections = &s, .n_sections = 1 };
+	struct run r = { 0 };
+	struct lnx_err err;
+	int origin;
+
+	(void)state;
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), 0);
+	assert_string_equal(conf, "env");
+	run_done(&r);
+	assert_int_equal(lnx_conf_parse("chain: {private_key: file}", 26, &r.root, &err), 0);
+	args.root = r.root;
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), 0);
+	assert_string_equal(conf, "file");
+	assert_string_equal(lnx_optset_get(r.set, "chain", "private_key", &origin), "***");
+	assert_int_equal(origin, LNX_FROM_FILE);
+	run_done(&r);
+}
+
+static void node_name_may_come_from_the_downward_api(void **state)
+{
+	static const struct lnx_option node[] = { { "name", LNX_OPT_STR, 0, "", .help = "" },
+						  { 0 } };
+	const char *conf = NULL;
+	struct lnx_section s = { "node", node, &conf, sizeof(conf), 0 };
+	struct lnx_bind_args args = { .sections = &s, .n_sections = 1 };
+	struct run r = { 0 };
+
+	(void)state;
+	args.env = (char *const[]){ "NODE_NAME=k8s-1", NULL };
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), 0);
+	assert_string_equal(conf, "k8s-1");
+	run_done(&r);
+	args.env = (char *const[]){ "LINNIX_NODE_NAME=own", "NODE_NAME=k8s-1", NULL };
+	assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), 0);
+	assert_string_equal(conf, "own");
+	run_done(&r);
+}
+
+static void a_table_may_have_its_own_enabled(void **state)
+{
+	static const char *const words[] = { "auto", "true", "false", NULL };
+	static const struct lnx_option k8s[] = {
+		{ "enabled", LNX_OPT_ENUM, 0, "auto", .names = words }, { 0 }
+	};
+	static const struct {
+		const char *yaml;
+		uint32_t conf, enabled;
+	} cases[] = { { "k8s: {}", 0, 2 },
+		      { "k8s: {enabled: auto}", 0, 2 },
+		      { "k8s: {enabled: yes}", 1, 1 },
+		      { "k8s: {enabled: off}", 2, 0 } };
+	uint32_t conf = 9;
+	struct lnx_section s = { "k8s", k8s, &conf, sizeof(conf), 0 };
+	struct run r = { 0 };
+	struct lnx_err err;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lnx_bind_args args = { .sections = &s, .n_sections = 1 };
+
+		assert_int_equal(
+			lnx_conf_parse(cases[i].yaml, strlen(cases[i].yaml), &r.root, &err), 0);
+		args.root = r.root;
+		assert_int_equal(lnx_option_bind(&args, &r.errors, &r.warnings, &r.set), 0);
+		assert_int_equal(conf, cases[i].conf);
+		assert_int_equal(s.enabled, cases[i].enabled);
+		run_done(&r);
+	}
+}
+
+/* ---- dump and difference */
+
+static void dump_shows_values_and_where_they_come_from(void **state)
+{
+	static char *const env[] = { "LINNIX_HTTP_TIMEOUT=2s", NULL };
+	static const char *const flags[] = { "http.mode=off", NULL };
+	struct run r = { .env = env, .flags = flags };
+	struct lnx_buf out = { 0 };
+
+	(void)state;
+	assert_good(&r,
+		    "http: {token: s3cret, allowed_hosts: [a, b]}\nwebhook.ops: {enabled: no}\n");
+	lnx_optset_dump(r.set, &out);
+	assert_string_equal(out.data, "http:\n"
+				      "  listen: \"127.0.0.1:3000\"              # default\n"
+				      "  token: \"***\"                          # file\n"
+				      "  allowed_hosts: [\"a\", \"b\"]             # file\n"
+				      "  max_clients: 64                       # default\n"
+				      "  allow_plaintext: false                # default\n"
+				      "  mode: off                             # flag\n"
+				      "  timeout: 2s                           # env\n"
+				      "  body: 64KiB                           # default\n"
+				      "  big: 0                                # default\n"
+				      "  ratio: 0.5                            # default\n"
+				      "  tls_cert_file: \"\"                     # default\n"
+				      "triage:\n"
+				      "  llm:\n"
+				      "    endpoint: \"\"                        # default\n"
+				      "    model: \"small\"                      # default\n"
+				      "    allow_remote: false                 # default\n"
+				      "  name: \"\"                              # default\n"
+				      "webhook.ops:\n"
+				      "  enabled: false                        # file\n");
+	lnx_buf_done(&out);
+	run_done(&r);
+}
+
+static void dump_reads_back_as_the_same_configuration(void **state)
+{
+	static const char yaml[] =
+		"http:\n"
+		"  listen: \"a\\\"b\\\\c\\n\\t\\x1b é € \\u2028 \\u0085 \\uFEFF # no comment: x \\U0001F600\"\n"
+		"  allowed_hosts: ['', ' a ', 'b,c', \"d\\ne\", '[', '*x', '&y', '!z', '%']\n"
+		"  ratio: 0.1\n"
+		"  big: 9007199254740993\n"
+		"  timeout: 1.000000001s\n"
+		"  body: 1025\n"
+		"  mode: on\n"
+		"triage: {name: 'null', llm: {model: '~'}}\n";
+	struct run a = { 0 }, b = { 0 };
+	struct lnx_buf out = { 0 }, again = { 0 }, diff = { 0 };
+	int i;
+
+	(void)state;
+	assert_good(&a, yaml);
+	lnx_optset_dump(a.set, &out);
+	assert_good(&b, out.data);
+	lnx_optset_diff(a.set, b.set, &diff);
+	assert_null(diff.data);
+	assert_string_equal(a.http.listen, b.http.listen);
+	for (i = 0; a.http.allowed_hosts[i]; i++)
+		assert_string_equal(a.http.allowed_hosts[i], b.http.allowed_hosts[i]);
+	assert_int_equal(i, 9);
+	assert_true(a.http.ratio == b.http.ratio && b.http.ratio == 0.1);
+	assert_true(b.http.big == 9007199254740993u);
+	assert_true(b.http.timeout_ns == 1000000001u);
+	lnx_optset_dump(b.set, &again);
+	assert_int_equal(strncmp(out.data, "http:\n", 6), 0);
+	assert_non_null(strstr(again.data, "ratio: 0.1 "));
+	lnx_buf_done(&out);
+	lnx_buf_done(&again);
+	run_done(&a);
+	run_done(&b);
+}
+
+static void difference_names_what_needs_a_restart(void **state)
+{
+	struct run a = { 0 }, b = { 0 };
+	struct lnx_buf out = { 0 };
+
+	(void)state;
+	assert_good(
+		&a,
+		"http: {listen: a, max_clients: 5, token: x, allowed_hosts: ['a,b'], timeout: 60s}");
+	assert_good(
+		&b,
+		"http: {listen: b, max_clients: 6, token: y, allowed_hosts: [a, b], timeout: 1m}\n"
+		"webhook.ops: {enabled: true}\n");
+	lnx_optset_diff(a.set, b.set, &out);
+	assert_string_equal(out.data,
+			    "http.listen\nhttp.token\nhttp.allowed_hosts\nwebhook.ops.enabled\n");
+	lnx_buf_reset(&out);
+	lnx_optset_diff(b.set, a.set, &out);
+	assert_string_equal(out.data,
+			    "http.listen\nhttp.token\nhttp.allowed_hosts\nwebhook.ops.enabled\n");
+	lnx_buf_reset(&out);
+	lnx_optset_diff(a.set, a.set, &out);
+	assert_int_equal(out.size, 0);
+	lnx_buf_done(&out);
+	run_done(&a);
+	run_done(&b);
+}
+
+/* ---- memory */
+
+static void without_memory_nothing_is_bound_and_nothing_leaks(void **state)
+{
+	static char *const env[] = { "LINNIX_HTTP_ALLOWED_HOSTS=a,b", "LINNIX_NOPE=1", NULL };
+	struct run r = { .env = env };
+	struct lnx_err err;
+	const char *yaml = "http: {listen: x, allowed_hosts: [c, d]}\n";
+	long n;
+	int rc;
+
+	(void)state;
+	assert_int_equal(lnx_conf_parse(yaml, strlen(yaml), &r.root, &err), 0);
+	for (n = 1; n < 10000; n++) {
+		allocations = 0;
+		fail_at = n;
+		rc = run_bind(&r);
+		fail_at = 0;
+		if (rc == 0)
+			break;
+		assert_int_equal(rc, -ENOMEM);
+		assert_null(r.set);
+		assert_null(r.http.listen);
+		lnx_buf_done(&r.errors);
+		lnx_buf_done(&r.warnings);
+	}
+	assert_in_range(n, 30, 9999); /* each allocation has failed once */
+	run_done(&r);
+}
+
+static void without_memory_mistakes_end_in_an_error_all_the_same(void **state)
+{
+	struct run r = { 0 };
+	struct lnx_err err;
+	const char *yaml = "http: {lisen: x, ratio: 9, mode: z, allowed_hosts: 'a,,b'}\nhtp: {}\n";
+	long n;
+
+	(void)state;
+	assert_int_equal(lnx_conf_parse(yaml, strlen(yaml), &r.root, &err), 0);
+	for (n = 1; n < 10000; n++) {
+		allocations = 0;
+		fail_at = n;
+		run_bind(&r);
+		fail_at = 0;
+		assert_true(r.rc == -ENOMEM || r.rc == -EINVAL);
+		assert_null(r.set);
+		lnx_buf_done(&r.errors);
+		lnx_buf_done(&r.warnings);
+		if (allocations < n)
+			break;
+	}
+	assert_in_range(n, 20, 9999);
+	run_done(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_a_file_the_defaults_hold),
+		cmocka_unit_test(every_type_is_read_from_the_file),
+		cmocka_unit_test(empty_sections_and_values_mean_the_default),
+		cmocka_unit_test(durations_and_sizes_have_units),
+		cmocka_unit_test(wrong_values_are_named_with_the_reason),
+		cmocka_unit_test(unknown_names_come_with_a_suggestion),
+		cmocka_unit_test(wrong_kinds_of_nodes_are_refused),
+		cmocka_unit_test(all_mistakes_are_reported_by_line_and_foreign_ones_last),
+		cmocka_unit_test(too_many_mistakes_are_counted),
+		cmocka_unit_test(messages_cannot_be_forged_and_hide_secrets),
+		cmocka_unit_test(wrong_tables_are_reported_not_trusted),
+		cmocka_unit_test(required_options_must_be_given),
+		cmocka_unit_test(flag_beats_environment_beats_file_beats_default),
+		cmocka_unit_test(a_hidden_value_is_checked_too),
+		cmocka_unit_test(unknown_variables_only_warn),
+		cmocka_unit_test(chain_key_of_the_file_wins_over_the_environment),
+		cmocka_unit_test(node_name_may_come_from_the_downward_api),
+		cmocka_unit_test(a_table_may_have_its_own_enabled),
+		cmocka_unit_test(dump_shows_values_and_where_they_come_from),
+		cmocka_unit_test(dump_reads_back_as_the_same_configuration),
+		cmocka_unit_test(difference_names_what_needs_a_restart),
+		cmocka_unit_test(without_memory_nothing_is_bound_and_nothing_leaks),
+		cmocka_unit_test(without_memory_mistakes_end_in_an_error_all_the_same),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
