@@ -68,7 +68,7 @@ format: ## let clang-format lay out every file known to git
 abi: ## static asserts and abidiff against sdk/abi/
 	$(Q)$(RUN) abi=scripts/dev/abi.sh
 
-abi-accept: ## write the present SDK as the baseline in sdk/abi/
+abi-accept: ## take the present SDK as the baseline: sdk/abi/ and tests/abi/
 	$(Q)LNX_BUILD=$(BUILD) CC='$(CC)' scripts/dev/abi.sh --accept
 
 coverage: ## lcov over the unit and plugin tests, with a floor (COVERAGE_FLOOR)

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The binary contract of <linnix/ledger.h>: each size and offset as plugins have seen it.
+ *
+ * Once released, an offset here never changes. Who adds a member at the end of a struct adds a line,
+ * and the size grows; anything else is a new type. For machines whose long has 64 bits. */
+#include <stddef.h>
+
+#include <linnix/ledger.h>
+
+#define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
+#define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
+
+SIZE(lnx_ledger_prog, 24);
+AT(lnx_ledger_prog, runs, 0);
+AT(lnx_ledger_prog, timed, 8);
+AT(lnx_ledger_prog, timed_ns, 16);
+
+SIZE(lnx_ledger_wait, 64);
+AT(lnx_ledger_wait, since, 0);
+AT(lnx_ledger_wait, begin, 8);
+AT(lnx_ledger_wait, queue, 16);
+AT(lnx_ledger_wait, thr_base, 24);
+AT(lnx_ledger_wait, handle, 32);
+AT(lnx_ledger_wait, up, 36);
+AT(lnx_ledger_wait, n, 40);
+AT(lnx_ledger_wait, epoch, 44);
+AT(lnx_ledger_wait, thr, 48);
+AT(lnx_ledger_wait, is_up, 52);
+AT(lnx_ledger_wait, pad, 56);
+
+SIZE(lnx_ledger_pair, 24);
+AT(lnx_ledger_pair, victim, 0);
+AT(lnx_ledger_pair, culprit, 4);
+AT(lnx_ledger_pair, ns, 8);
+AT(lnx_ledger_pair, count, 16);
+AT(lnx_ledger_pair, pad, 20);
+
+SIZE(lnx_ledger_proc, 56);
+AT(lnx_ledger_proc, tgid, 0);
+AT(lnx_ledger_proc, handle, 4);
+AT(lnx_ledger_proc, node_ns, 8);
+AT(lnx_ledger_proc, caused_ns, 16);
+AT(lnx_ledger_proc, start_ns, 24);
+AT(lnx_ledger_proc, last_ns, 32);
+AT(lnx_ledger_proc, comm, 40);
+
+SIZE(lnx_ledger_mail, 16);
+AT(lnx_ledger_mail, word, 0);
+AT(lnx_ledger_mail, queue, 8);
+
+SIZE(lnx_ledger_cpu, 202112);
+AT(lnx_ledger_cpu, seq, 0);
+AT(lnx_ledger_cpu, cur, 4);
+AT(lnx_ledger_cpu, since, 8);
+AT(lnx_ledger_cpu, task, 16);
+AT(lnx_ledger_cpu, tick, 24);
+AT(lnx_ledger_cpu, cur_tgid, 32);
+AT(lnx_ledger_cpu, n_wait, 36);
+AT(lnx_ledger_cpu, n_up, 40);
+AT(lnx_ledger_cpu, n_thr, 44);
+AT(lnx_ledger_cpu, mail_new, 48);
+AT(lnx_ledger_cpu, epoch, 52);
+AT(lnx_ledger_cpu, thr, 56);
+AT(lnx_ledger_cpu, pad, 60);
+AT(lnx_ledger_cpu, proc_node_ns, 64);
+AT(lnx_ledger_cpu, proc_caused_ns, 72);
+AT(lnx_ledger_cpu, clock_offset, 80);
+AT(lnx_ledger_cpu, clock_next, 88);
+AT(lnx_ledger_cpu, count, 96);
+AT(lnx_ledger_cpu, prog, 288);
+AT(lnx_ledger_cpu, mail, 384);
+AT(lnx_ledger_cpu, wait, 640);
+AT(lnx_ledger_cpu, pair_used, 4736);
+AT(lnx_ledger_cpu, slot_used, 5248);
+AT(lnx_ledger_cpu, pos, 5504);
+AT(lnx_ledger_cpu, run_ns, 9600);
+AT(lnx_ledger_cpu, wait_ns, 25984);
+AT(lnx_ledger_cpu, other_ns, 42368);
+AT(lnx_ledger_cpu, node_ns, 58752);
+AT(lnx_ledger_cpu, procs, 75136);
+AT(lnx_ledger_cpu, pairs, 103808);
+
+SIZE(lnx_ledger_slot, 24);
+AT(lnx_ledger_slot, cgroup_id, 0);
+AT(lnx_ledger_slot, owner, 8);
+AT(lnx_ledger_slot, handle, 16);
+AT(lnx_ledger_slot, up, 20);
+
+SIZE(lnx_ledger_cache, 16);
+AT(lnx_ledger_cache, cgroup_id, 0);
+AT(lnx_ledger_cache, tagged, 8);
+
+SIZE(lnx_ledger_table, 73744);
+AT(lnx_ledger_table, free_head, 0);
+AT(lnx_ledger_table, free_tail, 8);
+AT(lnx_ledger_table, free, 16);
+AT(lnx_ledger_table, slot, 8208);
+AT(lnx_ledger_table, cache, 57360);
