@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The agent's API over its unix socket or TCP, by libcurl. */
+#ifndef LNX_CLI_CLIENT_H
+#define LNX_CLI_CLIENT_H
+
+#include <jansson.h>
+#include <linnix/buf.h>
+
+struct lnx_cli;
+struct lnx_client;
+
+#define LNX_CLIENT_SOCKET    "/run/linnix/linnix.sock"
+#define LNX_CLIENT_LISTEN    "127.0.0.1:3000"
+#define LNX_CLIENT_MAX_BYTES (64u << 20) /* of one answer */
+
+struct lnx_reply {
+	long status;	     /* of HTTP */
+	struct lnx_buf body; /* owned: lnx_buf_done */
+	char degraded[512];  /* X-Linnix-Degraded, or "" */
+};
+
+/* Where to ask is decided from <cli>; nothing is connected yet. Returns 0, -ENOMEM, or -EINVAL (a bad URL), both said. */
+int lnx_client_new(const struct lnx_cli *cli, struct lnx_client **ret_client);
+void lnx_client_free(struct lnx_client *c);
+
+/* GET <path>, query included. Any HTTP status is a success. Returns 0 or a negative errno: -ECONNREFUSED when nobody
+ * answers, -ETIMEDOUT, -EFBIG, -EPROTO; lnx_client_error tells it in words. */
+int lnx_client_get(struct lnx_client *c, const char *path, struct lnx_reply *ret_reply);
+/* The same, as it comes: <each> gets the bytes and stops by returning non-zero (then 0 is returned). Ends with -EPIPE when
+ * the agent hangs up, and -EACCES when the status is not 200: its body is then in *ret_reply. <last_event_id> may be
+ * NULL. */
+int lnx_client_stream(struct lnx_client *c, const char *path, const char *last_event_id,
+		      int (*each)(void *arg, const char *bytes, size_t n), void *arg,
+		      struct lnx_reply *ret_reply);
+/* Why the last call failed. */
+const char *lnx_client_error(const struct lnx_client *c);
+/* Who was asked last: "unix:/run/linnix/linnix.sock" or a URL. */
+const char *lnx_client_target(const struct lnx_client *c);
+
+/* Append "&name=value" ("?" for the first), encoded. */
+void lnx_client_query(struct lnx_buf *path, const char *name, const char *value);
+
+/* Say a failed call on stderr, with what to do. Returns the exit code. */
+int lnx_client_say(const struct lnx_client *c, int rc);
+/* Say an answer that is not 200. Returns the exit code. */
+int lnx_client_say_status(const struct lnx_client *c, const struct lnx_reply *reply);
+
+/* One GET that must give JSON: everything that can go wrong is said. *ret_json is NULL with --json, when the answer has been
+ * printed as it came. Returns an exit code. */
+int lnx_client_json(const struct lnx_cli *cli, const char *path, json_t **ret_json);
+
+/* Members of an answer that may be missing or of another type. Strings are "" then, numbers <def>. Borrowed. */
+const char *lnx_json_get_str(const json_t *object, const char *key);
+double lnx_json_get_f64(const json_t *object, const char *key, double def);
+
+#endif
