@@ -63,6 +63,17 @@ static int conf_no_memory(struct conf_parser *p)
 	return lnx_err_set(p->err, -ENOMEM, "out of memory");
 }
 
+/* What YAML does not take although it is UTF-8: controls, a byte order mark that is not the first, non-characters. */
+static bool conf_is_control(const unsigned char *p, size_t size, bool is_first)
+{
+	if (size == 1)
+		return (*p < 0x20 && *p != '\t' && *p != '\r') || *p == 0x7f;
+	if (size == 2)
+		return p[0] == 0xc2 && p[1] < 0xa0;
+	return (memcmp(p, "\xef\xbb\xbf", 3) == 0 && !is_first) ||
+	       memcmp(p, "\xef\xbf\xbe", 3) == 0 || memcmp(p, "\xef\xbf\xbf", 3) == 0;
+}
+
 /* Size, and bytes that are no text: said here, because libyaml's reader knows no lines. */
 static int conf_check_bytes(const char *text, size_t bytes, struct lnx_err *err)
 {
@@ -85,8 +96,7 @@ static int conf_check_bytes(const char *text, size_t bytes, struct lnx_err *err)
 		if (k == 0)
 			return conf_error(err, -EINVAL, line, column,
 					  "byte 0x%02x is not UTF-8: is this a text file?", p[i]);
-		if ((p[i] < 0x20 && p[i] != '\t' && p[i] != '\r') || p[i] == 0x7f ||
-		    (k == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0))
+		if (conf_is_control(p + i, k, i == 0))
 			return conf_error(err, -EINVAL, line, column,
 					  "control character 0x%02x: is this a text file?",
 					  p[i + k - 1]);
