@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The client against servers that misbehave: a thread on a unix socket of its own sends canned bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+
+struct server {
+	char dir[64], path[100], url[128], token_path[100];
+	int fd;
+	const char *answers[4]; /* one a connection, NULL at the end */
+	char requests[4][2048];
+	size_t filler; /* bytes of 'x' after the answer */
+	pthread_t thread;
+};
+
+static void server_answer(struct server *s, int fd, unsigned i)
+{
+	char block[4096];
+	size_t used = 0;
+	ssize_t n;
+
+	while (used < sizeof(s->requests[0]) - 1 && !strstr(s->requests[i], "\r\n\r\n")) {
+		n = read(fd, s->requests[i] + used, sizeof(s->requests[0]) - 1 - used);
+		if (n <= 0)
+			return;
+		used += (size_t)n;
+		s->requests[i][used] = 0;
+	}
+	if (write(fd, s->answers[i], strlen(s->answers[i])) < 0)
+		return;
+	memset(block, 'x', sizeof(block));
+	for (size_t k = 0; k < s->filler; k += sizeof(block))
+		if (send(fd, block, sizeof(block), MSG_NOSIGNAL) < 0)
+			return;
+}
+
+static void *server_run(void *arg)
+{
+	struct server *s = arg;
+
+	for (unsigned i = 0; i < 4 && s->answers[i]; i++) {
+		int fd = accept(s->fd, NULL, NULL);
+
+		if (fd < 0)
+			return NULL;
+		server_answer(s, fd, i);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void server_start(struct server *s)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	(void)snprintf(s->dir, sizeof(s->dir), "/tmp/lnx-cli-XXXXXX");
+	assert_non_null(mkdtemp(s->dir));
+	(void)snprintf(s->path, sizeof(s->path), "%s/s", s->dir);
+	(void)snprintf(s->url, sizeof(s->url), "unix:%s", s->path);
+	(void)snprintf(s->token_path, sizeof(s->token_path), "%s/t", s->dir);
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", s->path);
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(s->fd >= 0);
+	assert_int_equal(bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(s->fd, 4), 0);
+	assert_int_equal(pthread_create(&s->thread, NULL, server_run, s), 0);
+}
+
+static void server_stop(struct server *s)
+{
+	(void)shutdown(s->fd, SHUT_RDWR);
+	assert_int_equal(pthread_join(s->thread, NULL), 0);
+	close(s->fd);
+	(void)unlink(s->path);
+	(void)unlink(s->token_path);
+	(void)rmdir(s->dir);
+}
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+
+static int get_code(struct server *s, const char *path, json_t **ret_json)
+{
+	struct lnx_cli cli = { .url = s->url };
+	int code;
+
+	server_start(s);
+	code = lnx_client_json(&cli, path, ret_json);
+	server_stop(s);
+	return code;
+}
+
+static void a_chunked_answer_is_joined(void **state)
+{
+	struct server s = {
+		.answers = { HEAD
+			     "X-Linnix-Degraded: psi: off\r\nTransfer-Encoding: chunked\r\n\r\n"
+			     "5\r\n{\"a\":\r\n3\r\n12}\r\n0\r\n\r\n" }
+	};
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(get_code(&s, "/status", &root), LNX_EXIT_OK);
+	assert_int_equal(json_integer_value(json_object_get(root, "a")), 12);
+	assert_non_null(strstr(s.requests[0], "GET /status HTTP/1.1"));
+	json_decref(root);
+}
+
+static void an_error_of_the_api_is_a_failure(void **state)
+{
+	struct server s = {
+		.answers = { "HTTP/1.1 400 Bad Request\r\nContent-Length: 56\r\n\r\n"
+			     "{\"error\":{\"code\":\"bad_request\",\"message\":\"unknown 'x'\"}}" }
+	};
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(get_code(&s, "/processes?x=1", &root), LNX_EXIT_FAILURE);
+	assert_null(root);
+}
+
+static void what_is_not_json_is_a_failure(void **state)
+{
+	struct server s = { .answers = { HEAD "\r\n<html>hello</html>" } };
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(get_code(&s, "/status", &root), LNX_EXIT_FAILURE);
+	assert_null(root);
+}
+
+static void what_is_not_http_is_a_failure(void **state)
+{
+	struct server s = { .answers = { "220 mail.example.org ESMTP\r\n" } };
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(get_code(&s, "/status", &root), LNX_EXIT_FAILURE);
+}
+
+static void a_redirect_is_not_followed(void **state)
+{
+	struct server s = {
+		.answers = { "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n" }
+	};
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(get_code(&s, "/status", &root), LNX_EXIT_FAILURE);
+}
+
+static void an_answer_without_end_is_cut(void **state)
+{
+	struct server s = { .answers = { HEAD "\r\n[\"" },
+			    .filler = LNX_CLIENT_MAX_BYTES + (1u << 20) };
+	struct lnx_cli cli = { .url = s.url };
+	struct lnx_client *c = NULL;
+	struct lnx_reply reply;
+
+	(void)state;
+	server_start(&s);
+	assert_int_equal(lnx_client_new(&cli, &c), 0);
+	assert_int_equal(lnx_client_get(c, "/processes", &reply), -EFBIG);
+	lnx_client_free(c);
+	server_stop(&s);
+}
+
+static void nobody_there_is_code_3(void **state)
+{
+	struct lnx_cli cli = { .url = "unix:/nonexistent/linnix.sock" };
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(lnx_client_json(&cli, "/status", &root), LNX_EXIT_UNREACHABLE);
+	assert_null(root);
+}
+
+static void a_bad_url_is_usage(void **state)
+{
+	static const char *const urls[] = { "ftp://x", "localhost:3000", "unix:relative", "",
+					    "file:///etc/passwd" };
+	json_t *root;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		struct lnx_cli cli = { .url = urls[i] };
+
+		assert_int_equal(lnx_client_json(&cli, "/status", &root), LNX_EXIT_USAGE);
+	}
+}
+
+struct collected {
+	char text[256];
+	size_t n;
+};
+
+static int collect(void *arg, const char *bytes, size_t n)
+{
+	struct collected *c = arg;
+
+	assert_true(c->n + n < sizeof(c->text));
+	memcpy(c->text + c->n, bytes, n);
+	c->n += n;
+	return strstr(c->text, "stop") != NULL;
+}
+
+static void a_stream_tells_its_last_id_again(void **state)
+{
+	struct server s = { .answers = { HEAD "\r\ndata: 1\n\n", HEAD "\r\ndata: stop\n\n",
+					 "HTTP/1.1 503 Full\r\n\r\nno" } };
+	struct lnx_cli cli = { .url = s.url, .token = NULL };
+	struct lnx_client *c = NULL;
+	struct collected got = { 0 };
+	struct lnx_reply reply;
+
+	(void)state;
+	server_start(&s);
+	assert_int_equal(lnx_client_new(&cli, &c), 0);
+	assert_int_equal(lnx_client_stream(c, "/stream", NULL, collect, &got, &reply), -EPIPE);
+	assert_int_equal(lnx_client_stream(c, "/stream", "41", collect, &got, &reply), 0);
+	assert_int_equal(lnx_client_stream(c, "/stream", "42", collect, &got, &reply), -EACCES);
+	assert_int_equal(reply.status, 503);
+	assert_string_equal(reply.body.data, "no");
+	lnx_buf_done(&reply.body);
+	lnx_client_free(c);
+	server_stop(&s);
+	assert_null(strstr(s.requests[0], "Last-Event-ID"));
+	assert_non_null(strstr(s.requests[1], "Last-Event-ID: 41\r\n"));
+	assert_string_equal(got.text, "data: 1\n\ndata: stop\n\n");
+}
+
+static void a_token_is_sent_and_a_bad_one_refused(void **state)
+{
+	struct server s = { .answers = { HEAD "\r\n{}" } };
+	struct lnx_cli cli = { .url = s.url, .token_file = s.token_path };
+	json_t *root;
+	FILE *f;
+
+	(void)state;
+	server_start(&s);
+	f = fopen(s.token_path, "we");
+	assert_non_null(f);
+	fputs("secret-1\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(lnx_cli_setup(&cli), 0);
+	assert_int_equal(lnx_client_json(&cli, "/status", &root), LNX_EXIT_OK);
+	json_decref(root);
+	lnx_cli_done(&cli);
+	f = fopen(s.token_path, "we");
+	assert_non_null(f);
+	fputs("one\r\nX-Evil: 1\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(lnx_cli_setup(&cli), -EINVAL);
+	assert_null(cli.token);
+	server_stop(&s);
+	assert_non_null(strstr(s.requests[0], "Authorization: Bearer secret-1\r\n"));
+}
+
+static void a_query_is_encoded(void **state)
+{
+	struct lnx_buf path = { 0 };
+
+	(void)state;
+	lnx_buf_str(&path, "/processes");
+	lnx_client_query(&path, "comm", "a b&c=d#\n");
+	lnx_client_query(&path, "sort", "age:asc");
+	assert_string_equal(path.data, "/processes?comm=a%20b%26c%3Dd%23%0A&sort=age:asc");
+	lnx_buf_done(&path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_chunked_answer_is_joined),
+		cmocka_unit_test(an_error_of_the_api_is_a_failure),
+		cmocka_unit_test(what_is_not_json_is_a_failure),
+		cmocka_unit_test(what_is_not_http_is_a_failure),
+		cmocka_unit_test(a_redirect_is_not_followed),
+		cmocka_unit_test(an_answer_without_end_is_cut),
+		cmocka_unit_test(nobody_there_is_code_3),
+		cmocka_unit_test(a_bad_url_is_usage),
+		cmocka_unit_test(a_stream_tells_its_last_id_again),
+		cmocka_unit_test(a_token_is_sent_and_a_bad_one_refused),
+		cmocka_unit_test(a_query_is_encoded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
