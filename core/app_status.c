@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linnix/svc_core.h>
+#include <linnix/svc_stall.h>
 #include <linnix/svc_workload.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,12 +210,21 @@ static void lnx_status_self(struct lnx_app *app, struct lnx_buf *out)
 
 /* ---- /status */
 
-static const char *lnx_tier(const struct lnx_app *app, const char *resource)
+static const char *lnx_tier(const struct lnx_app *app, unsigned resource)
 {
+	static const char *const methods[] = { "none", "psi-only", "exact",
+					       "pair", "model",	   "heuristic" };
 	char path[64];
+	const void *vtable;
+	uint32_t method;
+	void *self;
 
-	(void)app;
-	(void)snprintf(path, sizeof(path), "/proc/pressure/%s", resource); /* short names of ours */
+	if (lnx_services_find(app->services, "stall/1", &vtable, &self) == 0) {
+		method = ((const struct lnx_svc_stall *)vtable)->method(self, resource);
+		return method < sizeof(methods) / sizeof(methods[0]) ? methods[method] : "none";
+	}
+	(void)snprintf(path, sizeof(path), "/proc/pressure/%s",
+		       lnx_resources[resource]); /* short names of ours */
 	return access(path, R_OK) == 0 ? "psi-only" : "none";
 }
 
@@ -289,7 +299,7 @@ static int lnx_core_status(void *self, struct lnx_buf *out)
 	lnx_json_key(out, "tiers");
 	lnx_buf_char(out, '{');
 	for (i = 0; i < 3; i++)
-		lnx_json_kv_str(out, lnx_resources[i], lnx_tier(app, lnx_resources[i]));
+		lnx_json_kv_str(out, lnx_resources[i], lnx_tier(app, i));
 	lnx_buf_char(out, '}');
 	lnx_status_probes(app, out);
 	lnx_json_key(out, "plugins");
@@ -412,7 +422,7 @@ static void lnx_collect(void *arg)
 	lnx_put(app, "linnix_ready", "1 if no enabled function is lost.", LNX_GAUGE, NULL, NULL,
 		lnx_health_list(app, LNX_HEALTH_LOST, NULL) == 0);
 	for (i = 0; i < 3; i++) {
-		const char *values[] = { lnx_resources[i], lnx_tier(app, lnx_resources[i]), NULL };
+		const char *values[] = { lnx_resources[i], lnx_tier(app, i), NULL };
 
 		lnx_put(app, "linnix_tier",
 			"1 for the method by which stalls of a resource are measured.", LNX_GAUGE,

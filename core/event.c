@@ -11,6 +11,8 @@
 #include <linnix/ev_alert.h>
 #include <linnix/ev_proc.h>
 #include <linnix/ev_psi.h>
+#include <linnix/ev_stall.h>
+#include <linnix/ev_workload.h>
 
 #define LNX_BUILTIN_MAX 64 /* built-in type numbers stay below */
 #define LNX_MAX_STRINGS 16 /* string fields of one type */
@@ -52,6 +54,16 @@ static const struct lnx_event_desc lnx_builtin[] = {
 		 "pressure of the whole machine"),
 	LNX_TYPE(LNX_EV_PSI_CGROUP, "psi.cgroup", lnx_ev_psi_cgroup, lnx_fields_psi_cgroup, 0,
 		 "pressure of one cgroup"),
+	LNX_TYPE(LNX_EV_STALL_EDGE, "stall.edge", lnx_ev_stall_edge, lnx_fields_stall_edge, 0,
+		 "a culprit's share of a victim's stall"),
+	LNX_TYPE(LNX_EV_STALL_WINDOW, "stall.window", lnx_ev_stall_window, lnx_fields_stall_window,
+		 0, "a victim's stall of one resource and its parts"),
+	LNX_TYPE(LNX_EV_CGROUP_NEW, "cgroup.new", lnx_ev_cgroup, lnx_fields_cgroup, LNX_EVF_KERNEL,
+		 "a cgroup was made or renamed"),
+	LNX_TYPE(LNX_EV_CGROUP_GONE, "cgroup.gone", lnx_ev_cgroup, lnx_fields_cgroup,
+		 LNX_EVF_KERNEL, "a cgroup was removed"),
+	LNX_TYPE(LNX_EV_WORKLOAD_UPDATE, "workload.update", lnx_ev_workload_update,
+		 lnx_fields_workload_update, 0, "who a cgroup is became known"),
 	LNX_TYPE(LNX_EV_ALERT, "alert", lnx_ev_alert, lnx_fields_alert, 0,
 		 "a rule fired or stopped firing"),
 	LNX_TYPE(LNX_EV_RULE_DISABLED, "rule.disabled", lnx_ev_rule_disabled,

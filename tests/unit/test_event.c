@@ -17,9 +17,11 @@
 
 static void every_builtin_type_has_a_sound_table(void **state)
 {
-	static const char *const names[] = { "proc.fork",  "proc.exec",	  "proc.exit",
-					     "proc.usage", "host.sample", "psi.sample",
-					     "psi.cgroup", "alert",	  "rule.disabled" };
+	static const char *const names[] = { "proc.fork",	"proc.exec",	"proc.exit",
+					     "proc.usage",	"host.sample",	"psi.sample",
+					     "psi.cgroup",	"alert",	"stall.edge",
+					     "stall.window",	"cgroup.new",	"cgroup.gone",
+					     "workload.update", "rule.disabled" };
 	struct lnx_registry *r = lnx_registry_new();
 	unsigned i, k;
 

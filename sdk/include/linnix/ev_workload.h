@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* cgroup.new and cgroup.gone (probe `cgroup`), workload.update (plugin `workload`). */
+#ifndef LINNIX_EV_WORKLOAD_H
+#define LINNIX_EV_WORKLOAD_H
+
+#include <linnix/event.h>
+
+/* A v2 cgroup was made or renamed (is_rename), or removed. h.pid is who did it. */
+struct lnx_ev_cgroup {
+	struct lnx_event h;
+	__u64 cgroup_id;
+	__u64 parent_id;
+	__u32 level; /* below the root */
+	__u32 is_rename;
+	struct lnx_str path; /* below the mount of the hierarchy; for display */
+	__u32 pad;
+};
+
+/* Who a cgroup is became known, or changed. */
+struct lnx_ev_workload_update {
+	struct lnx_event h;
+	__u64 cgroup_id;
+	struct lnx_str path, workload, namespace_, pod_name, pod_uid, container_name, container_id,
+		runtime;
+};
+
+#ifdef LNX_EVENT_TABLES
+static const struct lnx_field lnx_fields_cgroup[] = {
+	LNX_FIELD(lnx_ev_cgroup, "cgroup_id", LNX_ID, cgroup_id, "", "id of the v2 cgroup", NULL),
+	LNX_FIELD(lnx_ev_cgroup, "parent_id", LNX_ID, parent_id, "", "id of its parent", NULL),
+	LNX_FIELD(lnx_ev_cgroup, "path", LNX_STR, path, "", "its path, for display", NULL),
+	LNX_FIELD(lnx_ev_cgroup, "level", LNX_U32, level, "", "depth below the root", NULL),
+	LNX_FIELD(lnx_ev_cgroup, "is_rename", LNX_BOOL, is_rename, "",
+		  "it existed under another name", NULL),
+};
+
+static const struct lnx_field lnx_fields_workload_update[] = {
+	LNX_FIELD(lnx_ev_workload_update, "cgroup_id", LNX_ID, cgroup_id, "", "id of the v2 cgroup",
+		  NULL),
+	LNX_FIELD(lnx_ev_workload_update, "path", LNX_STR, path, "", "its path, for display", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "workload", LNX_STR, workload, "", "name of the workload",
+		  NULL),
+	LNX_FIELD(lnx_ev_workload_update, "workload_namespace", LNX_STR, namespace_, "",
+		  "its namespace", "k8s.namespace.name"),
+	LNX_FIELD(lnx_ev_workload_update, "workload_pod_name", LNX_STR, pod_name, "", "its pod",
+		  "k8s.pod.name"),
+	LNX_FIELD(lnx_ev_workload_update, "pod_uid", LNX_STR, pod_uid, "", "uid of its pod",
+		  "k8s.pod.uid"),
+	LNX_FIELD(lnx_ev_workload_update, "container_name", LNX_STR, container_name, "",
+		  "name of its container", "k8s.container.name"),
+	LNX_FIELD(lnx_ev_workload_update, "workload_container_id", LNX_STR, container_id, "",
+		  "id of its container", "container.id"),
+	LNX_FIELD(lnx_ev_workload_update, "runtime", LNX_STR, runtime, "",
+		  "container runtime, or empty", "container.runtime"),
+};
+#endif
+#endif
