@@ -100,7 +100,7 @@ $(scripts/dev/packages.sh "$1" | tr '\n' ' ')"
 	# shellcheck disable=SC2086
 	"${sudo[@]}" "${env[@]}" apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $list >"$tmp/apt.log" 2>&1 || {
 		tail -30 "$tmp/apt.log" >&2
-		die "apt-get install failed"
+		die "apt-get install failed: is there a network, and are the package sources right?"
 	}
 	if [ "$new_policy" = yes ]; then
 		"${sudo[@]}" rm -f /usr/sbin/policy-rc.d
