@@ -97,18 +97,28 @@ __attribute__((format(printf, 2, 3))) static inline void lnx_buf_printf(struct l
 									const char *fmt, ...)
 {
 	va_list ap;
-	char *p;
+	char *p = lnx_buf_room(b, 64);
+	size_t space;
 	int n;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	p = n < 0 ? NULL : lnx_buf_room(b, (size_t)n);
 	if (!p)
 		return;
+	space = b->cap - b->size;
 	va_start(ap, fmt);
-	(void)vsnprintf(p, (size_t)n + 1, fmt, ap); /* measured above */
+	n = vsnprintf(p, space, fmt, ap);
 	va_end(ap);
+	if (n < 0)
+		return;
+	if ((size_t)n >= space) {
+		p = lnx_buf_room(b, (size_t)n);
+		if (!p) {
+			b->data[b->size] = 0;
+			return;
+		}
+		va_start(ap, fmt);
+		(void)vsnprintf(p, (size_t)n + 1, fmt, ap); /* measured above */
+		va_end(ap);
+	}
 	b->size += (size_t)n;
 }
 
@@ -248,6 +258,15 @@ static inline void lnx_json_kv_bool(struct lnx_buf *b, const char *key, int v)
 	lnx_buf_str(b, v ? "true" : "false");
 }
 
+/* The last <n> decimal digits of <v> at <p>. */
+static inline void lnx_buf_digits(char *p, unsigned n, uint64_t v)
+{
+	while (n--) {
+		p[n] = (char)('0' + v % 10);
+		v /= 10;
+	}
+}
+
 /* RFC 3339 in UTC with nanoseconds, in quotes, of a Unix time. */
 static inline void lnx_json_ts(struct lnx_buf *b, uint64_t wall_ns)
 {
@@ -259,9 +278,16 @@ static inline void lnx_json_ts(struct lnx_buf *b, uint64_t wall_ns)
 	uint64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9;
 	uint64_t y = yoe + era * 400 + (m <= 2);
 
-	lnx_buf_printf(b, "\"%04u-%02u-%02uT%02u:%02u:%02u.%09uZ\"", (unsigned)y, (unsigned)m,
-		       (unsigned)d, (unsigned)(sod / 3600), (unsigned)(sod / 60 % 60),
-		       (unsigned)(sod % 60), (unsigned)(wall_ns % 1000000000u));
+	char t[32] = "\"0000-00-00T00:00:00.000000000Z\"";
+
+	lnx_buf_digits(t + 1, 4, y);
+	lnx_buf_digits(t + 6, 2, m);
+	lnx_buf_digits(t + 9, 2, d);
+	lnx_buf_digits(t + 12, 2, sod / 3600);
+	lnx_buf_digits(t + 15, 2, sod / 60 % 60);
+	lnx_buf_digits(t + 18, 2, sod % 60);
+	lnx_buf_digits(t + 21, 9, wall_ns % 1000000000u);
+	lnx_buf_add(b, t, sizeof(t));
 }
 
 #endif
