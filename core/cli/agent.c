@@ -6,7 +6,7 @@
 #include "cli/client.h"
 #include "cli/text.h"
 
-int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	static const struct lnx_column columns[] = {
 		{ "INSTANCE", 0, false }, { "VERSION", 1, false }, { "STATE", 0, false },
@@ -18,6 +18,8 @@ int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_args *args)
 	size_t i;
 	int code;
 
+	if (lnx_cli_arg(args, "options"))
+		return lnx_cli_options(cli, args);
 	if (args->n_words)
 		return lnx_cli_usage("plugins", "plugins: unexpected word '%s'", args->words[0]);
 	code = lnx_client_json(cli, "/plugins", &root);
@@ -72,7 +74,7 @@ static int rules_print(const struct lnx_cli *cli, const json_t *root)
 	return rc < 0 ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
 }
 
-int lnx_cli_rules_list(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_rules_list(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	json_t *root = NULL;
 	int code;
@@ -110,7 +112,7 @@ static void version_of_agent(const struct lnx_cli *cli, struct lnx_buf *ret_vers
 	lnx_client_free(c);
 }
 
-int lnx_cli_version(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_version(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	struct lnx_buf version = { 0 }, node = { 0 }, out = { 0 };
 

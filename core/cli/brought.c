@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Verbs that plugins bring: the shared objects next to this program, under the agent's rules for their owner and mode. */
+#include "cli/brought.h"
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <linnix/plugin.h>
 
 #include "cli/cli.h"
 #include "cli/paths.h"
@@ -23,11 +23,8 @@ static int brought_is_plugin(const struct dirent *e)
 	return n > 3 && strcmp(e->d_name + n - 3, ".so") == 0;
 }
 
-/* Call <each> with every verb of every plugin; non-zero stops and is returned. */
-static int brought_scan(const struct lnx_cli *cli,
-			int (*each)(void *arg, const struct lnx_plugin *p,
-				    const struct lnx_command *c),
-			void *arg)
+int lnx_brought_scan(const struct lnx_cli *cli, int (*each)(void *arg, const struct lnx_plugin *p),
+		     void *arg)
 {
 	char dir[LNX_PATH_BYTES], path[LNX_PATH_BYTES];
 	struct dirent **list = NULL;
@@ -47,9 +44,7 @@ static int brought_scan(const struct lnx_cli *cli,
 			if (lnx_plugin_open(path, &dl, &p, &err) < 0) {
 				lnx_cli_say("%s: %s", path, err.msg);
 			} else {
-				for (const struct lnx_command *c = p->commands;
-				     c && c->name && rc == 0; c++)
-					rc = each(arg, p, c);
+				rc = each(arg, p);
 				(void)dlclose(dl); /* nothing of it is used after this */
 			}
 		}
@@ -65,22 +60,23 @@ struct brought_call {
 	int code;
 };
 
-static int brought_call_one(void *arg, const struct lnx_plugin *p, const struct lnx_command *c)
+static int brought_call_one(void *arg, const struct lnx_plugin *p)
 {
 	struct brought_call *call = arg;
 
-	(void)p;
-	if (strcmp(c->name, call->argv[0]) != 0)
-		return 0;
-	call->code = c->run(call->argc, call->argv);
-	return 1;
+	for (const struct lnx_command *c = p->commands; c && c->name; c++)
+		if (strcmp(c->name, call->argv[0]) == 0) {
+			call->code = c->run(call->argc, call->argv);
+			return 1;
+		}
+	return 0;
 }
 
 int lnx_brought_run(const struct lnx_cli *cli, int argc, char **argv)
 {
 	struct brought_call call = { .argc = argc, .argv = argv };
 
-	return brought_scan(cli, brought_call_one, &call) ? call.code : -ENOENT;
+	return lnx_brought_scan(cli, brought_call_one, &call) ? call.code : -ENOENT;
 }
 
 struct brought_each {
@@ -89,11 +85,12 @@ struct brought_each {
 	void *arg;
 };
 
-static int brought_each_one(void *arg, const struct lnx_plugin *p, const struct lnx_command *c)
+static int brought_each_one(void *arg, const struct lnx_plugin *p)
 {
 	const struct brought_each *e = arg;
 
-	e->each(e->arg, p->name, c->name, c->usage ? c->usage : "", c->help ? c->help : "");
+	for (const struct lnx_command *c = p->commands; c && c->name; c++)
+		e->each(e->arg, p->name, c->name, c->usage ? c->usage : "", c->help ? c->help : "");
 	return 0;
 }
 
@@ -104,5 +101,5 @@ void lnx_brought_each(const struct lnx_cli *cli,
 {
 	struct brought_each e = { .each = each, .arg = arg };
 
-	(void)brought_scan(cli, brought_each_one, &e); /* never stops */
+	(void)lnx_brought_scan(cli, brought_each_one, &e); /* never stops */
 }

@@ -198,9 +198,9 @@ static int cli_unknown(const struct lnx_verb *verb, const char *word)
 }
 
 int lnx_cli_parse(struct lnx_cli *cli, const struct lnx_verb *verb, int argc, char **argv,
-		  struct lnx_args *ret_args)
+		  struct lnx_cli_args *ret_args)
 {
-	struct lnx_args a = { .opts = verb->opts };
+	struct lnx_cli_args a = { .opts = verb->opts };
 	bool is_end = false;
 	const char *value;
 	int k;
@@ -235,7 +235,7 @@ int lnx_cli_parse(struct lnx_cli *cli, const struct lnx_verb *verb, int argc, ch
 	return 0;
 }
 
-const char *lnx_args_get(const struct lnx_args *args, const char *name)
+const char *lnx_cli_arg(const struct lnx_cli_args *args, const char *name)
 {
 	for (int i = 0; args->opts && args->opts[i].name; i++)
 		if (strcmp(args->opts[i].name, name) == 0)
@@ -243,10 +243,10 @@ const char *lnx_args_get(const struct lnx_args *args, const char *name)
 	return NULL;
 }
 
-int lnx_args_u64(const struct lnx_args *args, const char *name, unsigned long long def,
-		 unsigned long long min, unsigned long long max, unsigned long long *ret_v)
+int lnx_cli_arg_u64(const struct lnx_cli_args *args, const char *name, unsigned long long def,
+		    unsigned long long min, unsigned long long max, unsigned long long *ret_v)
 {
-	const char *text = lnx_args_get(args, name);
+	const char *text = lnx_cli_arg(args, name);
 	unsigned long long v;
 	char *end;
 

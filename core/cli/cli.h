@@ -27,7 +27,7 @@ struct lnx_cli_opt {
 };
 
 /* What was given. A value is "" for a flag and NULL when absent; the last one given wins. Borrowed from argv. */
-struct lnx_args {
+struct lnx_cli_args {
 	const struct lnx_cli_opt *opts;
 	const char *value[LNX_CLI_MAX_OPTS];
 	const char *words[LNX_CLI_MAX_WORDS];
@@ -54,7 +54,7 @@ struct lnx_verb {
 	const char *summary; /* one line */
 	const char *about;   /* paragraphs, split by an empty line; may be NULL */
 	const struct lnx_cli_opt *opts;
-	int (*run)(struct lnx_cli *cli, const struct lnx_args *args); /* returns an exit code */
+	int (*run)(struct lnx_cli *cli, const struct lnx_cli_args *args); /* returns an exit code */
 	/* Subcommands that read their own words: argv[0] is the verb. Both NULL when there are none. */
 	const char *const *raw_words;
 	int (*raw)(int argc, char **argv);
@@ -70,38 +70,40 @@ const struct lnx_cli_opt *lnx_cli_globals(void);
 int lnx_cli_global(struct lnx_cli *cli, int argc, char **argv, int *io_i);
 /* Read the words after the verb. Returns 0 or -EINVAL, said on stderr with what was meant. */
 int lnx_cli_parse(struct lnx_cli *cli, const struct lnx_verb *verb, int argc, char **argv,
-		  struct lnx_args *ret_args);
+		  struct lnx_cli_args *ret_args);
 /* Environment, token and terminal; after all options. Returns 0 or -errno, said on stderr. */
 int lnx_cli_setup(struct lnx_cli *cli);
 void lnx_cli_done(struct lnx_cli *cli);
 
 /* Value of option <name>, or NULL. */
-const char *lnx_args_get(const struct lnx_args *args, const char *name);
+const char *lnx_cli_arg(const struct lnx_cli_args *args, const char *name);
 /* Whole number of option <name> in min..max, or <def>. Returns 0 or -EINVAL, said on stderr. */
-int lnx_args_u64(const struct lnx_args *args, const char *name, unsigned long long def,
-		 unsigned long long min, unsigned long long max, unsigned long long *ret_v);
+int lnx_cli_arg_u64(const struct lnx_cli_args *args, const char *name, unsigned long long def,
+		    unsigned long long min, unsigned long long max, unsigned long long *ret_v);
 /* Say "linnix: …" on stderr; what came from outside is escaped by the caller or here: the whole line is made safe. */
 void lnx_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Say it, point to the verb's help, return LNX_EXIT_USAGE. */
 int lnx_cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Verbs, one file each. */
-int lnx_cli_help(struct lnx_cli *cli, const struct lnx_args *args);
-int lnx_cli_version(struct lnx_cli *cli, const struct lnx_args *args);
-int lnx_cli_ps(struct lnx_cli *cli, const struct lnx_args *args);
-int lnx_cli_events(struct lnx_cli *cli, const struct lnx_args *args);
-int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_args *args);
-int lnx_cli_rules_list(struct lnx_cli *cli, const struct lnx_args *args);
-int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_args *args);
+int lnx_cli_help(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_version(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_ps(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_events(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_rules_list(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_cli_args *args);
 extern const struct lnx_cli_opt lnx_ps_opts[], lnx_events_opts[], lnx_doctor_opts[],
-	lnx_help_opts[];
+	lnx_help_opts[], lnx_plugins_opts[];
 
 /* `rules check` and `rules test`: no agent needed. argv[0] is "rules". */
 int lnx_cli_rules(int argc, char **argv);
 
 /* Follow the stream, print what comes (events -f); print the field tables (events --fields). */
-int lnx_cli_follow(struct lnx_cli *cli, const struct lnx_args *args);
-int lnx_cli_fields(struct lnx_cli *cli, const struct lnx_args *args);
+int lnx_cli_follow(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_fields(struct lnx_cli *cli, const struct lnx_cli_args *args);
+/* plugins --options */
+int lnx_cli_options(struct lnx_cli *cli, const struct lnx_cli_args *args);
 
 /* Help of one verb, or of all. */
 void lnx_help_verb(const struct lnx_verb *verb);

@@ -133,10 +133,10 @@ static int doctor_finish(struct lnx_doctor *d)
 	return n_fail || d->n_left_out ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
 }
 
-int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	struct lnx_doctor *d;
-	const char *config = lnx_args_get(args, "config"), *root;
+	const char *config = lnx_cli_arg(args, "config"), *root;
 	int code;
 
 	if (args->n_words)
@@ -147,9 +147,9 @@ int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_args *args)
 		return LNX_EXIT_FAILURE;
 	}
 	d->cli = cli;
-	root = lnx_args_get(args, "proc-root");
+	root = lnx_cli_arg(args, "proc-root");
 	d->proc_root = root ? root : "/proc";
-	root = lnx_args_get(args, "sys-root");
+	root = lnx_cli_arg(args, "sys-root");
 	d->sys_root = root ? root : "/sys";
 	d->config = config ? config : DOCTOR_CONFIG;
 	d->is_config_given = config != NULL;

@@ -50,7 +50,7 @@ static int events_print(const struct lnx_cli *cli, const json_t *event)
 	return rc;
 }
 
-static int events_recent(struct lnx_cli *cli, const struct lnx_args *args)
+static int events_recent(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	static const char *const keys[][2] = { { "type", "type" },
 					       { "namespace", "namespace" },
@@ -63,13 +63,13 @@ static int events_recent(struct lnx_cli *cli, const struct lnx_args *args)
 	size_t i;
 	int code;
 
-	if (lnx_args_u64(args, "limit", 100, 1, 10000, &n_max) < 0 ||
-	    lnx_args_u64(args, "since-seq", 0, 0, UINT64_MAX, &n_max) < 0)
+	if (lnx_cli_arg_u64(args, "limit", 100, 1, 10000, &n_max) < 0 ||
+	    lnx_cli_arg_u64(args, "since-seq", 0, 0, UINT64_MAX, &n_max) < 0)
 		return LNX_EXIT_USAGE;
 	lnx_buf_str(&path, "/events");
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (lnx_args_get(args, keys[i][0]))
-			lnx_client_query(&path, keys[i][1], lnx_args_get(args, keys[i][0]));
+		if (lnx_cli_arg(args, keys[i][0]))
+			lnx_client_query(&path, keys[i][1], lnx_cli_arg(args, keys[i][0]));
 	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : lnx_client_json(cli, path.data, &root);
 	if (code == LNX_EXIT_OK && root) {
 		json_array_foreach(root, i, event) if (events_print(cli, event) < 0) code =
@@ -175,24 +175,24 @@ static int follow_loop(struct follow *f, struct lnx_client *c, const char *path)
 	}
 }
 
-int lnx_cli_follow(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_follow(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	struct follow f = { .cli = cli, .backoff_ms = EVENTS_BACKOFF_MIN_MS };
 	struct lnx_client *c = NULL;
 	struct lnx_buf path = { 0 };
 	int rc, code = LNX_EXIT_FAILURE;
 
-	if (lnx_args_get(args, "limit") || lnx_args_get(args, "since-seq"))
+	if (lnx_cli_arg(args, "limit") || lnx_cli_arg(args, "since-seq"))
 		return lnx_cli_usage(
 			"events",
 			"events: --limit and --since-seq do not go with -f; --count ends it");
-	if (lnx_args_u64(args, "count", 0, 1, 1ull << 62, &f.left) < 0)
+	if (lnx_cli_arg_u64(args, "count", 0, 1, 1ull << 62, &f.left) < 0)
 		return LNX_EXIT_USAGE;
 	lnx_buf_str(&path, "/stream");
-	if (lnx_args_get(args, "type"))
-		lnx_client_query(&path, "type", lnx_args_get(args, "type"));
-	if (lnx_args_get(args, "namespace"))
-		lnx_client_query(&path, "namespace", lnx_args_get(args, "namespace"));
+	if (lnx_cli_arg(args, "type"))
+		lnx_client_query(&path, "type", lnx_cli_arg(args, "type"));
+	if (lnx_cli_arg(args, "namespace"))
+		lnx_client_query(&path, "namespace", lnx_cli_arg(args, "namespace"));
 	f.sse.on_event = follow_on_event;
 	f.sse.arg = &f;
 	rc = lnx_client_new(cli, &c);
@@ -209,17 +209,17 @@ int lnx_cli_follow(struct lnx_cli *cli, const struct lnx_args *args)
 	return code;
 }
 
-int lnx_cli_events(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_events(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
-	if (lnx_args_get(args, "fields"))
+	if (lnx_cli_arg(args, "fields"))
 		return lnx_cli_fields(cli, args);
 	if (args->n_words)
 		return lnx_cli_usage("events",
 				     "events: unexpected word '%s'; a type is given with --type",
 				     args->words[0]);
-	if (lnx_args_get(args, "follow"))
+	if (lnx_cli_arg(args, "follow"))
 		return lnx_cli_follow(cli, args);
-	if (lnx_args_get(args, "count"))
+	if (lnx_cli_arg(args, "count"))
 		return lnx_cli_usage("events", "events: --count goes with -f; use --limit");
 	return events_recent(cli, args);
 }

@@ -144,9 +144,9 @@ static int fields_table(const struct lnx_cli *cli, const struct lnx_registry *r,
 	return rc;
 }
 
-int lnx_cli_fields(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_fields(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
-	const char *only = lnx_args_get(args, "type"), *near;
+	const char *only = lnx_cli_arg(args, "type"), *near;
 	struct lnx_registry *r = lnx_registry_new();
 	int code = LNX_EXIT_OK;
 
@@ -166,7 +166,7 @@ int lnx_cli_fields(struct lnx_cli *cli, const struct lnx_args *args)
 			code = lnx_cli_usage("events", "events: unknown type '%s'", only);
 	} else if (cli->is_json) {
 		fields_json(r, only);
-	} else if (lnx_args_get(args, "markdown")) {
+	} else if (lnx_cli_arg(args, "markdown")) {
 		fields_markdown(r);
 	} else if (fields_table(cli, r, only) < 0) {
 		code = LNX_EXIT_FAILURE;

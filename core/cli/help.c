@@ -229,15 +229,15 @@ static void help_markdown(void)
 		printf("| `%s` | %s |\n", help_environment[i].name, help_environment[i].what);
 }
 
-int lnx_cli_help(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_help(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	const struct lnx_verb *verb;
 
-	if (lnx_args_get(args, "man")) {
+	if (lnx_cli_arg(args, "man")) {
 		help_man();
 		return LNX_EXIT_OK;
 	}
-	if (lnx_args_get(args, "markdown")) {
+	if (lnx_cli_arg(args, "markdown")) {
 		help_markdown();
 		return LNX_EXIT_OK;
 	}

@@ -26,7 +26,7 @@ static int main_unknown(const char *word)
 static int main_verb(struct lnx_cli *cli, int argc, char **argv)
 {
 	const struct lnx_verb *verb = lnx_verb_find(argv[0]);
-	struct lnx_args args;
+	struct lnx_cli_args args;
 	int rc;
 
 	if (!verb) {

@@ -128,7 +128,7 @@ static void ps_print_one(const json_t *p)
 	lnx_buf_done(&out);
 }
 
-static int ps_path(const struct lnx_args *args, struct lnx_buf *path)
+static int ps_path(const struct lnx_cli_args *args, struct lnx_buf *path)
 {
 	unsigned long long pid, n_max;
 	const char *word = args->n_words ? args->words[0] : NULL;
@@ -141,18 +141,18 @@ static int ps_path(const struct lnx_args *args, struct lnx_buf *path)
 		if (!pid)
 			return lnx_cli_usage("ps", "ps: '%s' is not a process id", word);
 		for (const struct lnx_cli_opt *o = lnx_ps_opts; o->name; o++)
-			if (lnx_args_get(args, o->name))
+			if (lnx_cli_arg(args, o->name))
 				return lnx_cli_usage("ps", "ps: --%s does not go with a PID",
 						     o->name);
 		lnx_buf_printf(path, "/processes/%llu", pid);
 		return LNX_EXIT_OK;
 	}
-	if (lnx_args_u64(args, "limit", 100, 1, 10000, &n_max) < 0 ||
-	    lnx_args_u64(args, "offset", 0, 0, UINT32_MAX, &n_max) < 0)
+	if (lnx_cli_arg_u64(args, "limit", 100, 1, 10000, &n_max) < 0 ||
+	    lnx_cli_arg_u64(args, "offset", 0, 0, UINT32_MAX, &n_max) < 0)
 		return LNX_EXIT_USAGE;
 	lnx_buf_str(path, "/processes");
 	for (const struct lnx_cli_opt *o = lnx_ps_opts; o->name; o++) {
-		const char *value = lnx_args_get(args, o->name);
+		const char *value = lnx_cli_arg(args, o->name);
 
 		if (value && strcmp(o->name, "victim-namespace") == 0)
 			lnx_client_query(path, "victim_namespace", value);
@@ -162,7 +162,7 @@ static int ps_path(const struct lnx_args *args, struct lnx_buf *path)
 	return LNX_EXIT_OK;
 }
 
-int lnx_cli_ps(struct lnx_cli *cli, const struct lnx_args *args)
+int lnx_cli_ps(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	struct lnx_buf path = { 0 };
 	json_t *root = NULL;

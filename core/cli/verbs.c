@@ -12,8 +12,8 @@ static const struct lnx_verb verbs[] = {
 	{ "events", "[-f] [--type T] [OPTION…]", "Events of the agent: the latest, or as they come",
 	  "With -f and -o json one JSON object a line. A gap is told on stderr.", lnx_events_opts,
 	  lnx_cli_events, NULL, NULL },
-	{ "plugins", "", "Plugins of the agent and their state", NULL, NULL, lnx_cli_plugins, NULL,
-	  NULL },
+	{ "plugins", "[--options [SECTION]]", "Plugins of the agent and their state", NULL,
+	  lnx_plugins_opts, lnx_cli_plugins, NULL, NULL },
 	{ "doctor", "[OPTION…]",
 	  "Check kernel, privileges, configuration and agent, each with its fix",
 	  "One line a check: 'ok', 'warn' or 'FAIL', the name of the check, what was found, and how to fix it.\n\n"

@@ -22,7 +22,7 @@ static const struct lnx_verb verb = { "test", "", "", NULL, opts, NULL, NULL, NU
 
 #define PARSE(cli, args, ...) parse(cli, args, (const char *const[]){ __VA_ARGS__, NULL })
 
-static int parse(struct lnx_cli *cli, struct lnx_args *args, const char *const *words)
+static int parse(struct lnx_cli *cli, struct lnx_cli_args *args, const char *const *words)
 {
 	static char pool[64][64]; /* what is parsed borrows its words */
 	static unsigned next;
@@ -46,28 +46,28 @@ static void options_are_found_in_every_form(void **state)
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
 		struct lnx_cli cli = { 0 };
-		struct lnx_args args = { 0 };
+		struct lnx_cli_args args = { 0 };
 		unsigned long long v = 0;
 
 		assert_int_equal(parse(&cli, &args, forms[i]), 0);
-		assert_int_equal(lnx_args_u64(&args, "limit", 1, 1, 10, &v), 0);
+		assert_int_equal(lnx_cli_arg_u64(&args, "limit", 1, 1, 10, &v), 0);
 		assert_int_equal(v, 5);
-		assert_null(lnx_args_get(&args, "follow"));
-		assert_null(lnx_args_get(&args, "nothing"));
+		assert_null(lnx_cli_arg(&args, "follow"));
+		assert_null(lnx_cli_arg(&args, "nothing"));
 	}
 }
 
 static void global_options_stand_anywhere(void **state)
 {
 	struct lnx_cli cli = { 0 };
-	struct lnx_args args = { 0 };
+	struct lnx_cli_args args = { 0 };
 
 	(void)state;
 	assert_int_equal(
 		PARSE(&cli, &args, "a", "-o", "json", "-f", "--url=http://x", "b", "--", "-f"), 0);
 	assert_true(cli.is_json);
 	assert_string_equal(cli.url, "http://x");
-	assert_non_null(lnx_args_get(&args, "follow"));
+	assert_non_null(lnx_cli_arg(&args, "follow"));
 	assert_int_equal(args.n_words, 3);
 	assert_string_equal(args.words[2], "-f");
 	assert_int_equal(PARSE(&cli, &args, "--output", "table", "--no-headers", "--help"), 0);
@@ -79,7 +79,7 @@ static void global_options_stand_anywhere(void **state)
 static void wrong_words_are_errors(void **state)
 {
 	struct lnx_cli cli = { 0 };
-	struct lnx_args args = { 0 };
+	struct lnx_cli_args args = { 0 };
 
 	(void)state;
 	assert_int_equal(PARSE(&cli, &args, "--limt", "3"), -EINVAL);
@@ -100,10 +100,10 @@ static void numbers_are_checked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct lnx_args args = { 0 };
+		struct lnx_cli_args args = { 0 };
 
 		assert_int_equal(PARSE(&cli, &args, "--limit", bad[i]), 0);
-		assert_int_equal(lnx_args_u64(&args, "limit", 1, 1, 10, &v), -EINVAL);
+		assert_int_equal(lnx_cli_arg_u64(&args, "limit", 1, 1, 10, &v), -EINVAL);
 		assert_int_equal(v, 77);
 	}
 }
@@ -111,7 +111,7 @@ static void numbers_are_checked(void **state)
 static void too_many_words_are_refused(void **state)
 {
 	struct lnx_cli cli = { 0 };
-	struct lnx_args args = { 0 };
+	struct lnx_cli_args args = { 0 };
 	char word[] = "w", *argv[LNX_CLI_MAX_WORDS + 1];
 
 	(void)state;
