@@ -1,0 +1,185 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# For functional tests: sourced. A test is a function; `run NAME...` runs each in a subshell and speaks TAP. Inside one:
+# `fail TEXT` ends it, `skip TEXT` too; every process and file it made is gone afterwards. Nothing waits a fixed time: `poll`
+# asks again until a deadline.
+
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+export LC_ALL=C.UTF-8 NO_COLOR=1
+build=${LNX_BUILD:-build}
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+linnixd=$build/bin/linnixd
+linnix=$build/bin/linnix
+# Sanitizers slow the agent down; deadlines stretch with them.
+case ${LNX_SAN:-} in '') slow=1 ;; *) slow=4 ;; esac
+unset LINNIX_URL LINNIX_API_TOKEN
+for v in "${!LINNIX_@}"; do unset "$v"; done
+
+if [ ! -x "$linnixd" ] || [ ! -x "$linnix" ]; then
+	echo "Bail out: no programs in $build/bin"
+	exit 1
+fi
+
+fail()
+{
+	printf 'failed: %s\n' "$*" >&2
+	exit 1
+}
+
+skip()
+{
+	printf '%s\n' "$*" >"$tmp/skip"
+	exit 77
+}
+
+need_root() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
+need() { command -v "$1" >/dev/null || skip "needs $1"; }
+
+now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+
+# nap SECONDS: without a process of its own. Only inside poll.
+nap()
+{
+	local fd
+	exec {fd}<> <(:)
+	read -rt "$1" -u "$fd" || true
+	exec {fd}<&-
+}
+
+# poll SECONDS COMMAND...: again until it succeeds; 1 after the deadline.
+poll()
+{
+	local end
+	end=$(($(now_ms) + ${1%.*} * 1000 * slow))
+	shift
+	until "$@"; do
+		[ "$(now_ms)" -lt "$end" ] || return 1
+		nap 0.05
+	done
+}
+
+# A free TCP port, most likely.
+free_port()
+{
+	local p
+	while p=$((20000 + RANDOM % 40000)); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || {
+			echo "$p"
+			return
+		}
+	done
+}
+
+is_alive() { kill -0 "$1" 2>/dev/null; }
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+answers() { curl -fsS -m 2 "$url/healthz" >/dev/null 2>&1; }
+
+# prepare: choose port, socket and files of an agent; sets $url and $socket. Options of the configuration are environment
+# variables, so that the shipped file can be used as it is.
+prepare()
+{
+	port=$(free_port)
+	url=http://127.0.0.1:$port
+	socket=$tmp/linnix.sock
+	log=$tmp/log
+	export LINNIX_HTTP_LISTEN=127.0.0.1:$port LINNIX_HTTP_SOCKET=$socket LINNIX_STORE_PATH=$tmp/linnix.db \
+		LINNIX_PLUGINS_STATE_FILE=$tmp/plugins.state LINNIX_URL=$url
+}
+
+# start_agent [ARGUMENT...]: sets $agent; waits until it answers. $launcher stands before the program.
+launcher=()
+start_agent()
+{
+	[ -n "${url:-}" ] || prepare
+	spawn_agent "$@"
+	poll 15 agent_is_up || {
+		sed 's/^/log: /' "$log" >&2
+		fail "the agent does not answer at $url"
+	}
+}
+
+spawn_agent()
+{
+	[ $# -gt 0 ] || set -- --config etc/linnix.yaml
+	"${launcher[@]+"${launcher[@]}"}" "$linnixd" "$@" >>"$log" 2>&1 &
+	agent=$!
+}
+
+agent_is_up()
+{
+	is_alive "$agent" || fail "the agent ended: $(tail -5 "$log")"
+	answers
+}
+
+# stop_agent [SIGNAL]: sets $stopped_ms and $code.
+# shellcheck disable=SC2034
+stop_agent()
+{
+	local begin
+	begin=$(now_ms)
+	kill "-${1:-TERM}" "$agent"
+	poll 20 is_gone "$agent" || fail "the agent does not end"
+	stopped_ms=$(($(now_ms) - begin))
+	wait "$agent"
+	code=$?
+}
+
+# get PATH [CURL ARGUMENT...]: the body; fails on an error status.
+get()
+{
+	local path=$1
+	shift
+	curl -fsS -m 10 "$@" "$url$path"
+}
+
+status_of() { curl -sS -m 10 -o /dev/null -w '%{http_code}' "$url$1"; }
+
+# metric NAME{LABELS}: its value, 0 when it is not there.
+metric() { get /metrics | awk -v m="$1" 'BEGIN { v = 0 } { i = length(m); if (substr($0, 1, i + 1) == m " ") v = $2 } END { print v }'; }
+sum_metric() { get /metrics | awk -v m="$1" '{ n = $1; sub(/\{.*/, "", n); if (n == m) s += $2 } END { printf "%.0f\n", s }'; }
+
+log_has() { grep -qE -e "$1" "$log"; }
+
+finish()
+{
+	local p
+	# Only children of this subshell. Twice: one may have been stopped.
+	for p in $(jobs -p); do
+		kill -TERM "$p" 2>/dev/null
+	done
+	for p in $(jobs -p); do
+		poll 5 is_gone "$p" || kill -KILL "$p" 2>/dev/null
+	done
+	wait 2>/dev/null
+}
+
+# A function as a test in a subshell of its own. The output is a diagnosis, shown only when it fails.
+run()
+{
+	local n=0 name tmp rc failed=0
+	printf '1..%d\n' $#
+	for name in "$@"; do
+		n=$((n + 1))
+		tmp=$(mktemp -d "${TMPDIR:-/tmp}/lnx-func-XXXXXX") || exit 1
+		(
+			# Others may have to enter: tests run agents as nobody.
+			chmod 755 "$tmp"
+			trap finish EXIT
+			"$name"
+		) >"$tmp/out" 2>&1 </dev/null
+		rc=$?
+		if [ "$rc" -eq 77 ] && [ -s "$tmp/skip" ]; then
+			printf 'ok %d - %s # SKIP %s\n' "$n" "$name" "$(cat "$tmp/skip")"
+		elif [ "$rc" -eq 0 ]; then
+			printf 'ok %d - %s\n' "$n" "$name"
+		else
+			failed=1
+			sed 's/^/# /' "$tmp/out"
+			printf 'not ok %d - %s\n' "$n" "$name"
+		fi
+		rm -rf "$tmp"
+	done
+	exit "$failed"
+}
