@@ -250,10 +250,13 @@ check_readme()
 	for f in $(files 'plugins/*/plugin.mk'); do
 		[ -e "$(dirname "$f")/README.md" ] || echo "$(dirname "$f") has no README.md" >>"$out"
 	done
+	for f in $(files 'core/*.c'); do
+		grep -qE "\`(main\.c|$(basename "$f" .c))\`" core/ARCHITECTURE.md || echo "core/ARCHITECTURE.md does not say what $f is for" >>"$out"
+	done
 	for f in $(files 'core/adr/*.md'); do
 		[ "$(wc -l <"$f")" -le 40 ] || echo "$f: over 40 lines" >>"$out"
 	done
-	verdict "each folder has its README"
+	verdict "each folder has its README, each core file its line"
 }
 
 all="format cppcheck tidy luacheck shellcheck headers includes banned length spdx notes exports readme"

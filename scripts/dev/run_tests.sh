@@ -57,7 +57,7 @@ run_one()
 	name=$suite/$(basename "$prog")
 	if [[ $prog == *.sh ]]; then
 		cmd=(bash "$prog")
-		t=$(sed -n 's/^# TIMEOUT: *\([0-9]*\).*/\1/p' "$prog" | head -1)
+		t=$(head -15 "$prog" | sed -n 's/^# TIMEOUT: *\([0-9]*\).*/\1/p')
 		t=${t:-$limit}
 	else
 		cmd=("$prog")
