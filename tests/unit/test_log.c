@@ -378,7 +378,8 @@ static uint64_t unlimited_clock(void)
 {
 	static _Atomic uint64_t now_ns;
 
-	return now_ns += 10 * SECOND;
+	now_ns += 10 * SECOND;
+	return (uint64_t)now_ns;
 }
 
 static void lines_of_threads_do_not_mix(void **state)
