@@ -77,7 +77,7 @@ coverage-run: test-programs
 	$(Q)COVERAGE_FLOOR=$(COVERAGE_FLOOR) LNX_BUILD=$(BUILD) scripts/dev/coverage.sh $(QUICK)
 
 bench: all $(BENCHES) $(TEST_BPF) ## the figures of the README, to build/bench.json
-	$(Q)LNX_BUILD=$(BUILD) bash tests/bench/run.sh
+	$(Q)LNX_BUILD=$(BUILD) CC='$(CC)' bash tests/bench/run.sh
 
 soak: all $(FUZZERS) ## long runs: tests/func/soak_*.sh and hours of fuzzing (SOAK_SECONDS)
 	$(Q)LNX_TEST_TIMEOUT=$$(($(SOAK_SECONDS) + 600)) SOAK_SECONDS=$(SOAK_SECONDS) $(RUN) $(SOAK_TESTS:%=soak=%)
