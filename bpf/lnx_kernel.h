@@ -18,6 +18,8 @@
 
 /* Values of the kernel that are not in its BTF as enums. */
 #define LNX_PF_KTHREAD		 0x00200000u /* task_struct.flags: a kernel thread */
+#define LNX_PF_FORKNOEXEC	 0x00000040u /* task_struct.flags: forked and has not run exec */
+#define LNX_SIGNAL_GROUP_EXIT	 0x00000004u /* signal_struct.flags: group_exit_code holds */
 #define LNX_TASK_ON_RQ_QUEUED	 1	     /* task_struct.on_rq */
 #define LNX_TASK_ON_RQ_MIGRATING 2	     /* task_struct.on_rq: between two run queues */
 #define LNX_MAX_RT_PRIO		 100	     /* task_struct.prio below it: not the fair class */
@@ -55,6 +57,7 @@ struct rq {
 	unsigned int nr_running;
 	unsigned int clock_update_flags;
 	__u64 clock;
+	__u64 clock_task;
 	int cpu;
 };
 
@@ -69,6 +72,8 @@ struct cfs_rq {
 
 struct sched_entity {
 	unsigned char sched_delayed;
+	__u64 exec_start;
+	__u64 sum_exec_runtime;
 	int depth;
 	struct sched_entity *parent;
 	struct cfs_rq *cfs_rq;
@@ -85,8 +90,69 @@ struct thread_info {
 	__u32 cpu;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct seqcount {
+	unsigned int sequence;
+};
+typedef struct seqcount seqcount_t;
+
+struct seqcount_spinlock {
+	seqcount_t seqcount;
+};
+typedef struct seqcount_spinlock seqcount_spinlock_t;
+
+typedef struct {
+	seqcount_spinlock_t seqcount;
+} seqlock_t;
+
+struct task_io_accounting {
+	__u64 read_bytes;
+	__u64 write_bytes;
+};
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct signal_struct {
+	atomic_t live; /* threads that have not begun to exit */
+	int nr_threads;
+	struct list_head thread_head;
+	int group_exit_code;
+	unsigned int flags;
+	seqlock_t stats_lock;
+	unsigned long min_flt;
+	unsigned long maj_flt;
+	unsigned long maxrss; /* pages */
+	struct task_io_accounting ioac;
+	unsigned long long sum_sched_runtime;
+};
+
+struct mm_struct {
+	unsigned long hiwater_rss; /* pages */
+	unsigned long arg_start;
+	unsigned long arg_end;
+};
+
+struct linux_binprm {
+	const char *filename;
+	const char *interp;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int __state; /* `long state` before */
 	unsigned int flags;
 	int on_cpu;
 	int on_rq;
@@ -97,15 +163,24 @@ struct task_struct {
 	unsigned int in_iowait : 1;
 	int pid;
 	int tgid;
+	int exit_state;
 	int exit_code;
+	struct mm_struct *mm;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct list_head thread_node; /* on signal->thread_head */
 	__u64 start_boottime;
+	unsigned long min_flt;
+	unsigned long maj_flt;
+	const struct cred *real_cred;
 	char comm[LNX_COMM_BYTES];
+	struct signal_struct *signal;
 	struct css_set *cgroups;
+	struct task_io_accounting ioac;
 };
 
 struct bpf_iter_meta {
+	struct seq_file *seq;
 	__u64 session_id;
 	__u64 seq_num;
 };

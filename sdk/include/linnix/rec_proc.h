@@ -16,13 +16,13 @@
 #define LNX_REC_PROC_PARTIAL 2 /* more threads than were walked: sums are lower bounds */
 
 struct lnx_rec_proc {
-	__u64 ts_ns;	       /* when it was read, CLOCK_BOOTTIME */
-	__u64 start_ns;	       /* of the group leader, CLOCK_BOOTTIME: with pid, the process's identity */
+	__u64 ts_ns;	/* when it was read, CLOCK_BOOTTIME */
+	__u64 start_ns; /* of the group leader, CLOCK_BOOTTIME: with pid, the process's identity */
 	__u64 parent_start_ns; /* of the parent process, 0 without one */
 	__u64 cgroup_id;       /* v2 cgroup of the group leader */
 	__u64 cpu_ns;	       /* user and system time; what runs now may be up to a tick behind */
-	__u64 run_delay_ns;    /* runnable but not running; of live threads only, falls when one ends */
-	__u64 rss_bytes;       /* file, anonymous and shared memory pages, as VmRSS */
+	__u64 run_delay_ns; /* runnable but not running; of live threads only, falls when one ends */
+	__u64 rss_bytes;    /* file, anonymous and shared memory pages, as VmRSS */
 	__u64 rss_anon_bytes;  /* anonymous only, as RssAnon */
 	__u64 rss_shmem_bytes; /* as RssShmem */
 	__u64 swap_bytes;      /* as VmSwap */
@@ -34,8 +34,8 @@ struct lnx_rec_proc {
 	__u32 ppid; /* tgid of the parent there, 0 without one */
 	__u32 uid;  /* real uid in the init user namespace */
 	__u32 n_threads;
-	__u32 state; /* of the group leader: index into lnx_proc_state_names of ev_proc.h */
-	__u32 flags; /* LNX_REC_PROC_* */
+	__u32 state;   /* of the group leader: index into lnx_proc_state_names of ev_proc.h */
+	__u32 flags;   /* LNX_REC_PROC_* */
 	char comm[16]; /* of the group leader; raw bytes, NUL padded */
 };
 
