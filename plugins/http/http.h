@@ -3,6 +3,7 @@
 #ifndef HTTP_H
 #define HTTP_H
 
+#include "http_parse.h"
 #include <linnix/buf.h>
 #include <linnix/ev_psi.h>
 #include <linnix/plugin.h>
@@ -11,13 +12,12 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "http_parse.h"
 
-#define HTTP_MAX_ROUTES	    96
-#define HTTP_MAX_PEERS	    1024
-#define HTTP_TOKEN_MAX	    512	    /* bytes */
-#define HTTP_CGROUP_CACHE   512	    /* paths by id */
-#define HTTP_SEC	    1000000000ULL
+#define HTTP_MAX_ROUTES	  96
+#define HTTP_MAX_PEERS	  1024
+#define HTTP_TOKEN_MAX	  512 /* bytes */
+#define HTTP_CGROUP_CACHE 512 /* paths by id */
+#define HTTP_SEC	  1000000000ULL
 
 struct http;
 struct http_listener;
@@ -26,7 +26,8 @@ struct http_conf {
 	const char *listen, *socket, *socket_group, *ops_listen;
 	const char *token_file, *admin_token_file, *tls_cert_file, *tls_key_file;
 	const char *const *allowed_hosts;
-	uint32_t allow_plaintext, max_connections, max_connections_per_client, max_streams, rate_limit;
+	uint32_t allow_plaintext, max_connections, max_connections_per_client, max_streams,
+		rate_limit;
 	uint64_t max_body, max_header, max_pending;
 	uint64_t request_timeout, idle_timeout, answer_timeout;
 };
@@ -98,8 +99,8 @@ struct http {
 	struct lnx_timer *sweep;
 	struct http_peer *peers; /* HTTP_MAX_PEERS, and one for all that do not fit */
 	uint64_t pending_bytes;
-	struct lnx_metric *m_conns, *m_streams, *m_refused_rate, *m_refused_conns, *m_refused_memory,
-		*m_timeouts, *m_requests;
+	struct lnx_metric *m_conns, *m_streams, *m_refused_rate, *m_refused_conns,
+		*m_refused_memory, *m_timeouts, *m_requests;
 	bool is_exposed, is_stopping; /* exposed: listens off loopback */
 	const struct lnx_svc_core *core;
 	void *core_self;
@@ -116,7 +117,8 @@ void http_listen_close(struct http *s);
 void http_listen_init(struct http *s);
 void http_sweep(void *http); /* timer */
 /* http_files.c */
-int http_token_load(struct http *s, const char *option, const char *path, struct http_token *ret_token);
+int http_token_load(struct http *s, const char *option, const char *path,
+		    struct http_token *ret_token);
 int http_tls_load(struct http *s);
 /* http_limit.c */
 struct http_peer *http_peer_of(struct http *s, const struct sockaddr *addr, uint32_t uid);

@@ -27,7 +27,8 @@ int http_percent_decode(char *s, int is_query);
 int http_target_parse(char *uri, struct http_target *ret);
 /* Cut <query> in place. -EINVAL: bad escape or empty name; -E2BIG: too many; -EEXIST: one was given twice. On failure
  * *ret_bad is the name at fault, or NULL. */
-int http_query_parse(char *query, struct http_param *params, unsigned max, unsigned *ret_n, const char **ret_bad);
+int http_query_parse(char *query, struct http_param *params, unsigned max, unsigned *ret_n,
+		     const char **ret_bad);
 /* True if segments <t> fit <pattern> ("/processes/{pid}"). Appends to <params> (room for HTTP_MAX_SEGS more). Names point
  * to the pattern: <ret_names> has room for 32 bytes each. */
 int http_path_match(const char *pattern, const struct http_target *t, struct http_param *params,

@@ -3,9 +3,9 @@
 #ifndef HTTP_PROC_H
 #define HTTP_PROC_H
 
+#include "http_req.h"
 #include <linnix/svc_proc.h>
 #include <linnix/svc_workload.h>
-#include "http_req.h"
 
 /* What one request needs to show processes. */
 struct http_proc_view {

@@ -5,9 +5,10 @@
 
 #include "http.h"
 
-#define HTTP_MAX_HEADERS    8	  /* that a handler adds to one answer */
-#define HTTP_DEGRADED_MAX   1024  /* bytes of X-Linnix-Degraded */
-#define HTTP_STREAM_BUFFER  16384 /* bytes waiting for one reader, beside the kernel's; a single larger write fits */
+#define HTTP_MAX_HEADERS  8    /* that a handler adds to one answer */
+#define HTTP_DEGRADED_MAX 1024 /* bytes of X-Linnix-Degraded */
+#define HTTP_STREAM_BUFFER \
+	16384 /* bytes waiting for one reader, beside the kernel's; a single larger write fits */
 #define HTTP_STREAM_LARGEST 262144
 #define HTTP_MAX_LIMIT	    10000 /* of ?limit= */
 
@@ -56,23 +57,25 @@ int http_auth_check(struct lnx_http_req *req);
 const char *http_param(struct lnx_http_req *req, const char *name);
 const char *http_header(struct lnx_http_req *req, const char *name);
 const char *http_body(struct lnx_http_req *req, uint32_t *ret_bytes);
-int http_param_u64(struct lnx_http_req *req, const char *name, uint64_t def, uint64_t min, uint64_t max,
-		   uint64_t *ret_v);
+int http_param_u64(struct lnx_http_req *req, const char *name, uint64_t def, uint64_t min,
+		   uint64_t max, uint64_t *ret_v);
 /* http_answer.c */
 int http_set_header(struct lnx_http_req *req, const char *name, const char *value);
 /* One more reason for X-Linnix-Degraded. */
 void http_degraded(struct lnx_http_req *req, const char *what, const char *why);
-int http_respond(struct lnx_http_req *req, uint32_t status, const char *type, const char *body, uint64_t bytes);
+int http_respond(struct lnx_http_req *req, uint32_t status, const char *type, const char *body,
+		 uint64_t bytes);
 /* Takes the bytes of <body>. */
-int http_respond_buf(struct lnx_http_req *req, uint32_t status, const char *type, struct lnx_buf *body);
+int http_respond_buf(struct lnx_http_req *req, uint32_t status, const char *type,
+		     struct lnx_buf *body);
 int http_error(struct lnx_http_req *req, uint32_t status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Hand the answer to libmicrohttpd. */
 enum MHD_Result http_answer_send(struct lnx_http_req *req);
 void http_answer_headers(struct lnx_http_req *req, struct MHD_Response *r, const char *type);
 /* http_sse.c */
-int http_stream_open(struct lnx_http_req *req, void (*closed)(void *arg), void (*writable)(void *arg),
-		     void *arg, struct lnx_http_stream **ret_stream);
+int http_stream_open(struct lnx_http_req *req, void (*closed)(void *arg),
+		     void (*writable)(void *arg), void *arg, struct lnx_http_stream **ret_stream);
 int http_stream_write(struct lnx_http_stream *st, const void *bytes, uint32_t n);
 void http_stream_close(struct lnx_http_stream *st);
 void http_stream_gone(struct lnx_http_stream *st);

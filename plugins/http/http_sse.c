@@ -171,7 +171,7 @@ int http_stream_write(struct lnx_http_stream *st, const void *bytes, uint32_t n)
 		st->cap = n > HTTP_STREAM_BUFFER ? n : HTTP_STREAM_BUFFER;
 		st->data = malloc(st->cap);
 		if (!st->data)
-			return -ENOBUFS;
+			return -ENOMEM;
 	}
 	if (n > st->cap - st->n)
 		return -ENOBUFS;
