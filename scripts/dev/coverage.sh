@@ -8,7 +8,8 @@ set -eu
 build=${LNX_BUILD:-build-cov}
 floor=${COVERAGE_FLOOR:-60}
 find "$build" -name '*.gcda' -delete
-scripts/dev/run_tests.sh "$@"
+bad=0
+scripts/dev/run_tests.sh "$@" || bad=1
 lcov --quiet --capture --directory "$build" --base-directory . --no-external --output-file "$build/all.info"
 lcov --quiet --remove "$build/all.info" '*/tests/*' '*/test_*' '*/testhost/*' --output-file "$build/coverage.info"
 lcov --list "$build/coverage.info"
@@ -18,4 +19,4 @@ if command -v genhtml >/dev/null; then
 fi
 pct=$(lcov --summary "$build/coverage.info" 2>&1 | sed -n 's/^ *lines\.*: *\([0-9]*\).*/\1/p')
 echo "lines: $pct %, floor $floor %"
-[ "$pct" -ge "$floor" ]
+[ "$pct" -ge "$floor" ] && [ "$bad" -eq 0 ]
