@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A Lua state that cannot hurt the agent: capped memory, a budget of instructions a call, text chunks only, and a
+ * library without anything that reaches the host or runs long in C. Loop thread only. */
+#ifndef LNX_LUA_SANDBOX_H
+#define LNX_LUA_SANDBOX_H
+
+#include "log.h"
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LNX_LUA_MEMORY_BYTES (32u << 20)
+#define LNX_LUA_BUDGET	     1000000u	/* instructions a call */
+#define LNX_LUA_FILE_BYTES   (1u << 20) /* of a rule file */
+#define LNX_LUA_STEP	     1000	/* instructions between two looks at the budget */
+#define LNX_LUA_CPU_NS	     250000000u /* of one call: a net below the budget, see lua_sandbox.c */
+#define LNX_LUA_PATTERN_WORK 1000000.0	/* (len+1)^quantifiers of one pattern match */
+#define LNX_LUA_TABLE_OPS    1000000	/* elements that one table.move may touch */
+
+struct lnx_lua {
+	lua_State *L;
+	size_t used_bytes, peak_bytes, max_bytes;
+	uint64_t budget; /* instructions a call */
+	uint64_t limit;	 /* of the running call */
+	uint64_t spent;	 /* by the running call */
+	uint64_t cpu_until_ns;
+	bool is_exceeded; /* the running call went over its budget */
+	uint64_t denied;  /* allocations refused by the cap */
+	void *owner;	  /* for C functions that rules call */
+};
+
+/* memory_max and budget 0: the defaults above. Returns 0 or -ENOMEM. */
+int lnx_lua_new(size_t memory_max, uint64_t budget, struct lnx_lua **ret_lua);
+void lnx_lua_free(struct lnx_lua *l);
+struct lnx_lua *lnx_lua_of(lua_State *L);
+
+/* Run <fn> with <arg> as its only argument (a light userdata), protected and with <budget> instructions (0: the default).
+ * Returns 0, -EINVAL (Lua error), -ENOMEM (memory cap), -ETIME (budget). err->msg has no position; err->line is that of
+ * the chunk, and err->column the number given to lnx_lua_load. */
+int lnx_lua_call(struct lnx_lua *l, lua_CFunction fn, void *arg, uint64_t budget,
+		 struct lnx_err *err);
+
+/* Inside of a call: push the function of a text chunk, with the environment at <env>. Raises. */
+void lnx_lua_load(lua_State *L, unsigned chunk, const char *text, size_t bytes, int env);
+/* Inside of a call: push a new environment: the safe library, each table a fresh one. Raises. */
+void lnx_lua_env(lua_State *L);
+/* Inside of a call: pay for work done in C; raises when the budget is gone. */
+void lnx_lua_charge(lua_State *L, uint64_t instructions);
+/* Raise "unknown <what> '<name>' (did you mean '<near>'?)"; <near> may be NULL. */
+int lnx_lua_unknown(lua_State *L, const char *what, const char *name, const char *near);
+
+/* <name> with control characters as \xNN, cut to <cap>. Returns buf. */
+const char *lnx_lua_printable(const char *name, char *buf, size_t cap);
+
+#endif
