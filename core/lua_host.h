@@ -22,6 +22,7 @@ struct lnx_rules_conf {
 	/* Process table, or NULL; asked when a rule needs it. */
 	const struct lnx_svc_proc *(*proc)(void *arg, void **ret_self);
 	void *arg;
+	unsigned generation; /* told in GET /rules; 0: 1 */
 };
 
 /* Load every *.lua of the directories, in name order. A bad file is an error line in <errors> ("file:line: text\n") and is

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* From a key that fires to an `alert` event: value, evidence, sentence, all within the limits of one event. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linnix/ev_alert.h>
+
+#include "lua_engine.h"
+
+#define ALERT_EVIDENCE_MAX 1000 /* bytes of JSON: a string of an event holds 1,024 */
+
+/* An event with its tail, aligned. */
+union alert_space {
+	struct lnx_event h;
+	struct lnx_ev_alert alert;
+	struct lnx_ev_rule_disabled disabled;
+	char bytes[LNX_EVENT_MAX];
+};
+
+/* Put <n> bytes of <s> into the tail; cut to what a string may hold, at a whole UTF-8 character. */
+static struct lnx_str alert_str(union alert_space *u, const char *s, size_t n)
+{
+	struct lnx_str out = { 0 };
+
+	if (n > LNX_STR_MAX)
+		n = LNX_STR_MAX;
+	if (n > sizeof(u->bytes) - u->h.size)
+		n = sizeof(u->bytes) - u->h.size;
+	while (n && n == LNX_STR_MAX && ((unsigned char)s[n - 1] & 0xc0) == 0x80)
+		n--;
+	if (!n)
+		return out;
+	memcpy(u->bytes + u->h.size, s, n);
+	out.off = (__u16)u->h.size;
+	out.len = (__u16)n;
+	u->h.size += (__u32)n;
+	return out;
+}
+
+/* A number for people: whole ones in full, others with one digit. */
+static void alert_number(struct lnx_buf *b, double v)
+{
+	if (!isfinite(v))
+		lnx_buf_str(b, "?");
+	else if (v == floor(v) && fabs(v) < 1e15)
+		lnx_buf_printf(b, "%.0f", v);
+	else
+		lnx_buf_printf(b, fabs(v) < 1 ? "%.3f" : "%.1f", v);
+}
+
+enum alert_word {
+	WORD_KEY = 0,
+	WORD_PID,
+	WORD_COMM,
+	WORD_CGROUP,
+	WORD_RULE,
+	WORD_VALUE,
+	WORD_THRESHOLD,
+	WORD_SEVERITY,
+	WORD_LAST,
+	WORD_WINDOW = 100,
+	WORD_FACT = 200
+};
+
+static const char *const alert_words[] = { "key",  "pid",   "comm",	 "cgroup_id",
+					   "rule", "value", "threshold", "severity" };
+static const char *const alert_severities[] = { "info", "warning", "critical" };
+
+int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
+		   size_t len)
+{
+	char word[LNX_WIN_NAME];
+	unsigned i;
+	int fact;
+
+	if (len == 0 || len >= sizeof(word))
+		return -ENOENT;
+	memcpy(word, name, len);
+	word[len] = 0;
+	for (i = 0; i < rule->n_windows; i++)
+		if (strcmp(rule->windows[i].name, word) == 0)
+			return WORD_WINDOW + (int)i;
+	for (i = 0; i < WORD_LAST; i++)
+		if (strcmp(alert_words[i], word) == 0)
+			return (int)i;
+	fact = lnx_lua_bind_fact(r, word);
+	return fact < 0 ? -ENOENT : WORD_FACT + fact;
+}
+
+static double alert_window(const struct lnx_rules *r, const struct lnx_key *key,
+			   const struct lnx_window *w)
+{
+	return lnx_window_read(w, lnx_key_window(key, w), (char *)key->rule->totals + w->offset,
+			       r->now_ns);
+}
+
+/* What the alert measured: the named value, or what the condition read first. */
+static double alert_value(const struct lnx_rules *r, const struct lnx_key *key)
+{
+	const struct lnx_rule *rule = key->rule;
+	unsigned i;
+	int fact;
+
+	for (i = 0; i < rule->n_windows; i++)
+		if (strcmp(rule->windows[i].name, rule->value_name) == 0)
+			return alert_window(r, key, &rule->windows[i]);
+	fact = rule->value_name[0] ? lnx_lua_bind_fact(r, rule->value_name) : -1;
+	if (fact >= 0)
+		return r->host[fact];
+	return r->n_reads ? r->reads[0].value : NAN;
+}
+
+static void alert_word_text(const struct lnx_rules *r, const struct lnx_key *key, int word,
+			    const struct lnx_ev_alert *a, struct lnx_buf *b)
+{
+	const struct lnx_rule *rule = key->rule;
+
+	if (word >= WORD_FACT) {
+		alert_number(b, r->host[word - WORD_FACT]);
+		return;
+	}
+	if (word >= WORD_WINDOW) {
+		alert_number(b, alert_window(r, key, &rule->windows[word - WORD_WINDOW]));
+		return;
+	}
+	switch ((enum alert_word)word) {
+	case WORD_KEY:
+		if (key->is_text)
+			lnx_buf_str(b, key->text);
+		else
+			lnx_buf_u64(b, key->num);
+		return;
+	case WORD_PID:
+		lnx_buf_u64(b, key->subject.pid);
+		return;
+	case WORD_COMM:
+		lnx_buf_str(b, key->subject.comm);
+		return;
+	case WORD_CGROUP:
+		lnx_buf_u64(b, key->subject.cgroup_id);
+		return;
+	case WORD_RULE:
+		lnx_buf_str(b, rule->name);
+		return;
+	case WORD_VALUE:
+		alert_number(b, a->value);
+		return;
+	case WORD_THRESHOLD:
+		alert_number(b, a->threshold);
+		return;
+	case WORD_SEVERITY:
+		lnx_buf_str(b, alert_severities[a->severity]);
+		return;
+	case WORD_LAST:
+	case WORD_WINDOW:
+	case WORD_FACT:
+		return;
+	}
+}
+
+static void alert_say(struct lnx_rules *r, struct lnx_key *key, const struct lnx_ev_alert *a,
+		      struct lnx_buf *b)
+{
+	struct lnx_rule *rule = key->rule;
+	const char *s = rule->say_text, *end;
+	char text[LNX_STR_MAX + 1] = "";
+
+	/* the sentence of a resolved alert has no condition to tell of */
+	if (a->state == LNX_ALERT_FIRING && rule->say != LUA_NOREF &&
+	    lnx_call_say(r, rule, text, sizeof(text)) == 0) {
+		lnx_buf_str(b, text);
+		return;
+	}
+	if (!s || a->state == LNX_ALERT_RESOLVED) {
+		lnx_buf_printf(b, "%s %s", rule->name,
+			       a->state == LNX_ALERT_FIRING ? "fires" : "is over");
+		if (key->subject.comm[0])
+			lnx_buf_printf(b, ": %s (pid %u)", key->subject.comm, key->subject.pid);
+		return;
+	}
+	while (*s) {
+		end = *s == '{' ? strchr(s, '}') : NULL;
+		if (end) {
+			alert_word_text(r, key,
+					lnx_alert_name(r, rule, s + 1, (size_t)(end - s - 1)), a,
+					b);
+			s = end + 1;
+		} else {
+			lnx_buf_char(b, *s++);
+		}
+	}
+}
+
+/* What the condition read, then the other windows. */
+static void alert_evidence(const struct lnx_rules *r, const struct lnx_key *key, struct lnx_buf *b)
+{
+	const struct lnx_rule *rule = key->rule;
+	struct lnx_read all[LNX_RULE_READS + LNX_RULE_WINDOWS];
+	unsigned n = r->n_reads, i, k;
+	char one[160];
+	size_t len;
+
+	memcpy(all, r->reads, n * sizeof(all[0]));
+	for (i = 0; i < rule->n_windows; i++) {
+		const struct lnx_window *w = &rule->windows[i];
+
+		for (k = 0; k < r->n_reads && all[k].name != w->name; k++)
+			;
+		if (k == r->n_reads)
+			all[n++] = (struct lnx_read){ w->name, lnx_window_unit(w),
+						      alert_window(r, key, w) };
+	}
+	lnx_buf_char(b, '[');
+	for (i = 0; i < n; i++) {
+		struct lnx_buf e = { .max = sizeof(one) };
+
+		lnx_buf_str(&e, "{");
+		lnx_json_kv_str(&e, "name", all[i].name);
+		lnx_json_kv_f64(&e, "value", all[i].value);
+		lnx_json_kv_str(&e, "unit", all[i].unit);
+		lnx_buf_char(&e, '}');
+		len = lnx_buf_error(&e) ? 0 : e.size;
+		if (len && b->size + len + 2 < ALERT_EVIDENCE_MAX) {
+			lnx_json_next(b);
+			lnx_buf_add(b, e.data, len);
+		}
+		lnx_buf_done(&e);
+	}
+	lnx_buf_char(b, ']');
+}
+
+/* Counters of what was published: never of a test. */
+static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t severity)
+{
+	static const char *const labels[] = { "rule", "severity", NULL };
+	static const struct lnx_metric_desc desc = { .name = "linnix_alerts_total",
+						     .help = "Alerts that began to fire.",
+						     .kind = LNX_COUNTER,
+						     .labels = labels };
+	const char *values[2];
+
+	if (!r->conf.metrics || r->emit_arg)
+		return;
+	values[0] = rule->name;
+	values[1] = alert_severities[severity];
+	if (!rule->m_alerts[severity] &&
+	    lnx_metrics_series(r->conf.metrics, &desc, values, r, &rule->m_alerts[severity]) < 0)
+		return; /* the registry counts what it refused */
+	lnx_metric_add(rule->m_alerts[severity], 1);
+}
+
+void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity)
+{
+	struct lnx_buf say = { .max = LNX_EVENT_MAX }, evidence = { .max = LNX_EVENT_MAX };
+	struct lnx_rule *rule = key->rule;
+	union alert_space u;
+	struct lnx_ev_alert *a = &u.alert;
+	const char *labels = rule->labels_json ? rule->labels_json : "{}";
+
+	memset(a, 0, sizeof(*a));
+	a->h.size = a->h.fixed = sizeof(*a);
+	a->h.type = LNX_EV_ALERT;
+	a->h.ts_ns = r->now_ns;
+	a->h.pid = key->subject.pid;
+	a->h.cpu = LNX_CPU_NONE;
+	a->severity = severity;
+	a->state = state;
+	a->subject_kind = key->subject.kind;
+	a->subject_pid = key->subject.pid;
+	a->subject_start_ns = key->subject.start_ns;
+	a->subject_cgroup_id = key->subject.cgroup_id;
+	a->since_ns = key->since_ns;
+	a->value = alert_value(r, key);
+	a->threshold = rule->threshold;
+	a->rule = alert_str(&u, rule->name, strlen(rule->name));
+	a->subject_comm = alert_str(&u, key->subject.comm, strlen(key->subject.comm));
+	alert_say(r, key, a, &say);
+	alert_evidence(r, key, &evidence);
+	if (!lnx_buf_error(&say))
+		a->say = alert_str(&u, say.data, say.size);
+	if (!lnx_buf_error(&evidence))
+		a->evidence = alert_str(&u, evidence.data, evidence.size);
+	a->labels = alert_str(&u, labels, strlen(labels));
+	lnx_buf_done(&say);
+	lnx_buf_done(&evidence);
+	if (state == LNX_ALERT_FIRING)
+		alert_count(r, rule, severity);
+	r->alerting = key;
+	if (r->emit && r->emit(r, &u.h) < 0)
+		r->alerts_lost++;
+}
+
+void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule)
+{
+	const char *path = r->files[rule->file].path;
+	struct lnx_ev_rule_disabled *d;
+	union alert_space u;
+
+	d = &u.disabled;
+	memset(d, 0, sizeof(*d));
+	d->h.size = d->h.fixed = sizeof(*d);
+	d->h.type = LNX_EV_RULE_DISABLED;
+	d->h.ts_ns = r->now_ns;
+	d->h.cpu = LNX_CPU_NONE;
+	d->failures = rule->failures;
+	d->line = (__u32)rule->error_line;
+	d->rule = alert_str(&u, rule->name, strlen(rule->name));
+	d->file = alert_str(&u, path, strlen(path));
+	d->error = alert_str(&u, rule->error, strlen(rule->error));
+	if (r->emit && r->emit(r, &u.h) < 0)
+		r->alerts_lost++;
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Events, windows, facts and processes as rules see them. Names come from the field tables alone: a new field needs no
+ * code here. What a condition reads is remembered as the evidence of its alert. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lua_engine.h"
+
+#define BIND_GLOB_BYTES 65536 /* of a text that glob() looks at */
+
+/* The head of every event, for where, by and ev.x. */
+static const struct lnx_field bind_head[] = {
+	{ "pid", LNX_U32, offsetof(struct lnx_event, pid), 4, 0, "", "tgid, 0 if none", NULL,
+	  NULL },
+	{ "cpu", LNX_U32, offsetof(struct lnx_event, cpu), 4, 0, "", "where it happened", NULL,
+	  NULL },
+	{ "ts_ns", LNX_U64, offsetof(struct lnx_event, ts_ns), 8, 0, "ns", "CLOCK_BOOTTIME", NULL,
+	  NULL },
+};
+
+#define BIND_HEAD_N (sizeof(bind_head) / sizeof(bind_head[0]))
+
+/* Short names of facts beside those of host.sample; psi_cpu_some is psi.cpu.some by rule. */
+static const struct bind_alias {
+	const char *name, *field;
+} bind_aliases[] = { { "cpu", "cpu_pct" }, { "mem", "mem_pct" }, { "load", "load1" } };
+
+#define BIND_ALIAS_N (sizeof(bind_aliases) / sizeof(bind_aliases[0]))
+
+static struct lnx_rules *bind_rules(lua_State *L)
+{
+	return lnx_lua_of(L)->owner;
+}
+
+const struct lnx_field *lnx_lua_bind_field(const struct lnx_event_desc *desc, const char *name)
+{
+	const struct lnx_field *f = lnx_desc_field(desc, name);
+	unsigned i;
+
+	for (i = 0; !f && i < BIND_HEAD_N; i++)
+		if (strcmp(bind_head[i].name, name) == 0)
+			f = &bind_head[i];
+	return f;
+}
+
+const char *lnx_lua_bind_suggest(const struct lnx_event_desc *desc, const char *name)
+{
+	const char *head[BIND_HEAD_N + 1] = { NULL }, *near = lnx_desc_suggest(desc, name);
+	unsigned i;
+
+	for (i = 0; i < BIND_HEAD_N; i++)
+		head[i] = bind_head[i].name;
+	return near ? near : lnx_suggest(name, head);
+}
+
+static void bind_push(lua_State *L, const struct lnx_value *v)
+{
+	switch (v->kind) {
+	case LNX_VAL_U64:
+	case LNX_VAL_I64:
+		lua_pushinteger(L, (lua_Integer)v->u64);
+		return;
+	case LNX_VAL_F64:
+		lua_pushnumber(L, v->f64);
+		return;
+	case LNX_VAL_BOOL:
+		lua_pushboolean(L, v->u64 != 0);
+		return;
+	case LNX_VAL_STR:
+	case LNX_VAL_JSON:
+		(void)lua_pushlstring(L, v->str, v->size);
+		return;
+	}
+	lua_pushnil(L);
+}
+
+/* --- ev ----------------------------------------------------------------------------------------- */
+
+/* A part of a dotted name: ev.subject, host.psi. */
+struct bind_prefix {
+	char path[32]; /* "subject." */
+};
+
+static void bind_push_prefix(lua_State *L, const char *path, size_t len, const char *meta)
+{
+	struct bind_prefix *x = lua_newuserdatauv(L, sizeof(*x), 0);
+
+	(void)snprintf(x->path, sizeof(x->path), "%.*s.", (int)len, path);
+	luaL_setmetatable(L, meta);
+}
+
+/* Push the table name -> field (or prefix) of <desc>, made at first use. Upvalue 1: dense index -> that table. */
+static void bind_fields(lua_State *L, const struct lnx_rules *r, const struct lnx_event_desc *desc)
+{
+	int index = lnx_registry_index(r->conf.registry, desc->type);
+	const char *name, *dot;
+	unsigned i;
+
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_fields);
+	if (lua_rawgeti(L, -1, index + 1) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		for (i = 0; i < desc->n_fields + BIND_HEAD_N; i++) {
+			const struct lnx_field *f = i < desc->n_fields
+							    ? &desc->fields[i]
+							    : &bind_head[i - desc->n_fields];
+
+			name = f->name;
+			lua_pushlightuserdata(L, (void *)(uintptr_t)f);
+			lua_setfield(L, -2, name);
+			dot = strchr(name, '.');
+			if (dot) {
+				(void)lua_pushlstring(L, name, (size_t)(dot - name));
+				bind_push_prefix(L, name, (size_t)(dot - name), "lnx.ev.part");
+				lua_rawset(L, -3);
+			}
+		}
+		lua_pushvalue(L, -1);
+		lua_rawseti(L, -3, index + 1);
+	}
+	lua_remove(L, -2);
+}
+
+static const struct lnx_event_desc *bind_current(lua_State *L, const struct lnx_rules *r)
+{
+	const struct lnx_event_desc *desc =
+		r->ev ? lnx_registry_get(r->conf.registry, r->ev->type) : NULL;
+
+	if (!desc)
+		(void)luaL_error(
+			L, "there is no event here: `ev` lives only while the rule looks at it");
+	return desc;
+}
+
+/* Key at 2 of the current event. */
+static int bind_ev_get(lua_State *L, const char *name)
+{
+	struct lnx_rules *r = bind_rules(L);
+	const struct lnx_event_desc *desc = bind_current(L, r);
+	char shown[64], what[96];
+	const struct lnx_field *f;
+	struct lnx_value v;
+
+	bind_fields(L, r, desc);
+	lua_pushstring(L, name);
+	switch (lua_rawget(L, -2)) {
+	case LUA_TLIGHTUSERDATA:
+		f = lua_touserdata(L, -1);
+		v = lnx_event_value(r->ev, f);
+		bind_push(L, &v);
+		return 1;
+	case LUA_TUSERDATA:
+		return 1;
+	}
+	if (strcmp(name, "type") == 0) {
+		lua_pushstring(L, desc->name);
+		return 1;
+	}
+	(void)snprintf(what, sizeof(what), "field of %s", desc->name);
+	return lnx_lua_unknown(L, what, lnx_lua_printable(name, shown, sizeof(shown)),
+			       lnx_lua_bind_suggest(desc, name));
+}
+
+static int bind_ev_index(lua_State *L)
+{
+	return bind_ev_get(L, luaL_checkstring(L, 2));
+}
+
+static int bind_ev_part_index(lua_State *L)
+{
+	const struct bind_prefix *x = luaL_checkudata(L, 1, "lnx.ev.part");
+	char name[96];
+
+	(void)snprintf(name, sizeof(name), "%s%s", x->path, luaL_checkstring(L, 2));
+	return bind_ev_get(L, name);
+}
+
+static int bind_readonly(lua_State *L)
+{
+	return luaL_error(L, "events, windows and facts cannot be written");
+}
+
+/* --- w and host --------------------------------------------------------------------------------- */
+
+static void bind_read(struct lnx_rules *r, const char *name, const char *unit, double value)
+{
+	unsigned i;
+
+	if (!r->is_reading)
+		return;
+	for (i = 0; i < r->n_reads; i++)
+		if (r->reads[i].name == name)
+			return;
+	if (i == LNX_RULE_READS)
+		return;
+	r->reads[i] = (struct lnx_read){ name, unit, value };
+	r->n_reads++;
+}
+
+static void bind_number(lua_State *L, double v)
+{
+	if (v >= -9e15 && v <= 9e15 && v == floor(v))
+		lua_pushinteger(L, (lua_Integer)v);
+	else
+		lua_pushnumber(L, v);
+}
+
+static int bind_w_index(lua_State *L)
+{
+	struct lnx_rules *r = bind_rules(L);
+	const char *name = luaL_checkstring(L, 2), *names[LNX_RULE_WINDOWS + 1] = { NULL };
+	struct lnx_rule *rule = r->rule;
+	struct lnx_key *key = r->key;
+	char shown[64];
+	unsigned i;
+	double v;
+
+	if (!rule || !key)
+		return luaL_error(L, "there is no window here");
+	for (i = 0; i < rule->n_windows; i++) {
+		const struct lnx_window *w = &rule->windows[i];
+
+		names[i] = w->name;
+		if (strcmp(w->name, name) != 0)
+			continue;
+		v = lnx_window_read(w, lnx_key_window(key, w), (char *)rule->totals + w->offset,
+				    r->now_ns);
+		bind_read(r, w->name, lnx_window_unit(w), v);
+		bind_number(L, v);
+		return 1;
+	}
+	return lnx_lua_unknown(L, "window", lnx_lua_printable(name, shown, sizeof(shown)),
+			       lnx_suggest(name, names));
+}
+
+void lnx_lua_bind_facts(struct lnx_rules *r)
+{
+	const struct lnx_event_desc *desc = lnx_registry_find(r->conf.registry, "host.sample");
+	unsigned i;
+	char *c;
+
+	r->host_desc = desc;
+	r->host = r->host_now;
+	for (i = 0; desc && i < desc->n_fields && r->n_facts < LNX_HOST_FACTS; i++) {
+		const struct lnx_field *f = &desc->fields[i];
+		struct lnx_host_fact *x = &r->facts[r->n_facts];
+		size_t len = strlen(f->name);
+
+		r->host_now[r->n_facts++] = NAN;
+		x->field = f;
+		(void)snprintf(x->path, sizeof(x->path), "%s", f->name);
+		x->is_mean = strcmp(f->unit, "pct") == 0 ||
+			     (len > 6 && strcmp(f->name + len - 6, "_per_s") == 0);
+		if (strncmp(x->path, "psi_", 4) == 0)
+			for (c = x->path; *c; c++)
+				*c = *c == '_' ? '.' : *c;
+	}
+}
+
+int lnx_lua_bind_fact(const struct lnx_rules *r, const char *path)
+{
+	unsigned i;
+
+	for (i = 0; i < BIND_ALIAS_N; i++)
+		if (strcmp(bind_aliases[i].name, path) == 0)
+			path = bind_aliases[i].field;
+	for (i = 0; i < r->n_facts; i++)
+		if (strcmp(r->facts[i].path, path) == 0 ||
+		    strcmp(r->facts[i].field->name, path) == 0)
+			return (int)i;
+	return -1;
+}
+
+const char *lnx_lua_bind_fact_suggest(const struct lnx_rules *r, const char *path)
+{
+	const char *names[LNX_HOST_FACTS + BIND_ALIAS_N + 1] = { NULL };
+	unsigned i;
+
+	for (i = 0; i < r->n_facts; i++)
+		names[i] = r->facts[i].path;
+	for (i = 0; i < BIND_ALIAS_N; i++)
+		names[r->n_facts + i] = bind_aliases[i].name;
+	return lnx_suggest(path, names);
+}
+
+/* host.x, host.psi.cpu.some: <path> is the whole name. */
+static int bind_host_get(lua_State *L, const char *path)
+{
+	struct lnx_rules *r = bind_rules(L);
+	int fact = lnx_lua_bind_fact(r, path);
+	size_t len = strlen(path);
+	char shown[64];
+	unsigned i;
+
+	if (fact >= 0) {
+		const struct lnx_host_fact *x = &r->facts[fact];
+
+		bind_read(r, x->path, x->field->unit, r->host[fact]);
+		bind_number(L, r->host[fact]);
+		return 1;
+	}
+	for (i = 0; i < r->n_facts; i++)
+		if (strncmp(r->facts[i].path, path, len) == 0 && r->facts[i].path[len] == '.') {
+			bind_push_prefix(L, path, len, "lnx.host.part");
+			return 1;
+		}
+	return lnx_lua_unknown(L, "fact of the machine",
+			       lnx_lua_printable(path, shown, sizeof(shown)),
+			       lnx_lua_bind_fact_suggest(r, path));
+}
+
+static int bind_host_index(lua_State *L)
+{
+	return bind_host_get(L, luaL_checkstring(L, 2));
+}
+
+static int bind_host_part_index(lua_State *L)
+{
+	const struct bind_prefix *x = luaL_checkudata(L, 1, "lnx.host.part");
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "%s%s", x->path, luaL_checkstring(L, 2));
+	return bind_host_get(L, path);
+}
+
+/* --- functions ---------------------------------------------------------------------------------- */
+
+static int bind_glob(lua_State *L)
+{
+	size_t plen, len;
+	const char *p = luaL_checklstring(L, 1, &plen), *s = luaL_checklstring(L, 2, &len);
+
+	if (plen > BIND_GLOB_BYTES || len > BIND_GLOB_BYTES)
+		return luaL_error(L, "glob: a text is longer than %d bytes", BIND_GLOB_BYTES);
+	lnx_lua_charge(L, (plen + 1) * (len + 1) / 64);
+	lua_pushboolean(L, lnx_glob(p, plen, s, len));
+	return 1;
+}
+
+/* What proc(pid) shows, as a field table. */
+#define BIND_PROC(nm, ty, un)                                                                      \
+	{                                                                                          \
+#nm, ty, offsetof(struct lnx_proc, nm), sizeof(((struct lnx_proc *)0)->nm), 0, un, \
+			"", NULL, NULL                                                             \
+	}
+
+static const struct lnx_field bind_proc_fields[] = {
+	BIND_PROC(pid, LNX_U32, ""),
+	BIND_PROC(ppid, LNX_U32, ""),
+	BIND_PROC(uid, LNX_U32, ""),
+	BIND_PROC(start_ns, LNX_U64, "ns"),
+	BIND_PROC(exit_ns, LNX_U64, "ns"),
+	BIND_PROC(cgroup_id, LNX_ID, ""),
+	BIND_PROC(n_threads, LNX_U32, ""),
+	BIND_PROC(is_kthread, LNX_BOOL, ""),
+	BIND_PROC(comm, LNX_CHARS, ""),
+	BIND_PROC(cpu_pct, LNX_F64, "pct"),
+	BIND_PROC(cpu_ns, LNX_U64, "ns"),
+	BIND_PROC(rss_bytes, LNX_U64, "bytes"),
+	BIND_PROC(rss_anon_bytes, LNX_U64, "bytes"),
+	BIND_PROC(read_bytes, LNX_U64, "bytes"),
+	BIND_PROC(write_bytes, LNX_U64, "bytes"),
+	BIND_PROC(minflt, LNX_U64, ""),
+	BIND_PROC(majflt, LNX_U64, ""),
+	BIND_PROC(run_delay_ns, LNX_U64, "ns"),
+	BIND_PROC(forks, LNX_U32, ""),
+	BIND_PROC(forks_total, LNX_U32, ""),
+};
+
+#define BIND_PROC_N (sizeof(bind_proc_fields) / sizeof(bind_proc_fields[0]))
+
+static int bind_proc_unknown(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 2), *names[BIND_PROC_N + 3] = { NULL };
+	char shown[64];
+	unsigned i;
+
+	for (i = 0; i < BIND_PROC_N; i++)
+		names[i] = bind_proc_fields[i].name;
+	names[i++] = "filename";
+	names[i] = "args";
+	return lnx_lua_unknown(L, "field of a process",
+			       lnx_lua_printable(name, shown, sizeof(shown)),
+			       lnx_suggest(name, names));
+}
+
+static int bind_proc(lua_State *L)
+{
+	struct lnx_rules *r = bind_rules(L);
+	lua_Integer pid = luaL_checkinteger(L, 1);
+	const struct lnx_svc_proc *svc;
+	const struct lnx_proc *p = NULL;
+	struct lnx_value v;
+	void *self = NULL;
+	unsigned i;
+
+	svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
+	if (svc && pid > 0 && pid <= UINT32_MAX)
+		p = svc->get(self, (uint32_t)pid, 0);
+	if (!p) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_createtable(L, 0, BIND_PROC_N + 2);
+	for (i = 0; i < BIND_PROC_N; i++) {
+		const struct lnx_field *f = &bind_proc_fields[i];
+		const char *at = (const char *)p + f->offset;
+
+		memset(&v, 0, sizeof(v));
+		if (f->type == LNX_CHARS) {
+			v.kind = LNX_VAL_STR;
+			v.str = at;
+			v.size = (uint32_t)strnlen(at, f->size);
+		} else if (f->type == LNX_F64) {
+			v.kind = LNX_VAL_F64;
+			memcpy(&v.f64, at, sizeof(v.f64));
+		} else {
+			uint32_t small;
+
+			v.kind = f->type == LNX_BOOL ? LNX_VAL_BOOL : LNX_VAL_U64;
+			if (f->size == sizeof(small)) {
+				memcpy(&small, at, sizeof(small));
+				v.u64 = small;
+			} else {
+				memcpy(&v.u64, at, sizeof(v.u64));
+			}
+		}
+		bind_push(L, &v);
+		lua_setfield(L, -2, f->name);
+	}
+	lua_pushstring(L, p->filename ? p->filename : "");
+	lua_setfield(L, -2, "filename");
+	lua_pushstring(L, p->args ? p->args : "");
+	lua_setfield(L, -2, "args");
+	luaL_setmetatable(L, "lnx.proc");
+	return 1;
+}
+
+/* A global that is not there. Upvalue 1: the environment. */
+static int bind_global_unknown(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 2), *names[64] = { NULL };
+	char shown[64];
+	unsigned n = 0;
+
+	lua_pushnil(L);
+	while (n < 63 && lua_next(L, 1)) {
+		if (lua_type(L, -2) == LUA_TSTRING)
+			names[n++] = lua_tostring(L, -2);
+		lua_pop(L, 1);
+	}
+	return lnx_lua_unknown(L, "name", lnx_lua_printable(name, shown, sizeof(shown)),
+			       lnx_suggest(name, names));
+}
+
+static int bind_global_new(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 2);
+	char shown[64];
+
+	return luaL_error(L, "'%s' is not declared: write local %s",
+			  lnx_lua_printable(name, shown, sizeof(shown)), shown);
+}
+
+/* --- objects ------------------------------------------------------------------------------------ */
+
+static void bind_meta(lua_State *L, const char *name, lua_CFunction index)
+{
+	luaL_newmetatable(L, name);
+	lua_pushcfunction(L, index);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, bind_readonly);
+	lua_setfield(L, -2, "__newindex");
+	lua_pop(L, 1);
+}
+
+static int bind_object(lua_State *L, const char *meta, lua_CFunction index)
+{
+	bind_meta(L, meta, index);
+	(void)lua_newuserdatauv(L, 0, 0);
+	luaL_setmetatable(L, meta);
+	return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+int lnx_lua_bind_open(lua_State *L)
+{
+	struct lnx_rules *r = lua_touserdata(L, 1);
+
+	r->ref_ev = bind_object(L, "lnx.ev", bind_ev_index);
+	r->ref_w = bind_object(L, "lnx.w", bind_w_index);
+	r->ref_host = bind_object(L, "lnx.host", bind_host_index);
+	bind_meta(L, "lnx.ev.part", bind_ev_part_index);
+	bind_meta(L, "lnx.host.part", bind_host_part_index);
+	bind_meta(L, "lnx.proc", bind_proc_unknown);
+	lua_newtable(L);
+	r->ref_fields = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+void lnx_lua_bind_env(lua_State *L, int env)
+{
+	static const struct bind_unit {
+		const char *name;
+		lua_Integer value;
+	} units[] = { { "KiB", 1024 },	{ "MiB", 1048576 }, { "GiB", 1073741824 }, { "second", 1 },
+		      { "minute", 60 }, { "hour", 3600 },   { "percent", 1 } };
+	struct lnx_rules *r = bind_rules(L);
+	unsigned i;
+
+	env = lua_absindex(L, env);
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		lua_pushinteger(L, units[i].value);
+		lua_setfield(L, env, units[i].name);
+	}
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_host);
+	lua_setfield(L, env, "host");
+	lua_pushcfunction(L, bind_glob);
+	lua_setfield(L, env, "glob");
+	lua_pushcfunction(L, bind_proc);
+	lua_setfield(L, env, "proc");
+	lua_createtable(L, 0, 2);
+	lua_pushcfunction(L, bind_global_unknown);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, bind_global_new);
+	lua_setfield(L, -2, "__newindex");
+	(void)lua_setmetatable(L, env);
+}

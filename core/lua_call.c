@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Calls of a rule's own functions: protected, in budget, timed now and then; failures counted until the rule is disabled. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <linnix/ev_alert.h>
+
+#include "lua_engine.h"
+
+struct call {
+	struct lnx_rules *r;
+	struct lnx_rule *rule;
+	const char *what;
+	int fn;
+	bool is_true;	   /* of when and where */
+	uint32_t severity; /* of severity */
+	char *text;	   /* of say */
+	size_t cap;
+};
+
+static uint64_t call_clock(void)
+{
+	struct timespec ts;
+
+	/* only the cost of a rule is told with it: no result depends on it */
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void call_push_key(lua_State *L, const struct lnx_rule *rule, const struct lnx_key *key)
+{
+	if (!key || rule->by == LNX_BY_NONE)
+		lua_pushnil(L);
+	else if (key->is_text)
+		(void)lua_pushstring(L, key->text);
+	else
+		lua_pushinteger(L, (lua_Integer)key->num);
+}
+
+static int call_result(lua_State *L, const struct call *c, const char *expected)
+{
+	(void)lua_pushfstring(L, "#%d:%d: %s must return %s, not a %s", (int)c->rule->file,
+			      c->rule->line, c->what, expected, luaL_typename(L, -1));
+	return lua_error(L);
+}
+
+static void call_push_args(lua_State *L, const struct call *c)
+{
+	struct lnx_rules *r = c->r;
+
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, c->fn);
+	if (c->rule->every_ns) {
+		(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_host);
+		return;
+	}
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_w);
+	call_push_key(L, c->rule, r->key);
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_ev);
+}
+
+static int call_bool(lua_State *L)
+{
+	struct call *c = lua_touserdata(L, 1);
+
+	if (c->fn == c->rule->where) {
+		(void)lua_rawgeti(L, LUA_REGISTRYINDEX, c->fn);
+		(void)lua_rawgeti(L, LUA_REGISTRYINDEX,
+				  c->rule->every_ns ? c->r->ref_host : c->r->ref_ev);
+		lua_call(L, 1, 1);
+	} else {
+		call_push_args(L, c);
+		lua_call(L, c->rule->every_ns ? 1 : 3, 1);
+	}
+	if (!lua_isboolean(L, -1) && !lua_isnil(L, -1))
+		return call_result(L, c, "true or false");
+	c->is_true = lua_toboolean(L, -1);
+	return 0;
+}
+
+static int call_severity(lua_State *L)
+{
+	static const char *const names[] = { "info", "warning", "critical", NULL };
+	struct call *c = lua_touserdata(L, 1);
+
+	call_push_args(L, c);
+	lua_call(L, c->rule->every_ns ? 1 : 3, 1);
+	for (c->severity = 0; names[c->severity]; c->severity++)
+		if (lua_type(L, -1) == LUA_TSTRING &&
+		    strcmp(lua_tostring(L, -1), names[c->severity]) == 0)
+			return 0;
+	return call_result(L, c, "\"info\", \"warning\" or \"critical\"");
+}
+
+static int call_say(lua_State *L)
+{
+	struct call *c = lua_touserdata(L, 1);
+
+	call_push_args(L, c);
+	lua_call(L, c->rule->every_ns ? 1 : 3, 1);
+	if (lua_type(L, -1) != LUA_TSTRING)
+		return call_result(L, c, "a text");
+	(void)snprintf(c->text, c->cap, "%s", lua_tostring(L, -1));
+	return 0;
+}
+
+static void call_disable(struct lnx_rules *r, struct lnx_rule *rule)
+{
+	int *refs[] = { &rule->when, &rule->where, &rule->severity, &rule->say };
+	char shown[256];
+	unsigned i;
+
+	if (rule->is_disabled)
+		return;
+	rule->is_disabled = true;
+	/* what only this rule held can go */
+	for (i = 0; i < 4; i++)
+		luaL_unref(r->lua->L, LUA_REGISTRYINDEX, *refs[i]);
+	(void)lua_gc(r->lua->L, LUA_GCCOLLECT);
+	lnx_log(LNX_ERROR, "rules: '%s' is disabled after %u failures: %s:%d: %s", rule->name,
+		rule->failures, lnx_lua_printable(r->files[rule->file].path, shown, sizeof(shown)),
+		rule->error_line, rule->error);
+	lnx_alert_disabled(r, rule);
+}
+
+/* The memory of all rules is nearly gone also after a collection: who took most of it must go, not who asked last. */
+static void call_find_hog(struct lnx_rules *r)
+{
+	struct lnx_rule *hog = NULL;
+	unsigned i;
+
+	(void)lua_gc(r->lua->L, LUA_GCCOLLECT);
+	if (r->lua->used_bytes < r->lua->max_bytes / 4 * 3)
+		return;
+	for (i = 0; i < r->n_rules; i++)
+		if (!r->rules[i]->is_disabled &&
+		    (!hog || r->rules[i]->grown_bytes > hog->grown_bytes))
+			hog = r->rules[i];
+	if (!hog)
+		return;
+	(void)snprintf(hog->error, sizeof(hog->error), "holds most of the memory of all rules");
+	hog->error_line = hog->line;
+	call_disable(r, hog);
+}
+
+static void call_failed(struct lnx_rules *r, struct lnx_rule *rule, const struct lnx_err *err,
+			int rc)
+{
+	(void)snprintf(rule->error, sizeof(rule->error), "%s", err->msg);
+	rule->error_line = err->line ? err->line : rule->line;
+	rule->failed++;
+	rule->failures++;
+	if (rule->failures >= LNX_RULE_FAILURES)
+		call_disable(r, rule);
+	if (rc == -ENOMEM)
+		call_find_hog(r);
+}
+
+static int call_run(struct call *c, lua_CFunction fn)
+{
+	struct lnx_rules *r = c->r;
+	struct lnx_rule *rule = c->rule;
+	size_t used = r->lua->used_bytes;
+	bool is_timed = r->calls++ % LNX_TIMED_ONE_IN == 0;
+	uint64_t from = is_timed ? call_clock() : 0;
+	struct lnx_err err = { .line = 0 };
+	int rc;
+
+	rc = lnx_lua_call(r->lua, fn, c, 0, &err);
+	rule->grown_bytes += (int64_t)r->lua->used_bytes - (int64_t)used;
+	if (is_timed) {
+		from = call_clock() - from;
+		rule->timed_ns += from;
+		rule->timed++;
+		if (rule->m_eval)
+			lnx_metric_observe(rule->m_eval, (double)from / 1e9);
+	}
+	if (rc != 0) {
+		call_failed(r, rule, &err, rc);
+		return rc;
+	}
+	return 0;
+}
+
+int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true)
+{
+	struct call c = { .r = r, .rule = rule, .what = "when", .fn = rule->when };
+	int rc;
+
+	rule->evals++;
+	if (rule->when == LUA_NOREF) {
+		*ret_is_true = true;
+		return 0;
+	}
+	r->n_reads = 0;
+	r->is_reading = true;
+	rc = call_run(&c, call_bool);
+	r->is_reading = false;
+	if (rc == 0) {
+		*ret_is_true = c.is_true;
+		rule->failures = 0;
+	}
+	return rc;
+}
+
+int lnx_call_where(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true)
+{
+	struct call c = { .r = r, .rule = rule, .what = "where", .fn = rule->where };
+	int rc = call_run(&c, call_bool);
+
+	if (rc == 0)
+		*ret_is_true = c.is_true;
+	return rc;
+}
+
+int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_severity)
+{
+	struct call c = { .r = r, .rule = rule, .what = "severity", .fn = rule->severity };
+	int rc = 0;
+
+	if (rule->severity == LUA_NOREF)
+		c.severity = rule->severity_is;
+	else
+		rc = call_run(&c, call_severity);
+	if (rc == 0)
+		*ret_severity = c.severity;
+	return rc;
+}
+
+int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t cap)
+{
+	struct call c = {
+		.r = r, .rule = rule, .what = "say", .fn = rule->say, .text = buf, .cap = cap
+	};
+
+	return call_run(&c, call_say);
+}

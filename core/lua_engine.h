@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The rule engine: its state, and the functions that its files offer each other. Those with L only run inside of
+ * lnx_lua_call; they raise. */
+#ifndef LNX_LUA_ENGINE_H
+#define LNX_LUA_ENGINE_H
+
+#include "lua_rule.h"
+
+/* A fact that a condition looked at. */
+struct lnx_read {
+	const char *name, *unit;
+	double value;
+};
+
+/* The rules that want one event type. */
+struct lnx_rule_route {
+	struct lnx_rules *rules;
+	struct lnx_sub_handle *sub;
+	struct lnx_rule_want {
+		struct lnx_rule *rule;
+		struct lnx_rule_on *on;
+	} * wants;
+	unsigned n;
+};
+
+/* A fact of the machine: field of host.sample and the name that rules use ("psi.cpu.some"). */
+struct lnx_host_fact {
+	const struct lnx_field *field;
+	char path[32];
+	bool is_mean; /* over a longer `every`: the mean; else the last */
+};
+
+struct lnx_rule_test {
+	char name[128];
+	unsigned file;
+	int line, feed, fires; /* references */
+};
+
+struct lnx_parse;
+
+struct lnx_rules {
+	struct lnx_rules_conf conf;
+	struct lnx_lua *lua;
+	struct lnx_rule_file *files;
+	struct lnx_rule **rules;
+	struct lnx_rule_test *tests;
+	unsigned n_files, n_rules, n_tests, n_errors;
+	struct lnx_buf errors_json; /* elements, no brackets */
+	uint64_t hash;
+	struct lnx_rule_route routes[LNX_MAX_TYPES]; /* by dense index of the type */
+	struct lnx_key **timers;		     /* heap by due_ns */
+	unsigned n_timers, cap_timers;
+	uint64_t now_ns;
+	bool is_timers_short; /* memory for the heap ran out */
+	/* of the evaluation that runs */
+	struct lnx_rule *rule;
+	struct lnx_key *key;
+	const struct lnx_event *ev;
+	struct lnx_read reads[LNX_RULE_READS];
+	unsigned n_reads;
+	bool is_reading;
+	/* facts */
+	const struct lnx_event_desc *host_desc;
+	struct lnx_host_fact facts[LNX_HOST_FACTS];
+	unsigned n_facts;
+	double host_now[LNX_HOST_FACTS], host_view[LNX_HOST_FACTS];
+	const double *host;
+	int ref_ev, ref_w, ref_host, ref_fields; /* objects of the state */
+	/* alerts go here: the bus, or a test */
+	int (*emit)(struct lnx_rules *r, const struct lnx_event *ev);
+	void *emit_arg;
+	/* of a test: the tree of a process, instead of the process table */
+	uint32_t (*test_root)(struct lnx_rules *r, uint32_t pid, uint32_t ppid);
+	int only_file; /* -1: rules of all files run */
+	bool has_tree; /* <tree> is the root of the event being handled */
+	struct lnx_subject tree;
+	uint64_t calls, alerts_lost;
+	const struct lnx_key *alerting; /* whose alert is being emitted */
+	struct lnx_parse *loading;	/* NULL: no file is being loaded */
+	bool is_ticking; /* alerts wait in <late>: no handler runs that would put them behind it */
+	struct lnx_buf late; /* events, each padded to 8 bytes */
+	bool is_started;
+};
+
+/* lua_bind.c */
+/* Make the objects of a new state: a call of lnx_lua_call with the engine. */
+int lnx_lua_bind_open(lua_State *L);
+/* Fill the environment at <env>: units, host, glob, proc; unknown names are errors. */
+void lnx_lua_bind_env(lua_State *L, int env);
+/* A field of <desc> or of the head of every event, or NULL. */
+const struct lnx_field *lnx_lua_bind_field(const struct lnx_event_desc *desc, const char *name);
+const char *lnx_lua_bind_suggest(const struct lnx_event_desc *desc, const char *name);
+/* Place of a fact of the machine ("psi.cpu.some"), or -1. */
+int lnx_lua_bind_fact(const struct lnx_rules *r, const char *path);
+const char *lnx_lua_bind_fact_suggest(const struct lnx_rules *r, const char *path);
+void lnx_lua_bind_facts(struct lnx_rules *r);
+
+/* lua_key.c */
+uint64_t lnx_key_hash(const void *bytes, size_t n, uint64_t seed);
+/* Allocate the table of keys. Returns 0 or -ENOMEM. */
+int lnx_keys_init(struct lnx_rule *rule);
+void lnx_keys_done(struct lnx_rules *r, struct lnx_rule *rule);
+/* Find the key or make it; the least used gives way. NULL: -ENOMEM. */
+struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t h1, uint64_t h2);
+void *lnx_key_window(const struct lnx_key *key, const struct lnx_window *w);
+/* Remember the event for evaluations that time makes. */
+void lnx_key_keep(struct lnx_key *key, const struct lnx_event *ev);
+/* due_ns UINT64_MAX: none. */
+void lnx_timer_set(struct lnx_rules *r, struct lnx_key *key, uint64_t due_ns);
+
+/* lua_eval.c */
+int lnx_eval_event(void *route, const struct lnx_event *ev);
+void lnx_eval_timers(struct lnx_rules *r, uint64_t now_ns);
+/* A key is going away: what fires is resolved. */
+void lnx_eval_drop(struct lnx_rules *r, struct lnx_key *key);
+/* Forget all windows, states and timers. */
+void lnx_eval_reset(struct lnx_rules *r);
+
+/* lua_call.c: calls of a rule's functions. Each returns 0 or -errno after having counted the failure. */
+int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true);
+int lnx_call_where(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true);
+int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_severity);
+int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t cap);
+
+/* lua_alert.c */
+/* Publish the state of <key>; state: enum lnx_alert_state. */
+void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity);
+void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule);
+/* Value of a name in a `say` template, as text. -ENOENT: no such name. */
+int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
+		   size_t len);
+
+/* lua_tree.c */
+/* The process or tree that <ev> is about. */
+void lnx_tree_subject(struct lnx_rules *r, const struct lnx_rule_on *on, const struct lnx_event *ev,
+		      bool is_root, struct lnx_subject *ret_subject);
+
+/* lua_build.c: events from Lua tables, for tests */
+/* Build an event of <desc> from the table at <at> into <buf>. Returns bytes. */
+size_t lnx_build_event(lua_State *L, const struct lnx_rules *r, const struct lnx_event_desc *desc,
+		       int at, uint64_t ts_ns, void *buf, size_t cap);
+
+#endif

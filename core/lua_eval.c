@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The state of each key of each rule, driven by events and by time: idle, pending (true, not for long enough), firing.
+ * Time is that of events and of the bus; timers that are due run before an event that is later, so that a recording gives
+ * what the live run gave. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linnix/ev_alert.h>
+#include <linnix/ev_psi.h>
+
+#include "lua_engine.h"
+
+#define EVAL_PERIOD_MIN_NS 50000000ULL /* between looks at a key that is pending or firing */
+#define EVAL_PERIOD_MAX_NS 5000000000ULL
+
+static uint64_t eval_period(const struct lnx_rule *rule)
+{
+	uint64_t p = rule->shortest_ns / 8;
+
+	return p < EVAL_PERIOD_MIN_NS	? EVAL_PERIOD_MIN_NS
+	       : p > EVAL_PERIOD_MAX_NS ? EVAL_PERIOD_MAX_NS
+					: p;
+}
+
+static void eval_set_state(struct lnx_key *key, uint8_t state)
+{
+	struct lnx_rule *rule = key->rule;
+
+	rule->n_pending +=
+		(unsigned)(state == LNX_KEY_PENDING) - (unsigned)(key->state == LNX_KEY_PENDING);
+	rule->n_firing +=
+		(unsigned)(state == LNX_KEY_FIRING) - (unsigned)(key->state == LNX_KEY_FIRING);
+	key->state = state;
+}
+
+static void eval_fire(struct lnx_rules *r, struct lnx_key *key)
+{
+	struct lnx_rule *rule = key->rule;
+	uint32_t severity = 0;
+
+	if (key->has_fired && rule->cooldown_ns && r->now_ns - key->fired_ns < rule->cooldown_ns)
+		return; /* still pending: it fires when the cooldown is over and the condition holds */
+	if (lnx_call_severity(r, rule, &severity) < 0)
+		return;
+	eval_set_state(key, LNX_KEY_FIRING);
+	key->has_fired = true;
+	key->fired_ns = r->now_ns;
+	key->severity = (uint8_t)severity;
+	rule->fires++;
+	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity);
+}
+
+/* A rise of severity is news; a fall is not. */
+static void eval_escalate(struct lnx_rules *r, struct lnx_key *key)
+{
+	uint32_t severity = 0;
+
+	if (key->rule->severity == LUA_NOREF || key->severity == LNX_SEV_CRITICAL ||
+	    lnx_call_severity(r, key->rule, &severity) < 0 || severity <= key->severity)
+		return;
+	key->severity = (uint8_t)severity;
+	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity);
+}
+
+static void eval_resolve(struct lnx_rules *r, struct lnx_key *key)
+{
+	eval_set_state(key, LNX_KEY_IDLE);
+	key->false_ns = 0;
+	lnx_alert_emit(r, key, LNX_ALERT_RESOLVED, key->severity);
+}
+
+void lnx_eval_drop(struct lnx_rules *r, struct lnx_key *key)
+{
+	r->n_reads = 0;
+	if (key->state == LNX_KEY_FIRING)
+		eval_resolve(r, key);
+	eval_set_state(key, LNX_KEY_IDLE);
+}
+
+/* The condition is known at now: move on. */
+static void eval_step(struct lnx_rules *r, struct lnx_key *key, bool is_true)
+{
+	struct lnx_rule *rule = key->rule;
+	/* samples come a little early or late */
+	uint64_t now = r->now_ns, slack = rule->every_ns / 20, lasting = rule->lasting_ns;
+
+	if (!is_true) {
+		if (key->state == LNX_KEY_PENDING)
+			eval_set_state(key, LNX_KEY_IDLE);
+		if (key->state == LNX_KEY_FIRING && !key->false_ns)
+			key->false_ns = now;
+		if (key->state == LNX_KEY_FIRING && now + slack >= key->false_ns + rule->keep_ns)
+			eval_resolve(r, key);
+		return;
+	}
+	key->false_ns = 0;
+	if (key->state == LNX_KEY_FIRING) {
+		eval_escalate(r, key);
+		return;
+	}
+	if (key->state == LNX_KEY_IDLE) {
+		key->since_ns = rule->lasting_windows && key->streak ? key->since_ns : now;
+		eval_set_state(key, LNX_KEY_PENDING);
+	}
+	if (now + slack >= key->since_ns + lasting)
+		eval_fire(r, key);
+}
+
+/* Windows that stand one after the other: close those that have ended. Returns whether the chain of true ones broke. */
+static bool eval_roll(struct lnx_rules *r, struct lnx_key *key)
+{
+	struct lnx_rule *rule = key->rule;
+	uint64_t w = rule->shortest_ns;
+	bool is_broken = false;
+	unsigned i;
+
+	if (!key->anchor_ns)
+		key->anchor_ns = r->now_ns;
+	if (r->now_ns < key->anchor_ns + w)
+		return false;
+	while (r->now_ns >= key->anchor_ns + w) {
+		key->streak = key->is_hit ? key->streak + 1 : 0;
+		is_broken = is_broken || !key->is_hit;
+		if (!key->is_hit) {
+			/* nothing to keep: the next chain begins with what happens now */
+			key->anchor_ns = r->now_ns;
+			break;
+		}
+		key->is_hit = false;
+		key->anchor_ns += w;
+	}
+	for (i = 0; i < rule->n_windows; i++)
+		if (rule->windows[i].is_tumbling)
+			lnx_window_clear(&rule->windows[i], lnx_key_window(key, &rule->windows[i]));
+	return is_broken;
+}
+
+static void eval_schedule(struct lnx_rules *r, struct lnx_key *key)
+{
+	struct lnx_rule *rule = key->rule;
+	uint64_t due = UINT64_MAX, end;
+
+	if (key->state == LNX_KEY_IDLE || rule->every_ns) {
+		/* a chain that began is closed by its next event */
+		lnx_timer_set(r, key, UINT64_MAX);
+		return;
+	}
+	if (rule->lasting_windows)
+		due = key->anchor_ns + rule->shortest_ns;
+	else if (rule->n_windows)
+		due = key->eval_ns + eval_period(rule);
+	if (key->state == LNX_KEY_FIRING && key->false_ns) {
+		end = key->false_ns + rule->keep_ns;
+		due = end < due ? end : due;
+	}
+	if (due != UINT64_MAX && due <= r->now_ns)
+		due = r->now_ns + 1;
+	lnx_timer_set(r, key, due);
+}
+
+/* Look at the key at now. <ev> NULL: time made us look. */
+static void eval_key(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_key *key,
+		     const struct lnx_event *ev)
+{
+	bool is_true = false;
+
+	r->rule = rule;
+	r->key = key;
+	r->ev = ev ? ev : key->last;
+	key->eval_ns = r->now_ns;
+	r->n_reads = 0;
+	if (!ev && (rule->lasting_windows || !rule->n_windows)) {
+		/* a chain only breaks by time, an event is over at once: there is nothing to ask */
+		if (key->streak == 0 && !key->is_hit)
+			eval_step(r, key, false);
+	} else if (lnx_call_when(r, rule, &is_true) == 0) {
+		if (is_true && ev && rule->n_windows)
+			lnx_key_keep(key, ev);
+		if (is_true && rule->lasting_windows && !key->is_hit) {
+			key->is_hit = true;
+			if (key->streak == 0)
+				key->since_ns = key->anchor_ns;
+		}
+		if (rule->lasting_windows)
+			is_true = key->state == LNX_KEY_FIRING
+					  ? key->is_hit || key->streak
+					  : key->is_hit && key->streak + 1 >= rule->lasting_windows;
+		eval_step(r, key, is_true);
+		if (!rule->n_windows && !rule->every_ns && key->state == LNX_KEY_FIRING)
+			key->false_ns = r->now_ns;
+	}
+	eval_schedule(r, key);
+	r->rule = NULL;
+	r->key = NULL;
+	r->ev = NULL;
+}
+
+/* A disabled rule lets go of its keys; what fires is resolved. */
+static void eval_settle(struct lnx_rules *r, struct lnx_rule *rule)
+{
+	struct lnx_key *key;
+
+	if (!rule->is_disabled || !rule->table)
+		return;
+	for (key = rule->newest; key; key = key->older)
+		lnx_eval_drop(r, key);
+	lnx_keys_done(r, rule);
+}
+
+void lnx_eval_timers(struct lnx_rules *r, uint64_t now_ns)
+{
+	while (r->n_timers && r->timers[0]->due_ns <= now_ns) {
+		struct lnx_key *key = r->timers[0];
+		struct lnx_rule *rule = key->rule;
+
+		if (key->due_ns > r->now_ns)
+			r->now_ns = key->due_ns;
+		lnx_timer_set(r, key, UINT64_MAX);
+		if (rule->lasting_windows && eval_roll(r, key) && key->state == LNX_KEY_PENDING)
+			eval_set_state(key, LNX_KEY_IDLE);
+		eval_key(r, rule, key, NULL);
+		eval_settle(r, rule);
+	}
+	if (now_ns > r->now_ns)
+		r->now_ns = now_ns;
+}
+
+/* --- events ------------------------------------------------------------------------------------- */
+
+static void eval_subject(struct lnx_rules *r, const struct lnx_rule *rule,
+			 const struct lnx_rule_on *on, const struct lnx_event *ev,
+			 struct lnx_key *key)
+{
+	bool is_process = on->desc->flags & LNX_EVF_PROCESS;
+	struct lnx_subject s = { .kind = LNX_SUBJECT_NODE };
+	const struct lnx_svc_proc *svc;
+	const struct lnx_proc *p;
+	void *self = NULL;
+
+	if (rule->by == LNX_BY_TREE) {
+		s = r->tree;
+	} else if (rule->by == LNX_BY_NONE) {
+		if (is_process && !rule->n_windows)
+			lnx_tree_subject(r, on, ev, false, &s);
+	} else if (strcmp(rule->by_name, "cgroup_id") == 0) {
+		s.kind = LNX_SUBJECT_CGROUP;
+		s.cgroup_id = key->num;
+	} else if (is_process &&
+		   (strcmp(rule->by_name, "pid") == 0 || strcmp(rule->by_name, "ppid") == 0 ||
+		    strcmp(rule->by_name, "child_pid") == 0)) {
+		lnx_tree_subject(r, on, ev, false, &s);
+		if (s.pid != key->num) {
+			memset(&s, 0, sizeof(s));
+			s.kind = LNX_SUBJECT_PROCESS;
+			s.pid = (uint32_t)key->num;
+			svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
+			p = svc ? svc->get(self, s.pid, 0) : NULL;
+			if (p) {
+				s.start_ns = p->start_ns;
+				s.cgroup_id = p->cgroup_id;
+				(void)snprintf(s.comm, sizeof(s.comm), "%.16s", p->comm);
+			}
+		}
+	}
+	key->subject = s;
+}
+
+/* The key of <ev>, or NULL: the event lacks the field, or memory is short. */
+static struct lnx_key *eval_find_key(struct lnx_rules *r, struct lnx_rule *rule,
+				     const struct lnx_rule_on *on, const struct lnx_event *ev)
+{
+	struct lnx_value v = { .kind = LNX_VAL_U64 };
+	uint64_t part[2] = { 0, 0 };
+	struct lnx_key *key;
+	bool is_text;
+
+	if (rule->by == LNX_BY_TREE) {
+		if (!r->has_tree)
+			lnx_tree_subject(r, on, ev, true, &r->tree);
+		r->has_tree = true;
+		part[0] = v.u64 = r->tree.pid;
+		part[1] = r->tree.start_ns;
+	} else if (rule->by == LNX_BY_FIELD) {
+		v = lnx_event_value(ev, on->by);
+		if (v.kind == LNX_VAL_NONE) {
+			rule->unkeyed++;
+			return NULL;
+		}
+		part[0] = v.u64;
+	}
+	is_text = v.kind == LNX_VAL_STR || v.kind == LNX_VAL_JSON;
+	if (is_text)
+		key = lnx_key_get(r, rule, lnx_key_hash(v.str, v.size, 1),
+				  lnx_key_hash(v.str, v.size, 2));
+	else
+		key = lnx_key_get(r, rule, lnx_key_hash(part, sizeof(part), 3),
+				  part[0] ^ part[1] << 32);
+	if (!key) {
+		rule->unkeyed++;
+		return NULL;
+	}
+	if (is_text && !key->is_text) {
+		key->is_text = true;
+		(void)snprintf(key->text, sizeof(key->text), "%.*s", (int)v.size, v.str);
+	} else if (!is_text) {
+		key->num = v.u64;
+	}
+	return key;
+}
+
+static void eval_feed(struct lnx_rules *r, struct lnx_rule *rule, const struct lnx_rule_on *on,
+		      struct lnx_key *key, const struct lnx_event *ev)
+{
+	struct lnx_value v;
+	uint64_t hash = 0;
+	double d = 0;
+	unsigned i;
+
+	for (i = 0; i < rule->n_windows; i++) {
+		const struct lnx_rule_feed *f = &on->feeds[i];
+		const struct lnx_window *w = &rule->windows[i];
+
+		if (!f->is_wanted || (f->n_where && !lnx_filter_match(f->where, f->n_where, ev)))
+			continue;
+		if (f->of) {
+			v = lnx_event_value(ev, f->of);
+			if (v.kind == LNX_VAL_NONE)
+				continue;
+			d = lnx_value_number(&v);
+			if (w->fn == LNX_WIN_DISTINCT)
+				hash = v.kind == LNX_VAL_STR
+					       ? lnx_key_hash(v.str, v.size, 0)
+					       : lnx_key_hash(&v.u64, sizeof(v.u64), 0);
+		}
+		lnx_window_add(w, lnx_key_window(key, w), r->now_ns, d, hash);
+		if (w->fn == LNX_WIN_SHARE)
+			lnx_window_add(w, (char *)rule->totals + w->offset, r->now_ns, d, hash);
+	}
+}
+
+/* A key that fires is looked at once in a while: its windows go on counting. */
+static bool eval_can_wait(const struct lnx_rules *r, const struct lnx_rule *rule,
+			  const struct lnx_key *key)
+{
+	if (rule->lasting_windows)
+		return key->is_hit &&
+		       (key->state == LNX_KEY_FIRING || key->streak + 1 < rule->lasting_windows);
+	return key->state == LNX_KEY_FIRING && rule->n_windows && !key->false_ns &&
+	       r->now_ns < key->eval_ns + eval_period(rule);
+}
+
+/* Facts of the machine; a longer `every` sees their mean over it. */
+static bool eval_host(struct lnx_rules *r, struct lnx_rule *rule, uint64_t window_ns)
+{
+	double w = window_ns ? (double)window_ns : 1e9;
+	unsigned i;
+
+	r->host = r->host_now;
+	if (rule->every_ns <= (uint64_t)w + rule->every_ns / 20)
+		return true;
+	if (!rule->host_sum) {
+		rule->host_sum = calloc(LNX_HOST_FACTS, sizeof(double));
+		rule->host_weight = calloc(LNX_HOST_FACTS, sizeof(double));
+		if (!rule->host_sum || !rule->host_weight)
+			return true; /* the last second is better than nothing */
+	}
+	rule->host_ns += (uint64_t)w;
+	for (i = 0; i < r->n_facts; i++)
+		if (!isnan(r->host_now[i])) {
+			rule->host_sum[i] += w * r->host_now[i];
+			rule->host_weight[i] += w;
+		}
+	if (rule->host_ns + rule->every_ns / 20 < rule->every_ns)
+		return false;
+	for (i = 0; i < r->n_facts; i++)
+		r->host_view[i] = r->facts[i].is_mean ? rule->host_sum[i] / rule->host_weight[i]
+						      : r->host_now[i];
+	memset(rule->host_sum, 0, LNX_HOST_FACTS * sizeof(double));
+	memset(rule->host_weight, 0, LNX_HOST_FACTS * sizeof(double));
+	rule->host_ns = 0;
+	r->host = r->host_view;
+	return true;
+}
+
+static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rule_on *on,
+		      const struct lnx_event *ev)
+{
+	struct lnx_key *key;
+	bool is_wanted = true;
+
+	if (on->n_where && !lnx_filter_match(on->where, on->n_where, ev))
+		return;
+	rule->events++;
+	if (rule->every_ns &&
+	    !eval_host(r, rule, ((const struct lnx_ev_host_sample *)ev)->window_ns))
+		return;
+	if (on->is_trigger && rule->where != LUA_NOREF) {
+		r->rule = rule;
+		r->ev = ev;
+		if (lnx_call_where(r, rule, &is_wanted) < 0 || !is_wanted)
+			goto out;
+	}
+	key = eval_find_key(r, rule, on, ev);
+	if (!key)
+		goto out;
+	if (rule->lasting_windows && eval_roll(r, key) && key->state == LNX_KEY_PENDING)
+		eval_set_state(key, LNX_KEY_IDLE);
+	if (rule->n_windows)
+		eval_feed(r, rule, on, key, ev);
+	if (on->is_trigger && !eval_can_wait(r, rule, key)) {
+		eval_subject(r, rule, on, ev, key);
+		eval_key(r, rule, key, ev);
+	}
+out:
+	r->rule = NULL;
+	r->ev = NULL;
+	r->host = r->host_now;
+	eval_settle(r, rule);
+}
+
+static void eval_host_now(struct lnx_rules *r, const struct lnx_event *ev)
+{
+	struct lnx_value v;
+	unsigned i;
+
+	for (i = 0; i < r->n_facts; i++) {
+		v = lnx_event_value(ev, r->facts[i].field);
+		r->host_now[i] = lnx_value_number(&v);
+	}
+}
+
+int lnx_eval_event(void *arg, const struct lnx_event *ev)
+{
+	struct lnx_rule_route *route = arg;
+	struct lnx_rules *r = route->rules;
+	unsigned i;
+
+	lnx_eval_timers(r, ev->ts_ns);
+	r->has_tree = false;
+	if (r->host_desc && ev->type == r->host_desc->type)
+		eval_host_now(r, ev);
+	for (i = 0; i < route->n; i++) {
+		struct lnx_rule *rule = route->wants[i].rule;
+
+		if (rule->is_disabled ||
+		    (r->only_file >= 0 && rule->file != (unsigned)r->only_file))
+			continue;
+		eval_want(r, rule, route->wants[i].on, ev);
+	}
+	return 0;
+}
+
+void lnx_eval_reset(struct lnx_rules *r)
+{
+	unsigned i;
+
+	for (i = 0; i < r->n_rules; i++) {
+		struct lnx_rule *rule = r->rules[i];
+
+		lnx_keys_done(r, rule);
+		free(rule->host_sum);
+		free(rule->host_weight);
+		rule->host_sum = rule->host_weight = NULL;
+		rule->host_ns = 0;
+		rule->events = rule->evals = rule->fires = rule->evicted = rule->unkeyed = 0;
+		rule->failures = 0;
+	}
+	for (i = 0; i < r->n_facts; i++)
+		r->host_now[i] = NAN;
+	r->now_ns = 0;
+}

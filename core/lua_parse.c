@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The words inside a rule table: durations, windows, filters, event types. Errors name the line of their field. */
+#include "lua_parse.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua_lex.h"
+
+struct parse_unit {
+	const char *name;
+	double factor;
+};
+
+static const struct parse_unit parse_times[] = { { "ns", 1 },	  { "us", 1e3 }, { "ms", 1e6 },
+						 { "s", 1e9 },	  { "m", 60e9 }, { "h", 3600e9 },
+						 { "d", 86400e9 } };
+static const struct parse_unit parse_sizes[] = { { "B", 1 },
+						 { "KiB", 1024 },
+						 { "MiB", 1048576 },
+						 { "GiB", 1073741824.0 },
+						 { "TiB", 1099511627776.0 } };
+
+/* A plain decimal and one of <units>. */
+static int parse_amount(const char *s, size_t len, const struct parse_unit *units, size_t n,
+			double *ret_v)
+{
+	char buf[32], *end;
+	double v;
+	size_t i;
+
+	if (len == 0 || len >= sizeof(buf) || s[0] < '0' || s[0] > '9' || memchr(s, 'x', len) ||
+	    memchr(s, 'X', len))
+		return -EINVAL;
+	memcpy(buf, s, len);
+	buf[len] = 0;
+	v = strtod(buf, &end);
+	for (i = 0; i < n; i++)
+		if (strcmp(end, units[i].name) == 0) {
+			*ret_v = v * units[i].factor;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int lnx_parse_duration(const char *s, size_t len, uint64_t *ret_ns)
+{
+	double ns;
+
+	if (parse_amount(s, len, parse_times, sizeof(parse_times) / sizeof(parse_times[0]), &ns) <
+		    0 ||
+	    !(ns <= (double)LNX_WIN_MAX_NS))
+		return -EINVAL;
+	*ret_ns = (uint64_t)llround(ns);
+	return 0;
+}
+
+int lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, const char *fmt, ...)
+{
+	int line = field ? lnx_lua_field_line(p->text, p->bytes, p->line, field) : p->line;
+	char msg[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(msg, sizeof(msg), fmt, ap); /* a cut message still tells */
+	va_end(ap);
+	(void)lua_pushfstring(L, "#%d:%d: %s", (int)p->file, line, msg);
+	return lua_error(L);
+}
+
+uint64_t lnx_parse_time(lua_State *L, const struct lnx_parse *p, const char *field, int at)
+{
+	char shown[40];
+	uint64_t ns = 0;
+	const char *s;
+	size_t len;
+	double v;
+
+	if (lua_type(L, at) == LUA_TNUMBER) {
+		v = lua_tonumber(L, at) * 1e9;
+		if (!(v >= 0 && v <= (double)LNX_WIN_MAX_NS))
+			lnx_parse_fail(L, p, field, "%s: a duration is 0 to one day", field);
+		return (uint64_t)llround(v);
+	}
+	if (lua_type(L, at) != LUA_TSTRING)
+		lnx_parse_fail(L, p, field, "%s: expected a duration such as \"5s\", not a %s",
+			       field, luaL_typename(L, at));
+	s = lua_tolstring(L, at, &len);
+	if (lnx_parse_duration(s, len, &ns) < 0)
+		lnx_parse_fail(
+			L, p, field,
+			"%s: '%s' is not a duration (such as 250ms, 5s, 1m; at most one day)",
+			field, lnx_lua_printable(s, shown, sizeof(shown)));
+	return ns;
+}
+
+struct lnx_rule_on *lnx_parse_on(lua_State *L, const struct lnx_parse *p, const char *field,
+				 const char *name)
+{
+	const struct lnx_event_desc *desc = lnx_registry_find(p->rules->conf.registry, name);
+	struct lnx_rule *rule = p->rule;
+	const char *near;
+	char shown[64];
+	unsigned i;
+
+	if (!desc) {
+		near = lnx_registry_suggest(p->rules->conf.registry, name);
+		(void)lnx_lua_printable(name, shown, sizeof(shown));
+		if (near)
+			lnx_parse_fail(L, p, field, "unknown event '%s' (did you mean '%s'?)",
+				       shown, near);
+		lnx_parse_fail(L, p, field, "unknown event '%s'", shown);
+	}
+	for (i = 0; i < rule->n_ons; i++)
+		if (rule->ons[i].desc == desc)
+			return &rule->ons[i];
+	if (rule->n_ons == LNX_RULE_ONS)
+		lnx_parse_fail(L, p, field, "more than %d event types", LNX_RULE_ONS);
+	rule->ons[i].desc = desc;
+	rule->ons[i].type = desc->type;
+	rule->ons[i].start = lnx_desc_field(desc, "start_ns");
+	rule->ons[i].cgroup = lnx_desc_field(desc, "cgroup_id");
+	rule->ons[i].comm = lnx_desc_field(desc, "comm");
+	rule->n_ons++;
+	return &rule->ons[i];
+}
+
+static const struct lnx_field *parse_field(lua_State *L, const struct lnx_parse *p,
+					   const char *field, const struct lnx_event_desc *desc,
+					   const char *name)
+{
+	const struct lnx_field *f = lnx_lua_bind_field(desc, name);
+	const char *near;
+	char shown[64];
+
+	if (f)
+		return f;
+	(void)lnx_lua_printable(name, shown, sizeof(shown));
+	near = lnx_lua_bind_suggest(desc, name);
+	if (near)
+		lnx_parse_fail(L, p, field, "%s has no field '%s' (did you mean '%s'?)", desc->name,
+			       shown, near);
+	lnx_parse_fail(L, p, field, "%s has no field '%s'", desc->name, shown);
+	return NULL;
+}
+
+static bool parse_is_text(const struct lnx_field *f)
+{
+	return f->type == LNX_CHARS || f->type == LNX_STR || f->type == LNX_JSON ||
+	       f->type == LNX_ENUM;
+}
+
+/* One value of a filter, at the top of the stack. "10s" and "8MiB" are numbers where the field has that unit. */
+static void parse_value(lua_State *L, const struct lnx_parse *p, const char *field,
+			struct lnx_filter *f)
+{
+	const char *name = f->field->name, *s;
+	bool is_text = parse_is_text(f->field);
+	char shown[64];
+	size_t len;
+	int type = lua_type(L, -1);
+
+	if (type == LUA_TSTRING && is_text) {
+		s = lua_tolstring(L, -1, &len);
+		f->text = malloc(len + 1);
+		if (!f->text)
+			lnx_parse_fail(L, p, field, "not enough memory");
+		memcpy(f->text, s, len);
+		f->text[len] = 0;
+		f->text_len = (uint32_t)len;
+		f->is_text = true;
+		if (f->op == LNX_OP_EQ && strpbrk(s, "*?["))
+			f->op = LNX_OP_GLOB;
+		if (f->op != LNX_OP_EQ && f->op != LNX_OP_NE && f->op != LNX_OP_GLOB)
+			lnx_parse_fail(L, p, field, "'%s' is text: it has no order", name);
+	} else if (type == LUA_TSTRING) {
+		const struct parse_unit *units = parse_sizes;
+		size_t n = sizeof(parse_sizes) / sizeof(parse_sizes[0]);
+
+		s = lua_tolstring(L, -1, &len);
+		if (strcmp(f->field->unit, "ns") == 0) {
+			units = parse_times;
+			n = sizeof(parse_times) / sizeof(parse_times[0]);
+		}
+		if ((units == parse_sizes && strcmp(f->field->unit, "bytes") != 0) ||
+		    parse_amount(s, len, units, n, &f->f64) < 0)
+			lnx_parse_fail(L, p, field, "'%s' is a number, not '%s'", name,
+				       lnx_lua_printable(s, shown, sizeof(shown)));
+	} else if (type == LUA_TNUMBER && !is_text) {
+		f->is_int = lua_isinteger(L, -1);
+		f->u64 = (uint64_t)lua_tointeger(L, -1);
+		f->f64 = lua_tonumber(L, -1);
+	} else if (type == LUA_TBOOLEAN && !is_text) {
+		f->is_int = true;
+		f->u64 = (uint64_t)lua_toboolean(L, -1);
+		f->f64 = (double)f->u64;
+	} else {
+		lnx_parse_fail(L, p, field, "'%s' is %s: it cannot be compared with a %s", name,
+			       is_text ? "text" : "a number", luaL_typename(L, -1));
+	}
+}
+
+static struct lnx_filter *parse_filter(lua_State *L, const struct lnx_parse *p, const char *field,
+				       struct lnx_filter *list, unsigned *n,
+				       const struct lnx_field *of, uint16_t op, unsigned group)
+{
+	struct lnx_filter *f = &list[*n];
+
+	if (*n == LNX_RULE_FILTERS)
+		lnx_parse_fail(L, p, field, "more than %d values in where", LNX_RULE_FILTERS);
+	f->field = of;
+	f->op = op;
+	f->group = (uint16_t)group;
+	(*n)++;
+	parse_value(L, p, field, f);
+	return f;
+}
+
+static const char *const parse_ops[] = { "eq", "ne", "lt", "le", "gt", "ge", "glob", NULL };
+
+/* The value of one field is a table: alternatives { "a", "b" }, or comparisons { ge = 1, lt = 9 }. */
+static void parse_group(lua_State *L, const struct lnx_parse *p, const char *field,
+			struct lnx_filter *list, unsigned *n, const struct lnx_field *of,
+			unsigned *group)
+{
+	const char *op, *near;
+	unsigned i, found = 0;
+	lua_Integer k, len = (lua_Integer)lua_rawlen(L, -1);
+
+	for (k = 1; k <= len && k <= LNX_RULE_FILTERS + 1; k++, found++) {
+		(void)lua_rawgeti(L, -1, k);
+		(void)parse_filter(L, p, field, list, n, of, LNX_OP_EQ, *group);
+		lua_pop(L, 1);
+	}
+	for (i = 0; !found && parse_ops[i]; i++) {
+		lua_pushstring(L, parse_ops[i]);
+		if (lua_rawget(L, -2) != LUA_TNIL)
+			(void)parse_filter(L, p, field, list, n, of, (uint16_t)i, (*group)++);
+		lua_pop(L, 1);
+	}
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		if (lua_type(L, -2) == LUA_TSTRING) {
+			op = lua_tostring(L, -2);
+			near = lnx_suggest(op, parse_ops);
+			for (i = 0; parse_ops[i] && strcmp(parse_ops[i], op) != 0; i++)
+				;
+			if (found || !parse_ops[i])
+				lnx_parse_fail(L, p, field, "unknown comparison '%s'%s%s%s", op,
+					       near ? " (did you mean '" : "", near ? near : "",
+					       near ? "'?)" : "");
+		}
+		lua_pop(L, 1);
+	}
+	(*group)++;
+}
+
+void lnx_parse_where(lua_State *L, const struct lnx_parse *p, const char *field, int at,
+		     const struct lnx_event_desc *desc, struct lnx_filter **ret_where,
+		     unsigned *ret_n)
+{
+	const struct lnx_field *of;
+	struct lnx_filter *list;
+	unsigned group = 0;
+
+	at = lua_absindex(L, at);
+	if (!lua_istable(L, at))
+		lnx_parse_fail(L, p, field, "%s: expected a table of fields, not a %s", field,
+			       luaL_typename(L, at));
+	list = calloc(LNX_RULE_FILTERS, sizeof(*list));
+	if (!list)
+		lnx_parse_fail(L, p, field, "not enough memory");
+	/* handed over before anything can raise */
+	*ret_where = list;
+	lua_pushnil(L);
+	while (lua_next(L, at)) {
+		if (lua_type(L, -2) != LUA_TSTRING)
+			lnx_parse_fail(L, p, field, "%s: names of fields are needed", field);
+		of = parse_field(L, p, field, desc, lua_tostring(L, -2));
+		if (lua_istable(L, -1))
+			parse_group(L, p, field, list, ret_n, of, &group);
+		else
+			(void)parse_filter(L, p, field, list, ret_n, of, LNX_OP_EQ, group++);
+		lua_pop(L, 1);
+	}
+}
+
+/* --- windows ------------------------------------------------------------------------------------ */
+
+static struct lnx_window *parse_new_window(lua_State *L, const struct lnx_parse *p,
+					   const char *name)
+{
+	struct lnx_rule *rule = p->rule;
+	struct lnx_window *w = &rule->windows[rule->n_windows];
+	char shown[40];
+
+	if (rule->n_windows == LNX_RULE_WINDOWS)
+		lnx_parse_fail(L, p, "window", "more than %d windows", LNX_RULE_WINDOWS);
+	if (strlen(name) >= sizeof(w->name) || !*name)
+		lnx_parse_fail(L, p, "window", "window: '%s' is not a name of 1 to %d letters",
+			       lnx_lua_printable(name, shown, sizeof(shown)),
+			       (int)sizeof(w->name) - 1);
+	(void)snprintf(w->name, sizeof(w->name), "%s", name);
+	rule->n_windows++;
+	return w;
+}
+
+/* Tie window <i> to the event types that feed it: <on>, or all triggers. */
+static void parse_feed(lua_State *L, const struct lnx_parse *p, unsigned i, const char *of,
+		       const char *on)
+{
+	struct lnx_rule *rule = p->rule;
+	struct lnx_window *w = &rule->windows[i];
+	struct lnx_rule_on *only = on ? lnx_parse_on(L, p, "window", on) : NULL;
+	unsigned k;
+
+	w->has_field = of != NULL;
+	if (!of && (w->fn == LNX_WIN_SUM || w->fn == LNX_WIN_MAX || w->fn == LNX_WIN_P99 ||
+		    w->fn == LNX_WIN_DISTINCT))
+		lnx_parse_fail(L, p, "window",
+			       "%s needs a field: \"%s FIELD 10s\", or sum = \"FIELD\"",
+			       lnx_window_fn_names[w->fn], lnx_window_fn_names[w->fn]);
+	for (k = 0; k < rule->n_ons; k++) {
+		struct lnx_rule_on *o = &rule->ons[k];
+
+		if (only ? o != only : !o->is_trigger)
+			continue;
+		o->feeds[i].is_wanted = true;
+		if (!of)
+			continue;
+		o->feeds[i].of = parse_field(L, p, "window", o->desc, of);
+		if (w->fn != LNX_WIN_DISTINCT && parse_is_text(o->feeds[i].of))
+			lnx_parse_fail(L, p, "window", "%s: field '%s' is text",
+				       lnx_window_fn_names[w->fn], of);
+	}
+}
+
+/* "count 1s", "sum rss_bytes 10s", "1s". Returns the number of words. */
+static unsigned parse_words(const char *s, char words[3][LNX_WIN_NAME])
+{
+	unsigned n = 0;
+	size_t len;
+
+	while (*(s += strspn(s, " \t"))) {
+		len = strcspn(s, " \t");
+		if (n == 3 || len >= LNX_WIN_NAME)
+			return 4;
+		memcpy(words[n], s, len);
+		words[n++][len] = 0;
+		s += len;
+	}
+	return n;
+}
+
+/* Add the window(s) of text <s>; name NULL: called after the function. */
+static void parse_window(lua_State *L, const struct lnx_parse *p, const char *name, const char *s,
+			 const char *sum, const char *on)
+{
+	static const unsigned plain[] = { LNX_WIN_COUNT, LNX_WIN_RATE, LNX_WIN_SUM, LNX_WIN_SHARE,
+					  LNX_WIN_MAX };
+	char words[3][LNX_WIN_NAME], shown[64];
+	unsigned n = parse_words(s, words), fn = 0, i, k;
+	uint64_t over = 0;
+	const char *near, *of = n == 3 ? words[1] : sum;
+
+	if (n < 1 || n > 3 || lnx_parse_duration(words[n - 1], strlen(words[n - 1]), &over) < 0 ||
+	    (n == 1 && name))
+		lnx_parse_fail(
+			L, p, "window",
+			"window: '%s' is not \"FUNCTION [FIELD] DURATION\", such as \"count 1s\"",
+			lnx_lua_printable(s, shown, sizeof(shown)));
+	if (over < LNX_WIN_MIN_NS)
+		lnx_parse_fail(L, p, "window", "window: '%s' is shorter than 10ms", words[n - 1]);
+	for (; n > 1 && lnx_window_fn_names[fn] && strcmp(lnx_window_fn_names[fn], words[0]) != 0;
+	     fn++)
+		;
+	if (n > 1 && !lnx_window_fn_names[fn]) {
+		near = lnx_suggest(words[0], lnx_window_fn_names);
+		lnx_parse_fail(L, p, "window", "window: unknown function '%s'%s%s%s", words[0],
+			       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+	}
+	for (i = 0; i < (n > 1 ? 1 : sum ? 5 : 2); i++) {
+		struct lnx_window *w;
+
+		k = n > 1 ? fn : plain[i];
+		w = parse_new_window(L, p, name ? name : lnx_window_fn_names[k]);
+		w->fn = k;
+		w->over_ns = over;
+		/* a bare count stays a count of events */
+		parse_feed(L, p, p->rule->n_windows - 1,
+			   n == 3 || (k != LNX_WIN_COUNT && (n > 1 || k != LNX_WIN_RATE)) ? of
+											  : NULL,
+			   on);
+	}
+}
+
+/* { "count 10s", on = "proc.exit", where = { did_exec = false } } */
+static void parse_window_table(lua_State *L, const struct lnx_parse *p, const char *name,
+			       const char *sum)
+{
+	static const char *const keys[] = { "on", "where", NULL };
+	struct lnx_rule *rule = p->rule;
+	unsigned first = rule->n_windows, k;
+	int at = lua_gettop(L), on = 0;
+	const char *key, *near;
+
+	lua_pushnil(L);
+	while (lua_next(L, at)) {
+		key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+		if (*key && strcmp(key, "on") != 0 && strcmp(key, "where") != 0) {
+			near = lnx_suggest(key, keys);
+			lnx_parse_fail(L, p, "window", "unknown field '%s' of window '%s'%s%s%s",
+				       key, name, near ? " (did you mean '" : "", near ? near : "",
+				       near ? "'?)" : "");
+		}
+		lua_pop(L, 1);
+	}
+	if (lua_getfield(L, at, "on") == LUA_TSTRING)
+		on = lua_gettop(L);
+	else if (!lua_isnil(L, -1))
+		lnx_parse_fail(L, p, "window", "window '%s': on is the name of one event", name);
+	if (lua_rawgeti(L, at, 1) != LUA_TSTRING)
+		lnx_parse_fail(L, p, "window",
+			       "window '%s': the first element is \"FUNCTION [FIELD] DURATION\"",
+			       name);
+	parse_window(L, p, name, lua_tostring(L, -1), sum, on ? lua_tostring(L, on) : NULL);
+	if (lua_getfield(L, at, "where") != LUA_TNIL)
+		for (k = 0; k < rule->n_ons; k++)
+			if (rule->ons[k].feeds[first].is_wanted)
+				lnx_parse_where(L, p, "window", -1, rule->ons[k].desc,
+						&rule->ons[k].feeds[first].where,
+						&rule->ons[k].feeds[first].n_where);
+	lua_settop(L, at);
+}
+
+void lnx_parse_windows(lua_State *L, const struct lnx_parse *p, int at, const char *sum)
+{
+	at = lua_absindex(L, at);
+	if (lua_type(L, at) == LUA_TSTRING) {
+		parse_window(L, p, NULL, lua_tostring(L, at), sum, NULL);
+		return;
+	}
+	if (!lua_istable(L, at))
+		lnx_parse_fail(L, p, "window", "window: expected a text or a table, not a %s",
+			       luaL_typename(L, at));
+	lua_pushnil(L);
+	while (lua_next(L, at)) {
+		if (lua_type(L, -2) != LUA_TSTRING)
+			lnx_parse_fail(L, p, "window",
+				       "window: each needs a name: { forks = \"count 1s\" }");
+		if (lua_type(L, -1) == LUA_TSTRING)
+			parse_window(L, p, lua_tostring(L, -2), lua_tostring(L, -1), sum, NULL);
+		else if (lua_istable(L, -1))
+			parse_window_table(L, p, lua_tostring(L, -2), sum);
+		else
+			lnx_parse_fail(L, p, "window", "window '%s': expected a text or a table",
+				       lua_tostring(L, -2));
+		lua_pop(L, 1);
+	}
+}

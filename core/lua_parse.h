@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Reading of rule files: what lasts as long as the load of one file. Functions with L raise. */
+#ifndef LNX_LUA_PARSE_H
+#define LNX_LUA_PARSE_H
+
+#include "lua_engine.h"
+
+/* The file that is being loaded; <text> is its source. */
+struct lnx_parse {
+	struct lnx_rules *rules;
+	struct lnx_rule *rule;
+	unsigned file;
+	const char *text;
+	size_t bytes;
+	int line; /* of the rule */
+	int env;
+	bool is_open; /* a rule or test has a name but no table yet */
+};
+
+/* lua_parse.c: words of a rule table */
+/* "250ms", "1.5s", "10m", "1h", "1d". Returns 0 or -EINVAL. */
+int lnx_parse_duration(const char *s, size_t len, uint64_t *ret_ns);
+/* Raise an error that names the line of <field> of the rule being read. */
+int lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, const char *fmt,
+		   ...);
+uint64_t lnx_parse_time(lua_State *L, const struct lnx_parse *p, const char *field, int at);
+/* Filters of the table at <at> on <desc>: owned by the caller, also when a later step raises. */
+void lnx_parse_where(lua_State *L, const struct lnx_parse *p, const char *field, int at,
+		     const struct lnx_event_desc *desc, struct lnx_filter **ret_where,
+		     unsigned *ret_n);
+void lnx_parse_windows(lua_State *L, const struct lnx_parse *p, int at, const char *sum);
+/* The event type <name> among those of the rule; added when new. */
+struct lnx_rule_on *lnx_parse_on(lua_State *L, const struct lnx_parse *p, const char *field,
+				 const char *name);
+
+/* lua_rule.c */
+/* Lua: rule "name" { ... }, test "name" { ... }. */
+int lnx_rule_begin(lua_State *L);
+int lnx_test_begin(lua_State *L);
+void lnx_rule_free(struct lnx_rules *r, struct lnx_rule *rule);
+
+#endif

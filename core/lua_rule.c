@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* From `rule "name" { ... }` to a struct lnx_rule: every field is checked, an unknown one is an error with its line and a
+ * suggestion. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linnix/ev_alert.h>
+
+#include "lua_parse.h"
+
+#define LNX_KEEP_NS    10000000000ULL /* default of keep */
+#define LNX_SAY_MAX    512
+#define LNX_LABELS_MAX 768 /* bytes of JSON: an alert's string holds 1,024 */
+
+static const char *const rule_fields[] = { "on",	"by",	 "every",   "where",  "sum",
+					   "window",	"when",	 "lasting", "keep",   "cooldown",
+					   "severity",	"blame", "say",	    "labels", "runbook",
+					   "threshold", "value", NULL };
+/* Of the language, but not of this version. */
+static const char *const rule_later[] = { "series", "act", "mode", NULL };
+static const char *const rule_severities[] = { "info", "warning", "critical", NULL };
+static const char *const rule_blames[] = { "cpu", "memory", "io", NULL };
+
+static bool rule_is_in(const char *const *words, const char *w)
+{
+	for (; *words; words++)
+		if (strcmp(*words, w) == 0)
+			return true;
+	return false;
+}
+
+static struct lnx_parse *rule_parse_of(lua_State *L)
+{
+	const struct lnx_rules *r = lnx_lua_of(L)->owner;
+
+	if (!r->loading)
+		(void)luaL_error(L, "rules and tests are defined while their file is loaded");
+	return r->loading;
+}
+
+static void rule_check_fields(lua_State *L, const struct lnx_parse *p)
+{
+	const char *key, *near;
+	char shown[64];
+
+	lua_pushnil(L);
+	while (lua_next(L, 1)) {
+		if (lua_type(L, -2) != LUA_TSTRING)
+			lnx_parse_fail(L, p, NULL,
+				       "rule '%s': every value needs the name of a field",
+				       p->rule->name);
+		key = lua_tostring(L, -2);
+		(void)lnx_lua_printable(key, shown, sizeof(shown));
+		if (rule_is_in(rule_later, key))
+			lnx_parse_fail(L, p, key, "field '%s' is not supported by this version",
+				       key);
+		if (!rule_is_in(rule_fields, key)) {
+			near = lnx_suggest(key, rule_fields);
+			if (near)
+				lnx_parse_fail(L, p, key, "unknown field '%s' (did you mean '%s'?)",
+					       shown, near);
+			lnx_parse_fail(L, p, key, "unknown field '%s'", shown);
+		}
+		lua_pop(L, 1);
+	}
+}
+
+/* Text of field <name>, left on the stack, or NULL when it is not given. */
+static const char *rule_text(lua_State *L, const struct lnx_parse *p, const char *name)
+{
+	int type = lua_getfield(L, 1, name);
+
+	if (type == LUA_TNIL)
+		return NULL;
+	if (type != LUA_TSTRING)
+		lnx_parse_fail(L, p, name, "%s: expected a text, not a %s", name,
+			       luaL_typename(L, -1));
+	return lua_tostring(L, -1);
+}
+
+static uint64_t rule_time(lua_State *L, const struct lnx_parse *p, const char *name, uint64_t def)
+{
+	if (lua_getfield(L, 1, name) != LUA_TNIL)
+		def = lnx_parse_time(L, p, name, -1);
+	lua_pop(L, 1);
+	return def;
+}
+
+static int rule_function(lua_State *L, const struct lnx_parse *p, const char *name)
+{
+	int type = lua_getfield(L, 1, name);
+
+	if (type == LUA_TFUNCTION)
+		return luaL_ref(L, LUA_REGISTRYINDEX);
+	if (type != LUA_TNIL)
+		lnx_parse_fail(L, p, name, "%s: expected a function, not a %s", name,
+			       luaL_typename(L, -1));
+	lua_pop(L, 1);
+	return LUA_NOREF;
+}
+
+static void rule_on(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+	int type = lua_getfield(L, 1, "on");
+	lua_Integer i, n;
+
+	if (type == LUA_TSTRING) {
+		lnx_parse_on(L, p, "on", lua_tostring(L, -1))->is_trigger = true;
+	} else if (type == LUA_TTABLE) {
+		n = (lua_Integer)lua_rawlen(L, -1);
+		if (n == 0)
+			lnx_parse_fail(L, p, "on", "on: the list is empty");
+		for (i = 1; i <= n; i++) {
+			if (lua_rawgeti(L, -1, i) != LUA_TSTRING)
+				lnx_parse_fail(L, p, "on", "on: expected names of events");
+			lnx_parse_on(L, p, "on", lua_tostring(L, -1))->is_trigger = true;
+			lua_pop(L, 1);
+		}
+	} else if (type != LUA_TNIL) {
+		lnx_parse_fail(L, p, "on", "on: expected the name of an event, not a %s",
+			       luaL_typename(L, -1));
+	}
+	lua_pop(L, 1);
+	rule->every_ns = rule_time(L, p, "every", 0);
+	if (rule->every_ns && rule->n_ons)
+		lnx_parse_fail(L, p, "every", "a rule has either `on` or `every`");
+	if (rule->every_ns) {
+		if (rule->every_ns < 1000000000u)
+			lnx_parse_fail(L, p, "every",
+				       "every: facts of the machine come once a second");
+		lnx_parse_on(L, p, "every", "host.sample")->is_trigger = true;
+	}
+	if (!rule->n_ons)
+		lnx_parse_fail(L, p, NULL, "rule '%s' needs `on` (an event) or `every` (a time)",
+			       rule->name);
+}
+
+static void rule_by(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+	const char *by = rule_text(L, p, "by"), *near;
+	char shown[64];
+	unsigned i;
+
+	if (by && rule->every_ns)
+		lnx_parse_fail(L, p, "by", "by: a rule with `every` is about the machine");
+	for (i = 0; by && i < rule->n_ons; i++) {
+		struct lnx_rule_on *on = &rule->ons[i];
+
+		(void)lnx_lua_printable(by, shown, sizeof(shown));
+		on->by = lnx_lua_bind_field(on->desc, by);
+		if (strcmp(by, "tree") == 0) {
+			if (!(on->desc->flags & LNX_EVF_PROCESS))
+				lnx_parse_fail(L, p, "by", "by: %s is not about a process",
+					       on->desc->name);
+		} else if (!on->by) {
+			near = lnx_lua_bind_suggest(on->desc, by);
+			if (near)
+				lnx_parse_fail(L, p, "by",
+					       "by: %s has no field '%s' (did you mean '%s'?)",
+					       on->desc->name, shown, near);
+			lnx_parse_fail(L, p, "by", "by: %s has no field '%s'", on->desc->name,
+				       shown);
+		}
+	}
+	if (by) {
+		rule->by = strcmp(by, "tree") == 0 ? LNX_BY_TREE : LNX_BY_FIELD;
+		(void)snprintf(rule->by_name, sizeof(rule->by_name), "%s", by);
+	}
+	lua_pop(L, 1);
+}
+
+static void rule_where(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+	unsigned i;
+
+	if (lua_getfield(L, 1, "where") == LUA_TFUNCTION) {
+		rule->where = luaL_ref(L, LUA_REGISTRYINDEX);
+		return;
+	}
+	for (i = 0; !lua_isnil(L, -1) && i < rule->n_ons; i++)
+		if (rule->ons[i].is_trigger)
+			lnx_parse_where(L, p, "where", -1, rule->ons[i].desc, &rule->ons[i].where,
+					&rule->ons[i].n_where);
+	lua_pop(L, 1);
+}
+
+static void rule_windows(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+	const char *sum = rule_text(L, p, "sum");
+	unsigned i;
+
+	if (lua_getfield(L, 1, "window") != LUA_TNIL) {
+		if (rule->every_ns)
+			lnx_parse_fail(L, p, "window",
+				       "window: a rule with `every` has the facts of that time");
+		lnx_parse_windows(L, p, -1, sum);
+	} else if (sum) {
+		lnx_parse_fail(L, p, "sum", "sum: there is no window");
+	}
+	lua_pop(L, 2);
+	for (i = 0; i < rule->n_windows; i++)
+		if (!rule->shortest_ns || rule->windows[i].over_ns < rule->shortest_ns)
+			rule->shortest_ns = rule->windows[i].over_ns;
+}
+
+static void rule_lasting(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+	unsigned n;
+	int end = 0;
+
+	if (lua_getfield(L, 1, "lasting") == LUA_TSTRING &&
+	    sscanf(lua_tostring(L, -1), "%3u windows%n", &n, &end) == 1 && end > 0 &&
+	    lua_tostring(L, -1)[end] == 0) {
+		if (n < 1 || !rule->n_windows)
+			lnx_parse_fail(L, p, "lasting", "lasting: '%s' needs a window",
+				       lua_tostring(L, -1));
+		rule->lasting_windows = n;
+	} else if (!lua_isnil(L, -1)) {
+		rule->lasting_ns = lnx_parse_time(L, p, "lasting", -1);
+		if (rule->lasting_ns && !rule->every_ns && !rule->n_windows)
+			lnx_parse_fail(L, p, "lasting",
+				       "lasting: an event does not last: use a window");
+	}
+	lua_pop(L, 1);
+}
+
+static unsigned rule_word(lua_State *L, const struct lnx_parse *p, const char *field,
+			  const char *const *words)
+{
+	const char *s = lua_tostring(L, -1), *near = lnx_suggest(s, words);
+	char shown[64];
+	unsigned i;
+
+	for (i = 0; words[i]; i++)
+		if (strcmp(words[i], s) == 0)
+			return i;
+	(void)lnx_lua_printable(s, shown, sizeof(shown));
+	if (near)
+		lnx_parse_fail(L, p, field, "%s: unknown value '%s' (did you mean '%s'?)", field,
+			       shown, near);
+	lnx_parse_fail(L, p, field, "%s: unknown value '%s' (one of %s, %s, %s)", field, shown,
+		       words[0], words[1], words[2]);
+	return 0;
+}
+
+static void rule_severity(lua_State *L, const struct lnx_parse *p)
+{
+	int type = lua_getfield(L, 1, "severity");
+
+	p->rule->severity_is = LNX_SEV_WARNING;
+	if (type == LUA_TFUNCTION) {
+		p->rule->severity = luaL_ref(L, LUA_REGISTRYINDEX);
+		return;
+	}
+	if (type == LUA_TSTRING)
+		p->rule->severity_is = rule_word(L, p, "severity", rule_severities);
+	else if (type != LUA_TNIL)
+		lnx_parse_fail(L, p, "severity",
+			       "severity: expected a text or a function, not a %s",
+			       luaL_typename(L, -1));
+	lua_pop(L, 1);
+}
+
+static char *rule_copy(lua_State *L, const struct lnx_parse *p, const char *s)
+{
+	char *copy = strdup(s);
+
+	if (!copy)
+		lnx_parse_fail(L, p, NULL, "not enough memory");
+	return copy;
+}
+
+static void rule_say(lua_State *L, const struct lnx_parse *p)
+{
+	const char *s, *end;
+	char shown[64];
+
+	if (lua_getfield(L, 1, "say") == LUA_TFUNCTION) {
+		p->rule->say = luaL_ref(L, LUA_REGISTRYINDEX);
+		return;
+	}
+	lua_pop(L, 1);
+	s = rule_text(L, p, "say");
+	if (s && strlen(s) > LNX_SAY_MAX)
+		lnx_parse_fail(L, p, "say", "say: longer than %d bytes", LNX_SAY_MAX);
+	if (s)
+		p->rule->say_text = rule_copy(L, p, s);
+	while (s && (s = strchr(s, '{'))) {
+		end = strchr(++s, '}');
+		(void)snprintf(shown, sizeof(shown), "%.*s", end ? (int)(end - s) : 20, s);
+		if (!end)
+			lnx_parse_fail(L, p, "say", "say: '{%s' has no '}'", shown);
+		if (lnx_alert_name(p->rules, p->rule, s, (size_t)(end - s)) < 0)
+			lnx_parse_fail(L, p, "say", "say: unknown name '{%s}'", shown);
+	}
+	lua_pop(L, 1);
+}
+
+/* labels, runbook and blame travel in one JSON object; keys in order, so that two runs give the same bytes. */
+static void rule_labels(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_buf b = { .max = LNX_LABELS_MAX + 1 };
+	const char *blame, *runbook, *keys[16], *values[16], *k;
+	unsigned n = 0, i;
+	int rc;
+
+	blame = rule_text(L, p, "blame");
+	if (blame)
+		(void)rule_word(L, p, "blame", rule_blames);
+	runbook = rule_text(L, p, "runbook");
+	if (lua_getfield(L, 1, "labels") != LUA_TNIL && !lua_istable(L, -1))
+		lnx_parse_fail(L, p, "labels", "labels: expected a table, not a %s",
+			       luaL_typename(L, -1));
+	for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
+		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING || n == 16)
+			lnx_parse_fail(L, p, "labels", "labels: at most 16 names with texts");
+		k = lua_tostring(L, -2);
+		for (i = n++; i && strcmp(keys[i - 1], k) > 0; i--) {
+			keys[i] = keys[i - 1];
+			values[i] = values[i - 1];
+		}
+		keys[i] = k;
+		values[i] = lua_tostring(L, -1);
+	}
+	lnx_buf_char(&b, '{');
+	if (blame)
+		lnx_json_kv_str(&b, "blame", blame);
+	if (runbook)
+		lnx_json_kv_str(&b, "runbook", runbook);
+	for (i = 0; i < n; i++)
+		lnx_json_kv_str(&b, keys[i], values[i]);
+	lnx_buf_char(&b, '}');
+	rc = lnx_buf_error(&b);
+	if (rc == 0 && (blame || runbook || n))
+		p->rule->labels_json = b.data;
+	else
+		lnx_buf_done(&b);
+	if (rc != 0)
+		lnx_parse_fail(L, p, "labels", "labels: more than %d bytes", LNX_LABELS_MAX);
+	lua_settop(L, 1);
+}
+
+static void rule_value(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+	const char *s = rule_text(L, p, "value");
+	unsigned i;
+
+	for (i = 0; s && i < rule->n_windows && strcmp(rule->windows[i].name, s) != 0; i++)
+		;
+	if (s && (i == rule->n_windows || !rule->n_windows) &&
+	    !(rule->every_ns && lnx_lua_bind_fact(p->rules, s) >= 0))
+		lnx_parse_fail(L, p, "value", "value: '%s' is neither a window nor a fact", s);
+	if (s)
+		(void)snprintf(rule->value_name, sizeof(rule->value_name), "%s", s);
+	lua_pop(L, 1);
+	rule->threshold = NAN;
+	if (lua_getfield(L, 1, "threshold") == LUA_TNUMBER)
+		rule->threshold = lua_tonumber(L, -1);
+	else if (!lua_isnil(L, -1))
+		lnx_parse_fail(L, p, "threshold", "threshold: expected a number, not a %s",
+			       luaL_typename(L, -1));
+	lua_pop(L, 1);
+}
+
+static void rule_layout(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+	size_t at = (sizeof(struct lnx_key) + 7) & ~(size_t)7;
+	unsigned i;
+
+	for (i = 0; i < rule->n_windows; i++) {
+		struct lnx_window *w = &rule->windows[i];
+
+		w->is_tumbling = rule->lasting_windows && w->over_ns == rule->shortest_ns;
+		lnx_window_layout(w);
+		w->offset = at;
+		at += w->bytes;
+	}
+	rule->key_bytes = at;
+	if (lnx_keys_init(rule) < 0)
+		lnx_parse_fail(L, p, NULL, "not enough memory");
+}
+
+/* The table of `rule "name" { ... }`. */
+static int rule_table(lua_State *L)
+{
+	struct lnx_parse *p = rule_parse_of(L);
+	struct lnx_rule *rule = p->rule;
+
+	if (!p->is_open)
+		return luaL_error(L, "one rule cannot be filled twice");
+	p->is_open = false;
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	rule_check_fields(L, p);
+	rule_on(L, p);
+	rule_windows(L, p);
+	rule_by(L, p);
+	rule_where(L, p);
+	rule->when = rule_function(L, p, "when");
+	if (rule->when == LUA_NOREF && (rule->every_ns || rule->n_windows))
+		lnx_parse_fail(L, p, NULL,
+			       "rule '%s' needs `when`: a function that returns true or false",
+			       rule->name);
+	rule_lasting(L, p);
+	rule->keep_ns = rule_time(L, p, "keep", LNX_KEEP_NS);
+	rule->cooldown_ns = rule_time(L, p, "cooldown", 0);
+	rule_severity(L, p);
+	rule_say(L, p);
+	rule_labels(L, p);
+	rule_value(L, p);
+	rule_layout(L, p);
+	return 0;
+}
+
+static int rule_caller_line(lua_State *L)
+{
+	lua_Debug ar;
+
+	if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "l", &ar))
+		return 0;
+	return ar.currentline > 0 ? ar.currentline : 0;
+}
+
+static const char *rule_name_arg(lua_State *L, struct lnx_parse *p, const char *what, size_t max)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	p->line = rule_caller_line(L);
+	if (p->is_open)
+		lnx_parse_fail(L, p, NULL, "the %s before this line has no table { ... }", what);
+	if (!*name || strlen(name) >= max)
+		lnx_parse_fail(L, p, NULL, "the name of a %s has 1 to %d bytes", what,
+			       (int)max - 1);
+	p->is_open = true;
+	return name;
+}
+
+/* Room for one more element in an array of <n>. */
+static void rule_grow(lua_State *L, const struct lnx_parse *p, void **array, unsigned n,
+		      size_t size)
+{
+	void *bigger;
+
+	if (n & (n - 1))
+		return; /* capacity is a power of two, and <n> is none: there is room */
+	bigger = realloc(*array, (n ? 2 * (size_t)n : 1) * size);
+	if (!bigger)
+		lnx_parse_fail(L, p, NULL, "not enough memory");
+	*array = bigger;
+}
+
+int lnx_rule_begin(lua_State *L)
+{
+	struct lnx_parse *p = rule_parse_of(L);
+	struct lnx_rules *r = p->rules;
+	const char *name = rule_name_arg(L, p, "rule", LNX_RULE_NAME);
+	char shown[2 * LNX_RULE_NAME];
+	unsigned i;
+
+	for (i = 0; name[i]; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			lnx_parse_fail(L, p, NULL, "the name '%s' has control characters",
+				       lnx_lua_printable(name, shown, sizeof(shown)));
+	for (i = 0; i < r->n_rules; i++)
+		if (strcmp(r->rules[i]->name, name) == 0)
+			lnx_parse_fail(L, p, NULL, "rule '%s' is already defined in %s:%d", name,
+				       lnx_lua_printable(r->files[r->rules[i]->file].path, shown,
+							 sizeof(shown)),
+				       r->rules[i]->line);
+	if (r->n_rules == LNX_RULES_MAX)
+		lnx_parse_fail(L, p, NULL, "more than %d rules", LNX_RULES_MAX);
+	rule_grow(L, p, (void **)&r->rules, r->n_rules, sizeof(*r->rules));
+	p->rule = calloc(1, sizeof(*p->rule));
+	if (!p->rule)
+		lnx_parse_fail(L, p, NULL, "not enough memory");
+	r->rules[r->n_rules++] = p->rule;
+	(void)snprintf(p->rule->name, sizeof(p->rule->name), "%s", name);
+	p->rule->file = p->file;
+	p->rule->line = p->line;
+	p->rule->when = p->rule->where = p->rule->severity = p->rule->say = LUA_NOREF;
+	r->files[p->file].n_rules++;
+	lua_pushcfunction(L, rule_table);
+	return 1;
+}
+
+/* The table of `test "name" { feed = ..., fires = ... }`. */
+static int rule_test_table(lua_State *L)
+{
+	static const char *const fields[] = { "feed", "fires", NULL };
+	struct lnx_parse *p = rule_parse_of(L);
+	struct lnx_rule_test *t = &p->rules->tests[p->rules->n_tests];
+	const char *key, *near;
+
+	if (!p->is_open)
+		return luaL_error(L, "one test cannot be filled twice");
+	p->is_open = false;
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_pushnil(L);
+	while (lua_next(L, 1)) {
+		key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+		near = lnx_suggest(key, fields);
+		if (!rule_is_in(fields, key))
+			lnx_parse_fail(L, p, key, "unknown field '%s' of a test%s%s%s", key,
+				       near ? " (did you mean '" : "", near ? near : "",
+				       near ? "'?)" : "");
+		lua_pop(L, 1);
+	}
+	t->feed = rule_function(L, p, "feed");
+	if (t->feed == LUA_NOREF)
+		lnx_parse_fail(L, p, NULL, "a test needs `feed`: a function");
+	if (lua_getfield(L, 1, "fires") != LUA_TTABLE)
+		lnx_parse_fail(L, p, "fires", "a test needs `fires`: a list, {} for none");
+	t->fires = luaL_ref(L, LUA_REGISTRYINDEX);
+	p->rules->n_tests++;
+	p->rules->files[p->file].n_tests++;
+	return 0;
+}
+
+int lnx_test_begin(lua_State *L)
+{
+	struct lnx_parse *p = rule_parse_of(L);
+	struct lnx_rule_test *t;
+	const char *name = rule_name_arg(L, p, "test", sizeof(t->name));
+
+	if (p->rules->n_tests == LNX_RULE_TESTS)
+		lnx_parse_fail(L, p, NULL, "more than %d tests", LNX_RULE_TESTS);
+	rule_grow(L, p, (void **)&p->rules->tests, p->rules->n_tests, sizeof(*t));
+	t = &p->rules->tests[p->rules->n_tests];
+	(void)lnx_lua_printable(name, t->name, sizeof(t->name));
+	t->file = p->file;
+	t->line = p->line;
+	lua_pushcfunction(L, rule_test_table);
+	return 1;
+}
+
+static void rule_free_where(struct lnx_filter *f, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; f && i < n; i++)
+		free(f[i].text);
+	free(f);
+}
+
+void lnx_rule_free(struct lnx_rules *r, struct lnx_rule *rule)
+{
+	unsigned i, k;
+
+	if (!rule)
+		return;
+	lnx_keys_done(r, rule);
+	for (i = 0; i < rule->n_ons; i++) {
+		rule_free_where(rule->ons[i].where, rule->ons[i].n_where);
+		for (k = 0; k < LNX_RULE_WINDOWS; k++)
+			rule_free_where(rule->ons[i].feeds[k].where, rule->ons[i].feeds[k].n_where);
+	}
+	free(rule->say_text);
+	free(rule->labels_json);
+	free(rule->host_sum);
+	free(rule->host_weight);
+	free(rule);
+}

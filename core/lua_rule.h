@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A rule as it was parsed, and its keys at run time. */
+#ifndef LNX_LUA_RULE_H
+#define LNX_LUA_RULE_H
+
+#include "lua_filter.h"
+#include "lua_host.h"
+#include "lua_sandbox.h"
+#include "lua_window.h"
+
+#define LNX_RULES_MAX	    1024       /* of one rule set */
+#define LNX_RULE_ONS	    8	       /* event types of one rule */
+#define LNX_RULE_WINDOWS    8	       /* of one rule */
+#define LNX_RULE_FILTERS    32	       /* values in one `where` */
+#define LNX_RULE_KEYS	    4096       /* of one rule; the least used gives way */
+#define LNX_RULE_KEYS_BYTES (2u << 20) /* memory of them: fewer keys when their windows are large */
+#define LNX_RULE_NAME	    64
+#define LNX_RULE_FAILURES   3 /* in a row, then it is disabled */
+#define LNX_RULE_READS	    8 /* facts that one evaluation remembers as evidence */
+#define LNX_RULE_TESTS	    1024
+#define LNX_HOST_FACTS	    64 /* fields of host.sample */
+#define LNX_TIMED_ONE_IN    16 /* evaluations whose cost is measured */
+
+/* What a key is made of. */
+#define LNX_BY_NONE  0
+#define LNX_BY_TREE  1
+#define LNX_BY_FIELD 2
+
+/* enum lnx_key_state */
+#define LNX_KEY_IDLE	0
+#define LNX_KEY_PENDING 1 /* true, not for long enough */
+#define LNX_KEY_FIRING	2
+
+struct lnx_rules;
+struct lnx_rule;
+
+struct lnx_rule_file {
+	char *path; /* as it was found */
+	uint64_t hash;
+	unsigned n_rules, n_tests;
+};
+
+/* A window on one event type. */
+struct lnx_rule_feed {
+	bool is_wanted;
+	const struct lnx_field *of; /* NULL: none */
+	struct lnx_filter *where;
+	unsigned n_where;
+};
+
+/* An event type that a rule wants. */
+struct lnx_rule_on {
+	uint16_t type;
+	bool is_trigger; /* `when` runs on it; else it only feeds windows */
+	const struct lnx_event_desc *desc;
+	const struct lnx_field *by, *start, *cgroup, *comm;
+	struct lnx_filter *where;
+	unsigned n_where;
+	struct lnx_rule_feed feeds[LNX_RULE_WINDOWS];
+};
+
+struct lnx_subject {
+	uint32_t kind, pid; /* kind: enum lnx_subject_kind */
+	uint64_t start_ns, cgroup_id;
+	char comm[17];
+};
+
+/* One key of one rule. Windows lie behind it. */
+struct lnx_key {
+	struct lnx_key *hash_next, *newer, *older;
+	struct lnx_rule *rule;
+	uint64_t h1, h2; /* of its value */
+	uint64_t num;
+	char text[32]; /* of a text key, cut */
+	bool is_text, is_hit, has_fired;
+	uint8_t state;	  /* enum lnx_key_state */
+	uint8_t severity; /* last published */
+	unsigned streak;  /* windows in a row that were true */
+	unsigned timer;	  /* place in the heap + 1; 0: none */
+	uint64_t due_ns, anchor_ns, since_ns, eval_ns, false_ns, fired_ns;
+	struct lnx_subject subject;
+	struct lnx_event *last; /* owned copy of the last event that was true; NULL: none */
+	size_t last_cap;
+};
+
+struct lnx_rule {
+	char name[LNX_RULE_NAME];
+	unsigned file; /* index of its file */
+	int line;
+	uint64_t every_ns, lasting_ns, keep_ns, cooldown_ns;
+	unsigned lasting_windows; /* instead of lasting_ns */
+	struct lnx_rule_on ons[LNX_RULE_ONS];
+	unsigned n_ons, by, n_windows;
+	char by_name[LNX_WIN_NAME];
+	struct lnx_window windows[LNX_RULE_WINDOWS];
+	uint64_t shortest_ns;		/* of the windows; 0: no window */
+	int when, where, severity, say; /* references of functions, or LUA_NOREF */
+	uint32_t severity_is;
+	char *say_text, *labels_json; /* NULL: none */
+	char value_name[LNX_WIN_NAME];
+	double threshold; /* NaN: none */
+	/* run time */
+	struct lnx_key **table;
+	void *totals; /* of share windows, over all keys */
+	struct lnx_key *newest, *oldest, *spare;
+	unsigned n_keys, max_keys, n_buckets;
+	size_t key_bytes;
+	double *host_sum, *host_weight; /* of `every` longer than a sample */
+	uint64_t host_ns;
+	bool is_disabled;
+	unsigned failures, n_pending, n_firing;
+	int error_line;
+	int64_t grown_bytes; /* memory taken less given back by its calls */
+	char error[256];
+	uint64_t evals, fires, events, evicted, unkeyed, failed, timed_ns, timed;
+	struct lnx_metric *m_alerts[3], *m_eval, *m_evicted;
+};
+
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* test{} blocks: a feed of events in virtual time, the rules of the same file, and what must fire. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linnix/ev_alert.h>
+#include <linnix/ev_proc.h>
+
+#include "lua_engine.h"
+
+#define TEST_EVENTS_MAX	 500000
+#define TEST_BYTES_MAX	 (64u << 20)
+#define TEST_FIRES_MAX	 256
+#define TEST_BUDGET	 50		  /* times that of a rule's call */
+#define TEST_ZERO_NS	 1000000000000ULL /* CLOCK_BOOTTIME of second 0 */
+#define TEST_SECONDS_MAX 1000000
+#define TEST_PIDS	 65536
+
+struct test_event {
+	uint64_t ts_ns;
+	size_t at; /* in bytes; SIZE_MAX: only time passes */
+	unsigned order;
+};
+
+struct test_fire {
+	char rule[LNX_RULE_NAME];
+	double at_s, over_s; /* over: when it was resolved, NaN if not */
+	uint32_t severity;   /* highest */
+	uint64_t key;
+};
+
+struct test_run {
+	struct lnx_rules *r;
+	const struct lnx_rule_test *test;
+	struct lnx_buf bytes;
+	struct test_event *events;
+	unsigned n_events, cap_events, n_fires;
+	uint32_t next_pid;
+	uint32_t *roots; /* of pids seen */
+	struct test_fire fires[TEST_FIRES_MAX];
+	struct lnx_buf *tap; /* comments on what differs */
+	unsigned n_bad;
+};
+
+static const char *const test_severities[] = { "info", "warning", "critical", NULL };
+
+static struct test_run *test_of(lua_State *L)
+{
+	const struct lnx_rules *r = lnx_lua_of(L)->owner;
+
+	if (!r->emit_arg)
+		(void)luaL_error(L, "the feed of a test is over");
+	return r->emit_arg;
+}
+
+static uint64_t test_time(lua_State *L)
+{
+	double s = luaL_checknumber(L, 1);
+
+	if (!(s >= 0 && s <= TEST_SECONDS_MAX))
+		(void)luaL_error(L, "the time of an event is 0 to %d seconds", TEST_SECONDS_MAX);
+	return TEST_ZERO_NS + (uint64_t)llround(s * 1e9);
+}
+
+static void test_add(lua_State *L, struct test_run *t, uint64_t ts_ns, const void *ev, size_t n)
+{
+	static const char zero[8];
+	struct test_event *e;
+	unsigned cap;
+	void *p;
+
+	if (t->n_events == TEST_EVENTS_MAX)
+		(void)luaL_error(L, "a test feeds at most %d events", TEST_EVENTS_MAX);
+	if (t->n_events == t->cap_events) {
+		cap = t->cap_events ? 2 * t->cap_events : 256;
+		p = realloc(t->events, cap * sizeof(*t->events));
+		if (!p)
+			(void)luaL_error(L, "not enough memory");
+		t->events = p;
+		t->cap_events = cap;
+	}
+	e = &t->events[t->n_events];
+	*e = (struct test_event){ ts_ns, ev ? t->bytes.size : SIZE_MAX, t->n_events };
+	if (ev) {
+		lnx_buf_add(&t->bytes, ev, n);
+		lnx_buf_add(&t->bytes, zero, (8 - n % 8) % 8);
+		if (lnx_buf_error(&t->bytes))
+			(void)luaL_error(L, "the events of a test are larger than %d MiB",
+					 (int)(TEST_BYTES_MAX >> 20));
+	}
+	t->n_events++;
+}
+
+/* What a feed leaves out of a process event. */
+static void test_defaults(struct test_run *t, struct lnx_event *ev)
+{
+	struct lnx_ev_proc_fork *f = (struct lnx_ev_proc_fork *)ev;
+
+	if (ev->type != LNX_EV_PROC_FORK)
+		return;
+	f->ppid = f->ppid ? f->ppid : f->h.pid ? f->h.pid : 100;
+	f->h.pid = f->h.pid ? f->h.pid : f->ppid;
+	f->child_pid = f->child_pid ? f->child_pid : t->next_pid++;
+	f->start_ns = f->start_ns ? f->start_ns : f->h.ts_ns;
+	if (t->next_pid >= TEST_PIDS)
+		t->next_pid = 1000;
+	if (!f->comm[0])
+		memcpy(f->comm, "test", 5);
+}
+
+static int test_feed_as(lua_State *L, const struct lnx_event_desc *desc, int at)
+{
+	struct test_run *t = test_of(L);
+	uint64_t ts_ns = test_time(L);
+	union {
+		struct lnx_event h;
+		char bytes[LNX_EVENT_MAX];
+	} u;
+	size_t n;
+
+	if (lua_isnoneornil(L, at)) {
+		lua_settop(L, at - 1);
+		lua_newtable(L);
+	}
+	luaL_checktype(L, at, LUA_TTABLE);
+	n = lnx_build_event(L, t->r, desc, at, ts_ns, &u, sizeof(u));
+	test_defaults(t, &u.h);
+	test_add(L, t, ts_ns, &u, n);
+	return 0;
+}
+
+static int test_feed_event(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 2);
+	const struct lnx_registry *reg = test_of(L)->r->conf.registry;
+	const struct lnx_event_desc *desc = lnx_registry_find(reg, name);
+	char shown[64];
+
+	if (!desc)
+		return lnx_lua_unknown(L, "event", lnx_lua_printable(name, shown, sizeof(shown)),
+				       lnx_registry_suggest(reg, name));
+	return test_feed_as(L, desc, 3);
+}
+
+/* t.fork, t.exec, t.exit, t.sample: upvalue 1 is the name of the event. */
+static int test_feed_named(lua_State *L)
+{
+	const char *name = lua_tostring(L, lua_upvalueindex(1));
+	const struct lnx_event_desc *desc = lnx_registry_find(test_of(L)->r->conf.registry, name);
+
+	return desc ? test_feed_as(L, desc, 2) : luaL_error(L, "unknown event '%s'", name);
+}
+
+static int test_idle(lua_State *L)
+{
+	test_add(L, test_of(L), test_time(L), NULL, 0);
+	return 0;
+}
+
+static int test_unknown(lua_State *L)
+{
+	static const char *const names[] = {
+		"fork", "exec", "exit", "sample", "event", "idle", NULL
+	};
+	const char *name = luaL_checkstring(L, 2);
+	char shown[64];
+
+	return lnx_lua_unknown(L, "feed", lnx_lua_printable(name, shown, sizeof(shown)),
+			       lnx_suggest(name, names));
+}
+
+static int test_call_feed(lua_State *L)
+{
+	static const char *const named[][2] = { { "fork", "proc.fork" },
+						{ "exec", "proc.exec" },
+						{ "exit", "proc.exit" },
+						{ "sample", "host.sample" } };
+	const struct test_run *t = lua_touserdata(L, 1);
+	unsigned i;
+
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, t->test->feed);
+	lua_newtable(L);
+	for (i = 0; i < 4; i++) {
+		lua_pushstring(L, named[i][1]);
+		lua_pushcclosure(L, test_feed_named, 1);
+		lua_setfield(L, -2, named[i][0]);
+	}
+	lua_pushcfunction(L, test_feed_event);
+	lua_setfield(L, -2, "event");
+	lua_pushcfunction(L, test_idle);
+	lua_setfield(L, -2, "idle");
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, test_unknown);
+	lua_setfield(L, -2, "__index");
+	(void)lua_setmetatable(L, -2);
+	lua_call(L, 1, 0);
+	return 0;
+}
+
+static uint32_t test_root(struct lnx_rules *r, uint32_t pid, uint32_t ppid)
+{
+	struct test_run *t = r->emit_arg;
+	uint32_t *root = &t->roots[pid % TEST_PIDS];
+
+	if (!*root)
+		*root = !ppid			     ? pid
+			: t->roots[ppid % TEST_PIDS] ? t->roots[ppid % TEST_PIDS]
+						     : ppid;
+	return *root;
+}
+
+static double test_seconds(uint64_t ts_ns)
+{
+	return (double)(ts_ns - TEST_ZERO_NS) / 1e9;
+}
+
+static int test_emit(struct lnx_rules *r, const struct lnx_event *ev)
+{
+	const struct lnx_ev_alert *a = (const struct lnx_ev_alert *)ev;
+	struct test_run *t = r->emit_arg;
+	const struct lnx_key *key = r->alerting;
+	struct test_fire *f;
+	unsigned i;
+
+	if (ev->type == LNX_EV_RULE_DISABLED) {
+		const struct lnx_ev_rule_disabled *d = (const struct lnx_ev_rule_disabled *)ev;
+
+		t->n_bad++;
+		lnx_buf_printf(t->tap, "# line %u: %.*s\n", d->line, d->error.len,
+			       (const char *)ev + d->error.off);
+		return 0;
+	}
+	for (i = t->n_fires; i; i--) {
+		f = &t->fires[i - 1];
+		if (f->key != key->h1 || strcmp(f->rule, key->rule->name) != 0 || !isnan(f->over_s))
+			continue;
+		if (a->state == LNX_ALERT_RESOLVED)
+			f->over_s = test_seconds(ev->ts_ns);
+		else if (a->severity > f->severity)
+			f->severity = a->severity;
+		return 0;
+	}
+	if (t->n_fires == TEST_FIRES_MAX)
+		return -ENOSPC;
+	f = &t->fires[t->n_fires++];
+	memcpy(f->rule, key->rule->name, sizeof(f->rule));
+	f->at_s = test_seconds(ev->ts_ns);
+	f->over_s = NAN;
+	f->severity = a->severity;
+	f->key = key->h1;
+	return 0;
+}
+
+static int test_order(const void *a, const void *b)
+{
+	const struct test_event *x = a, *y = b;
+
+	if (x->ts_ns != y->ts_ns)
+		return x->ts_ns < y->ts_ns ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void test_play(struct test_run *t)
+{
+	struct lnx_rules *r = t->r;
+	unsigned i;
+
+	qsort(t->events, t->n_events, sizeof(*t->events), test_order);
+	for (i = 0; i < t->n_events; i++) {
+		const struct lnx_event *ev;
+
+		if (t->events[i].at == SIZE_MAX) {
+			lnx_eval_timers(r, t->events[i].ts_ns);
+			continue;
+		}
+		ev = (const struct lnx_event *)(t->bytes.data + t->events[i].at);
+		(void)lnx_eval_event(&r->routes[lnx_registry_index(r->conf.registry, ev->type)],
+				     ev);
+	}
+}
+
+static void test_bad(struct test_run *t, const char *what, const struct test_fire *f)
+{
+	t->n_bad++;
+	lnx_buf_printf(t->tap, "# %s: %s at %.3f s, %s\n", what, f->rule, f->at_s,
+		       test_severities[f->severity]);
+}
+
+/* Entry <i> of `fires`, on top of the stack, against fire <i>. */
+static void test_match(lua_State *L, struct test_run *t, unsigned i)
+{
+	static const char *const fields[] = { "rule", "at", "severity", "resolved", NULL };
+	const struct test_fire *f = i < t->n_fires ? &t->fires[i] : NULL;
+	const char *rule = "", *severity = NULL, *key;
+	double at = NAN, over = NAN;
+
+	luaL_checktype(L, -1, LUA_TTABLE);
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+		key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+		if (strcmp(key, "rule") == 0)
+			rule = luaL_checkstring(L, -1);
+		else if (strcmp(key, "severity") == 0)
+			severity = luaL_checkstring(L, -1);
+		else if (strcmp(key, "at") == 0)
+			at = luaL_checknumber(L, -1);
+		else if (strcmp(key, "resolved") == 0)
+			over = luaL_checknumber(L, -1);
+		else
+			(void)lnx_lua_unknown(L, "field of fires", key, lnx_suggest(key, fields));
+	}
+	if (!f) {
+		t->n_bad++;
+		lnx_buf_printf(t->tap, "# expected and did not fire: %s at %g s\n", rule, at);
+		return;
+	}
+	/* a second covers the sample that shows it */
+	if ((*rule && strcmp(rule, f->rule) != 0) ||
+	    !(isnan(at) || (f->at_s >= at && f->at_s < at + 1)) ||
+	    (severity && strcmp(severity, test_severities[f->severity]) != 0)) {
+		test_bad(t, "fired otherwise than expected", f);
+		lnx_buf_printf(t->tap, "#   expected: %s at %g s%s%s\n", rule, at,
+			       severity ? ", " : "", severity ? severity : "");
+	}
+	if (!isnan(over) && !(f->over_s >= over && f->over_s < over + 1)) {
+		t->n_bad++;
+		lnx_buf_printf(t->tap, "# %s: resolved at %.3f s, expected %g s\n", f->rule,
+			       f->over_s, over);
+	}
+}
+
+static int test_compare(lua_State *L)
+{
+	struct test_run *t = lua_touserdata(L, 1);
+	unsigned i, n;
+
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, t->test->fires);
+	n = (unsigned)lua_rawlen(L, -1);
+	for (i = 0; i < n; i++) {
+		(void)lua_rawgeti(L, -1, i + 1);
+		test_match(L, t, i);
+		lua_pop(L, 1);
+	}
+	for (; i < t->n_fires; i++)
+		test_bad(t, "fired and was not expected", &t->fires[i]);
+	return 0;
+}
+
+static void test_error(struct test_run *t, const struct lnx_err *err)
+{
+	char shown[256];
+
+	t->n_bad++;
+	lnx_buf_printf(t->tap, "# %s:%d: %s\n",
+		       lnx_lua_printable(t->r->files[t->test->file].path, shown, sizeof(shown)),
+		       err->line ? err->line : t->test->line, err->msg);
+}
+
+static void test_one(struct test_run *t)
+{
+	struct lnx_rules *r = t->r;
+	struct lnx_err err = { .line = 0 };
+	unsigned i;
+
+	lnx_eval_reset(r);
+	r->only_file = (int)t->test->file;
+	if (lnx_lua_call(r->lua, test_call_feed, t, r->lua->budget * TEST_BUDGET, &err) < 0) {
+		test_error(t, &err);
+		return;
+	}
+	test_play(t);
+	for (i = 0; i < r->n_rules; i++)
+		if (r->rules[i]->file == t->test->file && r->rules[i]->failures) {
+			(void)lnx_err_set(&err, 0, "%s", r->rules[i]->error);
+			err.line = r->rules[i]->error_line;
+			test_error(t, &err);
+		}
+	if (lnx_lua_call(r->lua, test_compare, t, 0, &err) < 0)
+		test_error(t, &err);
+}
+
+static void test_report(const struct test_run *t, struct lnx_buf *tap, unsigned n,
+			const struct lnx_buf *notes)
+{
+	char shown[256];
+
+	lnx_buf_printf(tap, "%sok %u - %s: %s\n", t->n_bad ? "not " : "", n,
+		       lnx_lua_printable(t->r->files[t->test->file].path, shown, sizeof(shown)),
+		       t->test->name);
+	if (notes->size)
+		lnx_buf_add(tap, notes->data, notes->size);
+}
+
+int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests)
+{
+	int (*emit)(struct lnx_rules * rules, const struct lnx_event *ev) = r->emit;
+	struct lnx_buf notes = { .max = 1 << 20 };
+	struct test_run *t = calloc(1, sizeof(*t));
+	unsigned i;
+	int failures = 0;
+
+	if (r->is_started || !t) {
+		free(t);
+		return r->is_started ? -EBUSY : -ENOMEM;
+	}
+	t->roots = calloc(TEST_PIDS, sizeof(*t->roots));
+	t->r = r;
+	t->tap = &notes;
+	t->bytes.max = TEST_BYTES_MAX;
+	r->emit = test_emit;
+	r->emit_arg = t;
+	r->test_root = test_root;
+	for (i = 0; t->roots && i < r->n_tests; i++) {
+		t->test = &r->tests[i];
+		t->n_events = t->n_fires = t->n_bad = 0;
+		t->next_pid = 1000;
+		memset(t->roots, 0, TEST_PIDS * sizeof(*t->roots));
+		lnx_buf_reset(&t->bytes);
+		lnx_buf_reset(&notes);
+		test_one(t);
+		failures += t->n_bad != 0;
+		test_report(t, tap, i + 1, &notes);
+	}
+	lnx_buf_printf(tap, "1..%u\n", r->n_tests);
+	/* the reset resolves nothing: no alert leaves a test */
+	lnx_eval_reset(r);
+	r->emit = emit;
+	r->emit_arg = NULL;
+	r->test_root = NULL;
+	r->only_file = -1;
+	if (!t->roots)
+		failures = -ENOMEM;
+	lnx_buf_done(&t->bytes);
+	lnx_buf_done(&notes);
+	free(t->events);
+	free(t->roots);
+	free(t);
+	*ret_tests = r->n_tests;
+	return failures;
+}

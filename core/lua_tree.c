@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Who an event is about: its process, or the root of that process's tree by the process table. */
+#include <stdio.h>
+#include <string.h>
+
+#include <linnix/ev_alert.h>
+#include <linnix/ev_proc.h>
+
+#include "lua_engine.h"
+
+static uint64_t tree_u64(const struct lnx_event *ev, const struct lnx_field *f)
+{
+	struct lnx_value v;
+
+	if (!f)
+		return 0;
+	v = lnx_event_value(ev, f);
+	return v.kind == LNX_VAL_U64 ? v.u64 : 0;
+}
+
+static void tree_from_proc(const struct lnx_proc *p, struct lnx_subject *s)
+{
+	s->pid = p->pid;
+	s->start_ns = p->start_ns;
+	s->cgroup_id = p->cgroup_id;
+	memcpy(s->comm, p->comm, sizeof(p->comm));
+	s->comm[sizeof(p->comm)] = 0;
+}
+
+/* The process that <ev> tells of; *ret_ppid 0: unknown. */
+static void tree_process(const struct lnx_rule_on *on, const struct lnx_event *ev,
+			 struct lnx_subject *s, uint32_t *ret_ppid)
+{
+	const struct lnx_field *f = lnx_desc_field(on->desc, "ppid");
+	struct lnx_value v;
+
+	s->kind = LNX_SUBJECT_PROCESS;
+	s->pid = ev->type == LNX_EV_PROC_FORK ? ((const struct lnx_ev_proc_fork *)ev)->child_pid
+					      : ev->pid;
+	s->start_ns = tree_u64(ev, on->start);
+	s->cgroup_id = tree_u64(ev, on->cgroup);
+	if (on->comm) {
+		v = lnx_event_value(ev, on->comm);
+		if (v.kind == LNX_VAL_STR)
+			(void)snprintf(s->comm, sizeof(s->comm), "%.*s", (int)v.size, v.str);
+	}
+	*ret_ppid = (uint32_t)tree_u64(ev, f);
+}
+
+void lnx_tree_subject(struct lnx_rules *r, const struct lnx_rule_on *on, const struct lnx_event *ev,
+		      bool is_root, struct lnx_subject *ret_subject)
+{
+	const struct lnx_svc_proc *svc = NULL;
+	const struct lnx_proc *p = NULL;
+	struct lnx_subject s = { 0 };
+	uint32_t ppid, root;
+	void *self = NULL;
+
+	tree_process(on, ev, &s, &ppid);
+	if (!is_root) {
+		*ret_subject = s;
+		return;
+	}
+	if (r->test_root) {
+		root = r->test_root(r, s.pid, ppid);
+		s.start_ns = 0;
+		s.pid = root;
+		*ret_subject = s;
+		return;
+	}
+	svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
+	if (svc)
+		p = svc->get(self, s.pid, s.start_ns);
+	if (svc && !p && ppid)
+		p = svc->get(self, ppid, 0);
+	if (p) {
+		tree_from_proc(svc->tree_root(self, p), &s);
+	} else if (ppid) {
+		/* a process that the table never saw: its parent is as far up as is known. No start time, so that its
+		 * fork and its exit meet in one key. */
+		s.pid = ppid;
+		s.start_ns = 0;
+	}
+	*ret_subject = s;
+}
