@@ -4,6 +4,8 @@
 
 #include "cli/cli.h"
 
+static const char *const rules_raw[] = { "check", "test", NULL };
+
 static const struct lnx_verb verbs[] = {
 	{ "ps", "[PID] [OPTION…]", "Processes with what they use and cause",
 	  "The table leaves out columns that do not fit the terminal; -o json has every field, as the agent gives it.\n\n"
@@ -14,6 +16,10 @@ static const struct lnx_verb verbs[] = {
 	  lnx_cli_events, NULL, NULL },
 	{ "plugins", "[--options [SECTION]]", "Plugins of the agent and their state", NULL,
 	  lnx_plugins_opts, lnx_cli_plugins, NULL, NULL },
+	{ "rules", "list | check FILE… | test [DIR]…",
+	  "Rules of the agent; check rule files, run their tests",
+	  "check and test need neither the agent nor root. check prints every error as file:line and exits with 2 when there is one. test runs the test{} blocks of a directory (default: the shipped rules) and prints TAP.",
+	  NULL, lnx_cli_rules_list, rules_raw, lnx_cli_rules },
 	{ "doctor", "[OPTION…]",
 	  "Check kernel, privileges, configuration and agent, each with its fix",
 	  "One line a check: 'ok', 'warn' or 'FAIL', the name of the check, what was found, and how to fix it.\n\n"

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Verb `rules`: check files and run their tests. Neither needs the agent or root. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "event.h"
+#include "lua_host.h"
+
+#define RULES_DIR_MAX 1024
+
+static int rules_usage(void)
+{
+	fputs("usage: linnix rules check FILE...\n"
+	      "       linnix rules test [DIR|FILE]...\n"
+	      "       linnix rules list\n",
+	      stderr);
+	return LNX_EXIT_USAGE;
+}
+
+/* Load <paths> (a NULL-terminated list) as files or as directories. */
+static int rules_load(const char *const *files, const char *const *dirs, struct lnx_buf *errors,
+		      struct lnx_registry **ret_registry, struct lnx_rules **ret_rules)
+{
+	struct lnx_rules_conf conf = { .files = files, .dirs = dirs };
+	int rc;
+
+	conf.registry = lnx_registry_new();
+	if (!conf.registry)
+		return -ENOMEM;
+	rc = lnx_rules_new(&conf, errors, ret_rules);
+	if (rc < 0) {
+		lnx_registry_free(conf.registry);
+		return rc;
+	}
+	*ret_registry = conf.registry;
+	return 0;
+}
+
+static int rules_run(const char *const *files, const char *const *dirs, bool is_test)
+{
+	struct lnx_buf errors = { 0 }, tap = { 0 };
+	struct lnx_registry *registry = NULL;
+	struct lnx_rules *rules = NULL;
+	unsigned tests = 0;
+	int rc, failed = 0;
+
+	rc = rules_load(files, dirs, &errors, &registry, &rules);
+	if (rc < 0) {
+		fprintf(stderr, "linnix: rules: %s\n", strerror(-rc));
+		return LNX_EXIT_FAILURE;
+	}
+	if (errors.size)
+		fputs(errors.data, stderr);
+	if (is_test) {
+		failed = lnx_rules_test(rules, &tap, &tests);
+		if (tap.size)
+			fputs(tap.data, stdout);
+	} else if (!lnx_rules_errors(rules)) {
+		printf("%u %s\n", lnx_rules_count(rules),
+		       lnx_rules_count(rules) == 1 ? "rule is sound" : "rules are sound");
+	}
+	rc = lnx_rules_errors(rules) ? LNX_EXIT_USAGE : failed ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
+	lnx_rules_free(rules);
+	lnx_registry_free(registry);
+	lnx_buf_done(&errors);
+	lnx_buf_done(&tap);
+	return rc;
+}
+
+/* The shipped rules: in a build tree beside bin/, else where an installation has them. */
+static const char *rules_default_dir(char *buf, size_t cap)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, cap - 1);
+	struct stat st;
+	char *slash;
+	unsigned i;
+
+	if (n <= 0)
+		return "/etc/linnix/rules.d";
+	buf[n] = 0;
+	for (i = 0; i < 3; i++) {
+		slash = strrchr(buf, '/');
+		if (!slash)
+			return "/etc/linnix/rules.d";
+		*slash = 0;
+	}
+	n = (ssize_t)strlen(buf);
+	if ((size_t)snprintf(buf + n, cap - (size_t)n, "/scripts/rules") < cap - (size_t)n &&
+	    stat(buf, &st) == 0)
+		return buf;
+	return "/etc/linnix/rules.d";
+}
+
+int lnx_cli_rules(int argc, char **argv)
+{
+	const char *dirs[2] = { NULL, NULL };
+	char dir[RULES_DIR_MAX];
+	bool is_test;
+	int i;
+
+	if (argc < 2)
+		return rules_usage();
+	is_test = strcmp(argv[1], "test") == 0;
+	if (!is_test && strcmp(argv[1], "check") != 0) {
+		fprintf(stderr, "linnix: rules: unknown verb\n");
+		return rules_usage();
+	}
+	for (i = 2; i < argc; i++)
+		if (argv[i][0] == '-') {
+			fprintf(stderr, "linnix: rules %s: unknown option\n", argv[1]);
+			return rules_usage();
+		}
+	if (!is_test && argc < 3)
+		return rules_usage();
+	if (!is_test)
+		return rules_run((const char *const *)argv + 2, NULL, false);
+	if (argc > 2)
+		return rules_run(NULL, (const char *const *)argv + 2, true);
+	dirs[0] = rules_default_dir(dir, sizeof(dir));
+	return rules_run(NULL, dirs, true);
+}
