@@ -22,6 +22,19 @@ static int main_unknown(const char *word)
 	return lnx_cli_usage(NULL, "unknown verb '%s'", word);
 }
 
+/* A subcommand that reads its own words, and is not asked for help. */
+static bool main_is_raw(const struct lnx_verb *verb, int argc, char **argv)
+{
+	bool is_raw = false;
+
+	for (unsigned i = 0; verb->raw && argc > 1 && verb->raw_words[i]; i++)
+		is_raw |= strcmp(argv[1], verb->raw_words[i]) == 0;
+	for (int i = 2; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			is_raw = false;
+	return is_raw;
+}
+
 /* argv[0] is the verb. */
 static int main_verb(struct lnx_cli *cli, int argc, char **argv)
 {
@@ -33,9 +46,8 @@ static int main_verb(struct lnx_cli *cli, int argc, char **argv)
 		rc = lnx_brought_run(cli, argc, argv);
 		return rc == -ENOENT ? main_unknown(argv[0]) : rc;
 	}
-	for (unsigned i = 0; verb->raw && argc > 1 && verb->raw_words[i]; i++)
-		if (strcmp(argv[1], verb->raw_words[i]) == 0)
-			return verb->raw(argc, argv);
+	if (main_is_raw(verb, argc, argv))
+		return verb->raw(argc, argv);
 	if (lnx_cli_parse(cli, verb, argc - 1, argv + 1, &args) < 0)
 		return LNX_EXIT_USAGE;
 	if (cli->is_help) {
