@@ -88,12 +88,13 @@ prepare()
 		LINNIX_PLUGINS_STATE_FILE=$tmp/plugins.state LINNIX_URL=$url
 }
 
-# start_agent [ARGUMENT...]: sets $agent; waits until it answers. $launcher stands before the program.
+# start_agent: with $agent_args; sets $agent; waits until it answers. $launcher stands before the program.
 launcher=()
+agent_args=(--config etc/linnix.yaml)
 start_agent()
 {
 	[ -n "${url:-}" ] || prepare
-	spawn_agent "$@"
+	spawn_agent
 	poll 15 agent_is_up || {
 		sed 's/^/log: /' "$log" >&2
 		fail "the agent does not answer at $url"
@@ -102,8 +103,7 @@ start_agent()
 
 spawn_agent()
 {
-	[ $# -gt 0 ] || set -- --config etc/linnix.yaml
-	"${launcher[@]+"${launcher[@]}"}" "$linnixd" "$@" >>"$log" 2>&1 &
+	"${launcher[@]+"${launcher[@]}"}" "$linnixd" "${agent_args[@]}" >>"$log" 2>&1 &
 	agent=$!
 }
 
@@ -113,13 +113,13 @@ agent_is_up()
 	answers
 }
 
-# stop_agent [SIGNAL]: sets $stopped_ms and $code.
+# stop_agent SIGNAL: sets $stopped_ms and $code.
 # shellcheck disable=SC2034
 stop_agent()
 {
 	local begin
 	begin=$(now_ms)
-	kill "-${1:-TERM}" "$agent"
+	kill "-$1" "$agent"
 	poll 20 is_gone "$agent" || fail "the agent does not end"
 	stopped_ms=$(($(now_ms) - begin))
 	wait "$agent"

@@ -1,0 +1,216 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Life of the agent: start, signals, reload, a full disk, missing or broken BPF objects.
+# TIMEOUT: 300
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+stops_within_5_s_after()
+{
+	start_agent
+	stop_agent "$1"
+	[ "$code" -eq 0 ] || fail "exit code $code: $(tail -3 "$log")"
+	[ "$stopped_ms" -lt $((5000 * slow)) ] || fail "took $stopped_ms ms"
+	[ ! -e "$socket" ] || fail "it left its socket"
+	! answers || fail "something still answers"
+}
+sigterm_stops_it() { stops_within_5_s_after TERM; }
+sigint_stops_it() { stops_within_5_s_after INT; }
+
+sigterm_stops_it_with_readers_connected()
+{
+	start_agent
+	local i
+	for ((i = 0; i < 10; i++)); do
+		curl -sN "$url/stream" >/dev/null &
+	done
+	poll 5 has_sse_clients 10 || fail "no readers"
+	stop_agent TERM
+	[ "$code" -eq 0 ] || fail "exit code $code"
+	[ "$stopped_ms" -lt $((5000 * slow)) ] || fail "took $stopped_ms ms"
+}
+has_sse_clients() { [ "$(metric linnix_sse_clients)" -ge "$1" ]; }
+
+killed_it_starts_again()
+{
+	start_agent
+	stop_agent KILL
+	[ "$code" -eq 137 ] || fail "exit code $code"
+	[ -S "$socket" ] || fail "no stale socket to start over"
+	start_agent
+	curl -fsS -m 2 --unix-socket "$socket" http://localhost/healthz >/dev/null || fail "the socket does not answer"
+	# It was killed from outside: no plugin is to blame.
+	get /plugins | jq -e 'all(.[]; .state != "quarantined")' >/dev/null || fail "$(get /plugins)"
+}
+
+address_in_use_is_said()
+{
+	start_agent
+	local out rc=0
+	out=$(LINNIX_HTTP_SOCKET=$tmp/other.sock LINNIX_PLUGINS_STATE_FILE=$tmp/other.state \
+		timeout 20 "$linnixd" --config etc/linnix.yaml 2>&1) || rc=$?
+	[ "$rc" -eq 1 ] || [ "$rc" -eq 2 ] || fail "a second agent on the same port ends with $rc: $out"
+	grep -qi 'in use' <<<"$out" || fail "$out"
+	answers || fail "the first one is gone"
+}
+
+no_config_at_the_default_path_is_fine()
+{
+	[ ! -e /etc/linnix/linnix.yaml ] || skip "this machine has one"
+	prepare
+	"$linnixd" >>"$log" 2>&1 &
+	agent=$!
+	poll 15 agent_is_up || fail "$(cat "$log")"
+}
+
+status_is_whole()
+{
+	start_agent
+	get /status | jq -e --arg v "$("$linnixd" --version | awk '{ print $2 }')" '
+		.version == $v and (.node | length > 0) and (.boot_id | length == 36) and .schema == 1 and (.kernel | length > 0)
+		and (.tiers | has("cpu")) and (.probes | type == "array") and (.plugins | length > 2)
+		and (.dropped | to_entries | length >= 4)' >/dev/null || fail "$(get /status)"
+	[ "$(get /status | jq -r .boot_id)" = "$(cat /proc/sys/kernel/random/boot_id)" ] || fail "boot_id"
+}
+
+reloaded_ok() { [ "$(metric linnix_config_last_reload_successful)" = "$1" ]; }
+generation() { get /rules | jq .generation; }
+later_generation() { [ "$(generation)" -gt "$1" ]; }
+
+sighup_takes_a_good_configuration()
+{
+	cp etc/linnix.yaml "$tmp/c.yaml"
+	agent_args=(--config "$tmp/c.yaml")
+	start_agent
+	! log_has 'debug' || fail "debug from the beginning"
+	mkdir "$tmp/rules"
+	cp scripts/rules/*.lua "$tmp/rules"
+	printf 'rule "extra" {\n  every = "1s",\n  when = function(host) return host.cpu > 1000 end,\n}\n' >"$tmp/rules/extra.lua"
+	printf 'log: { level: debug }\nrules: { dir: %s }\n' "$tmp/rules" >"$tmp/c.yaml"
+	local before
+	before=$(generation)
+	kill -HUP "$agent"
+	poll 5 later_generation "$before" || fail "no new generation of rules: $(get /rules) $(tail -5 "$log")"
+	get /rules | jq -e '[.rules[].name] | index("extra") != null and length >= 3' >/dev/null || fail "$(get /rules)"
+	poll 5 reloaded_ok 1 || fail "the metric does not say so"
+	log_has 'reloaded' || fail "the log does not say so"
+}
+
+sighup_keeps_the_old_configuration_when_the_new_is_wrong()
+{
+	cp etc/linnix.yaml "$tmp/c.yaml"
+	agent_args=(--config "$tmp/c.yaml")
+	start_agent
+	local pid_before
+	pid_before=$(get /status | jq .pid)
+	printf 'log: { level: loud }\nnosuch: 1\n' >"$tmp/c.yaml"
+	kill -HUP "$agent"
+	poll 5 reloaded_ok 0 || fail "the metric does not say so"
+	log_has "c\\.yaml:1:[0-9]+: .*loud" || fail "the log does not name the mistake: $(tail -5 "$log")"
+	log_has "c\\.yaml:2:" || fail "the log does not name the second mistake"
+	[ "$(status_of /system)" = 200 ] || fail "/system does not answer"
+	[ "$(get /status | jq .pid)" = "$pid_before" ] || fail "another process"
+	curl -sS "$url/readyz" | jq -e '.degraded | map(contains("reload")) | any' >/dev/null || fail "$(curl -sS "$url/readyz")"
+	cp etc/linnix.yaml "$tmp/c.yaml"
+	kill -HUP "$agent"
+	poll 5 reloaded_ok 1 || fail "a good one is not taken after a bad one"
+	curl -sS "$url/readyz" | jq -e '.degraded | map(contains("reload")) | any | not' >/dev/null || fail "still degraded"
+}
+
+sighup_keeps_the_rules_when_a_file_is_gone()
+{
+	mkdir "$tmp/rules"
+	cp scripts/rules/*.lua "$tmp/rules"
+	prepare
+	LINNIX_RULES_DIR=$tmp/rules start_agent
+	local before
+	before=$(generation)
+	printf 'rule "broken" {\n  when = function(\n' >"$tmp/rules/zz_broken.lua"
+	kill -HUP "$agent"
+	poll 5 rules_have_errors || fail "no error: $(get /rules)"
+	get /rules | jq -e '[.rules[].name] | index("fork-storm") != null' >/dev/null || fail "the good rules are gone: $(get /rules)"
+}
+rules_have_errors() { get /rules | jq -e '.errors | length > 0' >/dev/null; }
+
+full_disk_for_the_log()
+{
+	prepare
+	"$linnixd" --config etc/linnix.yaml --log-level debug >/dev/full 2>&1 &
+	agent=$!
+	poll 15 answers || fail "it does not answer"
+	[ "$(get /status | jq .log_lines_failed)" -gt 0 ] || fail "lost lines are not counted"
+	is_alive "$agent" || fail "it is gone"
+	stop_agent TERM
+	[ "$code" -eq 0 ] || fail "exit code $code"
+}
+
+closed_stderr()
+{
+	prepare
+	"$linnixd" --config etc/linnix.yaml </dev/null >&- 2>&- &
+	agent=$!
+	poll 15 answers || fail "it does not answer"
+	# Nothing of the agent's may have landed on descriptor 1 or 2, where lines of the log go.
+	local fd to
+	for fd in 1 2; do
+		to=$(readlink "/proc/$agent/fd/$fd" || echo none)
+		case $to in none | /dev/null) ;; *) fail "descriptor $fd is $to" ;; esac
+	done
+	stop_agent TERM
+	[ "$code" -eq 0 ] || fail "exit code $code"
+}
+
+# A copy of the library folder in which the objects can be spoilt.
+copy_lib()
+{
+	mkdir "$tmp/lib"
+	cp -r "$build/plugins" "$build/bpf" "$tmp/lib"
+	chmod -R go-w "$tmp/lib"
+}
+
+no_probe_but_the_rest()
+{
+	[ "$(status_of /readyz)" = 503 ] || fail "/readyz is $(status_of /readyz)"
+	curl -sS "$url/readyz" | jq -e '.reasons | map(test("proc")) | any' >/dev/null || fail "$(curl -sS "$url/readyz")"
+	get /status | jq -e '.probes | map(select(.name == "proc" and .state == "failed" and (.why | length > 0))) | length == 1' \
+		>/dev/null || fail "$(get /status | jq -c .probes)"
+	get /system | jq -e '.cpu_pct != null' >/dev/null || fail "/system: $(get /system)"
+	[ "$(get /processes | jq length)" -gt 0 ] || fail "no processes, although /proc is there"
+}
+
+missing_bpf_object()
+{
+	need_root
+	copy_lib
+	rm "$tmp/lib/bpf/proc.bpf.o"
+	agent_args=(--config etc/linnix.yaml --lib-dir "$tmp/lib")
+	start_agent
+	no_probe_but_the_rest
+}
+
+corrupted_bpf_object()
+{
+	need_root
+	copy_lib
+	head -c 3000 /dev/urandom >"$tmp/lib/bpf/proc.bpf.o"
+	agent_args=(--config etc/linnix.yaml --lib-dir "$tmp/lib")
+	start_agent
+	no_probe_but_the_rest
+}
+
+truncated_bpf_object()
+{
+	need_root
+	copy_lib
+	truncate -s 2000 "$tmp/lib/bpf/proc.bpf.o"
+	agent_args=(--config etc/linnix.yaml --lib-dir "$tmp/lib")
+	start_agent
+	no_probe_but_the_rest
+}
+
+run sigterm_stops_it sigint_stops_it sigterm_stops_it_with_readers_connected killed_it_starts_again address_in_use_is_said \
+	no_config_at_the_default_path_is_fine status_is_whole sighup_takes_a_good_configuration \
+	sighup_keeps_the_old_configuration_when_the_new_is_wrong sighup_keeps_the_rules_when_a_file_is_gone \
+	full_disk_for_the_log closed_stderr missing_bpf_object corrupted_bpf_object truncated_bpf_object

@@ -1,0 +1,189 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# The configuration from outside: what is wrong is said with its place and ends with 2; what is right is in force.
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# refuses PATTERN: --check-config of $tmp/c.yaml, and a start with it, end with 2 and say so; quickly.
+refuses()
+{
+	local begin ms code=0 out
+	begin=$(now_ms)
+	out=$(timeout 20 "$linnixd" --config "$tmp/c.yaml" --check-config 2>&1) || code=$?
+	ms=$(($(now_ms) - begin))
+	[ "$code" -eq 2 ] || fail "--check-config: exit code $code: $out"
+	grep -qE -e "$1" <<<"$out" || fail "no /$1/ in: $out"
+	[ "$ms" -lt $((5000 * slow)) ] || fail "took $ms ms"
+	code=0
+	prepare
+	out=$(timeout 20 "$linnixd" --config "$tmp/c.yaml" 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "start: exit code $code: $out"
+	! curl -fsS -m 1 "$url/healthz" 2>/dev/null || fail "it answers"
+}
+
+broken()
+{
+	printf 'http:\n  listen: [1, 2\nlog: x\n' >"$tmp/c.yaml"
+	refuses 'c\.yaml:[0-9]+:[0-9]+: '
+}
+tab_in_indentation()
+{
+	printf 'log:\n\tlevel: info\n' >"$tmp/c.yaml"
+	refuses 'c\.yaml:2:[0-9]+: '
+}
+huge()
+{
+	head -c 3000000 /dev/zero | tr '\0' '#' >"$tmp/c.yaml"
+	refuses 'large|MiB|bytes|big'
+}
+nested_lists()
+{
+	head -c 500000 /dev/zero | tr '\0' '[' >"$tmp/c.yaml"
+	refuses 'deep|nest|level'
+}
+nested_maps()
+{
+	local i indent=
+	for ((i = 0; i < 200; i++)); do
+		printf '%sa:\n' "$indent"
+		indent+=' '
+	done >"$tmp/c.yaml"
+	refuses 'deep|nest|level'
+}
+binary()
+{
+	head -c 4096 "$linnixd" >"$tmp/c.yaml"
+	refuses 'c\.yaml'
+}
+null_bytes()
+{
+	printf 'log:\0 level: info\n' >"$tmp/c.yaml"
+	refuses 'c\.yaml:1'
+}
+a_folder()
+{
+	mkdir "$tmp/c.yaml"
+	refuses 'c\.yaml'
+}
+missing_file()
+{
+	refuses 'c\.yaml.*[Nn]o such file'
+}
+unknown_plugin()
+{
+	printf 'prometeus:\n  enabled: true\n' >"$tmp/c.yaml"
+	refuses "c\\.yaml:1:1: .*prometeus.*did you mean 'prometheus'"
+}
+unknown_key_with_a_suggestion()
+{
+	printf 'log:\n  levle: info\n' >"$tmp/c.yaml"
+	refuses "c\\.yaml:2:[0-9]+: log: unknown key 'levle' \\(did you mean 'level'\\?\\)"
+}
+aliases_are_refused()
+{
+	printf 'a: &a [x]\nb: [*a, *a]\n' >"$tmp/c.yaml"
+	refuses 'c\.yaml:1'
+}
+
+all_errors_at_once()
+{
+	printf 'log:\n  level: loud\n  format: prose\nbudget:\n  cpu_pct: many\n  series: 1\nnosuch: {}\n' >"$tmp/c.yaml"
+	local out code=0
+	out=$("$linnixd" --config "$tmp/c.yaml" --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code"
+	local line
+	for line in 2 3 5 6 7; do
+		grep -q "c\\.yaml:$line:" <<<"$out" || fail "nothing about line $line in: $out"
+	done
+}
+
+toml_gets_a_hint()
+{
+	printf '[log]\nlevel = "info"\n' >"$tmp/c.toml"
+	local out code=0
+	out=$("$linnixd" --config "$tmp/c.toml" --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code"
+	grep -q TOML <<<"$out" || fail "$out"
+}
+
+right_one_is_accepted()
+{
+	printf 'log:\n  level: debug\nbudget: { cpu_pct: 2.5 }\n' >"$tmp/c.yaml"
+	"$linnixd" --config "$tmp/c.yaml" --check-config || fail "exit code $?"
+	: >"$tmp/c.yaml"
+	"$linnixd" --config "$tmp/c.yaml" --check-config || fail "an empty file: exit code $?"
+}
+
+# value SECTION KEY: its line of --dump-config.
+value() { awk -v s="$1:" -v k="  $2:" '/^[a-z]/ { on = $1 == s } on && index($0, k) == 1' "$tmp/dump"; }
+
+flag_beats_environment_beats_file_beats_default()
+{
+	printf 'log:\n  level: warn\n  format: json\nbudget:\n  series: 200\n' >"$tmp/c.yaml"
+	LINNIX_LOG_LEVEL=error LINNIX_BUDGET_SERIES=150 "$linnixd" --config "$tmp/c.yaml" --log-level debug --dump-config \
+		>"$tmp/dump" || fail "exit code $?"
+	value log level | grep -q debug || fail "the flag does not win: $(value log level)"
+	value budget series | grep -q 150 || fail "the environment does not win: $(value budget series)"
+	value log format | grep -q json || fail "the file does not win: $(value log format)"
+	value budget memory_mb | grep -q 64 || fail "no default: $(value budget memory_mb)"
+	[ "$(value log level)" != "$(value log format)" ] || fail "no origins"
+}
+
+dump_tells_origins()
+{
+	printf 'log:\n  format: json\n' >"$tmp/c.yaml"
+	LINNIX_BUDGET_SERIES=150 "$linnixd" --config "$tmp/c.yaml" --dump-config >"$tmp/dump" || fail "exit code $?"
+	value log format | grep -qE '#.*(file|c\.yaml)' || fail "$(value log format)"
+	value budget series | grep -qE '#.*(env|LINNIX_BUDGET_SERIES)' || fail "$(value budget series)"
+	value log level | grep -qE '#.*default' || fail "$(value log level)"
+	# What is dumped is a configuration again.
+	"$linnixd" --config "$tmp/dump" --check-config || fail "the dump is not valid"
+}
+
+unknown_variable_only_warns()
+{
+	local out
+	out=$(LINNIX_PORT=tcp://10.0.0.1:1 LINNIX_NO_SUCH_THING=1 "$linnixd" --config /dev/null --check-config 2>&1) ||
+		fail "exit code $?: $out"
+	grep -q LINNIX_NO_SUCH_THING <<<"$out" || fail "no warning: $out"
+}
+
+bad_variable_is_named()
+{
+	local out code=0
+	out=$(LINNIX_LOG_LEVEL=loud "$linnixd" --config /dev/null --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code: $out"
+	grep -q LINNIX_LOG_LEVEL <<<"$out" || fail "$out"
+}
+
+explain_tells_who_wants_what()
+{
+	local out
+	out=$("$linnixd" --config etc/linnix.yaml --explain) || fail "exit code $?"
+	grep -q 'proc\.fork' <<<"$out" || fail "$out"
+	grep -qi 'probe' <<<"$out" || fail "$out"
+}
+
+usage()
+{
+	local out code word
+	out=$("$linnixd" --version) || fail "--version: exit code $?"
+	grep -qE '^linnixd [0-9]+\.[0-9]+\.[0-9]+' <<<"$out" || fail "$out"
+	out=$("$linnixd" --help) || fail "--help: exit code $?"
+	for word in --config --check-config --dump-config --explain --lib-dir --log-level --log-format --version; do
+		grep -qF -e "$word" <<<"$out" || fail "$word is not in --help"
+	done
+	for word in --no-such-option word '--log-level=loud' '--log-format xml' --config; do
+		code=0
+		# shellcheck disable=SC2086 # two words
+		out=$(timeout 10 "$linnixd" $word --check-config 2>&1) || code=$?
+		[ "$code" -eq 2 ] || fail "$word: exit code $code: $out"
+	done
+}
+
+run broken tab_in_indentation huge nested_lists nested_maps binary null_bytes a_folder missing_file unknown_plugin \
+	unknown_key_with_a_suggestion aliases_are_refused all_errors_at_once toml_gets_a_hint right_one_is_accepted \
+	flag_beats_environment_beats_file_beats_default dump_tells_origins unknown_variable_only_warns bad_variable_is_named \
+	explain_tells_who_wants_what usage

@@ -1,0 +1,150 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Real input: a fork storm is told in time, 50,000 forks are all counted, figures agree with /proc.
+# TIMEOUT: 300
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# storm: a shell that forks about 40 children a second, none of which calls exec.
+storm()
+{
+	local end=$((SECONDS + 15))
+	while [ "$SECONDS" -lt "$end" ]; do
+		(:) &
+		nap 0.02
+	done
+}
+
+alert_for()
+{
+	sed -n 's/^data: //p' "$tmp/alerts" | jq -es --argjson pid "$1" \
+		'map(select(.rule == "fork-storm" and .state == "firing" and .subject.pid == $pid)) | length > 0' >/dev/null
+}
+
+fork_storm_is_told_within_4_s()
+{
+	need_root
+	start_agent
+	curl -sN "$url/stream?type=alert" >"$tmp/alerts" &
+	poll 5 test -s "$tmp/alerts" || fail "no stream"
+	local begin ms alert
+	begin=$(now_ms)
+	storm &
+	local pid=$!
+	poll 12 alert_for "$pid" || fail "no alert for $pid in 12 s: $(cat "$tmp/alerts")"
+	ms=$(($(now_ms) - begin))
+	echo "told after $ms ms"
+	[ "$ms" -le $((4000 * slow)) ] || fail "told after $ms ms"
+	alert=$(sed -n 's/^data: //p' "$tmp/alerts" | jq -c --argjson pid "$pid" 'select(.subject.pid == $pid)' | head -1)
+	jq -e '(.severity == "info" or .severity == "warning") and .value > 10 and .threshold == 10 and (.say | length > 0)
+		and (.evidence | type == "array" and length > 0) and (.node | length > 0) and has("cluster") and .cause_seq > 0' \
+		<<<"$alert" >/dev/null || fail "$alert"
+	# The chain of causes leads to an event that the ring still has.
+	get "/events?since_seq=$(($(jq .cause_seq <<<"$alert") - 1))&limit=1" |
+		jq -e --argjson seq "$(jq .cause_seq <<<"$alert")" '.[0].seq == $seq' >/dev/null || fail "the cause is not there"
+	[ "$(sum_metric linnix_alerts_total)" -ge 1 ] || fail "not in linnix_alerts_total"
+}
+
+a_calm_machine_is_silent()
+{
+	need_root
+	start_agent
+	curl -sN "$url/stream?type=alert" >"$tmp/alerts" &
+	poll 5 test -s "$tmp/alerts" || fail "no stream"
+	local end=$((SECONDS + 4)) pid=$BASHPID
+	while [ "$SECONDS" -lt "$end" ]; do
+		(:) &
+		nap 0.3
+	done
+	! alert_for "$pid" || fail "3 forks a second are no storm"
+}
+
+threads_are_no_forks()
+{
+	need_root
+	need stress-ng
+	start_agent
+	local before after
+	before=$(metric 'linnix_events_total{type="proc.fork"}')
+	stress-ng --pthread 1 --pthread-max 8 --pthread-ops 300 -q || fail "stress-ng"
+	poll 5 usage_seen
+	after=$(metric 'linnix_events_total{type="proc.fork"}')
+	# stress-ng itself forks a few; 300 rounds of threads make no more. Others on this machine fork, too.
+	[ $((after - before)) -lt 250 ] || fail "$((after - before)) forks"
+}
+usage_seen() { [ "$(metric 'linnix_events_total{type="host.sample"}')" -ge 2 ]; }
+
+forks_at_least() { [ "$(metric 'linnix_events_total{type="proc.fork"}')" -ge "$1" ]; }
+
+fifty_thousand_forks_are_all_counted()
+{
+	need_root
+	need stress-ng
+	start_agent
+	curl -sN "$url/stream" >"$tmp/stream" &
+	poll 5 test -s "$tmp/stream" || fail "no stream"
+	local before begin
+	before=$(metric 'linnix_events_total{type="proc.fork"}')
+	begin=$(now_ms)
+	stress-ng --fork 2 --fork-ops 50000 -q || fail "stress-ng"
+	echo "50,000 forks took $(($(now_ms) - begin)) ms"
+	poll 10 forks_at_least $((before + 50000)) || fail "only $(($(metric 'linnix_events_total{type="proc.fork"}') - before))"
+	get /metrics >"$tmp/metrics"
+	grep '^linnix_events_dropped_total' "$tmp/metrics"
+	[ "$(grep -c '^linnix_events_dropped_total{' "$tmp/metrics")" -ge 4 ] || fail "no counters of losses"
+	awk '/^linnix_events_dropped_total/ { s += $2 } END { exit s != 0 }' "$tmp/metrics" || fail "events were lost"
+	[ "$(status_of /healthz)" = 200 ] || fail "/healthz"
+	# Each of the forks was followed by an exit: nothing is left over in the table.
+	get '/processes?limit=10000' | jq -e 'map(select(.comm == "stress-ng" or .comm == "stress-ng-fork")) | length < 10' \
+		>/dev/null || fail "dead processes in the table"
+}
+
+# Memory of the five largest processes, a moment later, in /proc. They must not move meanwhile: ours sleep.
+rss_agrees()
+{
+	local pid rss real off n=0
+	while read -r pid rss; do
+		real=$(awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$pid/status" 2>/dev/null) || continue
+		[ -n "$real" ] || continue
+		off=$(((rss - real) * 1000 / real))
+		[ "${off#-}" -le 20 ] || {
+			echo "pid $pid: $rss, in /proc $real" >"$tmp/off"
+			return 1
+		}
+		n=$((n + 1))
+	done < <(get '/processes?sort=rss_bytes&limit=5' | jq -r '.[] | "\(.pid) \(.rss_bytes)"')
+	[ "$n" -eq 5 ]
+}
+
+memory_agrees_with_proc()
+{
+	start_agent
+	local i
+	# Five sleepers of 60 to 100 MiB, larger than most, so that the figures of busy neighbours matter less.
+	for i in 60 70 80 90 100; do
+		(
+			# shellcheck disable=SC2034 # it is there to be large
+			big=$(head -c "${i}M" /dev/zero | tr '\0' x)
+			read -r _ < <(read -rt 60 _ <>/dev/zero)
+		) &
+	done
+	poll 20 rss_agrees || fail "$(cat "$tmp/off" 2>/dev/null) $(get '/processes?sort=rss_bytes&limit=5')"
+	get '/processes?sort=rss_bytes&limit=5' | jq -e '
+		length == 5 and ([.[].rss_bytes] | . == (sort | reverse)) and all(.[]; .mem_pct > 0 and .state != "exited")' \
+		>/dev/null || fail "$(get '/processes?sort=rss_bytes&limit=5')"
+}
+
+busy_process_uses_one_cpu()
+{
+	start_agent
+	(while :; do :; done) &
+	local pid=$!
+	busy() { get "/processes/$pid" | jq -e '.cpu_pct > 20 and .cpu_pct < 110' >/dev/null; }
+	poll 10 busy || fail "$(get "/processes/$pid")"
+	kill "$pid"
+}
+
+run fork_storm_is_told_within_4_s a_calm_machine_is_silent threads_are_no_forks fifty_thousand_forks_are_all_counted \
+	memory_agrees_with_proc busy_process_uses_one_cpu

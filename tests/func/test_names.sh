@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Names that attack: newlines, quotes, ANSI escapes, invalid UTF-8. From the kernel to every form of output.
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# evil NAME: a process of that name, which forks one child of the same name; sets $evil.
+evil()
+{
+	(
+		printf '%b' "$1" >"/proc/$BASHPID/comm"
+		(:) &
+		read -r _ <"$tmp/hold"
+	) &
+	evil=$!
+}
+
+is_listed() { [ "$(status_of "/processes/$1")" = 200 ]; }
+
+
+# Nothing but printable characters and the end of each line.
+is_plain() { ! LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$1"; }
+
+attack()
+{
+	local name=$1 shown=$2
+	need_root
+	mkfifo "$tmp/hold"
+	start_agent
+	curl -sN "$url/stream?type=proc.fork" >"$tmp/stream" &
+	poll 5 test -s "$tmp/stream" || fail "no stream"
+	"$linnix" events -f --type proc.fork >"$tmp/lines" 2>"$tmp/lines.err" &
+	evil "$name"
+	poll 10 is_listed "$evil" || fail "it is not listed"
+	poll 10 grep -q "\"ppid\":$evil" "$tmp/stream" || fail "its fork is not in the stream"
+	get "/processes/$evil" >"$tmp/one" || fail "no answer"
+	jq -e .comm "$tmp/one" >/dev/null || fail "not JSON: $(cat "$tmp/one")"
+	get '/processes?limit=10000' | jq -e --argjson pid "$evil" 'map(select(.pid == $pid)) | length == 1' >/dev/null ||
+		fail "not in the list"
+	is_plain "$tmp/one" || fail "control characters in JSON"
+	get /metrics >"$tmp/metrics" || fail "no metrics"
+	is_plain "$tmp/metrics" || fail "control characters in metrics"
+	# Each frame of the stream is a whole line of JSON.
+	sed -n 's/^data: //p' "$tmp/stream" >"$tmp/data"
+	jq -es 'length > 0' "$tmp/data" >/dev/null || fail "a frame is not JSON"
+	! grep -qvE '^(id: |event: |data: |: |:|$)' "$tmp/stream" || fail "a forged line: $(grep -vE '^(id|event|data)?: ' "$tmp/stream")"
+	"$linnix" ps "$evil" >"$tmp/ps1" || fail "ps PID"
+	"$linnix" ps --limit 10000 >"$tmp/ps" || fail "ps"
+	"$linnix" ps --limit 10000 --json >"$tmp/psj" || fail "ps --json"
+	jq -e . "$tmp/psj" >/dev/null || fail "ps --json is not JSON"
+	local f
+	for f in ps1 ps psj data; do
+		is_plain "$tmp/$f" || fail "control characters in $f: $(cat -v "$tmp/$f" | head -3)"
+	done
+	[ "$(grep -c "^ *$evil " "$tmp/ps")" -eq 1 ] || fail "not one line of its own"
+	grep -qF -e "$shown" "$tmp/ps" || fail "not shown as $shown: $(grep "^ *$evil " "$tmp/ps")"
+	poll 5 grep -q "ppid=$evil" "$tmp/lines" || fail "not in events -f"
+	is_plain "$tmp/lines" || fail "control characters in events -f"
+	! log_has $'\033' || fail "escapes in the log"
+	echo >"$tmp/hold"
+}
+
+newline() { attack 'a\nFAIL b: c' 'a\nFAIL b: c'; }
+quotes() { attack "q\"'\`\$(x)" "q\"'\`\$(x)"; }
+ansi() { attack '\033[31mred\033[0m' '\x1b[31mred\x1b'; }
+carriage_return() { attack 'good\rbad\b\a' 'good\x0dbad\x08\x07'; }
+# The agent shows what is not UTF-8 as U+FFFD: JSON has no other way.
+invalid_utf8() { attack 'x\0377\0376\0200y' $'x\357\277\275\357\277\275\357\277\275y'; }
+cut_utf8() { attack 'abcdefghijklmn\0303\0251' $'abcdefghijklmn\357\277\275'; }
+# shellcheck disable=SC1003 # no quote is escaped here
+backslashes() { attack 'a\\nb\\' 'a\\nb\\'; }
+sse_injection() { attack 'x\n\ndata: {}\n\n' 'x\n\ndata: {}\n\n'; }
+
+run newline quotes ansi carriage_return invalid_utf8 cut_utf8 backslashes sse_injection

@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Plugins that misbehave: each is refused with a reason or counted, and the agent goes on. TIMEOUT below: the crash test
+# starts the agent four times.
+# TIMEOUT: 300
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# build_plugin NAME: into $tmp/plugins.
+build_plugin()
+{
+	need "${CC:-gcc}"
+	mkdir -p "$tmp/plugins"
+	# shellcheck disable=SC2086 # CC may hold arguments
+	${CC:-gcc} -std=c11 -D_GNU_SOURCE -fPIC -shared -fvisibility=hidden -Wall -Werror -Isdk/include \
+		-o "$tmp/plugins/$1.so" "tests/data/plugins/$1.c" || fail "$1 does not build"
+	chmod 755 "$tmp/plugins/$1.so"
+}
+
+with_plugins()
+{
+	prepare
+	export LINNIX_PLUGINS_DIR=$build/plugins,$tmp/plugins
+}
+
+plugin_field() { get /plugins | jq -r --arg i "$1" --arg f "$2" '.[] | select(.instance == $i) | .[$f]'; }
+
+# refused NAME PATTERN: it is refused with such a reason, which also stands in the log, and the agent works.
+refused()
+{
+	build_plugin "$1"
+	with_plugins
+	start_agent
+	is_refused "$1" "$2"
+}
+
+is_refused()
+{
+	local state error
+	state=$(plugin_field "$1" state)
+	error=$(plugin_field "$1" error)
+	[ "$state" = refused ] || fail "$1 is '$state': $error"
+	grep -qiE -e "$2" <<<"$error" || fail "the reason of $1 is '$error', not /$2/"
+	log_has "$1" || fail "the log does not name $1: $(cat "$log")"
+	# Tell people: it was put there, and it does not run.
+	get /readyz | grep -qF "$1" 2>/dev/null || curl -sS "$url/readyz" | grep -qF "$1" || fail "/readyz does not name $1"
+	[ "$(status_of /system)" = 200 ] || fail "/system does not answer"
+	stop_agent TERM
+	[ "$code" -eq 0 ] || fail "exit code $code"
+}
+
+dropped_in_plugin_runs_without_yaml()
+{
+	build_plugin good
+	with_plugins
+	start_agent
+	[ "$(plugin_field good state)" = running ] || fail "$(get /plugins)"
+	log_has 'good is here' || fail "its log line is missing"
+}
+
+plugin_can_be_left_out()
+{
+	build_plugin good
+	with_plugins
+	echo 'good: { enabled: false }' >"$tmp/linnix.yaml"
+	agent_args=(--config "$tmp/linnix.yaml")
+	start_agent
+	[ "$(plugin_field good state)" != running ] || fail "it runs"
+}
+
+not_a_plugin() { refused notplugin 'not a linnix plugin'; }
+wrong_abi() { refused wrongabi 'ABI 99'; }
+short_table() { refused tooshort 'bytes'; }
+no_table() { refused nulltable 'NULL'; }
+error_in_init()
+{
+	refused initerror 'down|init'
+	log_has 'wrong quarter' || fail "its own words are not in the log"
+}
+unmet_need() { refused needsmissing 'unobtainium'; }
+
+not_even_elf()
+{
+	mkdir -p "$tmp/plugins"
+	head -c 5000 /dev/urandom >"$tmp/plugins/noise.so"
+	chmod 755 "$tmp/plugins/noise.so"
+	with_plugins
+	start_agent
+	is_refused noise 'cannot be loaded'
+}
+
+empty_file()
+{
+	mkdir -p "$tmp/plugins"
+	: >"$tmp/plugins/nothing.so"
+	with_plugins
+	start_agent
+	is_refused nothing 'cannot be loaded'
+}
+
+world_writable_file()
+{
+	build_plugin good
+	chmod 777 "$tmp/plugins/good.so"
+	with_plugins
+	start_agent
+	is_refused good 'writable'
+}
+
+file_of_someone_else()
+{
+	need_root
+	build_plugin good
+	chown nobody "$tmp/plugins/good.so"
+	with_plugins
+	start_agent
+	is_refused good 'owned by'
+}
+
+renamed_file()
+{
+	build_plugin good
+	mv "$tmp/plugins/good.so" "$tmp/plugins/other.so"
+	with_plugins
+	start_agent
+	is_refused other 'calls itself'
+}
+
+folder_of_plugins_is_missing()
+{
+	with_plugins
+	start_agent
+	stop_agent TERM
+	[ "$code" -eq 0 ] || fail "exit code $code"
+}
+
+has_failed() { [ "$(plugin_field failing state)" = failing ]; }
+failing_plugin_is_shown()
+{
+	need_root
+	build_plugin failing
+	with_plugins
+	start_agent
+	local i
+	for ((i = 0; i < 150; i++)); do (:); done
+	poll 10 has_failed || fail "$(get /plugins)"
+	[ "$(plugin_field failing failures)" -ge 100 ] || fail "$(get /plugins)"
+	[ "$(status_of /readyz)" = 503 ] || fail "/readyz is not 503"
+	curl -sS "$url/readyz" | jq -e '.reasons | map(contains("failing")) | any' >/dev/null || fail "$(curl -sS "$url/readyz")"
+}
+
+crashing_plugin_is_quarantined_after_three_crashes()
+{
+	build_plugin crasher
+	with_plugins
+	local i
+	for i in 1 2 3; do
+		spawn_agent
+		poll 15 is_gone "$agent" || fail "start $i: the plugin did not crash the agent: $(cat "$log")"
+		wait "$agent"
+		code=$?
+		[ "$code" -ge 128 ] || fail "start $i: exit code $code"
+	done
+	start_agent
+	[ "$(plugin_field crasher state)" = quarantined ] || fail "$(get /plugins)"
+	[ "$(status_of /readyz)" = 503 ] || fail "/readyz is not 503"
+	curl -sS "$url/readyz" | grep -q crasher || fail "/readyz does not name it"
+	log_has 'crasher.*quarantine|quarantine.*crasher' || fail "the log does not say it"
+	# It has seen several samples by now, with the plugin it would be gone.
+	poll 5 sampled_twice || fail "no samples"
+	is_alive "$agent" || fail "the agent is gone"
+}
+sampled_twice() { [ "$(metric 'linnix_events_total{type="host.sample"}')" -ge 2 ]; }
+
+verb_of_a_plugin_needs_no_agent()
+{
+	build_plugin good
+	local out code=0
+	mkdir -p "$tmp/lib"
+	mv "$tmp/plugins" "$tmp/lib/plugins"
+	out=$("$linnix" --lib-dir "$tmp/lib" good one two) || code=$?
+	[ "$code" -eq 7 ] || fail "exit code $code"
+	[ "$out" = 'good says: one two' ] || fail "$out"
+	"$linnix" --lib-dir "$tmp/lib" help | grep -q 'say the words again (good)' || fail "help does not list it"
+	chmod 777 "$tmp/lib/plugins/good.so"
+	code=0
+	"$linnix" --lib-dir "$tmp/lib" good one 2>"$tmp/err" || code=$?
+	[ "$code" -eq 2 ] || fail "a world-writable plugin ran: $code"
+	grep -q writable "$tmp/err" || fail "$(cat "$tmp/err")"
+}
+
+run dropped_in_plugin_runs_without_yaml plugin_can_be_left_out not_a_plugin wrong_abi short_table no_table error_in_init \
+	unmet_need not_even_elf empty_file world_writable_file file_of_someone_else renamed_file folder_of_plugins_is_missing \
+	failing_plugin_is_shown crashing_plugin_is_quarantined_after_three_crashes verb_of_a_plugin_needs_no_agent
