@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* See table.h. */
+#include "table.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEPTH_MAX 64 /* of a cgroup tree that we follow upwards */
+
+static uint32_t bucket_of(const struct workload_table *t, uint64_t id)
+{
+	return (uint32_t)((id * 0x9e3779b97f4a7c15ull) >> 32) & (t->n_buckets - 1);
+}
+
+int workload_table_init(struct workload_table *t, uint32_t max)
+{
+	memset(t, 0, sizeof(*t));
+	t->max = max;
+	for (t->n_buckets = 64; t->n_buckets < max && t->n_buckets < 1u << 20;)
+		t->n_buckets *= 2;
+	t->buckets = calloc(t->n_buckets, sizeof(struct workload_entry *));
+	t->oldest.prev = t->oldest.next = &t->oldest;
+	return t->buckets ? 0 : -ENOMEM;
+}
+
+static void list_del(struct workload_entry *e)
+{
+	e->prev->next = e->next;
+	e->next->prev = e->prev;
+}
+
+static void list_add(struct workload_table *t, struct workload_entry *e)
+{
+	e->prev = t->oldest.prev;
+	e->next = &t->oldest;
+	e->prev->next = e;
+	e->next->prev = e;
+}
+
+static void entry_free(struct workload_entry *e)
+{
+	free(e->path);
+	free(e->name);
+	free(e);
+}
+
+static void table_remove(struct workload_table *t, struct workload_entry *e)
+{
+	struct workload_entry **p = &t->buckets[bucket_of(t, e->id)];
+
+	while (*p != e)
+		p = &(*p)->next_hash;
+	*p = e->next_hash;
+	list_del(e);
+	t->n--;
+	t->n_gone -= e->gone_ns != 0;
+	entry_free(e);
+}
+
+void workload_table_done(struct workload_table *t)
+{
+	while (t->buckets && t->oldest.next != &t->oldest)
+		table_remove(t, t->oldest.next);
+	free(t->buckets);
+	memset(t, 0, sizeof(*t));
+}
+
+struct workload_entry *workload_table_get(const struct workload_table *t, uint64_t id)
+{
+	struct workload_entry *e = t->buckets[bucket_of(t, id)];
+
+	while (e && e->id != id)
+		e = e->next_hash;
+	return e;
+}
+
+/* ---- names */
+
+static bool tail_is(const char *s, size_t n, const char *tail)
+{
+	size_t k = strlen(tail);
+
+	return n > k && !memcmp(s + n - k, tail, k);
+}
+
+/* The innermost segment that is a systemd unit; its end in *ret_end. */
+static const char *unit_segment(const char *path, size_t *ret_n, size_t *ret_end)
+{
+	const char *p = path, *found = NULL;
+
+	while (*p) {
+		size_t n;
+
+		p += *p == '/';
+		n = strcspn(p, "/");
+		if (tail_is(p, n, ".service") || tail_is(p, n, ".scope") || tail_is(p, n, ".socket")) {
+			found = p;
+			*ret_n = n;
+			*ret_end = (size_t)(p + n - path);
+		}
+		p += n;
+	}
+	return found;
+}
+
+static bool is_id_char(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Unit name without its instance ("a@b.service") and without a transient id ("run-r12ab….scope", "session-3.scope"). */
+static char *unit_name(const char *unit, size_t n)
+{
+	const char *dot = unit + n, *at = memchr(unit, '@', n);
+	size_t keep, k;
+	char *out;
+
+	while (dot > unit && *dot != '.')
+		dot--;
+	keep = (size_t)((at && at < dot ? at : dot) - unit);
+	for (k = keep; k && is_id_char(unit[k - 1]);)
+		k--;
+	if (k && unit[k - 1] == 'r' && k > 1 && unit[k - 2] == '-')
+		k--; /* run-r<hex> */
+	if (k > 1 && unit[k - 1] == '-' && keep - k >= 1)
+		keep = k - 1;
+	out = malloc(keep + (size_t)(unit + n - dot) + 1);
+	if (!out)
+		return NULL;
+	memcpy(out, unit, keep);
+	memcpy(out + keep, dot, (size_t)(unit + n - dot));
+	out[keep + (size_t)(unit + n - dot)] = 0;
+	return out;
+}
+
+/* Who <e> is, from its path alone. */
+static int entry_identify(struct workload_entry *e)
+{
+	size_t n = 0, end = 0;
+	const char *unit = unit_segment(e->path, &n, &end);
+
+	workload_parse(e->path, &e->ids);
+	free(e->name);
+	if (e->ids.form == WORKLOAD_CONTAINER) {
+		e->kind = LNX_WL_CONTAINER;
+		e->name = strndup(e->ids.container_id, 12);
+	} else if (e->ids.form == WORKLOAD_POD) {
+		e->kind = LNX_WL_OTHER;
+		e->name = strdup(e->ids.pod_uid);
+	} else if (unit) {
+		e->kind = !strncmp(unit, "session-", 8) ? LNX_WL_SESSION : LNX_WL_UNIT;
+		e->ids.end = end;
+		e->name = unit_name(unit, n);
+	} else {
+		e->kind = strcmp(e->path, "/") != 0 ? LNX_WL_OTHER : LNX_WL_ROOT;
+		e->name = strdup(e->path[0] == '/' && e->path[1] ? e->path + 1 : e->path);
+	}
+	return e->name ? 0 : -ENOMEM;
+}
+
+/* ---- changes */
+
+static void count_child(const struct workload_table *t, uint64_t parent_id, int by)
+{
+	struct workload_entry *p = workload_table_get(t, parent_id);
+
+	if (p && p->id != 0)
+		p->n_children += (uint32_t)by;
+}
+
+/* Room for one: a removed cgroup gives way to a living one. */
+static bool make_room(struct workload_table *t)
+{
+	struct workload_entry *e;
+
+	if (t->n < t->max)
+		return true;
+	for (e = t->oldest.next; t->n_gone && e != &t->oldest; e = e->next) {
+		if (!e->gone_ns)
+			continue;
+		table_remove(t, e);
+		return true;
+	}
+	t->refused++;
+	return false;
+}
+
+struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id, uint64_t parent_id, const char *path,
+					  size_t n_path, uint64_t now_ns, bool *ret_changed)
+{
+	struct workload_entry *e = workload_table_get(t, id);
+	char *copy;
+
+	*ret_changed = false;
+	if (e && !e->gone_ns && strlen(e->path) == n_path && !memcmp(e->path, path, n_path)) {
+		e->seen_ns = now_ns;
+		return e;
+	}
+	copy = strndup(path, n_path);
+	if (!e && copy && make_room(t)) {
+		e = calloc(1, sizeof(*e));
+		if (e) {
+			e->id = id;
+			e->psi_cpu_some = e->psi_memory_some = e->psi_io_some = NAN;
+			e->next_hash = t->buckets[bucket_of(t, id)];
+			t->buckets[bucket_of(t, id)] = e;
+			list_add(t, e);
+			t->n++;
+			e->parent_id = parent_id;
+			count_child(t, parent_id, 1);
+		}
+	} else if (e && e->gone_ns) {
+		e->gone_ns = 0;
+		t->n_gone--;
+		count_child(t, e->parent_id, 1);
+	}
+	if (!e || !copy) {
+		free(copy);
+		return NULL;
+	}
+	free(e->path);
+	e->path = copy;
+	e->seen_ns = now_ns;
+	if (entry_identify(e) < 0) {
+		table_remove(t, e);
+		return NULL;
+	}
+	*ret_changed = true;
+	return e;
+}
+
+void workload_table_gone(struct workload_table *t, struct workload_entry *e, uint64_t now_ns)
+{
+	if (e->gone_ns)
+		return;
+	e->gone_ns = now_ns;
+	t->n_gone++;
+	count_child(t, e->parent_id, -1);
+	list_del(e);
+	list_add(t, e);
+}
+
+void workload_table_expire(struct workload_table *t, uint64_t now_ns, uint64_t keep_ns)
+{
+	struct workload_entry *e = t->oldest.next, *next;
+
+	for (; t->n_gone && e != &t->oldest; e = next) {
+		next = e->next;
+		if (e->gone_ns && now_ns - e->gone_ns > keep_ns)
+			table_remove(t, e);
+	}
+}
+
+struct workload_entry *workload_table_slot(const struct workload_table *t, struct workload_entry *e)
+{
+	struct workload_entry *up;
+	unsigned depth;
+
+	if (!e->ids.end)
+		return e;
+	for (depth = 0; depth < DEPTH_MAX && strlen(e->path) > e->ids.end; depth++) {
+		up = workload_table_get(t, e->parent_id);
+		if (!up || up == e || strlen(up->path) < e->ids.end)
+			break;
+		e = up;
+	}
+	return e;
+}
+
+bool workload_is_slot(const struct workload_table *t, struct workload_entry *e)
+{
+	if (workload_table_slot(t, e) != e)
+		return false;
+	return e->kind == LNX_WL_CONTAINER || e->kind == LNX_WL_UNIT || e->kind == LNX_WL_SESSION || !e->n_children ||
+	       e->kind == LNX_WL_ROOT;
+}
+
+void workload_describe(const struct workload_table *t, struct workload_entry *e, struct lnx_workload *ret_w)
+{
+	uint32_t size = ret_w->size;
+	struct lnx_workload w = {
+		.size = sizeof(w),
+		.kind = e->kind,
+		.cgroup_id = e->id,
+		.slot_cgroup_id = workload_table_slot(t, e)->id,
+		.parent_cgroup_id = e->parent_id,
+		.gone_ns = e->gone_ns,
+		.path = e->path,
+		.workload = e->name,
+		.namespace_ = "",
+		.pod_name = "",
+		.pod_uid = e->ids.pod_uid,
+		.container_name = "",
+		.container_id = e->ids.container_id,
+		.runtime = e->ids.runtime,
+		.qos = e->ids.qos,
+	};
+
+	/* a caller built against an older table has fewer members */
+	memcpy(ret_w, &w, size && size < sizeof(w) ? size : sizeof(w));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Known cgroups by id: who each is, bounded, the removed ones kept for a while. */
+#ifndef LNX_WORKLOAD_TABLE_H
+#define LNX_WORKLOAD_TABLE_H
+
+#include <linnix/svc_workload.h>
+#include <stdbool.h>
+
+#include "parse.h"
+
+/* One cgroup. Strings are owned. */
+struct workload_entry {
+	struct workload_entry *next_hash;
+	struct workload_entry *prev, *next; /* by last change: oldest first */
+	uint64_t id, parent_id;
+	uint64_t seen_ns; /* of the event or walk that told of it */
+	uint64_t gone_ns; /* 0: exists */
+	char *path;
+	char *name; /* workload */
+	uint32_t kind;
+	uint32_t n_children;
+	struct workload_ids ids;
+	/* of the last psi.cgroup; NaN before */
+	double psi_cpu_some, psi_memory_some, psi_io_some;
+	uint64_t psi_ns;
+	/* sums over its processes and those below, made anew for each answer */
+	double cpu_pct;
+	uint64_t anon_bytes;
+	uint32_t n_processes;
+};
+
+struct workload_table {
+	struct workload_entry **buckets;
+	uint32_t n_buckets, n, n_gone, max;
+	struct workload_entry oldest; /* head of the list */
+	uint64_t refused;
+};
+
+/* 0 or -ENOMEM. */
+int workload_table_init(struct workload_table *t, uint32_t max);
+void workload_table_done(struct workload_table *t);
+struct workload_entry *workload_table_get(const struct workload_table *t, uint64_t id);
+/* Put <id> in, or give it a new path. *ret_changed: it is new or its path changed. NULL: full (counted) or no memory. */
+struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id, uint64_t parent_id, const char *path,
+					  size_t n_path, uint64_t now_ns, bool *ret_changed);
+void workload_table_gone(struct workload_table *t, struct workload_entry *e, uint64_t now_ns);
+/* Forget those gone for longer than <keep_ns>. */
+void workload_table_expire(struct workload_table *t, uint64_t now_ns, uint64_t keep_ns);
+/* The cgroup that stands for <e> in the ledger: its container, its unit, or itself. */
+struct workload_entry *workload_table_slot(const struct workload_table *t, struct workload_entry *e);
+/* For lists: not a mere folder of others. */
+bool workload_is_slot(const struct workload_table *t, struct workload_entry *e);
+void workload_describe(const struct workload_table *t, struct workload_entry *e, struct lnx_workload *ret_w);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Paths, the table of cgroups, and the plugin on a folder tree that stands for a hierarchy. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linnix/ev_psi.h>
+#include <linnix/ev_workload.h>
+#include <linnix/svc_workload.h>
+
+#include "../../sdk/testhost/testhost.h"
+#include "parse.h"
+#include "table.h"
+#include "usage.h"
+
+#define SECOND 1000000000ull
+
+static const char *dash(const char *s)
+{
+	return *s ? s : "-";
+}
+
+static void every_row_of_the_corpus_is_answered(void **state)
+{
+	const char *other = getenv("LINNIX_TEST_CGROUP_PATHS");
+	FILE *f = fopen(other ? other : "tests/data/cgroup_paths.tsv", "re");
+	char line[8192], *col[5], *save;
+	struct workload_ids ids;
+	unsigned rows = 0, i;
+
+	(void)state;
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (*line == '#')
+			continue;
+		line[strcspn(line, "\n")] = 0;
+		save = line;
+		for (i = 0; i < 5; i++)
+			col[i] = strsep(&save, "\t");
+		assert_non_null(col[4]);
+		workload_parse(col[0], &ids);
+		rows++;
+		if (strcmp(dash(ids.pod_uid), col[1]) != 0 || strcmp(dash(ids.container_id), col[2]) != 0 ||
+		    strcmp(dash(ids.runtime), col[3]) != 0 || strcmp(dash(ids.qos), col[4]) != 0)
+			fail_msg("%s: %s %s %s %s", col[0], dash(ids.pod_uid), dash(ids.container_id),
+				 dash(ids.runtime), dash(ids.qos));
+	}
+	(void)fclose(f);
+	assert_true(rows >= 90);
+}
+
+static struct workload_entry *put(struct workload_table *t, uint64_t id, uint64_t up, const char *path, uint64_t now)
+{
+	bool changed;
+
+	return workload_table_put(t, id, up, path, strlen(path), now, &changed);
+}
+
+static void hosts_are_named_by_their_unit_without_instances(void **state)
+{
+	static const struct {
+		const char *path, *name;
+		uint32_t kind;
+	} rows[] = {
+		{ "/system.slice/ssh.service", "ssh.service", LNX_WL_UNIT },
+		{ "/system.slice/system-getty.slice/getty@tty1.service", "getty.service", LNX_WL_UNIT },
+		{ "/system.slice/run-r0123456789abcdef0123456789abcdef.scope", "run.scope", LNX_WL_UNIT },
+		{ "/user.slice/user-1000.slice/session-42.scope", "session.scope", LNX_WL_SESSION },
+		{ "/user.slice/user-1000.slice/user@1000.service/app.slice/x.service/sub", "x.service", LNX_WL_UNIT },
+		{ "/jobs/bully", "jobs/bully", LNX_WL_OTHER },
+		{ "/system.slice/cafe.service", "cafe.service", LNX_WL_UNIT },
+		{ "/", "/", LNX_WL_ROOT },
+	};
+	struct workload_table t;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(workload_table_init(&t, 100), 0);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct workload_entry *e = put(&t, i + 1, 0, rows[i].path, 1);
+
+		assert_non_null(e);
+		assert_string_equal(e->name, rows[i].name);
+		assert_int_equal(e->kind, rows[i].kind);
+	}
+	workload_table_done(&t);
+}
+
+static void slot_of_a_cgroup_is_its_container_or_unit(void **state)
+{
+	char path[200], sub[220];
+	struct workload_table t;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/docker/%064d", 7);
+	(void)snprintf(sub, sizeof(sub), "%s/inner", path);
+	assert_int_equal(workload_table_init(&t, 100), 0);
+	(void)put(&t, 1, 0, "/", 1);
+	(void)put(&t, 2, 1, "/docker", 1);
+	(void)put(&t, 3, 2, path, 1);
+	(void)put(&t, 4, 3, sub, 1);
+	(void)put(&t, 5, 1, "/a.service", 1);
+	(void)put(&t, 6, 5, "/a.service/x", 1);
+	(void)put(&t, 7, 6, "/a.service/x/y", 1);
+	assert_int_equal(workload_table_slot(&t, workload_table_get(&t, 4))->id, 3);
+	assert_int_equal(workload_table_slot(&t, workload_table_get(&t, 3))->id, 3);
+	assert_int_equal(workload_table_slot(&t, workload_table_get(&t, 7))->id, 5);
+	assert_int_equal(workload_table_slot(&t, workload_table_get(&t, 2))->id, 2);
+	assert_false(workload_is_slot(&t, workload_table_get(&t, 2))); /* only a folder of others */
+	assert_true(workload_is_slot(&t, workload_table_get(&t, 3)));
+	assert_false(workload_is_slot(&t, workload_table_get(&t, 4)));
+	workload_table_done(&t);
+}
+
+static void table_is_bounded_and_the_removed_give_way(void **state)
+{
+	struct workload_table t;
+	uint64_t i;
+
+	(void)state;
+	assert_int_equal(workload_table_init(&t, 4), 0);
+	for (i = 1; i <= 4; i++)
+		assert_non_null(put(&t, i, 0, "/x", 1));
+	assert_null(put(&t, 5, 0, "/x", 1));
+	assert_int_equal(t.refused, 1);
+	workload_table_gone(&t, workload_table_get(&t, 2), 10);
+	assert_non_null(put(&t, 5, 0, "/x", 11));
+	assert_null(workload_table_get(&t, 2));
+	workload_table_gone(&t, workload_table_get(&t, 1), 20);
+	workload_table_expire(&t, 25, 10);
+	assert_non_null(workload_table_get(&t, 1));
+	workload_table_expire(&t, 31, 10);
+	assert_null(workload_table_get(&t, 1));
+	assert_int_equal(t.n, 3);
+	workload_table_done(&t);
+}
+
+/* ---- the plugin */
+
+struct scene {
+	struct testhost *host;
+	char root[64];
+	const struct lnx_svc_workload *service;
+	void *self;
+};
+
+static void make_dir(const struct scene *s, const char *name)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", s->root, name);
+	assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static uint64_t inode(const struct scene *s, const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", s->root, name);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+static void scene_open(struct scene *s)
+{
+	char conf[128];
+
+	(void)snprintf(s->root, sizeof(s->root), "/tmp/lnx-workload-XXXXXX");
+	assert_non_null(mkdtemp(s->root));
+	make_dir(s, "system.slice");
+	make_dir(s, "system.slice/ssh.service");
+	s->host = testhost_new();
+	(void)snprintf(conf, sizeof(conf), "cgroup_root=%s", s->root);
+	assert_int_equal(testhost_conf(s->host, conf), 0);
+	if (testhost_load(s->host, linnix_plugin_v1()) != 0)
+		fail_msg("%s", testhost_error(s->host));
+	s->service = testhost_service(s->host, "workload/1", &s->self);
+	assert_non_null(s->service);
+}
+
+static void scene_close(struct scene *s)
+{
+	static const char *const dirs[] = { "new.service", "system.slice/ssh.service", "system.slice", "" };
+	char path[256];
+	unsigned i;
+
+	testhost_free(s->host);
+	for (i = 0; i < 4; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", s->root, dirs[i]);
+		(void)rmdir(path); /* some scenes have no such folder */
+	}
+}
+
+static void first_walk_knows_what_exists(void **state)
+{
+	struct lnx_workload w = { .size = sizeof(w) };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	assert_int_equal(s.service->get(s.self, inode(&s, "system.slice/ssh.service"), &w), 0);
+	assert_string_equal(w.workload, "ssh.service");
+	assert_string_equal(w.path, "/system.slice/ssh.service");
+	assert_int_equal(w.kind, LNX_WL_UNIT);
+	assert_int_equal(w.parent_cgroup_id, inode(&s, "system.slice"));
+	assert_true(s.service->get(s.self, 1ull << 60, &w) < 0);
+	scene_close(&s);
+}
+
+static void cgroup_event(struct scene *s, uint16_t type, uint64_t id, const char *path)
+{
+	union {
+		struct lnx_ev_cgroup ev;
+		char bytes[512];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	u.ev.h.type = type;
+	u.ev.h.size = u.ev.h.fixed = sizeof(u.ev);
+	u.ev.cgroup_id = id;
+	assert_int_equal(testhost_str(&u.ev.h, sizeof(u), &u.ev.path, path), 0);
+	assert_int_equal(testhost_deliver(s->host, &u.ev.h), 0);
+}
+
+static void events_add_and_remove_and_are_told(void **state)
+{
+	struct lnx_workload w = { .size = sizeof(w) };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	(void)testhost_set_wanted(s.host, "workload.update", 1);
+	cgroup_event(&s, LNX_EV_CGROUP_NEW, 777, "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555");
+	assert_int_equal(s.service->get(s.self, 777, &w), 0);
+	assert_string_equal(w.pod_uid, "11111111-2222-3333-4444-555555555555");
+	assert_string_equal(w.qos, "burstable");
+	assert_int_equal(testhost_count(s.host, "workload.update"), 1);
+	cgroup_event(&s, LNX_EV_CGROUP_GONE, 777, "");
+	assert_int_equal(s.service->get(s.self, 777, &w), 0);
+	assert_true(w.gone_ns != 0); /* remembered */
+	(void)testhost_advance(s.host, 60 * SECOND);
+	(void)testhost_run_jobs(s.host);
+	assert_int_equal(s.service->get(s.self, 777, &w), 0);
+	(void)testhost_advance(s.host, 300 * SECOND);
+	(void)testhost_run_jobs(s.host);
+	assert_true(s.service->get(s.self, 777, &w) < 0);
+	scene_close(&s);
+}
+
+static void repair_finds_what_no_event_told(void **state)
+{
+	struct lnx_workload w = { .size = sizeof(w) };
+	struct scene s;
+	uint64_t id;
+
+	(void)state;
+	scene_open(&s);
+	make_dir(&s, "new.service");
+	id = inode(&s, "new.service");
+	cgroup_event(&s, LNX_EV_CGROUP_NEW, 888, "/ghost"); /* its end was lost */
+	(void)testhost_advance(s.host, 60 * SECOND);
+	(void)testhost_run_jobs(s.host);
+	assert_int_equal(s.service->get(s.self, id, &w), 0);
+	assert_string_equal(w.workload, "new.service");
+	assert_int_equal(s.service->get(s.self, 888, &w), 0);
+	assert_true(w.gone_ns != 0);
+	scene_close(&s);
+}
+
+static void a_missing_hierarchy_is_said(void **state)
+{
+	struct testhost *t = testhost_new();
+
+	(void)state;
+	(void)testhost_conf(t, "mountinfo=/dev/null");
+	assert_int_equal(testhost_load(t, linnix_plugin_v1()), 0);
+	assert_int_equal(testhost_health(t, "cgroup2"), LNX_HEALTH_DEGRADED);
+	testhost_free(t);
+	t = testhost_new();
+	(void)testhost_conf(t, "cgroup_root=/nowhere/at/all");
+	assert_int_equal(testhost_load(t, linnix_plugin_v1()), 0);
+	assert_int_equal(testhost_health(t, "walk"), LNX_HEALTH_DEGRADED);
+	testhost_free(t);
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	(void)fputs(text, f);
+	(void)fclose(f);
+}
+
+static void limits_and_memory_come_from_the_files_of_v2(void **state)
+{
+	static const char *const names[] = { "memory.stat", "memory.current", "memory.swap.current", "cpu.max" };
+	char root[] = "/tmp/lnx-usage-XXXXXX", path[256];
+	struct usage_files f;
+	unsigned i;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	usage_read(root, "", &f);
+	assert_false(f.has_memory);
+	write_file(root, names[0], "anon 1000\nfile 500\nshmem 24\ninactive_file 300\n");
+	write_file(root, names[1], "2000\n");
+	write_file(root, names[2], "76\n");
+	write_file(root, names[3], "150000 100000\n");
+	usage_read(root, "", &f);
+	assert_true(f.has_memory);
+	assert_int_equal(f.anon_bytes, 1100);
+	assert_int_equal((int)f.working_set_bytes, 1700);
+	assert_int_equal((int)(f.cpu_limit_cores * 10), 15);
+	write_file(root, names[3], "max 100000\n");
+	usage_read(root, "", &f);
+	assert_int_equal((int)f.cpu_limit_cores, 0);
+	for (i = 0; i < 4; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", root, names[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(root);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_row_of_the_corpus_is_answered),
+		cmocka_unit_test(hosts_are_named_by_their_unit_without_instances),
+		cmocka_unit_test(slot_of_a_cgroup_is_its_container_or_unit),
+		cmocka_unit_test(table_is_bounded_and_the_removed_give_way),
+		cmocka_unit_test(first_walk_knows_what_exists),
+		cmocka_unit_test(events_add_and_remove_and_are_told),
+		cmocka_unit_test(repair_finds_what_no_event_told),
+		cmocka_unit_test(a_missing_hierarchy_is_said),
+		cmocka_unit_test(limits_and_memory_come_from_the_files_of_v2),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* See usage.h. */
+#include "usage.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TEXT_BYTES 8192
+
+static bool read_text(const char *root, const char *controller, const char *path, const char *name, char *ret_text)
+{
+	char file[8192];
+	ssize_t n;
+	int fd;
+
+	if (snprintf(file, sizeof(file), "%s%s%s/%s", root, controller, path, name) >= (int)sizeof(file))
+		return false;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, ret_text, TEXT_BYTES - 1);
+	(void)close(fd); /* read only */
+	if (n < 0)
+		return false;
+	ret_text[n] = 0;
+	return true;
+}
+
+/* Value of line "<key> N". */
+static uint64_t stat_value(const char *text, const char *key)
+{
+	size_t n = strlen(key);
+	uint64_t v = 0;
+
+	while (text && *text) {
+		if (!strncmp(text, key, n) && text[n] == ' ')
+			return sscanf(text + n, "%" SCNu64, &v) == 1 ? v : 0;
+		text = strchr(text, '\n');
+		text += text ? 1 : 0;
+	}
+	return 0;
+}
+
+/* "/sys/fs/cgroup/unified" has its v1 controllers beside it. */
+static void v1_base(const char *root, char *ret_base, size_t cap)
+{
+	const char *tail = "/unified";
+	size_t n = strlen(root), k = strlen(tail);
+
+	if (n > k && !strcmp(root + n - k, tail))
+		n -= k;
+	(void)snprintf(ret_base, cap, "%.*s", (int)n, root); /* a cut path cannot be read */
+}
+
+static void read_memory(const char *root, const char *base, const char *path, struct usage_files *f)
+{
+	uint64_t used = 0, file = 0;
+	char text[TEXT_BYTES];
+
+	if (read_text(root, "", path, "memory.stat", text)) {
+		f->anon_bytes = stat_value(text, "anon") + stat_value(text, "shmem");
+		file = stat_value(text, "inactive_file");
+		if (!read_text(root, "", path, "memory.current", text) || sscanf(text, "%" SCNu64, &used) != 1)
+			return;
+		f->has_memory = true;
+		if (read_text(root, "", path, "memory.swap.current", text)) {
+			uint64_t swap = 0;
+
+			(void)sscanf(text, "%" SCNu64, &swap); /* no number: no swap */
+			f->anon_bytes += swap;
+		}
+	} else if (read_text(base, "/memory", path, "memory.stat", text)) {
+		f->anon_bytes = stat_value(text, "total_rss") + stat_value(text, "total_swap");
+		file = stat_value(text, "total_inactive_file");
+		if (!read_text(base, "/memory", path, "memory.usage_in_bytes", text) ||
+		    sscanf(text, "%" SCNu64, &used) != 1)
+			return;
+		f->has_memory = true;
+	} else {
+		return;
+	}
+	f->working_set_bytes = used > file ? (double)(used - file) : 0;
+}
+
+static void read_quota(const char *root, const char *base, const char *path, struct usage_files *f)
+{
+	char text[TEXT_BYTES];
+	int64_t quota, period;
+
+	if (read_text(root, "", path, "cpu.max", text)) {
+		if (sscanf(text, "%" SCNd64 " %" SCNd64, &quota, &period) == 2 && quota > 0 && period > 0)
+			f->cpu_limit_cores = (double)quota / (double)period;
+		return;
+	}
+	if (!read_text(base, "/cpu", path, "cpu.cfs_quota_us", text) || sscanf(text, "%" SCNd64, &quota) != 1)
+		return;
+	if (quota > 0 && read_text(base, "/cpu", path, "cpu.cfs_period_us", text) &&
+	    sscanf(text, "%" SCNd64, &period) == 1 && period > 0)
+		f->cpu_limit_cores = (double)quota / (double)period;
+}
+
+void usage_read(const char *root, const char *path, struct usage_files *ret_files)
+{
+	char base[4096];
+
+	memset(ret_files, 0, sizeof(*ret_files));
+	ret_files->working_set_bytes = NAN;
+	v1_base(root, base, sizeof(base));
+	read_memory(root, base, path, ret_files);
+	read_quota(root, base, path, ret_files);
+}

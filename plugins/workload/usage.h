@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Limits and memory of a cgroup from its files: cgroup2 first, else the v1 controller's folder of the same path. */
+#ifndef LNX_WORKLOAD_USAGE_H
+#define LNX_WORKLOAD_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct usage_files {
+	bool has_memory;	  /* a memory controller counts it */
+	uint64_t anon_bytes;	  /* v2 anon + shmem + swap; v1 total_rss + total_swap */
+	double working_set_bytes; /* usage without inactive file pages; NaN when not known */
+	double cpu_limit_cores;	  /* its own quota; 0: none */
+};
+
+/* <root>: of the v2 hierarchy; v1 controllers are looked for beside it. */
+void usage_read(const char *root, const char *path, struct usage_files *ret_files);
+
+#endif

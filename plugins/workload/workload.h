@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The plugin's own state, shared by its files. */
+#ifndef LNX_WORKLOAD_H
+#define LNX_WORKLOAD_H
+
+#include <linnix/plugin.h>
+#include <linnix/svc_proc.h>
+
+#include "table.h"
+#include "walk.h"
+
+struct workload_conf {
+	const char *cgroup_root, *mountinfo;
+	uint32_t max_cgroups;
+	uint32_t pad;
+	uint64_t keep_gone_ns, repair_ns;
+};
+
+struct workload {
+	const struct lnx_host *host;
+	struct lnx_ctx *ctx;
+	const struct workload_conf *conf;
+	struct workload_table table;
+	struct lnx_timer *repair;
+	struct workload_walk walk;
+	uint64_t walk_ns; /* when the running walk began; 0: none runs */
+	char root[4096];  /* of the v2 hierarchy; "" without one */
+	struct lnx_metric *m_known, *m_gone, *m_refused, *m_skipped;
+	int type_new, type_gone, type_psi;
+};
+
+/* routes.c: GET /workloads, when http/1 is there. */
+int workload_routes(struct workload *w);
+/* command.c: linnix workloads parse. */
+int workload_command(int argc, char **argv);
+
+#endif
