@@ -87,9 +87,7 @@ static int lnx_step_ident(struct lnx_app *app)
 {
 	const char *name = app->config->core.node_name;
 
-	if (!*name)
-		name = getenv("NODE_NAME");
-	if (!name || !*name) {
+	if (!*name) {
 		if (gethostname(app->node, sizeof(app->node) - 1) < 0)
 			(void)snprintf(app->node, sizeof(app->node), "unknown");
 	} else {

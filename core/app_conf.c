@@ -117,6 +117,8 @@ out:
 	lnx_buf_done(&warnings);
 	free(known);
 	args->known = NULL;
+	args->sections = NULL; /* ours, on this stack */
+	args->n_sections = 0;
 	return rc;
 }
 

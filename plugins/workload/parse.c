@@ -86,7 +86,8 @@ static const char *qos_of(const struct segment *s, size_t at, const struct segme
 }
 
 /* "pod<uid>", "kubepods-burstable-pod<uid>.slice" and the like. Returns the letters up to the uid's end, or 0. */
-static size_t pod_segment(const struct segment *s, const struct segment *above, struct workload_ids *ids)
+static size_t pod_segment(const struct segment *s, const struct segment *above,
+			  struct workload_ids *ids)
 {
 	size_t i, k, n;
 
@@ -137,7 +138,8 @@ static bool prefixed_segment(const struct segment *s, struct workload_ids *ids)
 	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		size_t k = strlen(prefixes[i].prefix);
 
-		if (n <= k || memcmp(s->at, prefixes[i].prefix, k) != 0 || !is_id64(s->at + k, n - k))
+		if (n <= k || memcmp(s->at, prefixes[i].prefix, k) != 0 ||
+		    !is_id64(s->at + k, n - k))
 			continue;
 		if (!prefixes[i].is_monitor)
 			return set_container(ids, s->at + k, 64, prefixes[i].runtime);
@@ -167,9 +169,10 @@ static bool colon_segment(const struct segment *s, size_t from, struct workload_
 }
 
 /* A bare id: the segment above it may tell the runtime. */
-static bool bare_segment(const struct segment *s, const struct segment *above, bool in_ecs, struct workload_ids *ids)
+static bool bare_segment(const struct segment *s, const struct segment *above, bool in_ecs,
+			 struct workload_ids *ids)
 {
-	const char *runtime = in_ecs		       ? "ecs"
+	const char *runtime = in_ecs			 ? "ecs"
 			      : is_word(above, "docker") ? "docker"
 			      : is_word(above, "libpod") ? "podman"
 							 : "";
@@ -177,8 +180,8 @@ static bool bare_segment(const struct segment *s, const struct segment *above, b
 	if (is_id64(s->at, s->n))
 		return set_container(ids, s->at, 64, runtime);
 	/* Fargate: 32 hex digits and a number */
-	if (in_ecs && s->n > 33 && s->n < WORKLOAD_ID_MAX && is_hex(s->at, 32) && s->at[32] == '-' &&
-	    is_digits(s->at + 33, s->n - 33))
+	if (in_ecs && s->n > 33 && s->n < WORKLOAD_ID_MAX && is_hex(s->at, 32) &&
+	    s->at[32] == '-' && is_digits(s->at + 33, s->n - 33))
 		return set_container(ids, s->at, s->n, runtime);
 	return false;
 }

@@ -20,9 +20,10 @@ struct row {
 	double key;
 };
 
-static const char *const sort_keys[] = { "stalled_ms",	"caused_ms",	"psi_contribution", "cpu_pct",
-					 "anon_bytes",	"throttled_ms", "working_set_bytes", "cpu_limit_ratio",
-					 "psi_cpu_pct", "psi_memory_pct", "psi_io_pct", NULL };
+static const char *const sort_keys[] = { "stalled_ms",	      "caused_ms",	 "psi_contribution",
+					 "cpu_pct",	      "anon_bytes",	 "throttled_ms",
+					 "working_set_bytes", "cpu_limit_ratio", "psi_cpu_pct",
+					 "psi_memory_pct",    "psi_io_pct",	 NULL };
 
 static double row_key(const struct row *r, unsigned key)
 {
@@ -33,7 +34,9 @@ static double row_key(const struct row *r, unsigned key)
 				(double)r->files.anon_bytes,
 				r->cpu.throttled_ms,
 				r->files.working_set_bytes,
-				r->files.cpu_limit_cores > 0 ? r->e->cpu_pct / 100 / r->files.cpu_limit_cores : NAN,
+				r->files.cpu_limit_cores > 0
+					? r->e->cpu_pct / 100 / r->files.cpu_limit_cores
+					: NAN,
 				r->e->psi_cpu_some,
 				r->e->psi_memory_some,
 				r->e->psi_io_some };
@@ -118,7 +121,8 @@ static void row_fill(struct workload *w, struct row *r)
 	r->cpu.stalled_ms = r->cpu.caused_ms = r->cpu.psi_contribution = r->cpu.throttled_ms = NAN;
 	if (w->host->service(w->ctx, "stall/1", &vtable, &self) == 0)
 		(void)((const struct lnx_svc_stall *)vtable)
-			->workload(self, LNX_RES_CPU, r->e->id, WINDOW_NS, &r->cpu); /* unknown stays NaN, none is 0 */
+			->workload(self, LNX_RES_CPU, r->e->id, WINDOW_NS,
+				   &r->cpu); /* unknown stays NaN, none is 0 */
 	usage_read(w->root, r->e->path, &r->files);
 	if (!r->files.has_memory)
 		r->files.anon_bytes = r->e->anon_bytes;
@@ -200,7 +204,8 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 	    http->param_u64(req, "offset", 0, 0, UINT32_MAX, &offset) < 0)
 		return; /* answered */
 	if (key < 0) {
-		(void)http->error(req, 400, "bad_request", "sort: '%s' is not a figure of a workload", sort);
+		(void)http->error(req, 400, "bad_request",
+				  "sort: '%s' is not a figure of a workload", sort);
 		return;
 	}
 	rows = calloc(w->table.n + 1u, sizeof(*rows));
@@ -224,7 +229,8 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 	lnx_buf_char(&out, ']');
 	free(rows);
 	if (w->host->service(w->ctx, "stall/1", &vtable, &self) < 0)
-		(void)http->set_header(req, "X-Linnix-Degraded", "no stall ledger: stall figures are null");
+		(void)http->set_header(req, "X-Linnix-Degraded",
+				       "no stall ledger: stall figures are null");
 	if (lnx_buf_error(&out))
 		(void)http->error(req, 503, "no_memory", "out of memory");
 	else
@@ -232,7 +238,9 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 	lnx_buf_done(&out);
 }
 
-static const char *const workload_query[] = { "sort", "limit", "offset", "namespace", "cgroup", NULL };
+static const char *const workload_query[] = {
+	"sort", "limit", "offset", "namespace", "cgroup", NULL
+};
 
 static const struct lnx_http_route workload_route = {
 	.size = sizeof(workload_route),

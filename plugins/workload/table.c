@@ -95,7 +95,8 @@ static const char *unit_segment(const char *path, size_t *ret_n, size_t *ret_end
 
 		p += *p == '/';
 		n = strcspn(p, "/");
-		if (tail_is(p, n, ".service") || tail_is(p, n, ".scope") || tail_is(p, n, ".socket")) {
+		if (tail_is(p, n, ".service") || tail_is(p, n, ".scope") ||
+		    tail_is(p, n, ".socket")) {
 			found = p;
 			*ret_n = n;
 			*ret_end = (size_t)(p + n - path);
@@ -187,8 +188,9 @@ static bool make_room(struct workload_table *t)
 	return false;
 }
 
-struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id, uint64_t parent_id, const char *path,
-					  size_t n_path, uint64_t now_ns, bool *ret_changed)
+struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id, uint64_t parent_id,
+					  const char *path, size_t n_path, uint64_t now_ns,
+					  bool *ret_changed)
 {
 	struct workload_entry *e = workload_table_get(t, id);
 	char *copy;
@@ -273,11 +275,12 @@ bool workload_is_slot(const struct workload_table *t, struct workload_entry *e)
 {
 	if (workload_table_slot(t, e) != e)
 		return false;
-	return e->kind == LNX_WL_CONTAINER || e->kind == LNX_WL_UNIT || e->kind == LNX_WL_SESSION || !e->n_children ||
-	       e->kind == LNX_WL_ROOT;
+	return e->kind == LNX_WL_CONTAINER || e->kind == LNX_WL_UNIT || e->kind == LNX_WL_SESSION ||
+	       !e->n_children || e->kind == LNX_WL_ROOT;
 }
 
-void workload_describe(const struct workload_table *t, struct workload_entry *e, struct lnx_workload *ret_w)
+void workload_describe(const struct workload_table *t, struct workload_entry *e,
+		       struct lnx_workload *ret_w)
 {
 	uint32_t size = ret_w->size;
 	struct lnx_workload w = {

@@ -41,15 +41,18 @@ int workload_table_init(struct workload_table *t, uint32_t max);
 void workload_table_done(struct workload_table *t);
 struct workload_entry *workload_table_get(const struct workload_table *t, uint64_t id);
 /* Put <id> in, or give it a new path. *ret_changed: it is new or its path changed. NULL: full (counted) or no memory. */
-struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id, uint64_t parent_id, const char *path,
-					  size_t n_path, uint64_t now_ns, bool *ret_changed);
+struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id, uint64_t parent_id,
+					  const char *path, size_t n_path, uint64_t now_ns,
+					  bool *ret_changed);
 void workload_table_gone(struct workload_table *t, struct workload_entry *e, uint64_t now_ns);
 /* Forget those gone for longer than <keep_ns>. */
 void workload_table_expire(struct workload_table *t, uint64_t now_ns, uint64_t keep_ns);
 /* The cgroup that stands for <e> in the ledger: its container, its unit, or itself. */
-struct workload_entry *workload_table_slot(const struct workload_table *t, struct workload_entry *e);
+struct workload_entry *workload_table_slot(const struct workload_table *t,
+					   struct workload_entry *e);
 /* For lists: not a mere folder of others. */
 bool workload_is_slot(const struct workload_table *t, struct workload_entry *e);
-void workload_describe(const struct workload_table *t, struct workload_entry *e, struct lnx_workload *ret_w);
+void workload_describe(const struct workload_table *t, struct workload_entry *e,
+		       struct lnx_workload *ret_w);
 
 #endif

@@ -46,16 +46,18 @@ static void every_row_of_the_corpus_is_answered(void **state)
 		assert_non_null(col[4]);
 		workload_parse(col[0], &ids);
 		rows++;
-		if (strcmp(dash(ids.pod_uid), col[1]) != 0 || strcmp(dash(ids.container_id), col[2]) != 0 ||
+		if (strcmp(dash(ids.pod_uid), col[1]) != 0 ||
+		    strcmp(dash(ids.container_id), col[2]) != 0 ||
 		    strcmp(dash(ids.runtime), col[3]) != 0 || strcmp(dash(ids.qos), col[4]) != 0)
-			fail_msg("%s: %s %s %s %s", col[0], dash(ids.pod_uid), dash(ids.container_id),
-				 dash(ids.runtime), dash(ids.qos));
+			fail_msg("%s: %s %s %s %s", col[0], dash(ids.pod_uid),
+				 dash(ids.container_id), dash(ids.runtime), dash(ids.qos));
 	}
 	(void)fclose(f);
 	assert_true(rows >= 90);
 }
 
-static struct workload_entry *put(struct workload_table *t, uint64_t id, uint64_t up, const char *path, uint64_t now)
+static struct workload_entry *put(struct workload_table *t, uint64_t id, uint64_t up,
+				  const char *path, uint64_t now)
 {
 	bool changed;
 
@@ -69,10 +71,13 @@ static void hosts_are_named_by_their_unit_without_instances(void **state)
 		uint32_t kind;
 	} rows[] = {
 		{ "/system.slice/ssh.service", "ssh.service", LNX_WL_UNIT },
-		{ "/system.slice/system-getty.slice/getty@tty1.service", "getty.service", LNX_WL_UNIT },
-		{ "/system.slice/run-r0123456789abcdef0123456789abcdef.scope", "run.scope", LNX_WL_UNIT },
+		{ "/system.slice/system-getty.slice/getty@tty1.service", "getty.service",
+		  LNX_WL_UNIT },
+		{ "/system.slice/run-r0123456789abcdef0123456789abcdef.scope", "run.scope",
+		  LNX_WL_UNIT },
 		{ "/user.slice/user-1000.slice/session-42.scope", "session.scope", LNX_WL_SESSION },
-		{ "/user.slice/user-1000.slice/user@1000.service/app.slice/x.service/sub", "x.service", LNX_WL_UNIT },
+		{ "/user.slice/user-1000.slice/user@1000.service/app.slice/x.service/sub",
+		  "x.service", LNX_WL_UNIT },
 		{ "/jobs/bully", "jobs/bully", LNX_WL_OTHER },
 		{ "/system.slice/cafe.service", "cafe.service", LNX_WL_UNIT },
 		{ "/", "/", LNX_WL_ROOT },
@@ -187,7 +192,8 @@ static void scene_open(struct scene *s)
 
 static void scene_close(struct scene *s)
 {
-	static const char *const dirs[] = { "new.service", "system.slice/ssh.service", "system.slice", "" };
+	static const char *const dirs[] = { "new.service", "system.slice/ssh.service",
+					    "system.slice", "" };
 	char path[256];
 	unsigned i;
 
@@ -237,7 +243,8 @@ static void events_add_and_remove_and_are_told(void **state)
 	(void)state;
 	scene_open(&s);
 	(void)testhost_set_wanted(s.host, "workload.update", 1);
-	cgroup_event(&s, LNX_EV_CGROUP_NEW, 777, "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555");
+	cgroup_event(&s, LNX_EV_CGROUP_NEW, 777,
+		     "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555");
 	assert_int_equal(s.service->get(s.self, 777, &w), 0);
 	assert_string_equal(w.pod_uid, "11111111-2222-3333-4444-555555555555");
 	assert_string_equal(w.qos, "burstable");
@@ -304,7 +311,8 @@ static void write_file(const char *dir, const char *name, const char *text)
 
 static void limits_and_memory_come_from_the_files_of_v2(void **state)
 {
-	static const char *const names[] = { "memory.stat", "memory.current", "memory.swap.current", "cpu.max" };
+	static const char *const names[] = { "memory.stat", "memory.current", "memory.swap.current",
+					     "cpu.max" };
 	char root[] = "/tmp/lnx-usage-XXXXXX", path[256];
 	struct usage_files f;
 	unsigned i;

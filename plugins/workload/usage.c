@@ -11,13 +11,15 @@
 
 #define TEXT_BYTES 8192
 
-static bool read_text(const char *root, const char *controller, const char *path, const char *name, char *ret_text)
+static bool read_text(const char *root, const char *controller, const char *path, const char *name,
+		      char *ret_text)
 {
 	char file[8192];
 	ssize_t n;
 	int fd;
 
-	if (snprintf(file, sizeof(file), "%s%s%s/%s", root, controller, path, name) >= (int)sizeof(file))
+	if (snprintf(file, sizeof(file), "%s%s%s/%s", root, controller, path, name) >=
+	    (int)sizeof(file))
 		return false;
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -64,7 +66,8 @@ static void read_memory(const char *root, const char *base, const char *path, st
 	if (read_text(root, "", path, "memory.stat", text)) {
 		f->anon_bytes = stat_value(text, "anon") + stat_value(text, "shmem");
 		file = stat_value(text, "inactive_file");
-		if (!read_text(root, "", path, "memory.current", text) || sscanf(text, "%" SCNu64, &used) != 1)
+		if (!read_text(root, "", path, "memory.current", text) ||
+		    sscanf(text, "%" SCNu64, &used) != 1)
 			return;
 		f->has_memory = true;
 		if (read_text(root, "", path, "memory.swap.current", text)) {
@@ -92,11 +95,13 @@ static void read_quota(const char *root, const char *base, const char *path, str
 	int64_t quota, period;
 
 	if (read_text(root, "", path, "cpu.max", text)) {
-		if (sscanf(text, "%" SCNd64 " %" SCNd64, &quota, &period) == 2 && quota > 0 && period > 0)
+		if (sscanf(text, "%" SCNd64 " %" SCNd64, &quota, &period) == 2 && quota > 0 &&
+		    period > 0)
 			f->cpu_limit_cores = (double)quota / (double)period;
 		return;
 	}
-	if (!read_text(base, "/cpu", path, "cpu.cfs_quota_us", text) || sscanf(text, "%" SCNd64, &quota) != 1)
+	if (!read_text(base, "/cpu", path, "cpu.cfs_quota_us", text) ||
+	    sscanf(text, "%" SCNd64, &quota) != 1)
 		return;
 	if (quota > 0 && read_text(base, "/cpu", path, "cpu.cfs_period_us", text) &&
 	    sscanf(text, "%" SCNd64, &period) == 1 && period > 0)

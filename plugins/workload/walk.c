@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEPTH_MAX 32
+#define DEPTH_MAX  32
 #define PATH_BYTES 4096
 
 int workload_v2_root(const char *mountinfo, char *ret_root, size_t cap)
@@ -27,7 +27,8 @@ int workload_v2_root(const char *mountinfo, char *ret_root, size_t cap)
 		const char *dash = strstr(line, " - cgroup2 ");
 
 		/* 36 35 98:0 /root /mount/point options … - type source options; see proc(5) */
-		if (!dash || sscanf(line, "%*d %*d %*s %4095s %4095s", root, mount) != 2 || strlen(mount) >= cap)
+		if (!dash || sscanf(line, "%*d %*d %*s %4095s %4095s", root, mount) != 2 ||
+		    strlen(mount) >= cap)
 			continue;
 		memcpy(ret_root, mount, strlen(mount) + 1);
 		rc = 0;
@@ -94,7 +95,8 @@ static const char *level_next(struct level *l)
 	struct dirent *d;
 
 	while ((d = readdir(l->dir)))
-		if (d->d_type == DT_DIR && strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+		if (d->d_type == DT_DIR && strcmp(d->d_name, ".") != 0 &&
+		    strcmp(d->d_name, "..") != 0)
 			return d->d_name;
 	return NULL;
 }

@@ -23,8 +23,8 @@ static int workload_get(void *self, uint64_t cgroup_id, struct lnx_workload *ret
 	return 0;
 }
 
-static int workload_each(void *self, uint32_t include_gone, int (*each)(void *arg, const struct lnx_workload *w),
-			 void *arg)
+static int workload_each(void *self, uint32_t include_gone,
+			 int (*each)(void *arg, const struct lnx_workload *w), void *arg)
 {
 	struct workload *w = self;
 	struct workload_entry *e, *next;
@@ -88,7 +88,8 @@ static void workload_tell(struct workload *w, struct workload_entry *e)
 	(void)w->host->publish(w->ctx, &u.ev.h); /* the bus counts what it refuses */
 }
 
-static void workload_saw(struct workload *w, uint64_t id, uint64_t parent_id, const char *path, size_t n_path)
+static void workload_saw(struct workload *w, uint64_t id, uint64_t parent_id, const char *path,
+			 size_t n_path)
 {
 	bool changed = false;
 	struct workload_entry *e = workload_table_put(&w->table, id, parent_id, path, n_path,
@@ -133,7 +134,8 @@ static int workload_on_event(void *state, const struct lnx_event *ev)
 	if (!LNX_EV_HAS(ev, struct lnx_ev_cgroup, path))
 		return -EINVAL;
 	if (ev->type == LNX_EV_CGROUP_NEW) {
-		workload_saw(w, c->cgroup_id, c->parent_id, (const char *)ev + c->path.off, c->path.len);
+		workload_saw(w, c->cgroup_id, c->parent_id, (const char *)ev + c->path.off,
+			     c->path.len);
 	} else if ((e = workload_table_get(&w->table, c->cgroup_id))) {
 		workload_table_gone(&w->table, e, ev->ts_ns);
 	}
@@ -185,7 +187,8 @@ static void workload_walk_finished(void *arg, int rc)
 		workload_merge(w);
 		w->host->health(w->ctx, "walk", LNX_HEALTH_OK, "");
 	} else if (rc != -ECANCELED) {
-		(void)snprintf(why, sizeof(why), "%.200s cannot be read: %s", w->root, strerror(-rc)); /* for people */
+		(void)snprintf(why, sizeof(why), "%.200s cannot be read: %s", w->root,
+			       strerror(-rc)); /* for people */
 		w->host->health(w->ctx, "walk", LNX_HEALTH_DEGRADED, why);
 	}
 	workload_walk_done(&w->walk);
@@ -213,15 +216,21 @@ static int workload_metrics(struct workload *w)
 	static const struct lnx_metric_desc known = { .name = "linnix_cgroups",
 						      .help = "Known cgroups that exist.",
 						      .kind = LNX_GAUGE };
-	static const struct lnx_metric_desc gone = { .name = "linnix_cgroups_remembered",
-						     .help = "Removed cgroups that are still remembered.",
-						     .kind = LNX_GAUGE };
-	static const struct lnx_metric_desc refused = { .name = "linnix_cgroups_refused_total",
-							.help = "Cgroups kept out by workload.max_cgroups.",
-							.kind = LNX_COUNTER };
-	static const struct lnx_metric_desc skipped = { .name = "linnix_cgroups_skipped_total",
-							.help = "Folders that a walk could not enter.",
-							.kind = LNX_COUNTER };
+	static const struct lnx_metric_desc gone = {
+		.name = "linnix_cgroups_remembered",
+		.help = "Removed cgroups that are still remembered.",
+		.kind = LNX_GAUGE
+	};
+	static const struct lnx_metric_desc refused = {
+		.name = "linnix_cgroups_refused_total",
+		.help = "Cgroups kept out by workload.max_cgroups.",
+		.kind = LNX_COUNTER
+	};
+	static const struct lnx_metric_desc skipped = {
+		.name = "linnix_cgroups_skipped_total",
+		.help = "Folders that a walk could not enter.",
+		.kind = LNX_COUNTER
+	};
 	int rc = w->host->metric(w->ctx, &known, NULL, &w->m_known);
 
 	if (rc == 0)
@@ -242,7 +251,8 @@ static void workload_fini(void *state)
 	free(w);
 }
 
-static int workload_init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf, void **ret_state)
+static int workload_init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
+			 void **ret_state)
 {
 	struct workload *w = calloc(1, sizeof(*w));
 	int rc;
@@ -272,13 +282,15 @@ static int workload_start(void *state)
 	int rc = 0;
 
 	if (*w->conf->cgroup_root)
-		(void)snprintf(w->root, sizeof(w->root), "%s", w->conf->cgroup_root); /* too long: cannot be read */
+		(void)snprintf(w->root, sizeof(w->root), "%s",
+			       w->conf->cgroup_root); /* too long: cannot be read */
 	else
 		rc = workload_v2_root(w->conf->mountinfo, w->root, sizeof(w->root));
 	if (rc < 0) {
-		w->host->health(w->ctx, "cgroup2", LNX_HEALTH_DEGRADED,
-				"no cgroup2 mount: processes cannot be tied to containers; mount it: mount -t cgroup2 none "
-				"/sys/fs/cgroup/unified");
+		w->host->health(
+			w->ctx, "cgroup2", LNX_HEALTH_DEGRADED,
+			"no cgroup2 mount: processes cannot be tied to containers; mount it: mount -t cgroup2 none "
+			"/sys/fs/cgroup/unified");
 	} else {
 		memcpy(w->walk.root, w->root, sizeof(w->root));
 		w->walk.max = w->conf->max_cgroups;
@@ -288,7 +300,8 @@ static int workload_start(void *state)
 	rc = workload_routes(w);
 	if (rc < 0)
 		return rc;
-	return w->host->timer_add(w->ctx, w->conf->repair_ns, w->conf->repair_ns, workload_on_repair, w, &w->repair);
+	return w->host->timer_add(w->ctx, w->conf->repair_ns, w->conf->repair_ns,
+				  workload_on_repair, w, &w->repair);
 }
 
 static int workload_reload(void *state, const void *conf)
@@ -304,11 +317,12 @@ static int workload_reload(void *state, const void *conf)
 static const struct lnx_option workload_options[] = {
 	{ "cgroup_root", LNX_OPT_PATH, AT(cgroup_root), "", 0, 0, NULL, 0, 0,
 	  "where cgroup2 is mounted; empty: found in the mount table" },
-	{ "mountinfo", LNX_OPT_PATH, AT(mountinfo), "/proc/self/mountinfo", 0, 0, NULL, 0, 0, "the mount table" },
+	{ "mountinfo", LNX_OPT_PATH, AT(mountinfo), "/proc/self/mountinfo", 0, 0, NULL, 0, 0,
+	  "the mount table" },
 	{ "max_cgroups", LNX_OPT_U32, AT(max_cgroups), "16384", 64, 1048576, NULL, 0, 0,
 	  "cgroups known at a time, removed ones included" },
-	{ "keep_gone", LNX_OPT_DURATION, AT(keep_gone_ns), "5m", 1e9, 86400e9, NULL, LNX_OPTF_RELOAD, 0,
-	  "how long a removed cgroup is remembered" },
+	{ "keep_gone", LNX_OPT_DURATION, AT(keep_gone_ns), "5m", 1e9, 86400e9, NULL,
+	  LNX_OPTF_RELOAD, 0, "how long a removed cgroup is remembered" },
 	{ "repair", LNX_OPT_DURATION, AT(repair_ns), "1m", 1e9, 86400e9, NULL, LNX_OPTF_RELOAD, 0,
 	  "time between two walks over all cgroups" },
 	{ NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL }
@@ -321,8 +335,8 @@ static const struct lnx_sub workload_subs[] = {
 };
 
 static const struct lnx_command workload_commands[] = {
-	{ "workloads", "parse [PATH...]", "tell pod uid, container id, runtime and QoS of cgroup paths",
-	  workload_command },
+	{ "workloads", "parse [PATH...]",
+	  "tell pod uid, container id, runtime and QoS of cgroup paths", workload_command },
 	{ NULL, NULL, NULL, NULL },
 };
 

@@ -8,34 +8,9 @@
 #include "testhost_priv.h"
 
 #define LNX_EVENT_TABLES
-#include <linnix/ev_alert.h>
-#include <linnix/ev_proc.h>
-#include <linnix/ev_psi.h>
+#include <linnix/builtin.h>
 
 #define TH_MAX_HOPS 8
-
-#define DESC(ty, nm, st, flds, fl)                                                          \
-	{                                                                                   \
-		sizeof(struct lnx_event_desc), ty, sizeof(struct st), nm, "built in", flds, \
-			sizeof(flds) / sizeof((flds)[0]), fl                                \
-	}
-
-static const struct lnx_event_desc builtin[] = {
-	DESC(LNX_EV_PROC_FORK, "proc.fork", lnx_ev_proc_fork, lnx_fields_proc_fork,
-	     LNX_EVF_PROCESS | LNX_EVF_KERNEL),
-	DESC(LNX_EV_PROC_EXEC, "proc.exec", lnx_ev_proc_exec, lnx_fields_proc_exec,
-	     LNX_EVF_PROCESS | LNX_EVF_KERNEL),
-	DESC(LNX_EV_PROC_EXIT, "proc.exit", lnx_ev_proc_exit, lnx_fields_proc_exit,
-	     LNX_EVF_PROCESS | LNX_EVF_KERNEL),
-	DESC(LNX_EV_PROC_USAGE, "proc.usage", lnx_ev_proc_usage, lnx_fields_proc_usage,
-	     LNX_EVF_PROCESS),
-	DESC(LNX_EV_HOST_SAMPLE, "host.sample", lnx_ev_host_sample, lnx_fields_host_sample, 0),
-	DESC(LNX_EV_PSI_SAMPLE, "psi.sample", lnx_ev_psi_sample, lnx_fields_psi_sample, 0),
-	DESC(LNX_EV_PSI_CGROUP, "psi.cgroup", lnx_ev_psi_cgroup, lnx_fields_psi_cgroup, 0),
-	DESC(LNX_EV_ALERT, "alert", lnx_ev_alert, lnx_fields_alert, 0),
-	DESC(LNX_EV_RULE_DISABLED, "rule.disabled", lnx_ev_rule_disabled, lnx_fields_rule_disabled,
-	     0),
-};
 
 /* ---- types */
 
@@ -44,9 +19,9 @@ static const struct lnx_event_desc *desc_of(const struct testhost *t, uint16_t t
 	const struct lnx_event_desc *d;
 	size_t i;
 
-	for (i = 0; i < sizeof(builtin) / sizeof(builtin[0]); i++)
-		if (builtin[i].type == type)
-			return &builtin[i];
+	for (i = 0; i < sizeof(lnx_builtin_events) / sizeof(lnx_builtin_events[0]); i++)
+		if (lnx_builtin_events[i].type == type)
+			return &lnx_builtin_events[i];
 	for (i = 0; i < t->descs.n; i++) {
 		d = t->descs.item[i];
 		if (d->type == type)
@@ -62,9 +37,9 @@ int th_event_find(struct testhost *t, const char *name)
 
 	if (strcmp(name, "*") == 0)
 		return 0;
-	for (i = 0; i < sizeof(builtin) / sizeof(builtin[0]); i++)
-		if (strcmp(builtin[i].name, name) == 0)
-			return builtin[i].type;
+	for (i = 0; i < sizeof(lnx_builtin_events) / sizeof(lnx_builtin_events[0]); i++)
+		if (strcmp(lnx_builtin_events[i].name, name) == 0)
+			return lnx_builtin_events[i].type;
 	for (i = 0; i < t->descs.n; i++) {
 		d = t->descs.item[i];
 		if (strcmp(d->name, name) == 0)

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	path[size] = 0;
 	workload_parse(path, &ids);
 	if (strlen(ids.container_id) != strspn(ids.container_id, "0123456789abcdef-") ||
-	    strlen(ids.pod_uid) != strspn(ids.pod_uid, "0123456789abcdef-") || ids.end > strlen(path))
+	    strlen(ids.pod_uid) != strspn(ids.pod_uid, "0123456789abcdef-") ||
+	    ids.end > strlen(path))
 		abort();
 	free(path);
 	return 0;
