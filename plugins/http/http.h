@@ -68,9 +68,9 @@ struct http_listener {
 	struct MHD_Daemon *mhd;
 	struct lnx_fd *watch;
 	struct lnx_timer *timer;
-	int fd;	       /* listening; -1: not in use, or MHD's once it runs */
-	uint32_t kind; /* HTTP_KIND_* */
-	bool is_tls;
+	int fd;		       /* listening; -1: not in use, or MHD's once it runs */
+	uint32_t kind;	       /* HTTP_KIND_* */
+	bool is_tls, is_woken; /* woken: it runs in the next turn */
 	uint16_t port;
 	uint64_t socket_dev, socket_ino; /* of the unix socket's file */
 };
@@ -112,6 +112,7 @@ struct http {
 /* http_listen.c */
 int http_listen_open(struct http *s);
 int http_listen_start(struct http *s);
+void http_listener_wake(struct http_listener *l);
 void http_listen_stop(struct http *s);
 void http_listen_close(struct http *s);
 void http_listen_init(struct http *s);

@@ -43,11 +43,23 @@ static void http_listener_run(struct http_listener *l)
 
 	if (!l->mhd)
 		return;
+	l->is_woken = false;
 	(void)MHD_run(l->mhd); /* fails only for another kind of daemon */
-	if (MHD_get_timeout(l->mhd, &ms) == MHD_YES)
+	if (l->is_woken)       /* a stream was resumed while it ran */
+		(void)h->timer_set(l->http->ctx, l->timer, 0, 0);
+	else if (MHD_get_timeout(l->mhd, &ms) == MHD_YES)
 		(void)h->timer_set(l->http->ctx, l->timer, (uint64_t)ms * 1000000u, 0);
 	else
 		h->timer_stop(l->http->ctx, l->timer);
+}
+
+/* libmicrohttpd does not wake itself up for a resumed connection when it runs on the loop of another. */
+void http_listener_wake(struct http_listener *l)
+{
+	if (l->is_woken)
+		return;
+	l->is_woken = true;
+	(void)l->http->host->timer_set(l->http->ctx, l->timer, 0, 0); /* the timer is there */
 }
 
 static void http_on_readable(void *arg, int fd, uint32_t bits)

@@ -16,6 +16,7 @@ static void http_stream_wake(struct lnx_http_stream *st)
 		return;
 	st->is_suspended = false;
 	MHD_resume_connection(st->conn->mhd);
+	http_listener_wake(st->conn->listener);
 }
 
 /* Takes what libmicrohttpd asks for; asks the writer for more when there is nothing left. */
