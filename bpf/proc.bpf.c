@@ -14,6 +14,7 @@
 #define PROC_ARGS_OFF	 0
 #define PROC_ARGS_SCRIPT 1
 #define PROC_ARGS_FULL	 2
+#define PROC_ARGS_STEP	 64 /* bytes */
 
 /* Groups whose last threads may be ending at the same moment. */
 #define PROC_ENDING_MAX 1024
@@ -31,7 +32,7 @@ const volatile __u32 usage_bytes = sizeof(struct lnx_rec_proc);
 /* A proc.exec in the making: too large for the stack. */
 struct proc_exec {
 	struct lnx_ev_proc_exec ev;
-	char tail[2 * LNX_STR_MAX];
+	char tail[2 * LNX_STR_MAX + PROC_ARGS_STEP];
 };
 
 struct {
@@ -100,9 +101,24 @@ out:
 	return 0;
 }
 
-/* Arguments of the new program, joined by spaces, to <to>, which has room for LNX_STR_MAX. Returns
- * their bytes. */
-static __always_inline __u32 proc_args(struct task_struct *t, char *to, __u32 *ret_truncated)
+/* NULs between arguments become spaces: PROC_ARGS_STEP bytes of the tail from <from> on. A function of
+ * its own, so that the verifier walks it once. */
+__noinline int proc_join_args(__u32 from)
+{
+	__u32 zero = 0, i;
+	struct proc_exec *x = bpf_map_lookup_elem(&execs, &zero);
+
+	if (!x || from > sizeof(x->tail) - PROC_ARGS_STEP)
+		return 0;
+	for (i = 0; i < PROC_ARGS_STEP; i++)
+		if (!x->tail[from + i])
+			x->tail[from + i] = ' ';
+	return 0;
+}
+
+/* Arguments of the new program, joined by spaces, to <at> of the tail. Returns their bytes. */
+static __always_inline __u32 proc_args(struct task_struct *t, struct proc_exec *x, __u32 at,
+				       __u32 *ret_truncated)
 {
 	__u64 from = t->mm->arg_start, bytes = t->mm->arg_end - from;
 	__u32 n, i;
@@ -112,17 +128,17 @@ static __always_inline __u32 proc_args(struct task_struct *t, char *to, __u32 *r
 	asm volatile("" : "+r"(n));
 	if (n == 0 || n > LNX_STR_MAX)
 		return 0;
-	if (bpf_probe_read_user(to, n, (const void *)from)) {
+	if (bpf_probe_read_user(x->tail + at, n, (const void *)from)) {
 		*ret_truncated = 1; /* paged out already */
 		return 0;
 	}
 	if (!*ret_truncated)
 		n--; /* the last NUL */
-	for (i = 0; i < LNX_STR_MAX; i++) {
-		if (i >= n)
+	/* past the end there is room, and nothing that is sent */
+	for (i = 0; i < LNX_STR_MAX / PROC_ARGS_STEP; i++) {
+		if (i * PROC_ARGS_STEP >= n)
 			break;
-		if (!to[i])
-			to[i] = ' ';
+		proc_join_args(at + i * PROC_ARGS_STEP);
 	}
 	return n;
 }
@@ -158,7 +174,7 @@ int BPF_PROG(proc_exec, struct task_struct *t, __s32 old_pid, struct linux_binpr
 	if (args_mode == PROC_ARGS_SCRIPT && bprm->interp != bprm->filename) {
 		x->ev.args = x->ev.filename;
 	} else if (args_mode == PROC_ARGS_FULL) {
-		n = proc_args(t, x->tail + name_bytes, &truncated);
+		n = proc_args(t, x, name_bytes, &truncated);
 		x->ev.args.off = bytes;
 		x->ev.args.len = n;
 		x->ev.args_truncated = truncated;
@@ -174,27 +190,30 @@ out:
 }
 
 /* How long <t>, the current task, has run since the kernel last added to its sum_exec_runtime: up to
- * a tick, which is all there is of a short life.
+ * a tick, which is all there is of a short life. What the hypervisor took in that time is counted.
  *
- * That was at exec_start of the scheduler's clock, which a program cannot read. The run queue's copy
- * of it is old, so copy minus our clock is at most the offset between the two: the largest seen comes
- * closest. It may fall by 1/2048 of the time, more than clocks are ever slewed. */
+ * The scheduler's clock cannot be read, and the run queue's copy of it is old. So copy minus our clock
+ * is at most the offset between the two, and the largest seen comes closest. It may fall by 1/2048 of
+ * the time, more than clocks are ever slewed. */
 static __always_inline __u64 proc_running_ns(struct task_struct *t)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct proc_clock *c;
 	__s64 offset, ns;
+	struct rq *rq;
 	__u32 zero = 0;
 
 	c = bpf_map_lookup_elem(&clocks, &zero);
 	if (!c || !bpf_core_field_exists(t->se.cfs_rq))
 		return 0;
-	offset = t->se.cfs_rq->rq->clock_task - now;
+	rq = t->se.cfs_rq->rq;
+	offset = rq->clock - now;
 	if (c->at_ns && c->offset_ns - (__s64)((now - c->at_ns) >> 11) > offset)
 		offset = c->offset_ns - ((now - c->at_ns) >> 11);
 	c->offset_ns = offset;
 	c->at_ns = now;
-	ns = now + offset - t->se.exec_start;
+	/* clock_task is clock without the time of interrupts and the hypervisor */
+	ns = now + offset - rq->clock + rq->clock_task - t->se.exec_start;
 	return ns > 0 && ns < PROC_TICK_MAX_NS ? ns : 0;
 }
 

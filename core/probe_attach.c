@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Programs of a loaded object put to their hooks and taken away, and its iterators run. Needs no
+ * privilege on kernels that check them at load only. */
+#include "probe_impl.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#define ITER_RETRIES 64 /* of one read that met nothing to tell for long */
+
+static int probe_is_iter(const struct bpf_program *prog)
+{
+	return bpf_program__expected_attach_type(prog) == BPF_TRACE_ITER;
+}
+
+int lnx_probe_link_iters(struct lnx_probe *p)
+{
+	struct bpf_program *prog;
+	char buf[160];
+	unsigned i;
+
+	for (i = 0; i < p->n_iters; i++) {
+		prog = bpf_object__find_program_by_name(p->obj, p->iters[i].name);
+		p->iters[i].link = prog ? bpf_program__attach_iter(prog, NULL) : NULL;
+		if (!p->iters[i].link)
+			return lnx_probe_fail(p, -errno, "iterator %s cannot be made: %s",
+					      p->iters[i].name,
+					      lnx_probe_remedy(-errno, buf, sizeof(buf)));
+	}
+	return 0;
+}
+
+static void probe_skip_record(void *arg, const void *record)
+{
+	(void)arg;
+	(void)record;
+}
+
+/* What existed before the attach. */
+static int probe_seed(struct lnx_probe *p, char *iter_buf)
+{
+	const struct lnx_probe_iter *it = lnx_probe_find_iter(p, p->row->seed);
+	int rc;
+
+	if (!it)
+		return lnx_probe_fail(p, -ENOENT, "its object has no iterator '%s': reinstall",
+				      p->row->seed);
+	rc = lnx_probe_run_iter(it, iter_buf, 1, probe_skip_record, NULL);
+	if (rc < 0)
+		return lnx_probe_fail(p, rc, "iterator %s failed: %s", it->name, strerror(-rc));
+	return 0;
+}
+
+int lnx_probe_attach(struct lnx_probe *p, char *iter_buf)
+{
+	struct bpf_program *prog;
+	struct bpf_link *link;
+	char buf[160];
+	int rc = 0;
+
+	bpf_object__for_each_program(prog, p->obj)
+	{
+		if (probe_is_iter(prog))
+			continue;
+		link = bpf_program__attach(prog);
+		if (!link) {
+			rc = lnx_probe_fail(p, -errno, "cannot attach %s: %s",
+					    bpf_program__name(prog),
+					    lnx_probe_remedy(-errno, buf, sizeof(buf)));
+			break;
+		}
+		p->links[p->n_links++] = link; /* at most as many as probe_list_programs saw */
+	}
+	if (rc == 0 && p->row->seed)
+		rc = probe_seed(p, iter_buf);
+	if (rc < 0) {
+		lnx_probe_detach(p);
+		return rc;
+	}
+	p->state = LNX_PROBE_ATTACHED;
+	p->why[0] = 0;
+	return 0;
+}
+
+void lnx_probe_detach(struct lnx_probe *p)
+{
+	while (p->n_links > 0)
+		(void)bpf_link__destroy(p->links[--p->n_links]); /* the fd is closed at any rate */
+	if (p->state == LNX_PROBE_ATTACHED)
+		p->state = LNX_PROBE_LOADED;
+}
+
+const struct lnx_probe_iter *lnx_probe_find_iter(const struct lnx_probe *p, const char *program)
+{
+	unsigned i;
+
+	for (i = 0; i < p->n_iters; i++)
+		if (strcmp(p->iters[i].name, program) == 0)
+			return &p->iters[i];
+	return NULL;
+}
+
+/* read(2) that goes on when the kernel paused between two records. */
+static ssize_t probe_iter_read(int fd, char *buf, size_t cap)
+{
+	unsigned tries;
+	ssize_t n = 0;
+
+	for (tries = 0; tries < ITER_RETRIES; tries++) {
+		n = read(fd, buf, cap);
+		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+			break;
+	}
+	return n < 0 ? -errno : n;
+}
+
+int lnx_probe_run_iter(const struct lnx_probe_iter *it, char *buf, uint32_t record_bytes,
+		       void (*each)(void *arg, const void *record), void *arg)
+{
+	uint32_t step = it->record_bytes ? it->record_bytes : record_bytes;
+	size_t have = 0, at;
+	int fd, sum = 0;
+	ssize_t n;
+
+	if (record_bytes == 0 || record_bytes > step || step > LNX_PROBE_ITER_BYTES)
+		return -EINVAL;
+	fd = bpf_iter_create(bpf_link__fd(it->link));
+	if (fd < 0)
+		return -errno;
+	while ((n = probe_iter_read(fd, buf + have, LNX_PROBE_ITER_BYTES - have)) > 0) {
+		have += (size_t)n;
+		for (at = 0; have - at >= step; at += step, sum++)
+			each(arg, buf + at);
+		have -= at;
+		memmove(buf, buf + at, have);
+	}
+	(void)close(fd);
+	if (n < 0)
+		return (int)n;
+	return have ? -EPROTO : sum; /* a piece of a record: they are of another size */
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* From the shared ring buffer to the bus.
+ *
+ * Programs wake us when a batch is queued, or with the first event that comes 2 ms or more after the
+ * last wake (bpf/lnx_emit.h). What comes sooner lies there unannounced: after each wake a timer of 2 ms
+ * looks, until it found nothing twice. A timer of a second looks for what a program that was held up
+ * between its look at the clock and its submit may have left. */
+#include "source.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <ev.h>
+
+#include <linnix/event.h>
+
+#include "bus.h"
+#include "ringbuf.h"
+
+#define TURN_EVENTS 512	  /* in one turn of the loop: a storm must not starve the others */
+#define DRAIN_S	    0.002 /* as LNX_WAKE_NS of bpf/lnx_emit.h */
+#define DRAIN_EMPTY 2	  /* looks without an event before the timer stops */
+#define TICK_S	    1.0
+#define DRAIN_MAX   1000000 /* events that lnx_source_drain takes while programs go on sending */
+
+struct lnx_source {
+	struct lnx_bus *bus;
+	struct lnx_ringbuf *rb;
+	int map_fd;
+	struct ev_loop *loop; /* NULL: stopped */
+	ev_io io;
+	ev_timer drain, tick;
+	unsigned empty; /* looks in a row */
+	int is_active;
+	void (*tick_fn)(void *arg);
+	void *tick_arg;
+};
+
+static void source_each(void *arg, const void *record, size_t bytes)
+{
+	struct lnx_source *s = arg;
+
+	/* The bus counts what it refuses. */
+	if (bytes < sizeof(struct lnx_event))
+		lnx_bus_add_dropped(s->bus, LNX_DROP_INVALID, 1);
+	else
+		(void)lnx_bus_deliver(s->bus, record, bytes);
+}
+
+static unsigned source_read(struct lnx_source *s, unsigned max)
+{
+	uint64_t skipped = lnx_ringbuf_skipped(s->rb);
+	unsigned n = lnx_ringbuf_read(s->rb, max, source_each, s);
+
+	skipped = lnx_ringbuf_skipped(s->rb) - skipped;
+	if (skipped)
+		lnx_bus_add_dropped(s->bus, LNX_DROP_INVALID, skipped);
+	return n;
+}
+
+static void source_on_io(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct lnx_source *s = w->data;
+
+	(void)revents;
+	if (!source_read(s, TURN_EVENTS))
+		return;
+	s->empty = 0;
+	if (!ev_is_active(&s->drain))
+		ev_timer_again(loop, &s->drain);
+}
+
+static void source_on_drain(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct lnx_source *s = w->data;
+
+	(void)revents;
+	if (source_read(s, TURN_EVENTS))
+		s->empty = 0;
+	else if (++s->empty >= DRAIN_EMPTY)
+		ev_timer_stop(loop, w);
+}
+
+static void source_on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct lnx_source *s = w->data;
+
+	(void)loop;
+	(void)revents;
+	(void)source_read(s, TURN_EVENTS);
+	if (s->tick_fn)
+		s->tick_fn(s->tick_arg);
+}
+
+int lnx_source_new(int map_fd, size_t bytes, struct lnx_bus *bus, void (*tick)(void *arg),
+		   void *arg, struct lnx_source **ret_source)
+{
+	struct lnx_source *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	rc = lnx_ringbuf_open(map_fd, bytes, &s->rb);
+	if (rc < 0) {
+		free(s);
+		return rc;
+	}
+	s->bus = bus;
+	s->map_fd = map_fd;
+	s->tick_fn = tick;
+	s->tick_arg = arg;
+	ev_io_init(&s->io, source_on_io, map_fd, EV_READ);
+	ev_timer_init(&s->drain, source_on_drain, 0, DRAIN_S);
+	ev_timer_init(&s->tick, source_on_tick, 0, TICK_S);
+	s->io.data = s->drain.data = s->tick.data = s;
+	*ret_source = s;
+	return 0;
+}
+
+void lnx_source_free(struct lnx_source *s)
+{
+	if (!s)
+		return;
+	lnx_source_stop(s);
+	lnx_ringbuf_close(s->rb);
+	free(s);
+}
+
+void lnx_source_start(struct lnx_source *s, struct ev_loop *loop)
+{
+	if (s->loop)
+		return;
+	s->loop = loop;
+	ev_io_start(loop, &s->io);
+	if (s->is_active)
+		ev_timer_again(loop, &s->tick);
+}
+
+void lnx_source_stop(struct lnx_source *s)
+{
+	if (!s->loop)
+		return;
+	ev_io_stop(s->loop, &s->io);
+	ev_timer_stop(s->loop, &s->drain);
+	ev_timer_stop(s->loop, &s->tick);
+	s->loop = NULL;
+}
+
+void lnx_source_set_active(struct lnx_source *s, int is_active)
+{
+	if (s->is_active == is_active)
+		return;
+	s->is_active = is_active;
+	if (!s->loop)
+		return;
+	if (is_active) {
+		ev_timer_again(s->loop, &s->tick);
+		return;
+	}
+	ev_timer_stop(s->loop, &s->tick);
+	/* What was sent before the detach, and unannounced, is fetched by the fast timer. */
+	s->empty = 0;
+	ev_timer_again(s->loop, &s->drain);
+}
+
+int lnx_source_drain(struct lnx_source *s)
+{
+	unsigned n, sum = 0;
+
+	for (n = TURN_EVENTS; n == TURN_EVENTS && sum < DRAIN_MAX; sum += n)
+		n = source_read(s, TURN_EVENTS);
+	return (int)sum;
+}
