@@ -168,6 +168,8 @@ LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 
 		thr_ns = ns;
 		if (e->queue && !lnx_prim_queue(e->queue, &q)) {
+			/* A gap between two throttles goes to the quota too: rather that than a
+			 * neighbour blamed for it. */
 			if (q.throttled) {
 				e->thr_base = q.total_ns;
 			} else {
@@ -227,6 +229,10 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 		e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
 		if (e->handle == j->handle) {
 			e->n++;
+			if (j->since < e->begin && e->since == e->begin) {
+				e->since = j->since; /* mail in the wrong order */
+				e->begin = j->since;
+			}
 			if (j->thr && !e->thr) {
 				lnx_ledger_charge(c, tab, e, now);
 				lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
@@ -235,24 +241,20 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 			}
 			return e->epoch;
 		}
-		/* The slot has a new owner: close the old one's wait, its tasks leave by epoch. */
-		lnx_ledger_charge(c, tab, e, now);
-		c->wait_ns[LNX_LEDGER_OTHER] += lnx_ledger_span(c, e->begin, now);
-		if (e->thr && !e->is_up)
-			c->n_thr--;
-		c->n_up += is_up - e->is_up;
-		c->count[LNX_LEDGER_N_HEALED]++;
-	} else {
-		at = c->n_wait + 1;
-		if (at >= LNX_LEDGER_WAITS &&
-		    !(at == LNX_LEDGER_WAITS && j->handle == LNX_LEDGER_OTHER))
-			return 0;
-		c->n_wait = at;
-		c->n_up += is_up;
-		c->pos[slot] = at;
-		e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
-		lnx_ledger_mark(c, slot);
+		/* A former owner still waits here: it keeps the place, nothing moves to the heir. */
+		c->count[LNX_LEDGER_N_SLOT_BUSY]++;
+		return 0;
 	}
+	at = c->n_wait + 1;
+	if (at >= LNX_LEDGER_WAITS && !(at == LNX_LEDGER_WAITS && j->handle == LNX_LEDGER_OTHER)) {
+		c->count[LNX_LEDGER_N_WAIT_FULL]++;
+		return 0;
+	}
+	c->n_wait = at;
+	c->n_up += is_up;
+	c->pos[slot] = at;
+	e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
+	lnx_ledger_mark(c, slot);
 	if (!++c->epoch)
 		c->epoch = 1;
 	e->since = j->since;

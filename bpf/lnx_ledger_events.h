@@ -8,7 +8,8 @@
 
 #include "lnx_ledger.h"
 
-#define LNX_MAIL_BUSY 1ULL
+#define LNX_MAIL_BUSY	 1ULL
+#define LNX_PROC_KEEP_NS 2000000000ULL /* readers come every second */
 
 /* Task storage, NULL if there is none. */
 static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p);
@@ -52,9 +53,10 @@ LNX_FN __u64 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 {
 	__u32 before = c->epoch, slot, epoch;
 
+	if (j->handle == LNX_LEDGER_OTHER)
+		c->count[LNX_LEDGER_N_SLOT_FULL]++;
 	epoch = lnx_ledger_enter_one(c, tab, j, 0, now);
 	if (!epoch) {
-		c->count[LNX_LEDGER_N_WAIT_FULL]++;
 		j->handle = LNX_LEDGER_OTHER;
 		epoch = lnx_ledger_enter_one(c, tab, j, 0, now);
 	}
@@ -82,7 +84,8 @@ LNX_SUB int lnx_ledger_leave(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	return 0;
 }
 
-/* Take in what other CPUs sent here. */
+/* Take in what other CPUs sent here. Every change of this CPU's state drains first, so that mail is never
+ * older than the last change. */
 LNX_SUB int lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			     __u64 now)
 {
@@ -93,6 +96,7 @@ LNX_SUB int lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	__sync_val_compare_and_swap(&c->mail_new, 1, 0);
 	for (i = 0; i < LNX_LEDGER_MAIL; i++) {
 		struct lnx_ledger_mail *m = &c->mail[i];
+		struct lnx_ledger_queue q = { 0 };
 		struct lnx_ledger_join j = { 0 };
 		__u64 word = m->word, age;
 
@@ -110,6 +114,12 @@ LNX_SUB int lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 			j.since = c->since;
 		if (j.since > now)
 			j.since = now;
+		if (j.since > c->tick)
+			lnx_ledger_tick(c, tab, j.since);
+		if (j.queue && !lnx_prim_queue(j.queue, &q) && q.throttled) {
+			j.thr = LNX_LEDGER_THROTTLED; /* its owner's depth is not known here */
+			j.thr_base = q.total_ns;
+		}
 		lnx_ledger_enter(c, tab, &j, now);
 	}
 	return 0;
@@ -154,8 +164,8 @@ LNX_SUB int lnx_ledger_proc(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 			old = at;
 		}
 	}
-	/* A reader that comes every few seconds has seen what is older than that. */
-	if (old_ns && now - old_ns < 10000000000ULL)
+	/* What is older than that has been read. */
+	if (old_ns && now - old_ns < LNX_PROC_KEEP_NS)
 		return -1;
 	at = LNX_BOUND(old, LNX_LEDGER_PROCS);
 	c->procs[at].tgid = tgid;
@@ -285,6 +295,7 @@ LNX_FN void lnx_ledger_start(struct lnx_ledger_cpu *c, struct lnx_ledger_table *
 	c->cur = lnx_prim_handle(tab, prev);
 	c->cur_tgid = lnx_prim_tgid(prev);
 	c->task = (__u64)prev;
+	lnx_ledger_mark(c, LNX_LEDGER_SLOT(c->cur) & (LNX_LEDGER_SLOTS - 1));
 }
 
 /* The part of a switch that changes the ledger. <j>.handle is 0 if <prev> does not stay runnable. */
@@ -316,8 +327,10 @@ LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 		tn->handle = 0;
 	}
 	if (c->n_wait > c->n_up + c->n_thr) {
-		if (tp ? j->thr : lnx_prim_is_throttled(prev))
-			lnx_ledger_caught(c, tab, tp ? j->thr : LNX_LEDGER_THROTTLED, now);
+		if (tp && j->thr)
+			lnx_ledger_caught(c, tab, j->thr, now);
+		else if (!tp && lnx_prim_is_throttled(prev))
+			lnx_ledger_caught(c, tab, LNX_LEDGER_THROTTLED, now);
 		if (!tgid)
 			lnx_ledger_heal_idle(c, tab, now);
 	}
@@ -334,7 +347,6 @@ LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_tab
 		lnx_ledger_start(c, tab, prev, now);
 	if (c->mail_new || c->task != (__u64)prev) {
 		lnx_ledger_seq(c);
-		lnx_ledger_tick(c, tab, now);
 		if (c->mail_new)
 			lnx_ledger_drain(c, tab, now);
 		if (c->task != (__u64)prev)
@@ -398,6 +410,8 @@ LNX_FN void lnx_ledger_on_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table
 	j.since = now;
 	lnx_prim_join(tab, p, &j);
 	lnx_ledger_seq(c);
+	if (c->mail_new)
+		lnx_ledger_drain(c, tab, now);
 	lnx_ledger_tick(c, tab, now);
 	if (t->handle) {
 		c->count[LNX_LEDGER_N_STALE_WAKE]++;
@@ -423,9 +437,9 @@ LNX_FN void lnx_ledger_on_migrate(struct lnx_ledger_cpu *c, struct lnx_ledger_cp
 		return;
 	c->count[LNX_LEDGER_N_MIGRATED]++;
 	lnx_ledger_seq(c);
-	lnx_ledger_tick(c, tab, now);
 	if (c->mail_new)
 		lnx_ledger_drain(c, tab, now);
+	lnx_ledger_tick(c, tab, now);
 	if (t->cpu == cpu)
 		lnx_ledger_leave(c, tab, t->handle, t->epoch, now);
 	else

@@ -2,6 +2,7 @@
 /* Turns the state of the sched probe into windows: increments of every pair, what is in flight added,
  * summed per victim, weighted over CPUs as PSI does. */
 #include "ledger.h"
+#include "window.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -10,24 +11,13 @@
 
 #define TRIES_MAX 64 /* looks at one CPU until it is at rest */
 
-/* enum: what a record says. Sort order matters: a victim's run and check come before its parts. */
-#define REC_RUN	  0
-#define REC_CHECK 1
-#define REC_PART  2
-
-struct record {
-	uint32_t victim, culprit;
-	uint32_t cpu, kind;
-	int64_t ns;
-};
-
 struct flight {
 	uint32_t victim, culprit;
 	uint32_t kind, pad;
 	int64_t ns;
 };
 
-#define FLIGHTS (2 * (LNX_LEDGER_WAITS + LNX_LEDGER_MAIL) + 4)
+#define FLIGHTS (2 * (LNX_LEDGER_WAITS + 2 * LNX_LEDGER_MAIL) + 4)
 
 /* What the last look saw of one CPU. */
 struct seen {
@@ -122,6 +112,7 @@ static int copy_cpu(struct lnx_ledger_cpu *to, const struct lnx_ledger_cpu *from
 		uint32_t seq = __atomic_load_n(&from->seq, __ATOMIC_ACQUIRE);
 
 		memcpy(to, from, offsetof(struct lnx_ledger_cpu, pos));
+		to->slot_used[0] |= (1ULL << LNX_LEDGER_FIRST) - 1; /* the pseudo slots always */
 		for (uint32_t w = 0; w < LNX_LEDGER_SLOTS / 64; w++) {
 			for (uint64_t m = to->slot_used[w]; m; m &= m - 1) {
 				uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(m);
@@ -157,11 +148,44 @@ static void fly(struct seen *s, uint32_t kind, uint32_t victim, uint32_t culprit
 			(struct flight){ victim, culprit, kind, 0, (int64_t)ns };
 }
 
+static void fly_wait(struct seen *s, uint32_t victim, uint32_t culprit, uint64_t ns)
+{
+	for (uint32_t k = 0; k < s->n_flights; k++)
+		if (s->flights[k].kind != REC_RUN && s->flights[k].victim == victim)
+			return; /* waits here already */
+	fly(s, REC_PART, victim, culprit, ns);
+	fly(s, REC_CHECK, victim, 0, ns);
+}
+
+/* Waits on their way to this CPU. Returns the age of the oldest. */
+static uint64_t take_mail(struct seen *s, const struct lnx_ledger_cpu *c,
+			  const struct lnx_ledger_table *tab, uint64_t now)
+{
+	uint64_t oldest = 0;
+
+	for (uint32_t i = 0; i < LNX_LEDGER_MAIL; i++) {
+		uint32_t handle = (uint32_t)(c->mail[i].word >> 32);
+		uint32_t age = (uint32_t)((now >> LNX_LEDGER_MAIL_SHIFT) - c->mail[i].word);
+		uint64_t ns = (uint64_t)age << LNX_LEDGER_MAIL_SHIFT;
+		uint32_t up = tab->slot[LNX_LEDGER_SLOT(handle) % LNX_LEDGER_SLOTS].up;
+
+		if (c->mail[i].word <= 1 || age >> 31)
+			continue;
+		fly_wait(s, handle, c->cur, ns);
+		if (up)
+			fly_wait(s, up, c->cur, ns);
+		if (ns > oldest)
+			oldest = ns;
+	}
+	return oldest;
+}
+
 /* What the CPU has not charged yet: it goes to whoever it would go to now. */
-static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c, uint64_t now)
+static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
+			 const struct lnx_ledger_table *tab, uint64_t now)
 {
 	uint32_t others = c->n_wait - c->n_up - c->n_thr;
-	uint64_t ns = span(c->tick, now);
+	uint64_t ns = span(c->tick, now), posted;
 
 	s->n_flights = 0;
 	s->flight_node_ns = 0;
@@ -177,22 +201,13 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c, uint64_
 		if (!e->thr && !e->is_up && (e->handle == c->cur || e->handle == LNX_LEDGER_KERNEL))
 			others--;
 	}
-	for (uint32_t i = 0; i < LNX_LEDGER_MAIL; i++) {
-		const struct lnx_ledger_mail *m = &c->mail[i];
-		uint32_t age = (uint32_t)((now >> LNX_LEDGER_MAIL_SHIFT) - m->word);
-
-		if (m->word <= 1 || age >> 31)
-			continue;
-		fly(s, REC_PART, (uint32_t)(m->word >> 32), c->cur,
-		    (uint64_t)age << LNX_LEDGER_MAIL_SHIFT);
-		fly(s, REC_CHECK, (uint32_t)(m->word >> 32), 0,
-		    (uint64_t)age << LNX_LEDGER_MAIL_SHIFT);
-	}
-	if (!c->n_wait)
-		return;
-	if (c->n_wait == c->n_up + c->n_thr) {
+	posted = take_mail(s, c, tab, now);
+	if (!c->n_wait) {
+		ns = posted;
+		others = 0; /* a lower bound: a sum may not shrink */
+	} else if (c->n_wait == c->n_up + c->n_thr) {
 		fly(s, REC_PART, LNX_LEDGER_NODE, c->thr, ns);
-		return;
+		ns = 0;
 	}
 	fly(s, REC_PART, LNX_LEDGER_NODE, c->cur, ns);
 	s->flight_tgid = c->cur_tgid;
@@ -326,7 +341,7 @@ static void look(struct stall_ledger *l, uint32_t cpu, uint64_t now, struct stal
 	w->torn += (uint32_t)copy_cpu(c, live);
 	add_flights(l, s, cpu, -1);
 	add_proc_flight(l, s, -1);
-	take_flights(s, c, now);
+	take_flights(s, c, l->tab, now);
 	add_flights(l, s, cpu, 1);
 	add_proc_flight(l, s, 1);
 	add_slots(l, s, c, cpu);
@@ -342,141 +357,6 @@ static void look(struct stall_ledger *l, uint32_t cpu, uint64_t now, struct stal
 		w->prog[i].timed_ns += c->prog[i].timed_ns - s->prog[i].timed_ns;
 		s->prog[i] = c->prog[i];
 	}
-}
-
-static int by_victim(const void *a, const void *b)
-{
-	const struct record *x = a, *y = b;
-
-	if (x->victim != y->victim)
-		return x->victim < y->victim ? -1 : 1;
-	if (x->cpu != y->cpu)
-		return x->cpu < y->cpu ? -1 : 1;
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	return x->culprit < y->culprit ? -1 : x->culprit > y->culprit;
-}
-
-/* One record per key. */
-static void merge(struct stall_ledger *l)
-{
-	uint32_t n = 0;
-
-	if (!l->n_recs)
-		return;
-	qsort(l->recs, l->n_recs, sizeof(*l->recs), by_victim);
-	for (uint32_t i = 1; i < l->n_recs; i++) {
-		if (!by_victim(&l->recs[n], &l->recs[i]))
-			l->recs[n].ns += l->recs[i].ns;
-		else
-			l->recs[++n] = l->recs[i];
-	}
-	l->n_recs = n + 1;
-}
-
-/* A part can be below zero when time in flight was given to a throttle and turned out to be somebody's:
- * take it from the largest parts of the same victim and CPU, so that the sum stays. */
-static void settle(struct record *r, uint32_t n)
-{
-	int64_t debt = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (r[i].ns < 0) {
-			debt -= r[i].ns;
-			r[i].ns = 0;
-		}
-	for (uint32_t round = 0; debt && round < n; round++) {
-		struct record *most = r;
-		int64_t cut;
-
-		for (uint32_t i = 1; i < n; i++)
-			if (r[i].ns > most->ns)
-				most = &r[i];
-		cut = most->ns < debt ? most->ns : debt;
-		most->ns -= cut;
-		debt -= cut;
-	}
-}
-
-static int is_own(const struct stall_ledger *l, uint32_t victim, uint32_t culprit)
-{
-	if (victim == culprit)
-		return 1;
-	if (victim == LNX_LEDGER_NODE)
-		return culprit != LNX_LEDGER_IDLE &&
-		       (culprit < LNX_LEDGER_THROTTLED || culprit >= LNX_LEDGER_FIRST);
-	return victim >= LNX_LEDGER_FIRST &&
-	       l->tab->slot[LNX_LEDGER_SLOT(culprit) % LNX_LEDGER_SLOTS].up == victim;
-}
-
-static int by_culprit(const void *a, const void *b)
-{
-	const struct stall_part *x = a, *y = b;
-
-	return x->culprit < y->culprit ? -1 : x->culprit > y->culprit;
-}
-
-/* Time on one CPU in which the victim ran or waited. */
-static double nonidle(const struct stall_ledger *l, const struct record *r, uint32_t n,
-		      uint64_t window)
-{
-	double ns = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (r[i].kind == REC_RUN ||
-		    (r[i].kind == REC_PART && !is_own(l, r[i].victim, r[i].culprit)))
-			ns += (double)r[i].ns;
-	return ns > (double)window ? (double)window : ns;
-}
-
-/* The records of one victim, r[0 .. n-1], become a row and its parts at <p>. Returns the parts. */
-static uint32_t fold(const struct stall_ledger *l, struct record *r, uint32_t n, uint64_t window,
-		     struct stall_victim *v, struct stall_part *p)
-{
-	double total = 0;
-	uint32_t n_parts = 0, i, j, k;
-
-	for (i = 0; i < n; i = j) {
-		for (j = i; j < n && r[j].cpu == r[i].cpu; j++)
-			;
-		for (k = i; k < j && r[k].kind != REC_PART; k++)
-			;
-		settle(r + k, j - k);
-		total += nonidle(l, r + i, j - i, window);
-	}
-	memset(v, 0, sizeof(*v));
-	v->handle = r[0].victim;
-	v->nonidle_ns = (uint64_t)total;
-	for (i = 0; i < n; i = j) {
-		double own;
-
-		for (j = i; j < n && r[j].cpu == r[i].cpu; j++)
-			;
-		own = nonidle(l, r + i, j - i, window);
-		for (k = i; k < j; k++) {
-			if (r[k].kind == REC_CHECK)
-				v->check_ns += (uint64_t)r[k].ns;
-			if (r[k].kind != REC_PART || !r[k].ns)
-				continue;
-			p[n_parts].victim = v->handle;
-			p[n_parts].culprit = r[k].culprit;
-			p[n_parts].raw_ns = (uint64_t)r[k].ns;
-			p[n_parts++].stall_ns =
-				total > 0 ? (uint64_t)((double)r[k].ns * own / total) : 0;
-		}
-	}
-	qsort(p, n_parts, sizeof(*p), by_culprit);
-	for (i = 0, j = 0; i < n_parts; i++) {
-		v->raw_ns += p[i].raw_ns;
-		v->stall_ns += p[i].stall_ns;
-		if (j && p[j - 1].culprit == p[i].culprit) {
-			p[j - 1].raw_ns += p[i].raw_ns;
-			p[j - 1].stall_ns += p[i].stall_ns;
-		} else {
-			p[j++] = p[i];
-		}
-	}
-	return j;
 }
 
 /* The node ran whatever was not idle. */
@@ -563,7 +443,7 @@ int stall_ledger_read(struct stall_ledger *l, uint64_t now_ns, struct stall_wind
 	w->from_ns = from ? from : now_ns;
 	w->to_ns = now_ns;
 	add_node_run(l);
-	merge(l);
+	l->n_recs = stall_records_merge(l->recs, l->n_recs);
 	if (l->is_short || room(l))
 		return -ENOMEM;
 	w->dropped = l->dropped;
@@ -574,8 +454,8 @@ int stall_ledger_read(struct stall_ledger *l, uint64_t now_ns, struct stall_wind
 			if (l->recs[j].kind == REC_RUN)
 				w->run_ns[LNX_LEDGER_SLOT(l->recs[j].victim) % LNX_LEDGER_SLOTS] +=
 					(uint64_t)l->recs[j].ns;
-		n = fold(l, l->recs + i, j - i, now_ns - from, &l->victims[w->n_victims],
-			 l->parts + w->n_parts);
+		n = stall_records_fold(l->tab, l->recs + i, j - i, now_ns - from,
+				       &l->victims[w->n_victims], l->parts + w->n_parts);
 		if (!n)
 			continue;
 		l->victims[w->n_victims].first = w->n_parts;

@@ -61,6 +61,8 @@ void lab_until(uint64_t at_ns);
 void lab_open(struct lab *l, const char *object);
 void lab_attach(struct lab *l);
 void lab_detach(struct lab *l);
+/* Detach, forget every slot, attach. */
+void lab_restart(struct lab *l);
 /* A cgroup in v2 and, under the same name, in the v1 cpu hierarchy. Returns its number. */
 int lab_group(struct lab *l, const char *name);
 void lab_group_remove(struct lab *l, int group);

@@ -2,3 +2,4 @@
 /* The reader of plugin stall, compiled into the laboratory, so that tests need no object of the plugin. */
 #include "plugins/stall/ledger.c"
 #include "plugins/stall/slots.c"
+#include "plugins/stall/window.c"

@@ -97,6 +97,17 @@ void lab_detach(struct lab *l)
 		bpf_link__destroy(links[--n_links]);
 }
 
+void lab_restart(struct lab *l)
+{
+	uint64_t id;
+
+	lab_detach(l);
+	while (!bpf_map_get_next_key(l->slots_fd, NULL, &id))
+		(void)bpf_map_delete_elem(l->slots_fd, &id);
+	stall_slots_init(l->tab);
+	lab_attach(l);
+}
+
 void lab_window(struct lab *l)
 {
 	if (stall_ledger_read(l->ledger, lab_now(), &l->w))

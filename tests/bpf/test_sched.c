@@ -1,108 +1,255 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The CPU ledger on the real kernel, against the kernel's own pressure figures and a replay of its trace.
  * Each scenario prints what it measured and the bar. Arguments: the object, then scenarios by name.
- * LINK: tests/bpf/lab.c tests/bpf/lab_probe.c tests/bpf/lab_ledger.c */
-#include "tests/bpf/lab.h"
+ * LINK: tests/bpf/lab.c tests/bpf/lab_probe.c tests/bpf/lab_ledger.c
+ * LINK: tests/bpf/replay.c tests/bpf/scenes.c */
+#include "tests/bpf/scenes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* One CPU for the pinned scenarios; not 0, which takes most interrupts. */
-static int the_cpu(void)
-{
-	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0;
-}
-
-/* Run the workers that were spawned and look before and after. PSI is up to 2 s late. */
-static void measure(struct lab *l)
-{
-	lab_window(l);
-	lab_go(l);
-	lab_join(l);
-	lab_window(l);
-}
-
-static void print_victim(struct lab *l, int group)
-{
-	const struct stall_victim *v = lab_victim(l, lab_handle(l, group));
-
-	printf("    %s stall %.1f raw %.1f check %.1f:", l->groups[group].name,
-	       (double)v->stall_ns / 1e6, (double)v->raw_ns / 1e6, (double)v->check_ns / 1e6);
-	for (uint32_t i = 0; i < v->n; i++) {
-		const struct stall_part *p = &l->w.parts[v->first + i];
-		const char *name = p->culprit == v->handle	     ? "self"
-				   : p->culprit == LNX_LEDGER_IDLE   ? "idle"
-				   : p->culprit == LNX_LEDGER_KERNEL ? "kernel"
-				   : p->culprit == LNX_LEDGER_OTHER  ? "other"
-				   : p->culprit < LNX_LEDGER_FIRST   ? "throttled"
-								     : "?";
-
-		for (uint32_t g = 0; g < l->n_groups; g++)
-			if (l->groups[g].handle == p->culprit && p->culprit != v->handle)
-				name = l->groups[g].name;
-		printf(" %s/%u %.1f", name, p->culprit, (double)p->stall_ns / 1e6);
-	}
-	printf("\n");
-}
-
-static void print_counts(struct lab *l)
-{
-	printf("    counters:");
-	for (uint32_t i = 0; i < LNX_LEDGER_COUNTS; i++)
-		if (l->w.count[i])
-			printf(" %s=%llu", stall_count_name(i), (unsigned long long)l->w.count[i]);
-	printf("\n");
-}
-
-static void against_psi(struct lab *l, int group, double bar)
-{
-	const struct stall_victim *v = lab_victim(l, lab_handle(l, group));
-
-	lab_until(l->w.to_ns + 2200 * LAB_MS);
-	print_victim(l, group);
-	lab_near(l, "stall against cpu.pressure, ms", (double)v->stall_ns / 1e6,
-		 lab_psi_ms(l, group), bar);
-	lab_near(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
-		 (double)v->check_ns / 1e6, 0.001);
-}
+#include <sys/stat.h>
 
 static void spin_pair(struct lab *l)
 {
 	int a = lab_group(l, "victim"), b = lab_group(l, "bully");
-	struct lab_work w = { LAB_SPIN, the_cpu(), 0, 0, 0, 4 * LAB_SEC };
-	double s;
+	struct lab_work w = { LAB_SPIN, scene_cpu(), 0, 0, 0, 4 * LAB_SEC };
+	double s, node_ms = 0;
+	pid_t bully;
 
 	lab_spawn(l, a, &w);
-	lab_spawn(l, b, &w);
-	measure(l);
+	bully = lab_spawn(l, b, &w);
+	scene_measure(l);
 	s = (double)(l->w.to_ns - l->w.from_ns) / 1e9;
 	lab_near(l, "bully holds the victim, s/s",
 		 lab_part_ms(l, lab_handle(l, a), lab_handle(l, b), 0) / 1e3 / s, 0.5, 0.03);
-	against_psi(l, a, 0.03);
-	print_counts(l);
+	for (uint32_t i = 0; i < l->w.n_procs; i++)
+		if (l->w.procs[i].tgid == (uint32_t)bully &&
+		    l->w.procs[i].handle == lab_handle(l, b))
+			node_ms = (double)l->w.procs[i].caused_ns / 1e6;
+	lab_near(l, "the bully's process caused, ms", node_ms,
+		 lab_part_ms(l, lab_handle(l, a), lab_handle(l, b), 0), 0.03);
+	scene_against_psi(l, a, 0.03);
+	scene_counts(l);
+}
+
+static void replay_check(struct lab *l, struct replay *r, int victim, double bar, double bar_sum)
+{
+	static double ms[LAB_GROUPS * (LAB_GROUPS + 1)];
+	uint32_t n = l->n_groups;
+	double sum = 0, seen = 0;
+	char what[96];
+	int rc = replay_stop(r, l->pids, l->pid_group, l->n_pids, n, ms);
+
+	if (rc) {
+		printf("  SKIP   the trace is not complete: %s\n", strerror(-rc));
+		return;
+	}
+	for (uint32_t g = 0; g <= n; g++)
+		sum += ms[(uint32_t)victim * (n + 1) + g];
+	for (uint32_t g = 0; g < n; g++) {
+		double got = lab_part_ms(l, lab_handle(l, victim), lab_handle(l, (int)g), 1);
+
+		snprintf(what, sizeof(what), "%s against the replay, ms", l->groups[g].name);
+		if ((int)g != victim)
+			lab_near(l, what, got, ms[(uint32_t)victim * (n + 1) + g], bar);
+	}
+	seen = (double)lab_victim(l, lab_handle(l, victim))->raw_ns / 1e6;
+	lab_near(l, "run-queue wait against the replay, ms", seen, sum, bar_sum);
+	scene_print(l, victim);
+	scene_counts(l);
+}
+
+static void weights(struct lab *l)
+{
+	int a = lab_group(l, "victim"),
+	    b[3] = { lab_group(l, "one"), lab_group(l, "two"), lab_group(l, "three") };
+	struct lab_work w = { LAB_SPIN, scene_cpu(), 0, 0, 0, 4 * LAB_SEC };
+	struct replay *r = replay_start();
+
+	if (!r) {
+		printf("  SKIP   no tracefs\n");
+		return;
+	}
+	lab_set(l, b[0], "cpu.shares", "1024");
+	lab_set(l, b[1], "cpu.shares", "2048");
+	lab_set(l, b[2], "cpu.shares", "3072");
+	lab_spawn(l, a, &w);
+	for (int i = 0; i < 3; i++)
+		lab_spawn(l, b[i], &w);
+	scene_measure(l);
+	replay_check(l, r, a, 0.02, 0.02);
+}
+
+static void waker(struct lab *l)
+{
+	int a = lab_group(l, "waker"),
+	    b[3] = { lab_group(l, "hog1"), lab_group(l, "hog4"), lab_group(l, "hog12") };
+	struct lab_work w = { LAB_WAKE, scene_cpu(), 150, 1500, 0, 4 * LAB_SEC };
+	struct lab_work h[3] = { { LAB_WAKE, scene_cpu(), 1000, 500, 0, 4 * LAB_SEC },
+				 { LAB_WAKE, scene_cpu(), 4000, 3000, 0, 4 * LAB_SEC },
+				 { LAB_WAKE, scene_cpu(), 12000, 9000, 0, 4 * LAB_SEC } };
+	struct replay *r = replay_start();
+
+	if (!r) {
+		printf("  SKIP   no tracefs\n");
+		return;
+	}
+	lab_spawn(l, a, &w);
+	for (int i = 0; i < 3; i++)
+		lab_spawn(l, b[i], &h[i]);
+	scene_measure(l);
+	replay_check(l, r, a, 0.05, 0.05);
+	scene_against_psi(l, a, 0.05);
+}
+
+static void quota(struct lab *l, int capped, int victim, int idler)
+{
+	struct lab_work w = { LAB_SPIN, scene_cpu(), 0, 0, 0, 4 * LAB_SEC };
+	struct lab_work idle = { LAB_WAKE, scene_cpu(), 50, 20000, 0, 4 * LAB_SEC };
+	const struct stall_victim *v;
+	char path[128];
+	struct stat st;
+
+	lab_set(l, capped, "cpu.cfs_period_us", "100000");
+	lab_set(l, capped, "cpu.cfs_quota_us", "10000");
+	lab_spawn(l, victim, &w);
+	lab_spawn(l, idler, &idle);
+	scene_measure(l);
+	v = lab_victim(l, lab_handle(l, victim));
+	lab_least(l, "throttled share of the stall",
+		  lab_throttled_ms(l, v->handle) / scene_lab_ms(l, v), 0.95);
+	lab_most(l, "idle neighbour's share",
+		 lab_part_ms(l, v->handle, lab_handle(l, idler), 0) * 1e6 / (double)v->stall_ns,
+		 0.005);
+	lab_near(l, "all of it by the quota at depth 1, ms",
+		 lab_part_ms(l, v->handle, LNX_LEDGER_THROTTLED + 1, 0),
+		 lab_throttled_ms(l, v->handle), 0.001);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/cpu/%s", l->groups[capped].name);
+	if (!stat(path, &st))
+		lab_least(l, "the owner is named, 1 = yes",
+			  l->tab->slot[LNX_LEDGER_SLOT(v->handle)].owner == st.st_ino, 1);
+	scene_against_psi(l, victim, 0.03);
+	scene_counts(l);
 }
 
 static void own_quota(struct lab *l)
 {
 	int a = lab_group(l, "capped"), b = lab_group(l, "idler");
-	struct lab_work w = { LAB_SPIN, the_cpu(), 0, 0, 0, 4 * LAB_SEC };
-	struct lab_work idle = { LAB_WAKE, the_cpu(), 50, 20000, 0, 4 * LAB_SEC };
+
+	quota(l, a, a, b);
+}
+
+static void parent_quota(struct lab *l)
+{
+	int a = lab_group(l, "capped"), b = lab_group(l, "capped/victim"),
+	    c = lab_group(l, "idler");
+
+	quota(l, a, b, c);
+}
+
+static void own_threads(struct lab *l)
+{
+	int a = lab_group(l, "threads"), b = lab_group(l, "idler");
+	struct lab_work w = { LAB_THREADS, scene_cpu(), 64, 0, 0, 4 * LAB_SEC };
+	struct lab_work idle = { LAB_WAKE, scene_cpu(), 50, 50000, 0, 4 * LAB_SEC };
 	const struct stall_victim *v;
 
-	lab_set(l, a, "cpu.cfs_period_us", "100000");
-	lab_set(l, a, "cpu.cfs_quota_us", "10000");
 	lab_spawn(l, a, &w);
 	lab_spawn(l, b, &idle);
-	measure(l);
+	scene_measure(l);
 	v = lab_victim(l, lab_handle(l, a));
-	lab_least(l, "throttled share of the stall",
-		  lab_throttled_ms(l, v->handle) * 1e6 / (double)v->stall_ns, 0.95);
-	lab_most(l, "idle neighbour's share",
+	lab_least(l, "self share of the stall",
+		  lab_part_ms(l, v->handle, v->handle, 0) / scene_lab_ms(l, v), 0.99);
+	lab_most(l, "neighbour's share",
 		 lab_part_ms(l, v->handle, lab_handle(l, b), 0) * 1e6 / (double)v->stall_ns, 0.005);
-	against_psi(l, a, 0.03);
-	print_counts(l);
+	scene_against_psi(l, a, 0.03);
+	scene_counts(l);
+}
+
+static void two_cpus(struct lab *l)
+{
+	int a = lab_group(l, "victim"), b = lab_group(l, "bully");
+	struct lab_work v = { LAB_SPIN, -1, 0, 0, 0, 6 * LAB_SEC };
+	struct lab_work w = { LAB_WAKE, -1, 7000, 2000, 0, 6 * LAB_SEC };
+	struct lab_work s = { LAB_SPIN, -1, 0, 0, 0, 6 * LAB_SEC };
+	double stall = 0, raw = 0, seen = 0, psi;
+	uint64_t end;
+
+	lab_spawn(l, a, &v);
+	lab_spawn(l, a, &w);
+	lab_spawn(l, b, &w);
+	lab_spawn(l, b, &w);
+	lab_spawn(l, b, &s);
+	lab_window(l);
+	lab_go(l);
+	/* The kernel weighs CPUs over windows of 2 s: look when it closes one. */
+	for (end = lab_now() + 8500 * LAB_MS; lab_now() < end;) {
+		lab_until(lab_now() + 10 * LAB_MS);
+		psi = lab_psi_ms(l, a);
+		if (psi == seen)
+			continue;
+		seen = psi;
+		lab_window(l);
+		stall += scene_stall_ms(l, a);
+		raw += (double)lab_victim(l, lab_handle(l, a))->raw_ns / 1e6;
+	}
+	lab_window(l);
+	stall += scene_stall_ms(l, a);
+	lab_join(l);
+	lab_near(l, "stall against cpu.pressure, ms", stall, lab_psi_ms(l, a), 0.02);
+	printf("         raw %.1f\n", raw);
+	scene_counts(l);
+}
+
+static void fork_storm(struct lab *l)
+{
+	int a = lab_group(l, "victim"), b = lab_group(l, "storm");
+	struct lab_work v = { LAB_SPIN, scene_cpu(), 0, 0, 0, 4 * LAB_SEC };
+	struct lab_work w = { LAB_FORK, scene_cpu(), 300, 0, 0, 4 * LAB_SEC };
+
+	lab_spawn(l, a, &v);
+	for (int i = 0; i < 3; i++)
+		lab_spawn(l, b, &w);
+	scene_measure(l);
+	scene_against_psi(l, a, 0.035);
+	scene_against_psi(l, b, 0.035);
+	scene_counts(l);
+}
+
+static double node_psi_ms(void)
+{
+	char text[256] = "", *p;
+	FILE *f = fopen("/proc/pressure/cpu", "r");
+
+	if (!f)
+		return 0;
+	(void)!fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	p = strstr(text, "total=");
+	return p ? strtod(p + 6, NULL) / 1000 : 0;
+}
+
+static void node(struct lab *l)
+{
+	int a = lab_group(l, "one"), b = lab_group(l, "two");
+	struct lab_work w = { LAB_SPIN, -1, 0, 0, 0, 8 * LAB_SEC };
+	double before, after;
+
+	for (int i = 0; i < 3; i++) {
+		lab_spawn(l, a, &w);
+		lab_spawn(l, b, &w);
+	}
+	lab_until(lab_now() + 2200 * LAB_MS);
+	before = node_psi_ms();
+	lab_window(l);
+	lab_go(l);
+	lab_join(l);
+	lab_until(lab_now() + 2200 * LAB_MS);
+	after = node_psi_ms();
+	lab_window(l);
+	lab_near(l, "the node against /proc/pressure/cpu, ms",
+		 (double)lab_victim(l, LNX_LEDGER_NODE)->stall_ns / 1e6, after - before, 0.05);
 }
 
 static const struct {
@@ -110,7 +257,19 @@ static const struct {
 	void (*run)(struct lab *l);
 } scenarios[] = {
 	{ "spin_pair", spin_pair },
+	{ "weights", weights },
+	{ "waker", waker },
 	{ "own_quota", own_quota },
+	{ "parent_quota", parent_quota },
+	{ "own_threads", own_threads },
+	{ "two_cpus", two_cpus },
+	{ "node", node },
+	{ "fork_storm", fork_storm },
+	{ "bully_gone", scene_bully_gone },
+	{ "slot_recycled", scene_slot_recycled },
+	{ "moved_while_waiting", scene_moved_while_waiting },
+	{ "attach_under_load", scene_attach_under_load },
+	{ "many_groups", scene_many_groups },
 };
 
 int main(int argc, char **argv)

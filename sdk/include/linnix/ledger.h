@@ -51,7 +51,9 @@
 #define LNX_LEDGER_N_MIGRATED	 13
 #define LNX_LEDGER_N_WALKS	 14
 #define LNX_LEDGER_N_BACKWARD	 15 /* a span of negative length was cut to 0 */
-#define LNX_LEDGER_COUNTS	 24
+#define LNX_LEDGER_N_SLOT_BUSY \
+	16 /* a former owner of the slot still waited: the wait went to OTHER */
+#define LNX_LEDGER_COUNTS 24
 
 /* enum lnx_ledger_prog: programs that time themselves. */
 #define LNX_LEDGER_PROG_SWITCH	0

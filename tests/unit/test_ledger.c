@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The shadow wait set, as it is compiled for the kernel, against a model that keeps every task in a list and
+ * looks at all of them at every step. Seeded: LNX_SEED repeats a run, LNX_SEQUENCES sets its length. */
+#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ledger_model.h"
+
+/* ---- sums over windows, as a reader makes them */
+
+static uint64_t got[HANDLES + 40][KEYS], got_proc[TASKS + 1], got_caused[TASKS + 1];
+static struct stall_window win;
+
+static void look_and_add(struct stall_ledger *l, int is_exact)
+{
+	assert_int_equal(stall_ledger_read(l, now_ns, &win), 0);
+	assert_int_equal(win.torn, 0);
+	for (uint32_t i = 0; i < win.n_victims; i++) {
+		const struct stall_victim *v = &win.victims[i];
+		uint64_t sum = 0, norm = 0;
+
+		for (uint32_t k = 0; k < v->n; k++) {
+			const struct stall_part *p = &win.parts[v->first + k];
+
+			sum += p->raw_ns;
+			norm += p->stall_ns;
+			got[number_of(v->handle)][number_of(p->culprit)] += p->raw_ns;
+		}
+		assert_int_equal(sum, v->raw_ns);
+		assert_int_equal(norm, v->stall_ns);
+		assert_true(v->stall_ns <= win.to_ns - win.from_ns);
+		assert_true(v->stall_ns <= v->raw_ns);
+		if (is_exact && v->handle != LNX_LEDGER_NODE)
+			assert_int_equal(v->raw_ns, v->check_ns);
+	}
+	for (uint32_t i = 0; i < win.n_procs; i++) {
+		got_proc[win.procs[i].tgid] += win.procs[i].node_ns;
+		got_caused[win.procs[i].tgid] += win.procs[i].caused_ns;
+	}
+}
+
+static struct stall_ledger *open_reader(void)
+{
+	struct stall_ledger *l = stall_ledger_new(cpus_memory, CPUS, &table);
+
+	assert_non_null(l);
+	memset(got, 0, sizeof(got));
+	memset(got_proc, 0, sizeof(got_proc));
+	memset(got_caused, 0, sizeof(got_caused));
+	assert_int_equal(stall_ledger_read(l, now_ns, &win), 0);
+	return l;
+}
+
+static void expect_truth(uint64_t s)
+{
+	for (int v = 0; v < n_handles; v++)
+		for (int c = 0; c < KEYS; c++)
+			if (got[v][c] != truth[v][c])
+				fail_msg("sequence %llu: victim %d culprit %d: %llu, in truth %llu",
+					 (unsigned long long)s, v, c, (unsigned long long)got[v][c],
+					 (unsigned long long)truth[v][c]);
+}
+
+static unsigned sequences(unsigned n)
+{
+	const char *e = getenv("LNX_SEQUENCES");
+
+	return e ? (unsigned)strtoul(e, NULL, 10) : n;
+}
+
+static uint64_t first_seed(void)
+{
+	const char *e = getenv("LNX_SEED");
+
+	return e ? strtoull(e, NULL, 10) : 1;
+}
+
+static void run_exact(uint64_t s, int throttle, int n_ups, int dups)
+{
+	struct stall_ledger *l;
+
+	begin(s, 2 + (int)roll(30), n_ups ? 12 : 1 + (int)(s % 12), 0, dups);
+	with_throttle = throttle;
+	/* A task that moves into a throttled queue runs on there: that time goes to the quota, by choice. */
+	with_moves = !throttle;
+	if (n_ups)
+		make_ups(n_ups);
+	l = open_reader();
+	for (unsigned i = 0; i < 120; i++) {
+		step();
+		if (!throttle && !roll(30))
+			look_and_add(l, 1);
+	}
+	/* A reader cannot see that a throttle ended; the next charge can. */
+	for (int c = 0; throttle && c < CPUS; c++)
+		(void)lnx_ledger_walk(cpu_of(c), &table, now_ns);
+	look_and_add(l, 1);
+	expect_truth(s);
+	if (!throttle) {
+		for (int c = 0; c < KEYS; c++)
+			assert_int_equal(got[HANDLES + LNX_LEDGER_NODE][c], truth_node[c]);
+		for (int t = 1; t <= n_tasks; t++) {
+			assert_int_equal(got_proc[t], truth_proc[t]);
+			/* Mail that is not yet taken in counts as one sufferer. */
+			if (!cpu_of(0)->mail_new && !cpu_of(1)->mail_new && !cpu_of(2)->mail_new)
+				assert_int_equal(got_caused[t], truth_caused[t]);
+		}
+	}
+	stall_ledger_free(l);
+}
+
+static void parts_are_those_of_the_model(void **state)
+{
+	(void)state;
+	for (uint64_t s = first_seed(), end = s + sequences(3000); s < end; s++)
+		run_exact(s, 0, 0, 0);
+}
+
+static void duplicate_wakes_change_nothing(void **state)
+{
+	(void)state;
+	for (uint64_t s = first_seed(), end = s + sequences(2000); s < end; s++)
+		run_exact(s, 0, 0, 30);
+}
+
+static void throttled_time_is_nobody_elses(void **state)
+{
+	(void)state;
+	for (uint64_t s = first_seed(), end = s + sequences(3000); s < end; s++)
+		run_exact(s, 1, 0, 0);
+}
+
+static void sets_above_are_unions(void **state)
+{
+	(void)state;
+	for (uint64_t s = first_seed(), end = s + sequences(2000); s < end; s++)
+		run_exact(s, 0, 3, 0);
+}
+
+/* Whatever is lost: every closed wait has its parts, and no CPU holds impossible state. */
+static void expect_sane(int cpu)
+{
+	const struct lnx_ledger_cpu *c = cpu_of(cpu);
+	uint64_t parts = 0, wait = 0;
+	uint32_t n_thr = 0, n_up = 0;
+
+	for (uint32_t i = 0; i < LNX_LEDGER_PAIRS; i++)
+		parts += c->pairs[i].victim ? c->pairs[i].ns : 0;
+	for (uint32_t i = 0; i < LNX_LEDGER_SLOTS; i++) {
+		parts += c->other_ns[i];
+		wait += c->wait_ns[i];
+		assert_true(c->pos[i] <= c->n_wait);
+	}
+	assert_true(c->n_wait <= LNX_LEDGER_WAITS);
+	for (uint32_t i = 0; i < c->n_wait; i++) {
+		const struct lnx_ledger_wait *e = &c->wait[i];
+
+		assert_true(e->n > 0);
+		assert_int_equal(c->pos[LNX_LEDGER_SLOT(e->handle)], i + 1);
+		wait += e->since > e->begin ? e->since - e->begin : 0;
+		n_up += e->is_up;
+		n_thr += e->thr && !e->is_up;
+	}
+	assert_int_equal(c->n_up, n_up);
+	assert_int_equal(c->n_thr, n_thr);
+	assert_int_equal(parts, wait);
+	assert_int_equal(c->seq & 1, 0);
+}
+
+/* Everybody runs once to the end; then the CPUs are idle and nobody waits. */
+static void calm_down(void)
+{
+	loss_pct = 0;
+	for (int h = 0; h < n_handles; h++)
+		for (int c = 0; c < CPUS; c++) {
+			queues[h][c].total +=
+				queues[h][c].is_throttled ? now_ns - queues[h][c].since : 0;
+			queues[h][c].is_throttled = 0;
+		}
+	for (int c = 0; c < CPUS; c++) {
+		for (int next = find_waiting(c); running[c] >= 0 || next >= 0;
+		     next = find_waiting(c)) {
+			advance(STEP_NS);
+			do_switch(c, next, 0, 0);
+		}
+	}
+	for (int c = 0; c < CPUS; c++) {
+		/* Also where the model is idle already, the ledger sees one more switch to idle. */
+		advance(STEP_NS);
+		for (int i = 0; i < n_tasks; i++)
+			if (!tasks[i].is_running && !tasks[i].is_waiting) {
+				place(&tasks[i], c);
+				tasks[i].is_waiting = 1;
+				tasks[i].joined = number_of(tasks[i].k.handle);
+				tell_wake(&tasks[i]);
+				advance(STEP_NS);
+				do_switch(c, i, 0, 0);
+				advance(STEP_NS);
+				do_switch(c, -1, 0, 0);
+				break;
+			}
+	}
+}
+
+static void losses_break_no_sum_and_heal(void **state)
+{
+	(void)state;
+	for (uint64_t s = first_seed(), end = s + sequences(3000); s < end; s++) {
+		begin(s, 2 + (int)(s % 40), 1 + (int)(s % 12), 1 + (int)(s % 30), 10);
+		with_throttle = s % 2;
+		for (unsigned i = 0; i < 150; i++) {
+			step();
+			if (!roll(20)) {
+				int k = (int)roll((uint32_t)n_handles);
+
+				/* The slot goes to somebody else, whoever waits in it. */
+				(void)stall_slot_release(&table, handles[k]);
+				for (int t = 0; t < n_tasks; t++)
+					if (tasks[t].k.handle == handles[k])
+						tasks[t].k.handle =
+							table.slot[LNX_LEDGER_SLOT(handles[k])]
+								.handle;
+				handles[k] = table.slot[LNX_LEDGER_SLOT(handles[k])].handle;
+			}
+			if (!(i % 30))
+				expect_sane((int)roll(CPUS));
+		}
+		calm_down();
+		for (int c = 0; c < CPUS; c++) {
+			expect_sane(c);
+			if (cpu_of(c)->n_wait)
+				fail_msg("sequence %llu: CPU %d still has %u waiting slots",
+					 (unsigned long long)s, c, cpu_of(c)->n_wait);
+		}
+	}
+}
+
+static void bounded_structures_overflow_into_other(void **state)
+{
+	uint64_t waits_full = 0, pairs_full = 0, other = 0;
+	struct stall_ledger *l;
+
+	(void)state;
+	begin(first_seed(), TASKS, HANDLES, 0, 0);
+	l = open_reader();
+	for (unsigned i = 0; i < 60000; i++) {
+		struct model_task *t = &tasks[roll((uint32_t)n_tasks)];
+
+		now_ns += (1 + roll(1000)) * STEP_NS;
+		if (!t->is_running && !t->is_waiting && roll(3))
+			do_wake(t);
+		else
+			random_switch();
+		if (!(i % 1000))
+			look_and_add(l, 1);
+	}
+	look_and_add(l, 1);
+	for (int c = 0; c < CPUS; c++) {
+		expect_sane(c);
+		waits_full += cpu_of(c)->count[LNX_LEDGER_N_WAIT_FULL];
+		pairs_full += cpu_of(c)->count[LNX_LEDGER_N_PAIR_FULL];
+	}
+	for (int c = 0; c < KEYS; c++)
+		other += got[HANDLES + LNX_LEDGER_OTHER][c];
+	assert_true(waits_full > 0);
+	assert_true(pairs_full > 0);
+	assert_true(other > 0);
+	stall_ledger_free(l);
+}
+
+static void a_recycled_slot_inherits_nothing(void **state)
+{
+	struct stall_ledger *l;
+	uint32_t old, heir;
+
+	(void)state;
+	begin(1, 3, 3, 0, 0);
+	with_moves = 0;
+	for (int i = 0; i < 3; i++)
+		tasks[i].k.handle = handles[i];
+	do_wake(&tasks[0]);
+	place(&tasks[0], 0);
+	l = open_reader();
+	old = handles[0];
+	assert_int_equal(stall_slot_is_quiet(cpus_memory, CPUS, old), 0);
+	assert_int_equal(stall_slot_release(&table, old), 0);
+	assert_int_equal(stall_slot_release(&table, old), -EINVAL);
+	heir = table.slot[LNX_LEDGER_SLOT(old)].handle;
+	assert_int_not_equal(heir, old);
+	now_ns += 5000 * STEP_NS;
+	look_and_add(l, 0);
+	assert_int_equal(win.n_victims, 2); /* the node and the former owner */
+	assert_int_equal(win.victims[1].handle, old);
+	assert_int_equal(win.victims[1].raw_ns, 5000 * STEP_NS);
+	stall_ledger_free(l);
+}
+
+static void every_counter_has_a_name(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i <= LNX_LEDGER_N_SLOT_BUSY; i++)
+		assert_non_null(stall_count_name(i));
+	assert_null(stall_count_name(LNX_LEDGER_COUNTS));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parts_are_those_of_the_model),
+		cmocka_unit_test(duplicate_wakes_change_nothing),
+		cmocka_unit_test(throttled_time_is_nobody_elses),
+		cmocka_unit_test(sets_above_are_unions),
+		cmocka_unit_test(losses_break_no_sum_and_heal),
+		cmocka_unit_test(bounded_structures_overflow_into_other),
+		cmocka_unit_test(a_recycled_slot_inherits_nothing),
+		cmocka_unit_test(every_counter_has_a_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
