@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What a hostile or careless rule file can try, and the error that it gets.
+ * LINK: tests/unit/rules_run.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lua_sandbox.h"
+#include "rules_run.h"
+
+#define BUDGET ": used up its budget of 1000000 instructions"
+#define MEMORY ": not enough memory: all rules together may use 32768 KiB"
+
+static void endless_loops_end(void **state)
+{
+	(void)state;
+	run_refuses("\nwhile true do end", ":2" BUDGET);
+	run_refuses("while true do pcall(function() while true do end end) end", ":1" BUDGET);
+	run_refuses("while true do pcall(error) end", ":1" BUDGET);
+	run_refuses("local function f() return pcall(f) end while true do f() end", ":1" BUDGET);
+	run_refuses("for w in (('a '):rep(100000)):gmatch('%a') do end while true do end",
+		    ":1" BUDGET);
+}
+
+static void work_inside_c_functions_is_paid_for(void **state)
+{
+	(void)state;
+	run_refuses("local t = {} for i = 1, 300000 do table.insert(t, 1, i) end", ":1" BUDGET);
+	run_refuses("local t = {} for i = 1, 60000 do t[i] = i end while true do table.sort(t) end",
+		    ":1" BUDGET);
+	run_refuses("table.move({}, 1, math.maxinteger - 2, 2)",
+		    ":1: table.move: too many elements");
+	run_refuses("return table.concat({}, '', 1, 1e9)", ":1: too many elements");
+	run_refuses("return table.unpack({}, 1, 1e7)", ":1: too many elements");
+	run_refuses("local s = ('x'):rep(8e6) while true do local u = s:upper() end", ":1" BUDGET);
+	run_refuses(
+		"local a, b = ('x'):rep(8e6), ('x'):rep(8e6) while true do local c = a == b end",
+		":1" BUDGET);
+}
+
+static void memory_has_a_cap(void **state)
+{
+	(void)state;
+	run_refuses("local s = ('x'):rep(1e9)",
+		    ":1: string.rep: the result is larger than the memory of rules");
+	run_refuses("local s = 'x' while true do s = s .. s end", MEMORY);
+	run_refuses("local function f() return 1 + f() end f()", MEMORY);
+	run_refuses("local t, s = {}, ('x'):rep(1000) for i = 1, 1e9 do t[i] = s .. i end", MEMORY);
+}
+
+static void repeating_nothing_is_nothing(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"assert((''):rep(1e15) == '') assert(('ab'):rep(2, '-') == 'ab-ab') assert(('x'):rep(-1) == '')");
+	run_close(&t);
+}
+
+static void pattern_bombs_are_refused(void **state)
+{
+	(void)state;
+	run_refuses("string.find(('a'):rep(30), ('a?'):rep(30) .. ('a'):rep(30))",
+		    ":1: the pattern is too costly: 30 quantifiers on 30 bytes");
+	run_refuses("string.match(('a'):rep(200), '.-.-.-b')",
+		    ":1: the pattern is too costly: 3 quantifiers on 200 bytes");
+	run_refuses("for w in (('a'):rep(3000)):gmatch('a*a*b') do end",
+		    ":1: the pattern is too costly: 2 quantifiers on 3000 bytes");
+	run_refuses("string.gsub(('a'):rep(3000), '%b()(a*)%1', '')",
+		    ":1: the pattern is too costly: 3 quantifiers on 3000 bytes");
+	run_refuses("while true do string.find(('a'):rep(900), 'a*b') end", ":1" BUDGET);
+}
+
+static void ordinary_patterns_work(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(&t,
+		 "assert(('/usr/bin/cc1'):match('([^/]+)$') == 'cc1')\n"
+		 "assert(('a.b'):gsub('%.', '-') == 'a-b')\n"
+		 "assert(('a*b'):find('*', 1, true) == 2)\n"
+		 "assert(('[]x'):match('[]%[]+') == '[]')\n"
+		 "local n = 0 for _ in ('a b c'):gmatch('%a+') do n = n + 1 end assert(n == 3)");
+	run_close(&t);
+}
+
+static void nothing_of_the_host_is_there(void **state)
+{
+	static const char *const names[][2] = {
+		{ "io", "" },
+		{ "os", "" },
+		{ "debug", "" },
+		{ "load", "" },
+		{ "loadstring", " (did you mean 'tostring'?)" },
+		{ "dofile", "" },
+		{ "loadfile", "" },
+		{ "require", "" },
+		{ "collectgarbage", "" },
+		{ "coroutine", "" },
+		{ "package", "" },
+		{ "print", "" },
+		{ "setmetatable", "" },
+		{ "getmetatable", "" },
+		{ "rawset", " (did you mean 'rawlen'?)" },
+		{ "rawget", " (did you mean 'rawlen'?)" },
+		{ "xpcall", " (did you mean 'pcall'?)" },
+		{ "warn", "" },
+		{ "_G", "" },
+	};
+	char text[64], error[96];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(text, sizeof(text), "local x = %s", names[i][0]);
+		(void)snprintf(error, sizeof(error), ":1: unknown name '%s'%s", names[i][0],
+			       names[i][1]);
+		run_refuses(text, error);
+	}
+	run_refuses("local x = ('').dump(function() end)",
+		    ":1: attempt to call a nil value (field 'dump')");
+	run_refuses("local x = math.random()", ":1: attempt to call a nil value (field 'random')");
+	run_refuses("local x = lod", ":1: unknown name 'lod'");
+}
+
+static void only_text_is_loaded(void **state)
+{
+	static const char chunk[] = "\033LuaT\0\031\223";
+
+	(void)state;
+	run_refuses_bytes(chunk, sizeof(chunk), ": is compiled Lua: only text is loaded");
+}
+
+static void a_file_cannot_spoil_the_library_of_another(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_open(&t);
+	(void)run_file(&t, "a.lua", "string.rep = nil pairs = nil", 28);
+	(void)run_file(&t, "b.lua", "assert(string.rep and pairs and ('x'):rep(2) == 'xx')", 53);
+	run_load(&t);
+	assert_string_equal(t.errors.data ? t.errors.data : "", "");
+	run_close(&t);
+}
+
+static void errors_that_are_not_text_are_told(void **state)
+{
+	(void)state;
+	run_refuses("error({})", ": the error is not a text but a table");
+	/* and cannot forge a line */
+	run_refuses("error('one\\ntwo')", ":1: one?two");
+}
+
+static int allocate(lua_State *L)
+{
+	lua_newuserdatauv(L, 600 * 1024, 0);
+	return 0;
+}
+
+static void the_cap_is_that_of_the_state(void **state)
+{
+	struct lnx_lua *l = NULL;
+	struct lnx_err err;
+
+	(void)state;
+	assert_int_equal(lnx_lua_new(1024, 0, &l), -ENOMEM);
+	assert_int_equal(lnx_lua_new(512 * 1024, 0, &l), 0);
+	assert_int_equal(lnx_lua_call(l, allocate, NULL, 0, &err), -ENOMEM);
+	assert_true(l->denied > 0);
+	assert_true(l->used_bytes < l->max_bytes);
+	lnx_lua_free(l);
+	lnx_lua_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(endless_loops_end),
+		cmocka_unit_test(work_inside_c_functions_is_paid_for),
+		cmocka_unit_test(memory_has_a_cap),
+		cmocka_unit_test(repeating_nothing_is_nothing),
+		cmocka_unit_test(pattern_bombs_are_refused),
+		cmocka_unit_test(ordinary_patterns_work),
+		cmocka_unit_test(nothing_of_the_host_is_there),
+		cmocka_unit_test(only_text_is_loaded),
+		cmocka_unit_test(a_file_cannot_spoil_the_library_of_another),
+		cmocka_unit_test(errors_that_are_not_text_are_told),
+		cmocka_unit_test(the_cap_is_that_of_the_state),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
