@@ -190,7 +190,8 @@ static void http_procs_answer(struct lnx_http_req *req, struct http_procs *q)
 	char total[24];
 	uint64_t i;
 
-	qsort(q->picks, q->n, sizeof(*q->picks), http_pick_compare);
+	if (q->n)
+		qsort(q->picks, q->n, sizeof(*q->picks), http_pick_compare);
 	lnx_buf_char(&out, '[');
 	for (i = q->offset; i < q->n && i - q->offset < q->limit; i++) {
 		p = q->view.proc->get(q->view.proc_self, q->picks[i].pid, q->picks[i].start_ns);
