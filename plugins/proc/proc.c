@@ -243,56 +243,37 @@ static const struct lnx_svc_proc proc_service = {
 static const char *const proc_labels_state[] = { "state", NULL };
 static const char *const proc_labels_source[] = { "source", NULL };
 static const struct lnx_metric_desc proc_m_processes = {
-	"linnix_processes", "Processes in the table.", LNX_GAUGE, 0, proc_labels_state, NULL, 0, 0
+	.name = "linnix_processes",
+	.help = "Processes in the table.",
+	.kind = LNX_GAUGE,
+	.labels = proc_labels_state,
 };
 static const struct lnx_metric_desc proc_m_untracked = {
-	"linnix_processes_untracked",
-	"Processes that the limit keeps out of the table now.",
-	LNX_GAUGE,
-	0,
-	NULL,
-	NULL,
-	0,
-	0
+	.name = "linnix_processes_untracked",
+	.help = "Processes that the limit keeps out of the table now.",
+	.kind = LNX_GAUGE,
 };
 static const struct lnx_metric_desc proc_m_refused = {
-	"linnix_processes_refused_total",
-	"Processes that the limit kept out of the table.",
-	LNX_COUNTER,
-	0,
-	NULL,
-	NULL,
-	0,
-	0
+	.name = "linnix_processes_refused_total",
+	.help = "Processes that the limit kept out of the table.",
+	.kind = LNX_COUNTER,
 };
 static const struct lnx_metric_desc proc_m_ghosts = {
-	"linnix_process_ghosts_total",
-	"Processes found to be gone though no exit event came.",
-	LNX_COUNTER,
-	0,
-	NULL,
-	NULL,
-	0,
-	0
+	.name = "linnix_process_ghosts_total",
+	.help = "Processes found to be gone though no exit event came.",
+	.kind = LNX_COUNTER,
 };
 static const struct lnx_metric_desc proc_m_strings = {
-	"linnix_process_strings_refused_total",
-	"File names and arguments not kept for lack of room.",
-	LNX_COUNTER,
-	0,
-	NULL,
-	NULL,
-	0,
-	0
+	.name = "linnix_process_strings_refused_total",
+	.help = "File names and arguments not kept for lack of room.",
+	.kind = LNX_COUNTER,
 };
-static const struct lnx_metric_desc proc_m_refreshes = { "linnix_process_refreshes_total",
-							 "Refreshes of the process table.",
-							 LNX_COUNTER,
-							 0,
-							 proc_labels_source,
-							 NULL,
-							 0,
-							 0 };
+static const struct lnx_metric_desc proc_m_refreshes = {
+	.name = "linnix_process_refreshes_total",
+	.help = "Refreshes of the process table.",
+	.kind = LNX_COUNTER,
+	.labels = proc_labels_source,
+};
 
 static int proc_metrics(struct proc_state *s)
 {
