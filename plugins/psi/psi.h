@@ -117,7 +117,7 @@ struct psi_resource {
 	struct psi_file last;
 	uint32_t is_known; /* <last> was read */
 	struct lnx_metric *metric[2];
-	uint64_t counted_us[2]; /* of the total, in the metric */
+	uint64_t counted_us[2]; /* in <metric> */
 };
 
 struct psi_state {
@@ -138,8 +138,7 @@ struct psi_state {
 	struct lnx_metric *m_cgroups, *m_refused, *m_skipped, *m_reads, *m_wakeups;
 };
 
-/* Open /proc's files, tell health what is missing. */
-void psi_host_open(struct psi_state *s);
+void psi_host_open(struct psi_state *s); /* tells health what is missing */
 void psi_host_close(struct psi_state *s);
 /* Read everything, publish psi.sample and host.sample (not the first time: there is no window yet), then the
  * cgroups. */
