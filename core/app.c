@@ -55,6 +55,8 @@ static int lnx_step_config(struct lnx_app *app)
 	struct lnx_buf errors = { 0 }, warnings = { 0 }, dump = { 0 };
 	int rc = lnx_app_config_load(app, &app->config, &errors, &warnings);
 
+	app->first_config = app->config;
+
 	lnx_print_lines("", &errors);
 	if (rc < 0) {
 		app->exit_code = 2;
@@ -80,7 +82,9 @@ static int lnx_step_config(struct lnx_app *app)
 static void lnx_config_down(struct lnx_app *app)
 {
 	lnx_plugins_free(app); /* left when the bus was never reached */
-	lnx_app_config_free(app->config);
+	if (app->config != app->first_config)
+		lnx_app_config_free(app->config);
+	lnx_app_config_free(app->first_config);
 }
 
 static int lnx_step_ident(struct lnx_app *app)
@@ -97,7 +101,8 @@ static int lnx_step_ident(struct lnx_app *app)
 	app->ident.size = sizeof(app->ident);
 	app->ident.schema = 1;
 	app->ident.node = app->node;
-	app->ident.cluster = app->config->core.cluster_name;
+	(void)snprintf(app->cluster, sizeof(app->cluster), "%s", app->config->core.cluster_name); /* cut is fine */
+	app->ident.cluster = app->cluster;
 	app->ident.boot_id = app->boot_id;
 	app->ident.version = LNX_VERSION_TEXT;
 	app->ident.agent_pid = (uint32_t)getpid();

@@ -57,7 +57,7 @@ struct lnx_config {
 struct lnx_app {
 	struct lnx_args args;
 	char config_path[4096], lib_dir[4096], bpf_dir[4096], exe_dir[4096];
-	char node[256], boot_id[64];
+	char node[256], cluster[256], boot_id[64];
 	char default_plugins[4096], default_rules[4096];
 	struct lnx_ident ident;
 	struct ev_loop *loop;
@@ -68,6 +68,7 @@ struct lnx_app {
 	struct lnx_workers *workers;
 	struct lnx_plugins *plugins;
 	struct lnx_config *config;
+	struct lnx_config *first_config; /* of the start: plugins without reload() keep pointing into it */
 	struct lnx_probes *probes;
 	struct lnx_rules *rules;
 	struct lnx_loop *turn;	 /* watchers of the loop */

@@ -281,7 +281,8 @@ int lnx_app_reload(struct lnx_app *app)
 		for (i = 0; i < app->plugins->n; i++)
 			app->plugins->list[i]->conf = lnx_app_config_of(c, app->plugins->list[i]);
 		app->config = c;
-		lnx_app_config_free(old);
+		if (old != app->first_config)
+			lnx_app_config_free(old);
 		lnx_log_set_level((int)c->core.log_level);
 		app->reload_wall_ns = app->wall_offset_ns + lnx_bus_now(app->bus);
 		lnx_log(LNX_INFO, "configuration reloaded");

@@ -223,7 +223,7 @@ static void lnx_host_metric_observe(struct lnx_ctx *c, struct lnx_metric *m, dou
 
 static void lnx_host_metric_del(struct lnx_ctx *c, struct lnx_metric *m)
 {
-	lnx_metrics_del(c->app->metrics, m);
+	lnx_metrics_del(m, c);
 }
 
 /* ---- probes */

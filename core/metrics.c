@@ -11,6 +11,7 @@
 #define LNX_MAX_SERIES_DEFAULT 300
 #define LNX_MAX_FAMILIES       256
 #define LNX_MAX_LABELS	       8
+#define LNX_MAX_OWNERS	       4
 #define LNX_MAX_COLLECT	       32
 #define LNX_MAX_LABEL_BYTES    256 /* of one value; the rest is cut */
 
@@ -19,7 +20,8 @@ struct lnx_family;
 struct lnx_metric {
 	struct lnx_metric *next;
 	struct lnx_family *family;
-	const void *owner;
+	const void *owners[LNX_MAX_OWNERS]; /* it lives as long as one of them */
+	unsigned n_owners;
 	char *labels; /* rendered: a="b",c="d"; "" without */
 	double value; /* of counters and gauges; the sum of a histogram */
 	uint64_t count, *buckets;
@@ -218,13 +220,41 @@ static int lnx_series_new(struct lnx_family *f, char *labels, const void *owner,
 		return -ENOMEM;
 	}
 	s->family = f;
-	s->owner = owner;
+	s->owners[s->n_owners++] = owner;
 	s->labels = labels;
 	*f->series_end = s;
 	f->series_end = &s->next;
 	f->n_series++;
 	*ret_metric = s;
 	return 0;
+}
+
+/* A second owner of the same series shares it: a new rule set asks before the old one goes. */
+static int lnx_series_own(struct lnx_metric *s, const void *owner)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_owners; i++)
+		if (s->owners[i] == owner)
+			return 0;
+	if (s->n_owners == LNX_MAX_OWNERS)
+		return -ENOSPC;
+	s->owners[s->n_owners++] = owner;
+	return 0;
+}
+
+/* True if <owner> was one and nobody else is left. */
+static bool lnx_series_disown(struct lnx_metric *s, const void *owner)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_owners; i++) {
+		if (s->owners[i] != owner)
+			continue;
+		s->owners[i] = s->owners[--s->n_owners];
+		return s->n_owners == 0;
+	}
+	return false;
 }
 
 int lnx_metrics_series(struct lnx_metrics *m, const struct lnx_metric_desc *desc,
@@ -244,6 +274,8 @@ int lnx_metrics_series(struct lnx_metrics *m, const struct lnx_metric_desc *desc
 		if (strcmp(s->labels, labels) != 0)
 			continue;
 		free(labels);
+		if (lnx_series_own(s, owner) < 0)
+			return -ENOSPC;
 		*ret_metric = s;
 		return 0;
 	}
@@ -291,7 +323,7 @@ static void lnx_family_del(struct lnx_family *f, const struct lnx_metric *which,
 	struct lnx_metric **p = &f->series, *s;
 
 	while ((s = *p)) {
-		if (s != which && (which || s->owner != owner)) {
+		if ((which && s != which) || !lnx_series_disown(s, owner)) {
 			p = &s->next;
 			continue;
 		}
@@ -304,11 +336,10 @@ static void lnx_family_del(struct lnx_family *f, const struct lnx_metric *which,
 	f->series_end = p;
 }
 
-void lnx_metrics_del(struct lnx_metrics *m, struct lnx_metric *s)
+void lnx_metrics_del(struct lnx_metric *s, const void *owner)
 {
-	(void)m;
 	if (s)
-		lnx_family_del(s->family, s, NULL);
+		lnx_family_del(s->family, s, owner);
 }
 
 void lnx_metrics_del_owner(struct lnx_metrics *m, const void *owner)

@@ -125,8 +125,32 @@ static void owners_series_go_with_their_owner(void **state)
 	lnx_metrics_text(m, 0, &out);
 	assert_null(strstr(out.data, "who=\"a\""));
 	assert_non_null(strstr(out.data, "who=\"b\""));
-	lnx_metrics_del(m, t);
-	lnx_metrics_del(m, NULL);
+	lnx_metrics_del(t, &two);
+	lnx_metrics_del(NULL, &two);
+	lnx_buf_reset(&out);
+	lnx_metrics_text(m, 0, &out);
+	assert_null(strstr(out.data, "x_total"));
+	lnx_buf_done(&out);
+	lnx_metrics_free(m);
+}
+
+static void shared_series_lives_until_its_last_owner_lets_go(void **state)
+{
+	struct lnx_metrics *m = lnx_metrics_new();
+	const char *a[] = { "a", NULL };
+	struct lnx_metric *s, *t;
+	struct lnx_buf out = { 0 };
+	int one, two;
+
+	(void)state;
+	assert_int_equal(lnx_metrics_series(m, &counter, a, &one, &s), 0);
+	assert_int_equal(lnx_metrics_series(m, &counter, a, &two, &t), 0);
+	assert_ptr_equal(s, t);
+	lnx_metrics_del_owner(m, &one);
+	lnx_metric_add(t, 4); /* ASan finds it if it was freed */
+	lnx_metrics_text(m, 0, &out);
+	assert_non_null(strstr(out.data, "x_total{who=\"a\"} 4\n"));
+	lnx_metrics_del(t, &two);
 	lnx_buf_reset(&out);
 	lnx_metrics_text(m, 0, &out);
 	assert_null(strstr(out.data, "x_total"));
@@ -142,6 +166,7 @@ int main(void)
 		cmocka_unit_test(bad_names_and_changed_families_are_refused),
 		cmocka_unit_test(histogram_buckets_are_cumulative),
 		cmocka_unit_test(owners_series_go_with_their_owner),
+		cmocka_unit_test(shared_series_lives_until_its_last_owner_lets_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
