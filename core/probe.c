@@ -24,8 +24,11 @@
 
 static const uint16_t proc_types[] = { LNX_EV_PROC_FORK, LNX_EV_PROC_EXEC, LNX_EV_PROC_EXIT, 0 };
 
+static const uint16_t cgroup_types[] = { LNX_EV_CGROUP_NEW, LNX_EV_CGROUP_GONE, 0 };
+
 static const struct lnx_probe_row probe_rows[] = {
 	{ .name = "proc", .types = proc_types },
+	{ .name = "cgroup", .types = cgroup_types },
 };
 
 #define N_ROWS (sizeof(probe_rows) / sizeof(probe_rows[0]))
