@@ -21,7 +21,7 @@ struct replay {
 	char dir[64];
 	signed char *group; /* by pid, -1 not ours */
 	short *waits_on;    /* by pid: CPU + 1 */
-	int running[CPUS];  /* group */
+	double pending[CPUS][GROUPS];
 	long pid_on[CPUS];
 	int waiting[CPUS][GROUPS];
 	double last[CPUS];
@@ -99,15 +99,28 @@ static int group_of(const struct replay *r, long pid)
 	return pid > 0 && pid < PIDS && r->group[pid] >= 0 ? r->group[pid] : (int)r->n_groups;
 }
 
-/* Everybody who waited on <cpu> until <t> waited for whom it ran. */
+/* Everybody who waited on <cpu> until <t> waited for whom it ran: the next switch says who that was. */
 static void charge(struct replay *r, int cpu, double t)
 {
-	uint32_t n = r->n_groups;
-
-	for (uint32_t v = 0; v < n; v++)
+	for (uint32_t v = 0; v < r->n_groups; v++)
 		if (r->waiting[cpu][v] > 0)
-			r->ms[v * (n + 1) + (uint32_t)r->running[cpu]] += (t - r->last[cpu]) * 1e3;
+			r->pending[cpu][v] += (t - r->last[cpu]) * 1e3;
 	r->last[cpu] = t;
+}
+
+/* <pid> gives up the CPU: what waited since the last switch waited for it. */
+static void ran(struct replay *r, int cpu, long pid)
+{
+	uint32_t n = r->n_groups, g = (uint32_t)group_of(r, pid);
+
+	/* It counts as waiting: its switch-in was not recorded, and it did not wait while it ran. */
+	if (pid > 0 && pid < PIDS && r->waits_on[pid] == cpu + 1 && g < n &&
+	    r->waiting[cpu][g] == 1)
+		r->pending[cpu][g] = 0;
+	for (uint32_t v = 0; v < n; v++) {
+		r->ms[v * (n + 1) + g] += r->pending[cpu][v];
+		r->pending[cpu][v] = 0;
+	}
 }
 
 static void wait_on(struct replay *r, long pid, int cpu, double t)
@@ -154,11 +167,11 @@ static void one_line(struct replay *r, const char *line)
 			return;
 		charge(r, cpu, t);
 		pid = field(ev, "prev_pid=");
+		ran(r, cpu, pid);
 		/* It ran; if it counts as waiting, its switch-in was not recorded. */
 		wait_on(r, pid, state[11] == 'R' ? cpu : -1, t);
 		pid = field(next, "next_pid=");
 		wait_on(r, pid, -1, t);
-		r->running[cpu] = group_of(r, pid);
 		r->pid_on[cpu] = pid;
 	} else if (!strncmp(ev, ": sched_wakeup", 14)) {
 		pid = field(ev, " pid=");
@@ -195,8 +208,6 @@ int replay_stop(struct replay *r, const pid_t *pids, const int *groups, uint32_t
 	r->n_groups = n_groups;
 	r->ms = ms;
 	memset(ms, 0, sizeof(*ms) * n_groups * (n_groups + 1));
-	for (int c = 0; c < CPUS; c++)
-		r->running[c] = (int)n_groups;
 	while (fgets(line, sizeof(line), f)) {
 		if (strstr(line, "LOST"))
 			rc = -EOVERFLOW;

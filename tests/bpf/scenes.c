@@ -243,8 +243,8 @@ void scene_attach_under_load(struct lab *l)
 	s = (double)(l->w.to_ns - l->w.from_ns) / 1e9;
 	v = lab_victim(l, lab_handle(l, a));
 	lab_near(l, "the victim always waits, s/s", (double)v->stall_ns / 1e9 / s, 1, 0.03);
-	lab_near(l, "bully holds the victim, s/s",
-		 lab_part_ms(l, v->handle, lab_handle(l, b), 0) / 1e3 / s, 0.5, 0.05);
+	lab_near(l, "bully holds the victim, ms", lab_part_ms(l, v->handle, lab_handle(l, b), 0),
+		 scene_lab_ms(l, v) / 2, 0.05);
 	lab_near(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
 		 (double)v->check_ns / 1e6, 0.001);
 	scene_print(l, a);
