@@ -20,6 +20,7 @@ once=no
 tmp=
 sudo=()
 pids=()      # ours, started without sudo
+cgroups=()   # ours, made for the scenes
 agent_pid=
 new_policy=no
 
@@ -46,6 +47,9 @@ cleanup()
 		kill "$p" 2>/dev/null || true
 	fi
 	wait 2>/dev/null || true
+	for p in "${cgroups[@]+"${cgroups[@]}"}"; do
+		"${sudo[@]}" rmdir "$p" 2>/dev/null || true
+	done
 	[ "$new_policy" = no ] || "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
 	[ -z "$tmp" ] || rm -rf "$tmp"
 	exit "$rc"
@@ -128,7 +132,6 @@ start_agent()
 		# Another agent may be running: keep away from its socket too.
 		env+=("LINNIX_HTTP_LISTEN=127.0.0.1:$port" "LINNIX_HTTP_SOCKET=$tmp/linnix.sock")
 	fi
-	env+=("LINNIX_STORE_PATH=$tmp/linnix.db")
 	url=http://127.0.0.1:$port
 	become_root || echo "neither root nor sudo: the agent cannot load its probes and will see little"
 	say "starting build/bin/linnixd, API on $url"
@@ -167,11 +170,36 @@ follow_alerts()
 	done
 }
 
+# The v2 hierarchy, empty without one.
+cgroup_root() { awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts; }
+
+# Make cgroup $1 and move process $2 there. Fails without the right to.
+move_to_cgroup()
+{
+	local root
+	root=$(cgroup_root)
+	[ -n "$root" ] && "${sudo[@]}" mkdir "$root/$1" 2>/dev/null || return 1
+	cgroups+=("$root/$1")
+	echo "$2" | "${sudo[@]}" tee "$root/$1/cgroup.procs" >/dev/null 2>&1
+}
+
+# Process $1 and its ancestors as a JSON array: an alert names the top of a tree within its cgroup.
+ancestors()
+{
+	local p=$1 all=
+	while [ -n "$p" ] && [ "$p" -gt 0 ]; do
+		all="$all,$p"
+		p=$(awk '$1 == "PPid:" { print $2 }' "/proc/$p/status" 2>/dev/null)
+	done
+	echo "[${all#,}]"
+}
+
 # The scene. scene_start makes something real happen and sets scene_pid; scene_seen prints what the
 # agent said about it and succeeds once it said so.
 fork_storm()
 {
 	printf 'demo-forkstorm' >/proc/self/comm 2>/dev/null || true
+	nap 0.3 # time to be moved to a cgroup
 	local end=$((SECONDS + SEEN_WITHIN + 2))
 	while [ "$SECONDS" -lt "$end" ]; do
 		(:) & # a child that never calls exec
@@ -186,14 +214,19 @@ scene_start()
 	fork_storm &
 	scene_pid=$!
 	pids+=("$scene_pid")
+	if move_to_cgroup "linnix-quickstart-$$" "$scene_pid"; then
+		scene_tree="[$scene_pid]"
+	else
+		scene_tree=$(ancestors "$scene_pid")
+	fi
 }
 
 scene_seen()
 {
 	local line
-	line=$(sed -n 's/^data: //p' "$tmp/alerts" | jq -Rrc --argjson pid "$scene_pid" 'fromjson? |
-		select(.rule == "fork-storm" and (.state // "firing") == "firing" and ([.subject.pid?, .pid?] | index($pid)))
-		| "\(.severity) \(.rule): pid \($pid) \(.subject.comm // .comm // ""): \(.say // .message // "")  [value \(.value), threshold \(.threshold)]"' |
+	line=$(sed -n 's/^data: //p' "$tmp/alerts" | jq -Rrc --argjson tree "$scene_tree" 'fromjson? |
+		select(.rule == "fork-storm" and .state == "firing" and (.subject.pid as $p | $tree | index($p)))
+		| "\(.severity) \(.rule): \(.say)  [value \(.value), threshold \(.threshold)]"' |
 		head -1)
 	[ -n "$line" ] || return 1
 	printf '%s\n' "$line"
