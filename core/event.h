@@ -73,7 +73,8 @@ struct lnx_json_env {
 void lnx_event_json(struct lnx_buf *out, const struct lnx_json_env *env, const struct lnx_event *ev,
 		    const struct lnx_event_meta *meta);
 
-/* Levenshtein nearest of <words> (NULL at the end) to <word>, at most 1/3 of its letters away; or NULL. */
+/* Nearest of <words> (NULL at the end) to <word>, at most 1/3 of its letters away (swapped neighbours count as one); or
+ * NULL. */
 const char *lnx_suggest(const char *word, const char *const *words);
 
 #endif

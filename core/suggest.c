@@ -14,24 +14,29 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Levenshtein distance, without regard to case. Both are at most SUGGEST_MAX letters. */
+/* Letters to put in, leave out, change or swap with their neighbour (optimal string alignment), without regard to case.
+ * Both are at most SUGGEST_MAX letters. */
 static unsigned suggest_distance(const char *a, size_t a_size, const char *b, size_t b_size)
 {
-	unsigned row[SUGGEST_MAX + 1], diagonal, above;
+	unsigned rows[3][SUGGEST_MAX + 1], *before = rows[0], *above = rows[1], *row = rows[2], *t;
 	size_t i, j;
 
 	for (j = 0; j <= b_size; j++)
-		row[j] = (unsigned)j;
+		row[j] = before[j] = (unsigned)j;
 	for (i = 1; i <= a_size; i++) {
-		diagonal = row[0];
+		t = before;
+		before = above;
+		above = row;
+		row = t;
 		row[0] = (unsigned)i;
 		for (j = 1; j <= b_size; j++) {
-			unsigned differs = tolower((unsigned char)a[i - 1]) !=
-					   tolower((unsigned char)b[j - 1]);
+			int c = tolower((unsigned char)a[i - 1]),
+			    d = tolower((unsigned char)b[j - 1]);
 
-			above = row[j];
-			row[j] = min3(above + 1, row[j - 1] + 1, diagonal + differs);
-			diagonal = above;
+			row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (c != d));
+			if (i > 1 && j > 1 && c == tolower((unsigned char)b[j - 2]) &&
+			    d == tolower((unsigned char)a[i - 2]) && before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
 		}
 	}
 	return row[b_size];

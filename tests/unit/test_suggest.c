@@ -32,6 +32,17 @@ static void a_third_of_the_letters_is_the_limit(void **state)
 	assert_null(lnx_suggest("", words));
 }
 
+static void swapped_neighbours_are_one_mistake(void **state)
+{
+	static const char *const short_words[] = { "level", "ps", "when", NULL };
+
+	(void)state;
+	assert_string_equal(lnx_suggest("levle", short_words), "level");
+	assert_string_equal(lnx_suggest("whne", short_words), "when");
+	assert_null(lnx_suggest("sp", short_words)); /* a third of 2 letters is none */
+	assert_null(lnx_suggest("elevl", short_words));
+}
+
 static void the_nearest_wins_and_the_first_of_equals(void **state)
 {
 	static const char *const equal[] = { "abcdee", "abcdef", "abcdeg", NULL };
@@ -65,6 +76,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_near_word_is_offered),
 		cmocka_unit_test(a_third_of_the_letters_is_the_limit),
+		cmocka_unit_test(swapped_neighbours_are_one_mistake),
 		cmocka_unit_test(the_nearest_wins_and_the_first_of_equals),
 		cmocka_unit_test(long_words_and_no_words_get_nothing),
 	};
