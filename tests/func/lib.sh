@@ -24,7 +24,7 @@ fi
 
 fail()
 {
-	printf 'failed: %s\n' "$*" >&2
+	printf 'failed: %s\n' "$*" >&9
 	exit 1
 }
 
@@ -54,8 +54,12 @@ poll()
 	local end
 	end=$(($(now_ms) + ${1%.*} * 1000 * slow))
 	shift
-	until "$@"; do
-		[ "$(now_ms)" -lt "$end" ] || return 1
+	# What it says is of interest only when it never succeeds.
+	until "$@" 2>"$tmp/poll.err"; do
+		if [ "$(now_ms)" -ge "$end" ]; then
+			cat "$tmp/poll.err" >&2
+			return 1
+		fi
 		nap 0.05
 	done
 }
@@ -84,7 +88,7 @@ prepare()
 	url=http://127.0.0.1:$port
 	socket=$tmp/linnix.sock
 	log=$tmp/log
-	export LINNIX_HTTP_LISTEN=127.0.0.1:$port LINNIX_HTTP_SOCKET=$socket LINNIX_STORE_PATH=$tmp/linnix.db \
+	export LINNIX_HTTP_LISTEN=127.0.0.1:$port LINNIX_HTTP_SOCKET=$socket \
 		LINNIX_PLUGINS_STATE_FILE=$tmp/plugins.state LINNIX_URL=$url
 }
 
@@ -168,7 +172,7 @@ run()
 			chmod 755 "$tmp"
 			trap finish EXIT
 			"$name"
-		) >"$tmp/out" 2>&1 </dev/null
+		) >"$tmp/out" 2>&1 9>&1 </dev/null
 		rc=$?
 		if [ "$rc" -eq 77 ] && [ -s "$tmp/skip" ]; then
 			printf 'ok %d - %s # SKIP %s\n' "$n" "$name" "$(cat "$tmp/skip")"

@@ -85,7 +85,6 @@ ps_shows_processes()
 	ends 1 "$linnix" ps --sort beauty
 	grep -qi 'sort' "$tmp/e" || fail "$(cat "$tmp/e")"
 	ends 0 "$linnix" --url "unix:$socket" ps --limit 1
-	ends 1 "$linnix" ps </dev/null >/dev/full || true
 	"$linnix" ps >/dev/full 2>"$tmp/e" && fail "a full disk is no success"
 	grep -q 'No space' "$tmp/e" || fail "$(cat "$tmp/e")"
 }

@@ -19,7 +19,7 @@ as_nobody()
 	chmod -R go+rX,go-w "$tmp/tree"
 	chown nobody "$tmp/run"
 	prepare
-	export LINNIX_HTTP_SOCKET=$tmp/run/linnix.sock LINNIX_STORE_PATH=$tmp/run/linnix.db LINNIX_PLUGINS_STATE_FILE=$tmp/run/state
+	export LINNIX_HTTP_SOCKET=$tmp/run/linnix.sock LINNIX_PLUGINS_STATE_FILE=$tmp/run/state
 	socket=$LINNIX_HTTP_SOCKET
 	linnixd=$tmp/tree/build/bin/linnixd
 	linnix=$tmp/tree/build/bin/linnix
