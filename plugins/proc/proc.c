@@ -11,9 +11,8 @@
 
 #include "proc.h"
 
-#define PROC_SLACK_NS	100000000ULL /* a tick may come early by this much */
-#define PROC_WANT_MAX	3600000000000ULL
-#define PROC_CGROUP_DIR "/sys/fs/cgroup"
+#define PROC_SLACK_NS 100000000ULL /* a tick may come early by this much */
+#define PROC_WANT_MAX 3600000000000ULL
 
 /* ---- events */
 
@@ -371,8 +370,8 @@ static const struct lnx_option proc_options[] = {
 	  "How often the table is compared with the kernel's while nobody reads figures." },
 	{ "proc_root", LNX_OPT_PATH, offsetof(struct proc_conf, proc_root), "/proc", 0, 0, NULL, 0,
 	  0, "Where procfs is, for the fallback without a probe." },
-	{ "cgroup_root", LNX_OPT_PATH, offsetof(struct proc_conf, cgroup_root), PROC_CGROUP_DIR, 0,
-	  0, NULL, 0, 0, "Where the v2 hierarchy is, for the fallback without a probe." },
+	{ "cgroup_root", LNX_OPT_PATH, offsetof(struct proc_conf, cgroup_root), "", 0, 0, NULL, 0,
+	  0, "Where the v2 hierarchy is, for the fallback without a probe; empty: looked for." },
 	{ .key = NULL },
 };
 

@@ -155,6 +155,16 @@ static int scan_grow(struct proc_scan *s)
 	return 0;
 }
 
+/* Hybrid hosts have it beside the v1 ones. */
+static void scan_find_cgroups(struct proc_scan *s)
+{
+	const char *root = "/sys/fs/cgroup";
+
+	if (!s->cgroup_root[0])
+		snprintf(s->cgroup_root, sizeof(s->cgroup_root), "%s%s", root,
+			 access("/sys/fs/cgroup/unified/cgroup.procs", F_OK) ? "" : "/unified");
+}
+
 int proc_scan_run(struct proc_scan *s)
 {
 	DIR *d = opendir(s->proc_root);
@@ -165,6 +175,7 @@ int proc_scan_run(struct proc_scan *s)
 
 	if (!d)
 		return -errno;
+	scan_find_cgroups(s);
 	while (!r && (e = readdir(d))) {
 		if (!isdigit((unsigned char)e->d_name[0]))
 			continue;

@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "psi.h"
+#include <linnix/ev_psi.h>
+
+#include "cgroups.h"
 
 #define PSI_BUCKETS 1024
 
@@ -72,41 +75,21 @@ static void cgroup_del(struct psi_cgroups *c, struct psi_cgroup *g)
 	c->n--;
 }
 
-/* A folder <name> with inode <id> in <parent> (NULL: the root). */
-static void cgroup_seen(struct psi_cgroups *c, const struct psi_cgroup *parent, const char *name,
-			uint64_t id)
+/* Where it is now: renamed ones are others for us. */
+static int has_path(const struct psi_cgroup *g, const struct psi_cgroup *parent, const char *name,
+		    size_t n)
 {
-	struct psi_cgroup *g = *bucket_of(c, id);
-	size_t up = parent ? parent->path_bytes + 1u : 0, n = strlen(name);
-	int i;
+	size_t up = parent ? parent->path_bytes + 1u : 0;
 
-	while (g && g->id != id)
-		g = g->hash_next;
-	if (g) {
-		g->pass = c->pass;
-		return;
-	}
-	if (c->n >= c->max || up + n > PSI_PATH_MAX) {
-		c->refused++;
-		return;
-	}
-	g = calloc(1, sizeof(*g) + up + n + 1);
-	if (!g) {
-		c->refused++;
-		return;
-	}
-	if (parent) {
-		memcpy(g->path, parent->path, parent->path_bytes);
-		g->path[parent->path_bytes] = '/';
-	}
-	memcpy(g->path + up, name, n + 1);
-	g->path_bytes = (uint32_t)(up + n);
-	g->id = id;
-	g->pass = c->pass;
-	for (i = 0; i < PSI_N; i++)
-		g->fd[i] = -1;
-	g->hash_next = *bucket_of(c, id);
-	*bucket_of(c, id) = g;
+	return g->path_bytes == up + n && memcmp(g->path + up, name, n) == 0 &&
+	       (!parent || (memcmp(g->path, parent->path, parent->path_bytes) == 0 &&
+			    g->path[parent->path_bytes] == '/'));
+}
+
+static void table_add(struct psi_cgroups *c, struct psi_cgroup *g)
+{
+	g->hash_next = *bucket_of(c, g->id);
+	*bucket_of(c, g->id) = g;
 	g->prev = c->last;
 	if (c->last)
 		c->last->next = g;
@@ -118,8 +101,86 @@ static void cgroup_seen(struct psi_cgroups *c, const struct psi_cgroup *parent, 
 		c->walk_at = g;
 }
 
+/* A folder <name> with inode <id> in <parent> (NULL: the root). Returns it when it is new. */
+static struct psi_cgroup *cgroup_seen(struct psi_cgroups *c, const struct psi_cgroup *parent,
+				      const char *name, size_t n, uint64_t id)
+{
+	struct psi_cgroup *g = *bucket_of(c, id);
+	size_t up = parent ? parent->path_bytes + 1u : 0;
+	int i;
+
+	while (g && g->id != id)
+		g = g->hash_next;
+	if (g && has_path(g, parent, name, n)) {
+		g->pass = c->pass;
+		return NULL;
+	}
+	if (g && g == parent)
+		return NULL; /* its own parent: no such hierarchy */
+	if (g)
+		cgroup_del(c, g);
+	if (c->n >= c->max || up + n > PSI_PATH_MAX) {
+		c->refused++;
+		return NULL;
+	}
+	g = calloc(1, sizeof(*g) + up + n + 1);
+	if (!g) {
+		c->refused++;
+		return NULL;
+	}
+	if (parent) {
+		memcpy(g->path, parent->path, parent->path_bytes);
+		g->path[parent->path_bytes] = '/';
+	}
+	memcpy(g->path + up, name, n);
+	g->path_bytes = (uint32_t)(up + n);
+	g->id = id;
+	g->pass = c->pass;
+	for (i = 0; i < PSI_N; i++)
+		g->fd[i] = -1;
+	table_add(c, g);
+	return g;
+}
+
+void psi_cgroup_made(struct psi_cgroups *c, const struct lnx_ev_cgroup *ev)
+{
+	const char *path = (const char *)ev + ev->path.off,
+		   *name = memrchr(path, '/', ev->path.len);
+	const struct psi_cgroup *parent = psi_cgroup_find(c, ev->parent_id);
+	struct psi_cgroup *g;
+	struct stat st;
+	size_t n;
+
+	if (c->root_fd < 0 || !name || (!parent && ev->parent_id != c->root_id))
+		return; /* the next walk finds it */
+	name++;
+	n = (size_t)(path + ev->path.len - name);
+	g = n ? cgroup_seen(c, parent, name, n, ev->cgroup_id) : NULL;
+	if (!g)
+		return;
+	/* the path may be cut, or the cgroup gone again */
+	if (fstatat(c->root_fd, g->path, &st, AT_SYMLINK_NOFOLLOW) || st.st_ino != g->id) {
+		cgroup_del(c, g);
+		return;
+	}
+	if (!ev->is_rename)
+		g->read_ns = ev->h.ts_ns; /* its totals were 0 then */
+}
+
+void psi_cgroup_gone(struct psi_cgroups *c, uint64_t id)
+{
+	struct psi_cgroup *g = *bucket_of(c, id);
+
+	while (g && g->id != id)
+		g = g->hash_next;
+	if (g)
+		cgroup_del(c, g);
+}
+
 int psi_cgroups_init(struct psi_cgroups *c, const char *root, uint32_t max, uint32_t max_fds)
 {
+	struct stat st;
+
 	c->max = max;
 	c->max_fds = max_fds;
 	c->root_fd = -1;
@@ -127,7 +188,10 @@ int psi_cgroups_init(struct psi_cgroups *c, const char *root, uint32_t max, uint
 	if (!c->bucket)
 		return -ENOMEM;
 	c->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return c->root_fd < 0 ? -errno : 0;
+	if (c->root_fd < 0 || fstat(c->root_fd, &st))
+		return -errno;
+	c->root_id = st.st_ino;
+	return 0;
 }
 
 void psi_cgroups_done(struct psi_cgroups *c)
@@ -162,7 +226,7 @@ static int walk_folder(struct psi_cgroups *c, const struct psi_cgroup *g)
 	while ((e = readdir(d)))
 		if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 &&
 		    strcmp(e->d_name, "..") != 0)
-			cgroup_seen(c, g, e->d_name, e->d_ino);
+			(void)cgroup_seen(c, g, e->d_name, strlen(e->d_name), e->d_ino);
 	closedir(d);
 	return 0;
 }

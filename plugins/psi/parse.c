@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Readers of /proc/pressure, /proc/stat, /proc/meminfo, /proc/loadavg and mountinfo. Kernels differ and
  * containers fake some of these files: what is missing or odd is left out, never guessed. */
+#include "parse.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "psi.h"
 
 #define PSI_FILE_MAX (1u << 20) /* bytes: /proc/stat of thousands of CPUs fits */
 

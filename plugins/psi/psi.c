@@ -35,12 +35,10 @@ static void psi_show(struct psi_state *s)
 static void psi_walk(void *arg)
 {
 	struct psi_state *s = arg;
-	uint64_t now = s->host->now_ns(s->ctx), again = s->conf->rescan_ns;
+	uint64_t again = s->conf->rescan_ns;
 
-	if (!s->cgroups.is_walking && s->host->wanted(s->ctx, "psi.cgroup") > 0) {
-		s->walk_ns = now;
-		psi_walk_begin(&s->cgroups);
-	}
+	if (s->host->wanted(s->ctx, "psi.cgroup") > 0)
+		psi_walk_begin(&s->cgroups); /* unless one is on its way */
 	if (psi_walk_step(&s->cgroups, PSI_DIRS_A_SLICE))
 		again = PSI_SLICE_NS;
 	(void)s->host->timer_set(s->ctx, s->walk_timer, again,
@@ -103,7 +101,22 @@ static int psi_cgroups_open(struct psi_state *s)
 	psi_walk_begin(&s->cgroups);
 	while (psi_walk_step(&s->cgroups, PSI_DIRS_A_SLICE))
 		continue; /* bounded by psi.max_cgroups; the loop does not run yet */
-	s->walk_ns = s->host->now_ns(s->ctx);
+	return 0;
+}
+
+static int psi_on_event(void *state, const struct lnx_event *ev)
+{
+	const struct lnx_ev_cgroup *e = (const struct lnx_ev_cgroup *)ev;
+	struct psi_state *s = state;
+
+	if (!LNX_EV_HAS(ev, struct lnx_ev_cgroup, path))
+		return -EINVAL;
+	if (!s->has_cgroups)
+		return 0;
+	if (ev->type == LNX_EV_CGROUP_NEW)
+		psi_cgroup_made(&s->cgroups, e);
+	else
+		psi_cgroup_gone(&s->cgroups, e->cgroup_id);
 	return 0;
 }
 
@@ -257,6 +270,11 @@ static const struct lnx_option psi_options[] = {
 	{ .key = NULL },
 };
 
+static const struct lnx_sub psi_subs[] = {
+	{ "cgroup.new", LNX_STAGE_DETECT, 0 },
+	{ "cgroup.gone", LNX_STAGE_DETECT, 0 },
+};
+
 static const struct lnx_plugin psi_plugin = {
 	.size = sizeof(psi_plugin),
 	.abi_major = LNX_ABI_MAJOR,
@@ -266,8 +284,11 @@ static const struct lnx_plugin psi_plugin = {
 	.summary = "pressure, CPU and memory of the machine; pressure of its cgroups",
 	.options = psi_options,
 	.conf_size = sizeof(struct psi_conf),
+	.n_subs = sizeof(psi_subs) / sizeof(psi_subs[0]),
+	.subs = psi_subs,
 	.init = psi_init,
 	.start = psi_start,
+	.on_event = psi_on_event,
 	.reload = psi_reload,
 	.stop = psi_stop,
 	.fini = psi_fini,

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linnix/ev_psi.h>
+
 #include "psi.h"
 
 static const char *const psi_names[PSI_N] = { "cpu", "memory", "io" };
@@ -229,18 +231,21 @@ static void sample_mem(struct psi_state *s, struct lnx_ev_host_sample *e)
 
 /* ---- both */
 
+static int is_above(const struct lnx_ev_psi_sample *p, double pct)
+{
+	return p->cpu_some.pct >= pct || p->memory_some.pct >= pct || p->io_some.pct >= pct;
+}
+
 static void read_cgroups(struct psi_state *s, uint64_t now, const struct lnx_ev_psi_sample *p)
 {
 	uint64_t system_us[PSI_N];
-	int i, is_busy;
+	int i;
 
 	if (s->host->wanted(s->ctx, "psi.cgroup") <= 0)
 		return;
 	for (i = 0; i < PSI_N; i++) /* without the machine's total every file has to be read */
 		system_us[i] = s->res[i].is_known ? s->res[i].last.total_us[PSI_SOME] : now;
-	is_busy = p->cpu_some.pct > PSI_BUSY_PCT || p->memory_some.pct > PSI_BUSY_PCT ||
-		  p->io_some.pct > PSI_BUSY_PCT;
-	psi_cgroups_read(&s->cgroups, now, system_us, is_busy);
+	psi_cgroups_read(&s->cgroups, now, system_us, is_above(p, PSI_BUSY_PCT));
 }
 
 void psi_host_sample(struct psi_state *s)
@@ -274,5 +279,6 @@ void psi_host_sample(struct psi_state *s)
 		s->host->log(s->ctx, LNX_WARN, "a sample was not taken by the bus: %s",
 			     strerror(-r));
 	s->sample_ns = now;
+	s->is_stalled = is_above(&p, s->conf->trigger_pct);
 	read_cgroups(s, now, &p);
 }

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <linnix/ev_psi.h>
+
 #include "fake_tree.h"
 #include "psi.h"
 #include "testhost.h"
@@ -168,6 +170,84 @@ static void cgroups_come_and_go(void **arg)
 	fake_remove(f, "cg/a/new");
 	assert_true(testhost_advance(f->t, 11 * SECOND) >= 11);
 	assert_true(metric(f, "linnix_psi_cgroups") == 2);
+}
+
+static int tell(struct fake_tree *f, uint16_t type, uint64_t id, uint64_t parent, const char *path,
+		uint32_t is_rename)
+{
+	struct {
+		struct lnx_ev_cgroup e;
+		char tail[1100];
+	} b;
+
+	memset(&b, 0, sizeof(b));
+	b.e.h.size = b.e.h.fixed = sizeof(b.e);
+	b.e.h.type = type;
+	b.e.h.ts_ns = testhost_now(f->t);
+	b.e.cgroup_id = id;
+	b.e.parent_id = parent;
+	b.e.is_rename = is_rename;
+	assert_int_equal(testhost_str(&b.e.h, sizeof(b), &b.e.path, path), 0);
+	return testhost_deliver(f->t, &b.e.h);
+}
+
+static void events_tell_of_new_and_removed_ones(void **arg)
+{
+	struct fake_tree *f = *arg;
+	const struct psi_cgroups *c;
+	uint64_t id;
+
+	fake_cgroup(f, "a");
+	load(f);
+	c = &((struct psi_state *)testhost_state(f->t))->cgroups;
+	assert_int_equal(testhost_advance(f->t, SECOND / 2), 0);
+	fake_cgroup(f, "b");
+	fake_cgroup(f, "a/x");
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, id_of(f, "b"), id_of(f, ""), "/b", 0), 0);
+	id = id_of(f, "a/x");
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, id, id_of(f, "a"), "/a/x", 0), 0);
+	assert_string_equal(psi_cgroup_find(c, id)->path, "a/x");
+	/* it began with 0, so its first read is news already */
+	stall(f, "a/x", "cpu", 50000, 0);
+	fake_pressure(f, "cpu", 50000, 0);
+	assert_int_equal(testhost_advance(f->t, SECOND / 2), 1);
+	assert_true(last(f)->cgroup_id == id);
+	assert_int_equal(last(f)->window_ns, SECOND / 2);
+	assert_true(near(last(f)->cpu_some_pct, 10));
+	/* what is not there, has another id, or a parent that nobody knows, is left to the walk */
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, 5, id_of(f, ""), "/nope", 0), 0);
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, 6, id_of(f, ""), "/a", 0), 0);
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, 7, 1234567, "/q/r", 0), 0);
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, 8, id_of(f, ""), "", 0), 0);
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, 9, id_of(f, ""), "/", 0), 0);
+	assert_int_equal(c->n, 3);
+	assert_int_equal(tell(f, LNX_EV_CGROUP_GONE, id, 0, "/a/x", 0), 0);
+	assert_int_equal(tell(f, LNX_EV_CGROUP_GONE, id, 0, "/a/x", 0), 0);
+	assert_int_equal(c->n, 2);
+	assert_null(psi_cgroup_find(c, id));
+}
+
+static void renamed_ones_are_followed(void **arg)
+{
+	struct fake_tree *f = *arg;
+	const struct psi_cgroups *c;
+	char from[160], to[160];
+	uint64_t id, below;
+
+	fake_cgroup(f, "a");
+	fake_cgroup(f, "a/x");
+	load(f);
+	c = &((struct psi_state *)testhost_state(f->t))->cgroups;
+	id = id_of(f, "a");
+	below = id_of(f, "a/x");
+	fake_path(f, "cg/a", from, sizeof(from));
+	fake_path(f, "cg/z", to, sizeof(to));
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, id, id_of(f, ""), "/z", 1), 0);
+	assert_string_equal(psi_cgroup_find(c, id)->path, "z");
+	assert_int_equal(testhost_advance(f->t, 10 * SECOND), 11); /* and the walk the rest */
+	assert_string_equal(psi_cgroup_find(c, below)->path, "z/x");
+	assert_int_equal(c->n, 2);
 }
 
 static void too_many_are_refused_and_counted(void **arg)
@@ -352,6 +432,8 @@ int main(void)
 		TEST(cgroup_that_resets_is_unknown_once),
 		TEST(broken_and_missing_files_do_no_harm),
 		TEST(cgroups_come_and_go),
+		TEST(events_tell_of_new_and_removed_ones),
+		TEST(renamed_ones_are_followed),
 		TEST(too_many_are_refused_and_counted),
 		TEST(open_files_are_bounded),
 		TEST(reads_have_a_budget_and_all_have_their_turn),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <linnix/ev_psi.h>
 #include <linnix/plugin.h>
 
 #include "fake_tree.h"

@@ -51,6 +51,7 @@ static int trigger_open(const struct psi_state *s, const char *name)
 	return fd;
 }
 
+/* That we are called is the news: the loop's own look at our epoll set took the event out of the trigger. */
 static void on_stall(void *arg, int epoll_fd, uint32_t bits)
 {
 	struct epoll_event ev[PSI_N];
@@ -67,11 +68,9 @@ static void on_stall(void *arg, int epoll_fd, uint32_t bits)
 		close(s->res[res].trigger_fd);
 		s->res[res].trigger_fd = -1;
 	}
-	if (n <= 0)
-		return;
 	s->wakeups++;
-	if (now < s->sample_ns + PSI_EARLY_NS)
-		return;
+	if (s->is_stalled || now < s->sample_ns + PSI_EARLY_NS)
+		return; /* no news, or too soon after the sample before */
 	psi_host_sample(s);
 	(void)s->host->timer_set(s->ctx, s->timer, s->conf->interval_ns, s->conf->interval_ns);
 }
