@@ -282,9 +282,12 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	const char *build = getenv("LNX_BUILD");
+	char object[256];
 	struct lab l;
 
-	lab_open(&l, argc > 1 ? argv[1] : "build/bpf/sched.bpf.o");
+	snprintf(object, sizeof(object), "%s/bpf/sched.bpf.o", build ? build : "build");
+	lab_open(&l, argc > 1 ? argv[1] : object);
 	lab_attach(&l);
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
 		int wanted = argc <= 2;
