@@ -90,6 +90,7 @@ int BPF_PROG(proc_fork, struct task_struct *parent, struct task_struct *child)
 	ev->start_ns = child->start_boottime;
 	ev->parent_start_ns = parent->group_leader->start_boottime;
 	ev->cgroup_id = proc_cgroup(child);
+	ev->parent_cgroup_id = proc_cgroup(parent);
 	ev->child_pid = child->tgid;
 	ev->ppid = child->real_parent->tgid;
 	ev->uid = child->real_cred->uid.val;

@@ -87,8 +87,8 @@ static inline int teardown(void **ret)
 	return 0;
 }
 
-static inline int fork_at(struct test *f, uint32_t parent, uint64_t parent_start, uint32_t pid,
-			  uint64_t start)
+static inline int fork_in(struct test *f, uint32_t parent, uint64_t parent_start, uint32_t pid,
+			  uint64_t start, uint64_t cgroup_id, uint64_t parent_cgroup_id)
 {
 	struct lnx_ev_proc_fork e;
 
@@ -99,12 +99,20 @@ static inline int fork_at(struct test *f, uint32_t parent, uint64_t parent_start
 	e.h.ts_ns = testhost_now(f->t);
 	e.start_ns = start;
 	e.parent_start_ns = parent_start;
-	e.cgroup_id = 7;
+	e.cgroup_id = cgroup_id;
+	e.parent_cgroup_id = parent_cgroup_id;
 	e.child_pid = pid;
 	e.ppid = parent;
 	e.uid = 1000;
 	memcpy(e.comm, "child", 6);
 	return testhost_deliver(f->t, &e.h);
+}
+
+/* In the one cgroup of most tests; process 1 stays in its own. */
+static inline int fork_at(struct test *f, uint32_t parent, uint64_t parent_start, uint32_t pid,
+			  uint64_t start)
+{
+	return fork_in(f, parent, parent_start, pid, start, 7, parent == 1 ? 1 : 7);
 }
 
 static inline int exit_at(struct test *f, uint32_t pid, uint64_t start, uint32_t code, uint32_t sig)

@@ -24,6 +24,9 @@ static int proc_on_fork(struct proc_state *s, const struct lnx_ev_proc_fork *ev)
 	if (!LNX_EV_HAS(&ev->h, struct lnx_ev_proc_fork, comm))
 		return -EINVAL;
 	maker = proc_table_find(&s->table, ev->h.pid, ev->parent_start_ns);
+	/* runtimes move a process to its cgroup after it began: the tree must not split there */
+	if (maker && LNX_EV_HAS(&ev->h, struct lnx_ev_proc_fork, parent_cgroup_id))
+		maker->p.cgroup_id = ev->parent_cgroup_id;
 	if (maker && !ev->is_kthread)
 		proc_entry_forked(maker, ev->h.ts_ns);
 	e = proc_table_take(&s->table, ev->child_pid, ev->start_ns, ev->h.ts_ns, &is_new);

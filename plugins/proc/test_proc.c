@@ -245,6 +245,20 @@ static void tree_root_is_the_topmost_in_the_cgroup(void **arg)
 	assert_int_equal(f->svc->parent(f->self, get(f, 301, 0))->pid, 300);
 }
 
+static void tree_stays_whole_when_its_root_is_moved_to_another_cgroup(void **arg)
+{
+	struct test *f = *arg;
+	uint64_t a = TESTHOST_START_NS;
+
+	set_records(f, 0);
+	load(f);
+	assert_int_equal(fork_in(f, 1, START, 50, a, 1, 1), 0);
+	/* moved to cgroup 9 after its start, then it forks */
+	assert_int_equal(fork_in(f, 50, a, 51, a + 1, 9, 9), 0);
+	assert_int_equal(f->svc->tree_root(f->self, get(f, 51, 0))->pid, 50);
+	assert_int_equal(get(f, 50, 0)->cgroup_id, 9);
+}
+
 static void forks_of_the_last_10_s(void **arg)
 {
 	struct test *f = *arg;
@@ -305,6 +319,7 @@ int main(void)
 		TEST(refused_by_refreshes_are_counted_once),
 		TEST(strings_are_bounded_and_counted),
 		TEST(tree_root_is_the_topmost_in_the_cgroup),
+		TEST(tree_stays_whole_when_its_root_is_moved_to_another_cgroup),
 		TEST(forks_of_the_last_10_s),
 		TEST(each_visits_and_stops),
 	};

@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_ev_proc_fork, 80);
+SIZE(lnx_ev_proc_fork, 88);
 AT(lnx_ev_proc_fork, h, 0);
 AT(lnx_ev_proc_fork, start_ns, 24);
 AT(lnx_ev_proc_fork, parent_start_ns, 32);
@@ -20,6 +20,7 @@ AT(lnx_ev_proc_fork, ppid, 52);
 AT(lnx_ev_proc_fork, uid, 56);
 AT(lnx_ev_proc_fork, is_kthread, 60);
 AT(lnx_ev_proc_fork, comm, 64);
+AT(lnx_ev_proc_fork, parent_cgroup_id, 80);
 
 SIZE(lnx_ev_proc_exec, 80);
 AT(lnx_ev_proc_exec, h, 0);

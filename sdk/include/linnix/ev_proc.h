@@ -18,7 +18,8 @@ struct lnx_ev_proc_fork {
 	__u32 ppid; /* tgid of the child's parent: h.pid, or that one's parent with CLONE_PARENT */
 	__u32 uid;  /* real uid in the init user namespace */
 	__u32 is_kthread;
-	char comm[16]; /* of the child, the parent's at this point */
+	char comm[16];		/* of the child, the parent's at this point */
+	__u64 parent_cgroup_id; /* of process h.pid: tells when it was moved after its own start */
 };
 
 /* A process runs a new program. h.pid is its tgid. */
@@ -97,6 +98,8 @@ static const struct lnx_field lnx_fields_proc_fork[] = {
 		  "id of the v2 cgroup of the new process", NULL),
 	LNX_FIELD(lnx_ev_proc_fork, "is_kthread", LNX_BOOL, is_kthread, "", "a kernel thread",
 		  NULL),
+	LNX_FIELD(lnx_ev_proc_fork, "parent_cgroup_id", LNX_ID, parent_cgroup_id, "",
+		  "id of the v2 cgroup of the process that forked", NULL),
 };
 
 static const struct lnx_field lnx_fields_proc_exec[] = {

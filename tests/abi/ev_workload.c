@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The binary contract of <linnix/ev_workload.h>: each size and offset as plugins have seen it.
+ *
+ * Once released, an offset here never changes. Who adds a member at the end of a struct adds a line,
+ * and the size grows; anything else is a new type. For machines whose long has 64 bits. */
+#include <stddef.h>
+
+#include <linnix/ev_workload.h>
+
+#define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
+#define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
+
+SIZE(lnx_ev_cgroup, 56);
+AT(lnx_ev_cgroup, h, 0);
+AT(lnx_ev_cgroup, cgroup_id, 24);
+AT(lnx_ev_cgroup, parent_id, 32);
+AT(lnx_ev_cgroup, level, 40);
+AT(lnx_ev_cgroup, is_rename, 44);
+AT(lnx_ev_cgroup, path, 48);
+AT(lnx_ev_cgroup, pad, 52);
+
+SIZE(lnx_ev_workload_update, 64);
+AT(lnx_ev_workload_update, h, 0);
+AT(lnx_ev_workload_update, cgroup_id, 24);
+AT(lnx_ev_workload_update, path, 32);
+AT(lnx_ev_workload_update, workload, 36);
+AT(lnx_ev_workload_update, namespace_, 40);
+AT(lnx_ev_workload_update, pod_name, 44);
+AT(lnx_ev_workload_update, pod_uid, 48);
+AT(lnx_ev_workload_update, container_name, 52);
+AT(lnx_ev_workload_update, container_id, 56);
+AT(lnx_ev_workload_update, runtime, 60);
