@@ -210,8 +210,12 @@ static __always_inline void proc_pages_percpu(struct proc_walk *w, __u32 who,
 
 #pragma unroll
 	for (k = 0; k < PROC_MM_N; k++) {
-		w->pages[k] = BPF_CORE_READ(mm, rss_stat[k].count);
-		w->part[k] = (__u64)BPF_CORE_READ(mm, rss_stat[k].counters) - mark;
+		/* indexed by hand: only a constant index is relocated */
+		struct percpu_counter *c = (void *)mm + bpf_core_field_offset(mm->rss_stat) +
+					   k * bpf_core_type_size(struct percpu_counter);
+
+		w->pages[k] = BPF_CORE_READ(c, count);
+		w->part[k] = (__u64)BPF_CORE_READ(c, counters) - mark;
 	}
 	for (n = 0; n < PROC_CPUS_CALLS; n++)
 		if (!proc_walk_pages(who, n * PROC_CPUS_STEP))
@@ -226,9 +230,8 @@ static __always_inline void proc_pages(struct proc_walk *w, __u32 who, struct mm
 	if (bpf_core_type_exists(struct mm_rss_stat)) {
 		struct mm_struct___atomic *old = (void *)mm;
 
-#pragma unroll
-		for (k = 0; k < PROC_MM_N; k++)
-			w->pages[k] = BPF_CORE_READ(old, rss_stat.count[k].counter);
+		bpf_probe_read_kernel(w->pages, sizeof(w->pages),
+				      (void *)old + bpf_core_field_offset(old->rss_stat.count));
 	} else {
 		proc_pages_percpu(w, who, (void *)mm);
 	}

@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -163,8 +165,11 @@ pid_t fix_fork(int (*fn)(void *arg), void *arg)
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		/* A test that fails leaves its children behind. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(fn(arg));
+	}
 	return pid;
 }
 
