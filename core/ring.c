@@ -90,33 +90,61 @@ void lnx_ring_add(struct lnx_ring *r, const struct lnx_event *ev, const struct l
 		r->tail = r->head;
 	r->head += need;
 	r->used_bytes += need;
+	r->newest_seq = meta->seq;
 	r->n++;
-}
-
-int lnx_ring_each(const struct lnx_ring *r, uint64_t since_seq,
-		  int (*each)(void *arg, const struct lnx_event *ev,
-			      const struct lnx_event_meta *meta),
-		  void *arg)
-{
-	size_t at = r->tail, i;
-	int visited = 0;
-
-	for (i = 0; i < r->n; i++) {
-		const struct lnx_ring_rec *rec;
-
-		at = lnx_ring_norm(r, at);
-		rec = lnx_ring_rec_at(r, at);
-		at += rec->bytes;
-		if (rec->meta.seq <= since_seq)
-			continue;
-		visited++;
-		if (each(arg, (const struct lnx_event *)(const void *)(rec + 1), &rec->meta))
-			break;
-	}
-	return visited;
 }
 
 uint64_t lnx_ring_oldest(const struct lnx_ring *r)
 {
 	return r->n ? lnx_ring_rec_at(r, lnx_ring_norm(r, r->tail))->meta.seq : 0;
+}
+
+/* The mark to start from for what comes after <since_seq>; NULL: the oldest record. A mark that is not older than the
+ * oldest record still points to its own. */
+static struct lnx_ring_mark *lnx_ring_nearest(struct lnx_ring *r, uint64_t since_seq)
+{
+	uint64_t oldest = lnx_ring_oldest(r);
+	struct lnx_ring_mark *best = NULL;
+	unsigned i;
+
+	for (i = 0; i < LNX_RING_MARKS; i++) {
+		struct lnx_ring_mark *m = &r->marks[i];
+
+		if (m->seq && m->seq >= oldest && m->seq - 1 <= since_seq &&
+		    (!best || m->seq > best->seq))
+			best = m;
+	}
+	return best;
+}
+
+int lnx_ring_each(struct lnx_ring *r, uint64_t since_seq,
+		  int (*each)(void *arg, const struct lnx_event *ev,
+			      const struct lnx_event_meta *meta),
+		  void *arg)
+{
+	struct lnx_ring_mark *m, end = { 0 };
+	const struct lnx_ring_rec *rec;
+	int visited = 0, rc = 0;
+	size_t at;
+
+	if (!r->n || r->newest_seq <= since_seq)
+		return 0;
+	m = lnx_ring_nearest(r, since_seq);
+	at = m ? m->at : r->tail;
+	if (!m)
+		m = &r->marks[r->next_mark++ % LNX_RING_MARKS];
+	do {
+		at = lnx_ring_norm(r, at);
+		rec = lnx_ring_rec_at(r, at);
+		end.seq = rec->meta.seq;
+		end.at = at;
+		at += rec->bytes;
+		if (rec->meta.seq > since_seq) {
+			visited++;
+			rc = each(arg, (const struct lnx_event *)(const void *)(rec + 1),
+				  &rec->meta);
+		}
+	} while (rc == 0 && end.seq != r->newest_seq);
+	*m = end;
+	return visited;
 }

@@ -7,11 +7,22 @@
 #include <linnix/host.h>
 #include <stddef.h>
 
+#define LNX_RING_MARKS \
+	8 /* readers that go on where they stopped without a walk over what they had */
+
+struct lnx_ring_mark {
+	uint64_t seq; /* 0: none */
+	size_t at;
+};
+
 struct lnx_ring {
 	char *data;
 	size_t cap, head, tail; /* byte positions; head: next write, tail: oldest */
 	size_t used_bytes;
 	size_t n;
+	uint64_t newest_seq;
+	struct lnx_ring_mark marks[LNX_RING_MARKS]; /* where walks ended */
+	unsigned next_mark;
 };
 
 /* 0 or -ENOMEM. Pages are touched only as events come. */
@@ -19,8 +30,8 @@ int lnx_ring_init(struct lnx_ring *r, size_t bytes);
 void lnx_ring_done(struct lnx_ring *r);
 void lnx_ring_add(struct lnx_ring *r, const struct lnx_event *ev,
 		  const struct lnx_event_meta *meta);
-/* As the host vtable's ring_each. */
-int lnx_ring_each(const struct lnx_ring *r, uint64_t since_seq,
+/* As the host vtable's ring_each. <each> must not add to the ring. */
+int lnx_ring_each(struct lnx_ring *r, uint64_t since_seq,
 		  int (*each)(void *arg, const struct lnx_event *ev,
 			      const struct lnx_event_meta *meta),
 		  void *arg);
