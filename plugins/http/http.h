@@ -117,7 +117,6 @@ void http_listen_stop(struct http *s);
 void http_listen_close(struct http *s);
 void http_listen_init(struct http *s);
 void http_sweep(void *http); /* timer */
-/* http_files.c */
 int http_token_load(struct http *s, const char *option, const char *path,
 		    struct http_token *ret_token);
 int http_tls_load(struct http *s);
@@ -127,7 +126,6 @@ int http_peer_admit(struct http *s, struct http_peer *p, const struct sockaddr *
 int http_peer_spend(struct http *s, struct http_peer *p);
 bool http_pending_fits(struct http *s, const struct http_peer *p, uint64_t bytes);
 void http_pending_add(struct http_conn *c, int64_t bytes);
-/* http_unix.c */
 void http_unix_listen(struct http *s, struct http_listener *l);
 void http_unix_forget(struct http *s, struct http_listener *l);
 /* http_routes_*.c */
@@ -138,7 +136,6 @@ int http_routes_proc(struct http *s);
 /* http_cgroup.c: path of a cgroup, "" if unknown; <pid>: one that is in it. Borrowed until the next call. */
 const char *http_cgroup_path(struct http *s, uint64_t id, uint32_t pid);
 void http_cgroup_done(struct http *s);
-/* http_sse.c */
 void http_stream_close_all(struct http *s);
 /* http_request.c */
 int http_route(void *http, const struct lnx_http_route *desc, void *arg);

@@ -256,7 +256,7 @@ static int http_tcp_open(struct http_listener *l, const struct sockaddr_storage 
 			 socklen_t bytes, int *ret_fd)
 {
 	int fd, on = 1, off = 0, lowat = HTTP_NOTSENT, rc;
-	struct sockaddr_storage got;
+	struct sockaddr_in6 got = { 0 };
 	socklen_t n = sizeof(got);
 
 	fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -273,8 +273,7 @@ static int http_tcp_open(struct http_listener *l, const struct sockaddr_storage 
 		(void)close(fd);
 		return rc;
 	}
-	l->port = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&got)->sin6_port
-						  : ((struct sockaddr_in *)&got)->sin_port);
+	l->port = ntohs(got.sin6_port); /* sin_port lies at the same place */
 	*ret_fd = fd;
 	return 0;
 }
@@ -323,8 +322,8 @@ static int http_exposure_check(struct http *s, const char *text)
 static int http_tcp_listen(struct http *s, uint32_t kind, const char *text)
 {
 	struct http_listener *l = &s->listeners[kind];
-	struct sockaddr_storage addr;
-	socklen_t bytes;
+	struct sockaddr_storage addr = { 0 };
+	socklen_t bytes = 0;
 	int rc;
 
 	if (!*text || !strcmp(text, "off"))

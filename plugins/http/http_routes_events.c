@@ -151,7 +151,7 @@ static int http_events_params(struct lnx_http_req *req, struct http_events *e, u
 static void http_get_events(void *arg, struct lnx_http_req *req)
 {
 	struct http_events *e = calloc(1, sizeof(*e));
-	uint64_t since, oldest = 0;
+	uint64_t since = 0, oldest = 0;
 	struct http *s = arg;
 	char why[96];
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Row <name> of <desc>, or NULL. */
-static inline const struct lnx_field *lnx_field_find(const struct lnx_event_desc *desc, const char *name)
+static inline const struct lnx_field *lnx_field_find(const struct lnx_event_desc *desc,
+						     const char *name)
 {
 	__u32 i;
 
@@ -19,7 +20,8 @@ static inline const struct lnx_field *lnx_field_find(const struct lnx_event_desc
 }
 
 /* The v2 cgroup that <ev> is about: its member cgroup_id, else subject.cgroup_id; 0 if it has none. */
-static inline __u64 lnx_event_cgroup_id(const struct lnx_event_desc *desc, const struct lnx_event *ev)
+static inline __u64 lnx_event_cgroup_id(const struct lnx_event_desc *desc,
+					const struct lnx_event *ev)
 {
 	const struct lnx_field *f = lnx_field_find(desc, "cgroup_id");
 	__u64 id;
