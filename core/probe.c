@@ -26,7 +26,17 @@ static const uint16_t proc_types[] = { LNX_EV_PROC_FORK, LNX_EV_PROC_EXEC, LNX_E
 
 static const uint16_t cgroup_types[] = { LNX_EV_CGROUP_NEW, LNX_EV_CGROUP_GONE, 0 };
 
+static const uint16_t no_types[] = { 0 };
+
+static const char *const sched_cpu_maps[] = { "cpus", NULL };
+
 static const struct lnx_probe_row probe_rows[] = {
+	{ .name = "sched",
+	  .types = no_types,
+	  .cpu_maps = sched_cpu_maps,
+	  .seed = "seed",
+	  .cost = lnx_probe_cost_ledger,
+	  .cost_method = "self-timed 1/1024" },
 	{ .name = "proc", .types = proc_types },
 	{ .name = "cgroup", .types = cgroup_types },
 };

@@ -79,6 +79,9 @@ int lnx_probe_fail(struct lnx_probe *p, int rc, const char *fmt, ...)
 /* What to do about <rc> of a bpf(2) call: text for "cannot load: %s". <buf> holds what needs room. */
 const char *lnx_probe_remedy(int rc, char *buf, size_t cap);
 
+/* probe_ledger.c: costs of probe "sched", which keeps them in its own map. */
+int lnx_probe_cost_ledger(const struct lnx_probe *p, struct lnx_probe_cost *ret_cpus);
+
 /* probe_load.c */
 /* Open, size, set and load <dir>/<name>.bpf.o. On failure p->why tells. */
 int lnx_probe_load(struct lnx_probe *p, const char *dir, const struct lnx_probe_shared *shared);

@@ -46,6 +46,7 @@ struct stall_ledger {
 	struct stall_proc *procs;
 	struct lnx_ledger_cpu *copy;
 	struct seen *seen;
+	struct stall_shares shares;
 };
 
 struct stall_ledger *stall_ledger_new(const void *cpus, uint32_t n_cpus,
@@ -417,13 +418,19 @@ static int room(struct stall_ledger *l)
 	v = realloc(l->victims, l->cap_recs * sizeof(*v));
 	if (v)
 		l->victims = v;
-	p = realloc(l->parts, l->cap_recs * sizeof(*p));
+	p = realloc(l->parts, STALL_PARTS_OF * (size_t)l->cap_recs * sizeof(*p));
 	if (p)
 		l->parts = p;
 	if (!v || !p)
 		return -ENOMEM;
 	l->cap_out = l->cap_recs;
 	return 0;
+}
+
+void stall_ledger_shares(struct stall_ledger *l, const double *steal, const double *irq)
+{
+	l->shares.steal = steal;
+	l->shares.irq = irq;
 }
 
 int stall_ledger_read(struct stall_ledger *l, uint64_t now_ns, struct stall_window *ret_w)
@@ -454,7 +461,7 @@ int stall_ledger_read(struct stall_ledger *l, uint64_t now_ns, struct stall_wind
 			if (l->recs[j].kind == REC_RUN)
 				w->run_ns[LNX_LEDGER_SLOT(l->recs[j].victim) % LNX_LEDGER_SLOTS] +=
 					(uint64_t)l->recs[j].ns;
-		n = stall_records_fold(l->tab, l->recs + i, j - i, now_ns - from,
+		n = stall_records_fold(l->tab, &l->shares, l->recs + i, j - i, now_ns - from,
 				       &l->victims[w->n_victims], l->parts + w->n_parts);
 		if (!n)
 			continue;

@@ -62,6 +62,10 @@ struct stall_ledger *stall_ledger_new(const void *cpus, uint32_t n_cpus,
 				      struct lnx_ledger_table *tab);
 void stall_ledger_free(struct stall_ledger *l);
 
+/* Of each CPU, the share 0..1 of its busy time that the hypervisor took, and interrupts: the next looks put these shares
+ * of what running tasks held into LNX_LEDGER_STEAL and LNX_LEDGER_IRQ. Borrowed until the next call; NULL: none. */
+void stall_ledger_shares(struct stall_ledger *l, const double *steal, const double *irq);
+
 /* Look; the window since the last look goes to <ret_w> (the first look gives an empty one).
  * Returns 0 or -ENOMEM (the window is lost, the next one is longer). */
 int stall_ledger_read(struct stall_ledger *l, uint64_t now_ns, struct stall_window *ret_w);

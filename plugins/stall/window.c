@@ -89,8 +89,42 @@ static double nonidle(const struct lnx_ledger_table *tab, const struct record *r
 	return ns > (double)window ? (double)window : ns;
 }
 
-uint32_t stall_records_fold(const struct lnx_ledger_table *tab, struct record *r, uint32_t n,
-			    uint64_t window, struct stall_victim *v, struct stall_part *p)
+/* One part; a share of what a running task held goes to the hypervisor and to interrupts. Returns the parts made. */
+static uint32_t split(const struct stall_shares *shares, const struct record *r, double weight,
+		      struct stall_part *p)
+{
+	const uint32_t whom[] = { LNX_LEDGER_STEAL, LNX_LEDGER_IRQ };
+	double share[] = { shares->steal ? shares->steal[r->cpu] : 0,
+			   shares->irq ? shares->irq[r->cpu] : 0 };
+	uint64_t raw = (uint64_t)r->ns, stall = (uint64_t)((double)r->ns * weight);
+	uint32_t n = 1;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct stall_part *q = &p[n];
+
+		if (share[i] <= 0 || r->culprit == LNX_LEDGER_IDLE ||
+		    (r->culprit >= LNX_LEDGER_THROTTLED && r->culprit < LNX_LEDGER_FIRST))
+			continue;
+		q->raw_ns = (uint64_t)((double)r->ns * share[i]);
+		q->stall_ns = (uint64_t)((double)r->ns * weight * share[i]);
+		if (q->raw_ns > raw || q->stall_ns > stall)
+			continue;
+		q->victim = r->victim;
+		q->culprit = whom[i];
+		raw -= q->raw_ns;
+		stall -= q->stall_ns;
+		n++;
+	}
+	p->victim = r->victim;
+	p->culprit = r->culprit;
+	p->raw_ns = raw;
+	p->stall_ns = stall;
+	return n;
+}
+
+uint32_t stall_records_fold(const struct lnx_ledger_table *tab, const struct stall_shares *shares,
+			    struct record *r, uint32_t n, uint64_t window, struct stall_victim *v,
+			    struct stall_part *p)
 {
 	double total = 0;
 	uint32_t n_parts = 0, i, j, k;
@@ -117,11 +151,7 @@ uint32_t stall_records_fold(const struct lnx_ledger_table *tab, struct record *r
 				v->check_ns += (uint64_t)r[k].ns;
 			if (r[k].kind != REC_PART || !r[k].ns)
 				continue;
-			p[n_parts].victim = v->handle;
-			p[n_parts].culprit = r[k].culprit;
-			p[n_parts].raw_ns = (uint64_t)r[k].ns;
-			p[n_parts++].stall_ns =
-				total > 0 ? (uint64_t)((double)r[k].ns * own / total) : 0;
+			n_parts += split(shares, &r[k], total > 0 ? own / total : 0, p + n_parts);
 		}
 	}
 	qsort(p, n_parts, sizeof(*p), by_culprit);

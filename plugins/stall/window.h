@@ -16,11 +16,21 @@ struct record {
 	int64_t ns;
 };
 
+/* By CPU, the share 0..1 of its busy time that others than tasks had; NULL none. */
+struct stall_shares {
+	const double *steal, *irq;
+};
+
+#define STALL_PARTS_OF \
+	3 /* parts that one record may become: its own, the hypervisor's, interrupts' */
+
 /* Sort by victim, CPU, kind and culprit, one record per key. Returns the records left. */
 uint32_t stall_records_merge(struct record *r, uint32_t n);
 
-/* The records of one victim, r[0 .. n-1], become a row and its parts at <p>, at most n. Returns the parts. */
-uint32_t stall_records_fold(const struct lnx_ledger_table *tab, struct record *r, uint32_t n,
-			    uint64_t window, struct stall_victim *v, struct stall_part *p);
+/* The records of one victim, r[0 .. n-1], become a row and its parts at <p>, at most
+ * STALL_PARTS_OF * n. Returns the parts. */
+uint32_t stall_records_fold(const struct lnx_ledger_table *tab, const struct stall_shares *shares,
+			    struct record *r, uint32_t n, uint64_t window, struct stall_victim *v,
+			    struct stall_part *p);
 
 #endif

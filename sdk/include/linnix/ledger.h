@@ -28,6 +28,8 @@
 #define LNX_LEDGER_KERNEL    1 /* kernel threads, as culprit and as victim */
 #define LNX_LEDGER_OTHER     2 /* what overflowed a bounded structure */
 #define LNX_LEDGER_NODE	     3 /* victim: all tasks of a CPU; only readers make it */
+#define LNX_LEDGER_STEAL     4 /* culprit: the hypervisor; only readers make it */
+#define LNX_LEDGER_IRQ	     5 /* culprit: interrupts; only readers make it */
 #define LNX_LEDGER_THROTTLED \
 	16 /* + depth of the owner of the quota below the root cgroup, at most 15 */
 #define LNX_LEDGER_FIRST      32 /* first slot of a cgroup */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Inner structures of plugin stall. Everything hangs from struct stall; loop thread only. */
+#ifndef LNX_STALL_H
+#define LNX_STALL_H
+
+#include "ledger.h"
+#include "store.h"
+#include "who.h"
+#include <linnix/buf.h>
+#include <linnix/host.h>
+#include <linnix/svc_http.h>
+#include <linnix/svc_stall.h>
+#include <linnix/svc_workload.h>
+
+#define STALL_SEC	 1000000000ULL
+#define STALL_KEEP_NS	 (3700 * STALL_SEC) /* names outlive the windows */
+#define STALL_TASKS_MAX	 128		    /* processes of one window, the largest */
+#define STALL_MODE_EXACT 0
+#define STALL_MODE_PSI	 1
+#define STALL_MODE_AUTO	 2
+
+struct stall_conf {
+	uint32_t mode; /* STALL_MODE_* */
+	uint32_t edges, windows, psi_reads;
+	uint64_t interval, edge_min, history_size;
+};
+
+/* Reader's side of one ledger slot. */
+struct stall_slot {
+	uint32_t handle; /* that the names below are for; 0 free */
+	uint32_t who;
+	uint32_t old_handle; /* the former generation, whose last figures may still come */
+	uint32_t old_who;
+	uint32_t retired; /* looks since its cgroups were taken out; 0: in use */
+	uint32_t pad;
+	uint64_t ran_ns; /* when it last ran */
+};
+
+/* State of the ledger: the maps of the probe. */
+struct stall_probe {
+	void *cpus; /* mapped, NULL: no ledger */
+	struct lnx_ledger_table *tab;
+	size_t cpus_bytes, tab_bytes;
+	uint32_t n_cpus;
+	int slots_fd;
+	uint32_t is_wanted, is_live, quiet_looks, pad;
+	struct stall_ledger *ledger;
+	struct stall_slot *slot; /* LNX_LEDGER_SLOTS */
+	uint32_t n_used;	 /* slots in use */
+	char why[192];		 /* not live: the reason */
+};
+
+/* Counters of /proc/stat at the last look, by CPU. */
+struct stall_stat {
+	uint64_t *last;	     /* 8 columns a CPU */
+	double *steal, *irq; /* shares of the last window */
+	uint32_t n_cpus;
+	uint32_t has_irq; /* the kernel accounts interrupt time */
+};
+
+struct stall_metrics;
+
+struct stall {
+	const struct lnx_host *host;
+	struct lnx_ctx *ctx;
+	const struct stall_conf *conf;
+	const struct lnx_svc_workload *workload; /* NULL: nobody knows cgroups */
+	void *workload_self;
+	struct lnx_timer *timer;
+	struct stall_probe probe;
+	struct stall_stat stat;
+	struct stall_whos whos;
+	struct stall_store store;
+	struct stall_window *look; /* of the ledger; large */
+	struct stall_metrics *metrics;
+	uint64_t mono_ns, boot_ns; /* of the last look */
+	uint32_t ticks;		   /* windows made */
+	uint32_t has_psi;	   /* /proc/pressure/cpu can be read */
+	uint32_t has_sample[3];	   /* figures of psi.sample came in */
+	uint64_t unequal;	   /* rows whose parts did not sum */
+	/* the window in the making */
+	struct stall_row *rows;
+	struct stall_cell *cells;
+	struct stall_task *tasks;
+	uint32_t n_rows, n_cells, n_tasks, cap_rows, cap_cells, cap_tasks;
+	/* sums that the service answered from last */
+	struct stall_sum share;
+	uint64_t share_window_ns;
+	uint32_t share_ticks, share_level_of;
+	uint32_t level[STALL_WHO_MAX];
+};
+
+/* probe.c */
+int stall_probe_open(struct stall *s);
+void stall_probe_close(struct stall *s);
+/* Attached and counting? Called before each look. */
+void stall_probe_check(struct stall *s);
+/* slot.c: keep slots and cgroups together, before and after a look. */
+void stall_slots_sync(struct stall *s, uint64_t now_ns);
+void stall_slots_retire(struct stall *s, uint64_t now_ns);
+uint32_t stall_slot_who(const struct stall *s, uint32_t handle);
+/* The one who is named by a cgroup: its container, unit or itself. */
+uint32_t stall_who_of(struct stall *s, uint64_t cgroup_id, uint64_t now_ns);
+/* From now on pressure is compared with the ledger. */
+void stall_psi_base(struct stall *s);
+void stall_who_refresh(struct stall *s, uint64_t now_ns);
+/* stat.c: 0 or -errno. <text> of /proc/stat, NULL reads the file. */
+int stall_stat_init(struct stall_stat *st, uint32_t n_cpus);
+void stall_stat_read(struct stall_stat *st, const char *text);
+void stall_stat_done(struct stall_stat *st);
+/* tick.c: look, keep and tell a window that ends now, by both clocks. */
+void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns);
+/* rows.c: a look becomes rows, cells and tasks. 0 or -ENOMEM. */
+int stall_rows_make(struct stall *s, uint64_t window_ns, uint64_t now_ns);
+int stall_rows_psi(struct stall *s, uint64_t window_ns, uint64_t now_ns);
+struct stall_row *stall_row_add(struct stall *s, uint32_t who, uint32_t resource, uint32_t method);
+int stall_cell_add(struct stall *s, struct stall_row *row, const struct stall_cell *cell);
+double stall_lost_ratio(uint64_t lost, uint64_t events);
+double stall_coverage(const struct stall_row *r, double lost_ratio);
+uint64_t stall_events(const struct stall_window *w, uint64_t *ret_lost);
+/* publish.c */
+void stall_publish(struct stall *s, const struct stall_win *w);
+/* serve.c */
+extern const struct lnx_svc_stall stall_service;
+uint32_t stall_method(void *self, uint32_t resource);
+/* metrics.c */
+int stall_metrics_new(struct stall *s);
+void stall_metrics_free(struct stall *s);
+void stall_metrics_add(struct stall *s, const struct stall_win *w);
+/* blame.c */
+int stall_blame_route(struct stall *s);
+/* level.c: fill s->level. <by>: enum stall_by. */
+#define STALL_BY_CONTAINER 0
+#define STALL_BY_POD	   1
+#define STALL_BY_WORKLOAD  2
+#define STALL_BY_PROCESS   3
+void stall_level_make(struct stall *s, uint32_t by);
+
+#endif

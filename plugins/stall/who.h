@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Who a figure belongs to: the cgroups that windows name, with the names they had last, and their pressure files. */
+#ifndef LNX_STALL_WHO_H
+#define LNX_STALL_WHO_H
+
+#include <linnix/svc_workload.h>
+#include <stdint.h>
+
+#define STALL_WHO_MAX	 4096
+#define STALL_WHO_HASH	 8192 /* a power of two, above STALL_WHO_MAX */
+#define STALL_WHO_NODE	 0    /* all tasks */
+#define STALL_WHO_KERNEL 1    /* kernel threads */
+#define STALL_WHO_OTHER	 2    /* what did not fit */
+#define STALL_WHO_FIRST	 3
+#define STALL_WHO_NONE	 0xffffffffU
+
+#define STALL_LIMITS_MAX 256 /* quotas remembered; the first says unknown */
+#define STALL_DEPTHS	 16  /* of a quota's owner below the root */
+
+/* A quota, as shown. */
+struct stall_limit {
+	char *owner; /* path of the cgroup that carries it; owned */
+	char *text;  /* "cpu.max 200000 100000"; owned */
+	uint64_t read_ns;
+};
+
+struct stall_who {
+	uint64_t cgroup_id; /* 0: free, or one of the first */
+	uint64_t used_ns;   /* last window that names it, or made */
+	uint64_t asked_ns;  /* its names are from then */
+	char *text;	    /* of all names; owned */
+	const char *workload, *namespace_, *pod_name, *pod_uid, *container_name, *container_id,
+		*path;
+	uint64_t parent_cgroup_id;
+	uint32_t is_known; /* plugin workload knew it once */
+	uint32_t is_gone;
+	uint32_t
+		n_children; /* cgroups below that are victims of their own: its pressure file counts them, too */
+	int psi_fd;	     /* cpu.pressure, -1 none */
+	uint32_t has_psi;    /* the totals below are valid */
+	uint32_t psi_window; /* number of the window that read it last */
+	uint64_t psi_some_us, psi_full_us;
+	uint64_t unread_ns; /* ledger's figure since that read */
+	uint64_t credit_ns; /* pressure not yet matched by the ledger */
+	uint64_t
+		sample_ns[3]
+			 [2]; /* from psi.cgroup and psi.sample since the last window: some, full */
+	uint16_t limit[STALL_DEPTHS]; /* by depth of the owner; 0 not asked */
+	uint64_t limit_ns;
+};
+
+struct stall_whos {
+	struct stall_who *who;	       /* STALL_WHO_MAX */
+	uint32_t hash[STALL_WHO_HASH]; /* index + 1 */
+	uint32_t n;		       /* ever used places */
+	uint32_t n_fds;
+	uint64_t refused; /* no place: counted as STALL_WHO_OTHER */
+	struct stall_limit limits[STALL_LIMITS_MAX];
+	uint32_t n_limits;
+	int root_fd;	/* of the v2 hierarchy, -1 */
+	char *cpu_root; /* folder of the cpu controller's hierarchy, NULL unknown; owned */
+	uint32_t is_v1; /* of the cpu controller */
+	char *v2_root;	/* owned */
+};
+
+/* 0 or -ENOMEM. */
+int stall_whos_init(struct stall_whos *w);
+void stall_whos_done(struct stall_whos *w);
+/* Find where the hierarchies are mounted. <mountinfo> is the text of /proc/self/mountinfo. */
+void stall_whos_mounts(struct stall_whos *w, const char *mountinfo);
+/* Index of the cgroup, STALL_WHO_NONE if not there. */
+uint32_t stall_who_find(const struct stall_whos *w, uint64_t cgroup_id);
+/* The same, made if needed. Places unused since <keep_ns> are taken. STALL_WHO_OTHER when full, counted. */
+uint32_t stall_who_make(struct stall_whos *w, uint64_t cgroup_id, uint64_t now_ns,
+			uint64_t keep_ns);
+/* Take the names over. 0 or -ENOMEM (the old ones stay). */
+int stall_who_name(struct stall_who *who, const struct lnx_workload *from, uint64_t now_ns);
+/* Its pressure totals. 0, or -errno: none known. */
+int stall_who_psi(struct stall_whos *w, struct stall_who *who, uint64_t *ret_some_us,
+		  uint64_t *ret_full_us);
+/* /proc/pressure/cpu. */
+int stall_psi_node(uint64_t *ret_some_us, uint64_t *ret_full_us);
+/* Quota at <depth> above <who>; <owner_id> is the cgroup of it, 0 unknown. Returns an index of limits[]. */
+uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t depth,
+			 uint64_t owner_id, uint64_t now_ns);
+
+#endif

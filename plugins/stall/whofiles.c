@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the kernel's files say of one cgroup: its pressure totals, and the quota above it. */
+#include "who.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FDS_MAX	      512 /* pressure files kept open; others are opened for each read */
+#define LIMIT_KEEP_NS 10000000000ULL
+#define PATH_BYTES    4096
+
+/* "TYPE ... - FSTYPE SOURCE OPTIONS": mount point and options of a line of mountinfo. */
+static int mount_line(const char *line, size_t n, char *ret_dir, size_t cap, const char **ret_fs)
+{
+	const char *at = line, *end = line + n, *dash;
+	size_t len;
+
+	for (int field = 0; field < 4; field++) {
+		at = memchr(at, ' ', (size_t)(end - at));
+		if (!at)
+			return -EINVAL;
+		at++;
+	}
+	len = strcspn(at, " \n");
+	dash = memmem(at, (size_t)(end - at), " - ", 3);
+	if (!dash || len >= cap)
+		return -EINVAL;
+	memcpy(ret_dir, at, len);
+	ret_dir[len] = 0;
+	*ret_fs = dash + 3;
+	return 0;
+}
+
+static int has_word(const char *s, size_t n, const char *word)
+{
+	size_t k = strlen(word);
+
+	for (size_t i = 0; i + k <= n; i++)
+		if (!memcmp(s + i, word, k) && (i == 0 || s[i - 1] == ',' || s[i - 1] == ' ') &&
+		    (i + k == n || s[i + k] == ',' || s[i + k] == ' '))
+			return 1;
+	return 0;
+}
+
+void stall_whos_mounts(struct stall_whos *w, const char *mountinfo)
+{
+	char dir[PATH_BYTES];
+	const char *fs;
+
+	for (const char *line = mountinfo; *line;) {
+		size_t n = strcspn(line, "\n");
+
+		if (!mount_line(line, n, dir, sizeof(dir), &fs)) {
+			size_t rest = (size_t)(line + n - fs);
+
+			if (!w->v2_root && !strncmp(fs, "cgroup2 ", 8))
+				w->v2_root = strdup(dir);
+			else if (!w->cpu_root && !strncmp(fs, "cgroup ", 7) &&
+				 has_word(fs, rest, "cpu"))
+				w->cpu_root = strdup(dir);
+		}
+		line += n + (line[n] == '\n');
+	}
+	w->is_v1 = w->cpu_root != NULL;
+	if (!w->cpu_root && w->v2_root)
+		w->cpu_root = strdup(w->v2_root);
+	if (w->v2_root)
+		w->root_fd = open(w->v2_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Totals of the lines "some" and "full". */
+static int parse_pressure(char *text, uint64_t *ret_some_us, uint64_t *ret_full_us)
+{
+	const char *some = strstr(text, "some "), *full = strstr(text, "full "), *t;
+
+	t = some ? strstr(some, "total=") : NULL;
+	if (!t)
+		return -EPROTO;
+	*ret_some_us = strtoull(t + 6, NULL, 10);
+	t = full ? strstr(full, "total=") : NULL;
+	*ret_full_us = t ? strtoull(t + 6, NULL, 10) : 0;
+	return 0;
+}
+
+static int read_pressure(int fd, uint64_t *ret_some_us, uint64_t *ret_full_us)
+{
+	char text[512];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (n < 0)
+		return -errno;
+	text[n] = 0;
+	return parse_pressure(text, ret_some_us, ret_full_us);
+}
+
+int stall_psi_node(uint64_t *ret_some_us, uint64_t *ret_full_us)
+{
+	int fd = open("/proc/pressure/cpu", O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = read_pressure(fd, ret_some_us, ret_full_us);
+	(void)close(fd); /* read only */
+	return rc;
+}
+
+int stall_who_psi(struct stall_whos *w, struct stall_who *who, uint64_t *ret_some_us,
+		  uint64_t *ret_full_us)
+{
+	char path[PATH_BYTES];
+	int fd = who->psi_fd, rc;
+
+	if (fd < 0) {
+		if (w->root_fd < 0 || who->path[0] != '/' || !who->path[1])
+			return -ENOENT;
+		if (snprintf(path, sizeof(path), "%s/cpu.pressure", who->path + 1) >=
+		    (int)sizeof(path))
+			return -ENAMETOOLONG;
+		fd = openat(w->root_fd, path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+	}
+	rc = read_pressure(fd, ret_some_us, ret_full_us);
+	if (fd == who->psi_fd && rc < 0) { /* the cgroup is gone */
+		(void)close(fd);	   /* read only */
+		who->psi_fd = -1;
+		w->n_fds--;
+	} else if (fd != who->psi_fd) {
+		if (!rc && w->n_fds < FDS_MAX) {
+			who->psi_fd = fd;
+			w->n_fds++;
+		} else {
+			(void)close(fd); /* read only */
+		}
+	}
+	return rc;
+}
+
+/* ---- quotas */
+
+static int read_word(const char *dir, const char *file, char *ret_text, size_t cap)
+{
+	char path[PATH_BYTES + 64];
+	ssize_t n;
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, ret_text, cap - 1);
+	(void)close(fd); /* read only */
+	if (n <= 0)
+		return -EIO;
+	ret_text[n] = 0;
+	ret_text[strcspn(ret_text, "\n")] = 0;
+	return 0;
+}
+
+/* The quota of the cgroup at <dir> as text. -ENOENT: it has none. */
+static int quota_text(const struct stall_whos *w, const char *dir, char *ret_text, size_t cap)
+{
+	char a[64], b[64];
+
+	if (!w->is_v1) {
+		if (read_word(dir, "cpu.max", a, sizeof(a)) || !strncmp(a, "max", 3))
+			return -ENOENT;
+		(void)snprintf(ret_text, cap, "cpu.max %s", a); /* fits */
+		return 0;
+	}
+	if (read_word(dir, "cpu.cfs_quota_us", a, sizeof(a)) || a[0] == '-' ||
+	    read_word(dir, "cpu.cfs_period_us", b, sizeof(b)))
+		return -ENOENT;
+	(void)snprintf(ret_text, cap, "cpu.cfs_quota_us %s %s", a, b); /* fits */
+	return 0;
+}
+
+/* Path of <who> in the cpu controller's hierarchy, from one of its processes, else the v2 path. */
+static void cpu_path(const struct stall_whos *w, const struct stall_who *who, char *ret_path,
+		     size_t cap)
+{
+	char dir[PATH_BYTES], text[PATH_BYTES], proc[64], *line, *hit = NULL;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(ret_path, cap, "%s", who->path); /* both are paths of at most PATH_BYTES */
+	if (!w->is_v1 || !w->v2_root ||
+	    snprintf(dir, sizeof(dir), "%s%s", w->v2_root, who->path) >= (int)sizeof(dir) ||
+	    read_word(dir, "cgroup.procs", text, sizeof(text)))
+		return;
+	(void)snprintf(proc, sizeof(proc), "/proc/%lu/cgroup", strtoul(text, NULL, 10)); /* fits */
+	fd = open(proc, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		(void)close(fd); /* read only */
+	text[n > 0 ? n : 0] = 0;
+	for (line = text; *line; line += strcspn(line, "\n") + 1) {
+		char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+		size_t end = strcspn(line, "\n");
+
+		if (path && path < line + end &&
+		    has_word(names + 1, (size_t)(path - names - 1), "cpu")) {
+			line[end] = 0;
+			hit = path + 1;
+			break;
+		}
+		if (!line[end])
+			break;
+	}
+	if (hit)
+		(void)snprintf(ret_path, cap, "%s", hit); /* as above */
+}
+
+/* Cut <path> to its first <depth> segments. -ENOENT: it has fewer. */
+static int cut_path(char *path, uint32_t depth)
+{
+	size_t i = 0;
+
+	for (uint32_t d = 0; d < depth; d++) {
+		if (path[i] != '/' || !path[i + 1])
+			return -ENOENT;
+		i += 1 + strcspn(path + i + 1, "/");
+	}
+	path[i] = 0;
+	return 0;
+}
+
+static uint16_t limit_put(struct stall_whos *w, const char *owner, const char *text)
+{
+	struct stall_limit *l;
+	uint32_t i;
+
+	for (i = 1; i < w->n_limits; i++)
+		if (!strcmp(w->limits[i].owner, owner) && !strcmp(w->limits[i].text, text))
+			return (uint16_t)i;
+	if (w->n_limits == STALL_LIMITS_MAX)
+		return 0;
+	l = &w->limits[w->n_limits];
+	l->owner = strdup(owner);
+	l->text = strdup(text);
+	if (!l->owner || !l->text) {
+		free(l->owner);
+		free(l->text);
+		l->owner = l->text = NULL;
+		return 0;
+	}
+	return (uint16_t)w->n_limits++;
+}
+
+/* The owner by its id, looked for from <path> upwards. */
+static int find_owner(const struct stall_whos *w, char *path, uint64_t owner_id)
+{
+	char dir[2 * PATH_BYTES];
+	struct stat st;
+
+	for (;;) {
+		char *slash;
+
+		(void)snprintf(dir, sizeof(dir), "%s%s", w->cpu_root, path); /* fits */
+		if (!stat(dir, &st) && st.st_ino == owner_id)
+			return 0;
+		slash = strrchr(path, '/');
+		if (!slash || !path[1])
+			return -ENOENT;
+		*slash = 0;
+	}
+}
+
+uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t depth,
+			 uint64_t owner_id, uint64_t now_ns)
+{
+	char path[PATH_BYTES], dir[2 * PATH_BYTES], text[160];
+
+	depth %= STALL_DEPTHS;
+	if (who->limit_ns + LIMIT_KEEP_NS < now_ns) {
+		memset(who->limit, 0, sizeof(who->limit));
+		who->limit_ns = now_ns;
+	}
+	if (who->limit[depth] || !w->cpu_root || strlen(w->cpu_root) >= PATH_BYTES)
+		return who->limit[depth];
+	cpu_path(w, who, path, sizeof(path));
+	if ((!depth || depth == STALL_DEPTHS - 1 || cut_path(path, depth)) &&
+	    (!owner_id || find_owner(w, path, owner_id)))
+		return 0;
+	(void)snprintf(dir, sizeof(dir), "%s%s", w->cpu_root, path); /* fits */
+	if (quota_text(w, dir, text, sizeof(text)))
+		return 0;
+	who->limit[depth] = limit_put(w, path, text);
+	return who->limit[depth];
+}
