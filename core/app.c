@@ -101,7 +101,8 @@ static int lnx_step_ident(struct lnx_app *app)
 	app->ident.size = sizeof(app->ident);
 	app->ident.schema = 1;
 	app->ident.node = app->node;
-	(void)snprintf(app->cluster, sizeof(app->cluster), "%s", app->config->core.cluster_name); /* cut is fine */
+	(void)snprintf(app->cluster, sizeof(app->cluster), "%s",
+		       app->config->core.cluster_name); /* cut is fine */
 	app->ident.cluster = app->cluster;
 	app->ident.boot_id = app->boot_id;
 	app->ident.version = LNX_VERSION_TEXT;

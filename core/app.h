@@ -68,7 +68,8 @@ struct lnx_app {
 	struct lnx_workers *workers;
 	struct lnx_plugins *plugins;
 	struct lnx_config *config;
-	struct lnx_config *first_config; /* of the start: plugins without reload() keep pointing into it */
+	struct lnx_config
+		*first_config; /* of the start: plugins without reload() keep pointing into it */
 	struct lnx_probes *probes;
 	struct lnx_rules *rules;
 	struct lnx_loop *turn;	 /* watchers of the loop */
@@ -76,6 +77,7 @@ struct lnx_app {
 	uint64_t wall_offset_ns; /* Unix time minus CLOCK_BOOTTIME */
 	unsigned rules_generation;
 	char rules_error[512]; /* of the last failed reload; "" */
+	char crash_note[256];  /* why no plugin can be quarantined; "" */
 	bool wanted_changed, is_stopping;
 	bool reload_ok;
 	uint64_t reload_wall_ns;

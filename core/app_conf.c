@@ -106,10 +106,12 @@ static int lnx_config_find_plugins(struct lnx_app *app, const struct lnx_node *r
 			    &err);
 	if (rc < 0)
 		goto out;
-	if (rc > 0 && *state_file)
+	if (rc > 0 && *state_file) {
+		memcpy(app->crash_note, err.msg, sizeof(app->crash_note));
 		lnx_log(LNX_WARN,
 			"plugins.state_file %s: a plugin that crashes the agent cannot be quarantined",
 			err.msg);
+	}
 	rc = lnx_plugins_scan(app, dirs);
 out:
 	lnx_optset_free(set);

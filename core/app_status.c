@@ -126,6 +126,10 @@ static unsigned lnx_health_list(struct lnx_app *app, uint32_t state, struct lnx_
 	}
 	lnx_health_probes(app, state, out, &n);
 	lnx_health_rules(app, state, out, &n);
+	if (state == LNX_HEALTH_DEGRADED && app->crash_note[0])
+		lnx_health_line(out, &n, "plugins",
+				"one that crashes the agent cannot be quarantined",
+				app->crash_note);
 	if (state == LNX_HEALTH_DEGRADED && !app->reload_ok)
 		lnx_health_line(out, &n, "configuration", "the last reload failed",
 				"the one of before is in force");

@@ -227,8 +227,10 @@ static int probe_list_programs(struct lnx_probe *p)
 
 static int probe_open(struct lnx_probe *p, const char *path, char *log)
 {
+	/* Named, the kernel's BTF is the only one that is searched. Else libbpf goes on to those of the modules for a
+	 * type that this kernel lacks, and listing them needs CAP_SYS_ADMIN. */
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = p->row->name, .kernel_log_buf = log,
-		    .kernel_log_size = LOG_BYTES);
+		    .kernel_log_size = LOG_BYTES, .btf_custom_path = KERNEL_BTF);
 	int rc;
 
 	if (access(path, R_OK) < 0) {
