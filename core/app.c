@@ -201,6 +201,7 @@ int lnx_app_rules_load(struct lnx_app *app, bool is_first)
 		.metrics = app->metrics,
 		.memory_max = c->rules_memory,
 		.budget = c->rules_budget,
+		.generation = app->rules_generation + 1,
 		.proc = lnx_rules_proc,
 		.arg = app,
 	};
@@ -228,6 +229,7 @@ int lnx_app_rules_load(struct lnx_app *app, bool is_first)
 	} else {
 		lnx_rules_free(app->rules);
 		app->rules = rules;
+		app->rules_generation++;
 		lnx_log(LNX_INFO, "rules: %u loaded", lnx_rules_count(rules));
 	}
 	lnx_buf_done(&errors);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "std.h"
 
 static const char lnx_usage[] =
 	"usage: linnixd [OPTION]...\n"
@@ -54,6 +55,8 @@ int main(int argc, char **argv)
 	unsigned n_flags = 0;
 	int opt;
 
+	if (lnx_std_open() < 0)
+		return 1; /* there is nowhere to say it */
 	lnx_log_init(LNX_INFO, LNX_LOG_TEXT);
 	while ((opt = getopt_long(argc, argv, "h", lnx_long_options, NULL)) != -1) {
 		switch (opt) {

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "event.h"
+#include "std.h"
 
 #define MAIN_MAX_VERBS 64
 
@@ -87,8 +88,11 @@ static int main_run(struct lnx_cli *cli, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct lnx_cli cli = { 0 };
-	int code = main_run(&cli, argc, argv);
+	int code;
 
+	if (lnx_std_open() < 0)
+		return LNX_EXIT_FAILURE;
+	code = main_run(&cli, argc, argv);
 	lnx_cli_done(&cli);
 	/* A full disk or a closed pipe is a failure, not a short answer. */
 	if (fflush(stdout) != 0 || ferror(stdout)) {

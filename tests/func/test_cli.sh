@@ -195,7 +195,7 @@ no_colour_but_on_a_terminal()
 	grep -q $'\033\[3[123]m' "$tmp/o" || fail "no colours on a terminal"
 	NO_COLOR=1 TERM=xterm script -qec "$linnix doctor --config /nonexistent" /dev/null >"$tmp/o" 2>&1
 	! grep -q $'\033\[3' "$tmp/o" || fail "colours although NO_COLOR is set"
-	COLUMNS=60 TERM=xterm script -qec "$linnix ps" /dev/null >"$tmp/o" 2>&1
+	COLUMNS=60 TERM=xterm script -qec "$linnix ps 2>/dev/null" /dev/null >"$tmp/o" 2>&1
 	awk '{ sub(/\r$/, "") } length($0) > 60 { exit 1 }' "$tmp/o" || fail "lines longer than the terminal: $(cat "$tmp/o")"
 }
 
