@@ -2,7 +2,7 @@
 /* Plugin proc on the test host: the table, its events, its bounds, its trees. */
 #include <errno.h>
 
-#include "fixture.h"
+#include "test_fixture.h"
 
 /* ---- life of processes */
 

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fixture.h"
+#include "test_fixture.h"
 
 /* ---- refreshes */
 

@@ -14,8 +14,8 @@
 #include <linnix/ev_psi.h>
 #include <linnix/plugin.h>
 
-#include "fake_tree.h"
 #include "psi.h"
+#include "test_tree.h"
 #include "testhost.h"
 
 #define SECOND 1000000000ULL

@@ -77,7 +77,7 @@ static void json_value(struct lnx_buf *b, const struct lnx_event *ev, const stru
 		break;
 	case LNX_ENUM:
 		u = json_unsigned(f, at);
-		for (i = 0; f->names[i] && i < u; i++)
+		for (i = 0; i < u && f->names[i]; i++)
 			continue;
 		if (f->names[i])
 			lnx_json_str(b, f->names[i]);

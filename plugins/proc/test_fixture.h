@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the tests of plugin proc share: a loaded plugin, records for its iterator, events. */
-#ifndef PLUGINS_PROC_FIXTURE_H
-#define PLUGINS_PROC_FIXTURE_H
+#ifndef PLUGINS_PROC_TEST_FIXTURE_H
+#define PLUGINS_PROC_TEST_FIXTURE_H
 
 #include <linnix/ev_proc.h>
 #include <linnix/plugin.h>

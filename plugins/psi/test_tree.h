@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A fake /proc and cgroup hierarchy in a temporary folder, for the tests of plugin psi. */
-#ifndef PLUGINS_PSI_FAKE_TREE_H
-#define PLUGINS_PSI_FAKE_TREE_H
+#ifndef PLUGINS_PSI_TEST_TREE_H
+#define PLUGINS_PSI_TEST_TREE_H
 
 #include <ftw.h>
 #include <linnix/plugin.h>
