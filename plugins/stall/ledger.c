@@ -384,7 +384,9 @@ static void fold_procs(struct stall_ledger *l)
 {
 	uint32_t n = 0;
 
-	qsort(l->procs, l->n_procs, l->procs ? sizeof(*l->procs) : 1, is_proc_before);
+	if (!l->n_procs)
+		return;
+	qsort(l->procs, l->n_procs, sizeof(*l->procs), is_proc_before);
 	for (uint32_t i = 1; i < l->n_procs; i++) {
 		struct stall_proc *p = &l->procs[n], *q = &l->procs[i];
 
@@ -399,7 +401,7 @@ static void fold_procs(struct stall_ledger *l)
 			memcpy(p->comm, q->comm, sizeof(p->comm));
 		}
 	}
-	l->n_procs = l->n_procs ? n + 1 : 0;
+	l->n_procs = n + 1;
 	for (uint32_t i = 0; i < l->n_procs; i++) {
 		if ((int64_t)l->procs[i].node_ns < 0)
 			l->procs[i].node_ns = 0;
