@@ -91,36 +91,40 @@ static void bind_push_prefix(lua_State *L, const char *path, size_t len, const c
 	luaL_setmetatable(L, meta);
 }
 
-/* Push the table name -> field (or prefix) of <desc>, made at first use. Upvalue 1: dense index -> that table. */
-static void bind_fields(lua_State *L, const struct lnx_rules *r, const struct lnx_event_desc *desc)
+/* Push a new table name -> field (or prefix) of <desc>. */
+static void bind_new_fields(lua_State *L, const struct lnx_event_desc *desc)
 {
-	int index = lnx_registry_index(r->conf.registry, desc->type);
 	const char *name, *dot;
 	unsigned i;
 
-	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_fields);
-	if (lua_rawgeti(L, -1, index + 1) != LUA_TTABLE) {
-		lua_pop(L, 1);
-		lua_newtable(L);
-		for (i = 0; i < desc->n_fields + BIND_HEAD_N; i++) {
-			const struct lnx_field *f = i < desc->n_fields
-							    ? &desc->fields[i]
-							    : &bind_head[i - desc->n_fields];
+	lua_newtable(L);
+	/* the head first: a field of the type itself goes before it */
+	for (i = 0; i < BIND_HEAD_N + desc->n_fields; i++) {
+		const struct lnx_field *f =
+			i < BIND_HEAD_N ? &bind_head[i] : &desc->fields[i - BIND_HEAD_N];
 
-			name = f->name;
-			lua_pushlightuserdata(L, (void *)(uintptr_t)f);
-			lua_setfield(L, -2, name);
-			dot = strchr(name, '.');
-			if (dot) {
-				(void)lua_pushlstring(L, name, (size_t)(dot - name));
-				bind_push_prefix(L, name, (size_t)(dot - name), "lnx.ev.part");
-				lua_rawset(L, -3);
-			}
+		name = f->name;
+		lua_pushlightuserdata(L, (void *)(uintptr_t)f);
+		lua_setfield(L, -2, name);
+		dot = strchr(name, '.');
+		if (dot) {
+			(void)lua_pushlstring(L, name, (size_t)(dot - name));
+			bind_push_prefix(L, name, (size_t)(dot - name), "lnx.ev.part");
+			lua_rawset(L, -3);
 		}
-		lua_pushvalue(L, -1);
-		lua_rawseti(L, -3, index + 1);
 	}
-	lua_remove(L, -2);
+}
+
+/* Push that table, made at first use. */
+static void bind_fields(lua_State *L, struct lnx_rules *r, const struct lnx_event_desc *desc)
+{
+	int *ref = &r->ref_fields[lnx_registry_index(r->conf.registry, desc->type)];
+
+	if (!*ref) {
+		bind_new_fields(L, desc);
+		*ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	}
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
 }
 
 static const struct lnx_event_desc *bind_current(lua_State *L, const struct lnx_rules *r)
@@ -134,7 +138,7 @@ static const struct lnx_event_desc *bind_current(lua_State *L, const struct lnx_
 	return desc;
 }
 
-/* Key at 2 of the current event. */
+/* Field <name> of the current event; <name> is also on top of the stack. */
 static int bind_ev_get(lua_State *L, const char *name)
 {
 	struct lnx_rules *r = bind_rules(L);
@@ -144,7 +148,7 @@ static int bind_ev_get(lua_State *L, const char *name)
 	struct lnx_value v;
 
 	bind_fields(L, r, desc);
-	lua_pushstring(L, name);
+	lua_insert(L, -2);
 	switch (lua_rawget(L, -2)) {
 	case LUA_TLIGHTUSERDATA:
 		f = lua_touserdata(L, -1);
@@ -165,7 +169,10 @@ static int bind_ev_get(lua_State *L, const char *name)
 
 static int bind_ev_index(lua_State *L)
 {
-	return bind_ev_get(L, luaL_checkstring(L, 2));
+	const char *name = luaL_checkstring(L, 2);
+
+	lua_settop(L, 2);
+	return bind_ev_get(L, name);
 }
 
 static int bind_ev_part_index(lua_State *L)
@@ -174,7 +181,7 @@ static int bind_ev_part_index(lua_State *L)
 	char name[96];
 
 	(void)snprintf(name, sizeof(name), "%s%s", x->path, luaL_checkstring(L, 2));
-	return bind_ev_get(L, name);
+	return bind_ev_get(L, lua_pushstring(L, name));
 }
 
 static int bind_readonly(lua_State *L)
@@ -210,7 +217,7 @@ static void bind_number(lua_State *L, double v)
 static int bind_w_index(lua_State *L)
 {
 	struct lnx_rules *r = bind_rules(L);
-	const char *name = luaL_checkstring(L, 2), *names[LNX_RULE_WINDOWS + 1] = { NULL };
+	const char *name = luaL_checkstring(L, 2), *names[LNX_RULE_WINDOWS + 1];
 	struct lnx_rule *rule = r->rule;
 	struct lnx_key *key = r->key;
 	char shown[64];
@@ -222,7 +229,7 @@ static int bind_w_index(lua_State *L)
 	for (i = 0; i < rule->n_windows; i++) {
 		const struct lnx_window *w = &rule->windows[i];
 
-		names[i] = w->name;
+		names[i] = w->name; /* for the suggestion */
 		if (strcmp(w->name, name) != 0)
 			continue;
 		v = lnx_window_read(w, lnx_key_window(key, w), (char *)rule->totals + w->offset,
@@ -231,6 +238,7 @@ static int bind_w_index(lua_State *L)
 		bind_number(L, v);
 		return 1;
 	}
+	names[i] = NULL;
 	return lnx_lua_unknown(L, "window", lnx_lua_printable(name, shown, sizeof(shown)),
 			       lnx_suggest(name, names));
 }
@@ -494,8 +502,6 @@ int lnx_lua_bind_open(lua_State *L)
 	bind_meta(L, "lnx.ev.part", bind_ev_part_index);
 	bind_meta(L, "lnx.host.part", bind_host_part_index);
 	bind_meta(L, "lnx.proc", bind_proc_unknown);
-	lua_newtable(L);
-	r->ref_fields = luaL_ref(L, LUA_REGISTRYINDEX);
 	return 0;
 }
 

@@ -41,68 +41,80 @@ static void call_push_key(lua_State *L, const struct lnx_rule *rule, const struc
 		lua_pushinteger(L, (lua_Integer)key->num);
 }
 
-static int call_result(lua_State *L, const struct call *c, const char *expected)
+/* A result of the wrong kind: an error of the rule as any other. */
+static int call_result(const struct call *c, const char *expected, struct lnx_err *err)
 {
-	(void)lua_pushfstring(L, "#%d:%d: %s must return %s, not a %s", (int)c->rule->file,
-			      c->rule->line, c->what, expected, luaL_typename(L, -1));
-	return lua_error(L);
+	(void)lnx_err_set(err, 0, "%s must return %s, not a %s", c->what, expected,
+			  luaL_typename(c->r->lua->L, -1));
+	return -EINVAL;
 }
 
-static void call_push_args(lua_State *L, const struct call *c)
+/* Function and arguments; the number of arguments. A text key takes memory: only inside of a call then. */
+static int call_push(lua_State *L, const struct call *c)
 {
-	struct lnx_rules *r = c->r;
+	const struct lnx_rules *r = c->r;
+	bool is_where = c->fn == c->rule->where;
 
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, c->fn);
-	if (c->rule->every_ns) {
-		(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_host);
-		return;
+	if (c->rule->every_ns || is_where) {
+		(void)lua_rawgeti(L, LUA_REGISTRYINDEX,
+				  c->rule->every_ns ? r->ref_host : r->ref_ev);
+		return 1;
 	}
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_w);
 	call_push_key(L, c->rule, r->key);
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_ev);
+	return 3;
 }
 
-static int call_bool(lua_State *L)
+static int call_inside(lua_State *L)
 {
-	struct call *c = lua_touserdata(L, 1);
+	const struct call *c = lua_touserdata(L, 1);
 
-	if (c->fn == c->rule->where) {
-		(void)lua_rawgeti(L, LUA_REGISTRYINDEX, c->fn);
-		(void)lua_rawgeti(L, LUA_REGISTRYINDEX,
-				  c->rule->every_ns ? c->r->ref_host : c->r->ref_ev);
-		lua_call(L, 1, 1);
-	} else {
-		call_push_args(L, c);
-		lua_call(L, c->rule->every_ns ? 1 : 3, 1);
-	}
-	if (!lua_isboolean(L, -1) && !lua_isnil(L, -1))
-		return call_result(L, c, "true or false");
-	c->is_true = lua_toboolean(L, -1);
+	lua_call(L, call_push(L, c), 1);
+	return 1;
+}
+
+/* Call, and leave one result on the stack. */
+static int call_lua(const struct call *c, struct lnx_err *err)
+{
+	struct lnx_lua *l = c->r->lua;
+
+	if (!c->r->key || !c->r->key->is_text)
+		return lnx_lua_pcall(l, call_push(l->L, c), 1, 0, err);
+	lua_pushcfunction(l->L, call_inside);
+	lua_pushlightuserdata(l->L, (void *)(uintptr_t)c);
+	return lnx_lua_pcall(l, 1, 1, 0, err);
+}
+
+static int call_bool(struct call *c, struct lnx_err *err)
+{
+	int type = lua_type(c->r->lua->L, -1);
+
+	if (type != LUA_TBOOLEAN && type != LUA_TNIL)
+		return call_result(c, "true or false", err);
+	c->is_true = lua_toboolean(c->r->lua->L, -1);
 	return 0;
 }
 
-static int call_severity(lua_State *L)
+static int call_severity(struct call *c, struct lnx_err *err)
 {
 	static const char *const names[] = { "info", "warning", "critical", NULL };
-	struct call *c = lua_touserdata(L, 1);
+	lua_State *L = c->r->lua->L;
 
-	call_push_args(L, c);
-	lua_call(L, c->rule->every_ns ? 1 : 3, 1);
 	for (c->severity = 0; names[c->severity]; c->severity++)
 		if (lua_type(L, -1) == LUA_TSTRING &&
 		    strcmp(lua_tostring(L, -1), names[c->severity]) == 0)
 			return 0;
-	return call_result(L, c, "\"info\", \"warning\" or \"critical\"");
+	return call_result(c, "\"info\", \"warning\" or \"critical\"", err);
 }
 
-static int call_say(lua_State *L)
+static int call_say(struct call *c, struct lnx_err *err)
 {
-	struct call *c = lua_touserdata(L, 1);
+	lua_State *L = c->r->lua->L;
 
-	call_push_args(L, c);
-	lua_call(L, c->rule->every_ns ? 1 : 3, 1);
 	if (lua_type(L, -1) != LUA_TSTRING)
-		return call_result(L, c, "a text");
+		return call_result(c, "a text", err);
 	(void)snprintf(c->text, c->cap, "%s", lua_tostring(L, -1));
 	return 0;
 }
@@ -159,17 +171,24 @@ static void call_failed(struct lnx_rules *r, struct lnx_rule *rule, const struct
 		call_find_hog(r);
 }
 
-static int call_run(struct call *c, lua_CFunction fn)
+/* Call and take the result with <take>. */
+static int call_run(struct call *c, int (*take)(struct call *c, struct lnx_err *err))
 {
 	struct lnx_rules *r = c->r;
 	struct lnx_rule *rule = c->rule;
 	size_t used = r->lua->used_bytes;
 	bool is_timed = r->calls++ % LNX_TIMED_ONE_IN == 0;
 	uint64_t from = is_timed ? call_clock() : 0;
-	struct lnx_err err = { .line = 0 };
+	struct lnx_err err;
 	int rc;
 
-	rc = lnx_lua_call(r->lua, fn, c, 0, &err);
+	err.line =
+		0; /* the rest is written with a failure; clearing it costs as much as a small rule */
+	rc = call_lua(c, &err);
+	if (rc == 0) {
+		rc = take(c, &err);
+		lua_pop(r->lua->L, 1);
+	}
 	rule->grown_bytes += (int64_t)r->lua->used_bytes - (int64_t)used;
 	if (is_timed) {
 		from = call_clock() - from;

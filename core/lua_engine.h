@@ -65,7 +65,8 @@ struct lnx_rules {
 	unsigned n_facts;
 	double host_now[LNX_HOST_FACTS], host_view[LNX_HOST_FACTS];
 	const double *host;
-	int ref_ev, ref_w, ref_host, ref_fields; /* objects of the state */
+	int ref_ev, ref_w, ref_host;   /* objects of the state */
+	int ref_fields[LNX_MAX_TYPES]; /* name -> field, by index of the type; 0: not made */
 	/* alerts go here: the bus, or a test */
 	int (*emit)(struct lnx_rules *r, const struct lnx_event *ev);
 	void *emit_arg;

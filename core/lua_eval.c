@@ -35,6 +35,49 @@ static void eval_set_state(struct lnx_key *key, uint8_t state)
 	key->state = state;
 }
 
+/* Whom the alert is about, from the event that the rule looks at. Only an alert needs it. */
+static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
+{
+	const struct lnx_rule *rule = key->rule;
+	const struct lnx_rule_on *on = key->on;
+	const struct lnx_event *ev = r->ev;
+	bool is_process;
+	struct lnx_subject s = { .kind = LNX_SUBJECT_NODE };
+	const struct lnx_svc_proc *svc;
+	const struct lnx_proc *p;
+	void *self = NULL;
+
+	if (!ev || !on)
+		return; /* the event could not be kept: the subject of before stands */
+	is_process = on->desc->flags & LNX_EVF_PROCESS;
+	if (rule->by == LNX_BY_TREE) {
+		lnx_tree_subject(r, on, ev, true, &s);
+	} else if (rule->by == LNX_BY_NONE) {
+		if (is_process && !rule->n_windows)
+			lnx_tree_subject(r, on, ev, false, &s);
+	} else if (strcmp(rule->by_name, "cgroup_id") == 0) {
+		s.kind = LNX_SUBJECT_CGROUP;
+		s.cgroup_id = key->num;
+	} else if (is_process &&
+		   (strcmp(rule->by_name, "pid") == 0 || strcmp(rule->by_name, "ppid") == 0 ||
+		    strcmp(rule->by_name, "child_pid") == 0)) {
+		lnx_tree_subject(r, on, ev, false, &s);
+		if (s.pid != key->num) {
+			memset(&s, 0, sizeof(s));
+			s.kind = LNX_SUBJECT_PROCESS;
+			s.pid = (uint32_t)key->num;
+			svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
+			p = svc ? svc->get(self, s.pid, 0) : NULL;
+			if (p) {
+				s.start_ns = p->start_ns;
+				s.cgroup_id = p->cgroup_id;
+				(void)snprintf(s.comm, sizeof(s.comm), "%.16s", p->comm);
+			}
+		}
+	}
+	key->subject = s;
+}
+
 static void eval_fire(struct lnx_rules *r, struct lnx_key *key)
 {
 	struct lnx_rule *rule = key->rule;
@@ -48,6 +91,7 @@ static void eval_fire(struct lnx_rules *r, struct lnx_key *key)
 	key->has_fired = true;
 	key->fired_ns = r->now_ns;
 	key->severity = (uint8_t)severity;
+	eval_subject(r, key);
 	rule->fires++;
 	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity);
 }
@@ -229,44 +273,6 @@ void lnx_eval_timers(struct lnx_rules *r, uint64_t now_ns)
 
 /* --- events ------------------------------------------------------------------------------------- */
 
-static void eval_subject(struct lnx_rules *r, const struct lnx_rule *rule,
-			 const struct lnx_rule_on *on, const struct lnx_event *ev,
-			 struct lnx_key *key)
-{
-	bool is_process = on->desc->flags & LNX_EVF_PROCESS;
-	struct lnx_subject s = { .kind = LNX_SUBJECT_NODE };
-	const struct lnx_svc_proc *svc;
-	const struct lnx_proc *p;
-	void *self = NULL;
-
-	if (rule->by == LNX_BY_TREE) {
-		s = r->tree;
-	} else if (rule->by == LNX_BY_NONE) {
-		if (is_process && !rule->n_windows)
-			lnx_tree_subject(r, on, ev, false, &s);
-	} else if (strcmp(rule->by_name, "cgroup_id") == 0) {
-		s.kind = LNX_SUBJECT_CGROUP;
-		s.cgroup_id = key->num;
-	} else if (is_process &&
-		   (strcmp(rule->by_name, "pid") == 0 || strcmp(rule->by_name, "ppid") == 0 ||
-		    strcmp(rule->by_name, "child_pid") == 0)) {
-		lnx_tree_subject(r, on, ev, false, &s);
-		if (s.pid != key->num) {
-			memset(&s, 0, sizeof(s));
-			s.kind = LNX_SUBJECT_PROCESS;
-			s.pid = (uint32_t)key->num;
-			svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
-			p = svc ? svc->get(self, s.pid, 0) : NULL;
-			if (p) {
-				s.start_ns = p->start_ns;
-				s.cgroup_id = p->cgroup_id;
-				(void)snprintf(s.comm, sizeof(s.comm), "%.16s", p->comm);
-			}
-		}
-	}
-	key->subject = s;
-}
-
 /* The key of <ev>, or NULL: the event lacks the field, or memory is short. */
 static struct lnx_key *eval_find_key(struct lnx_rules *r, struct lnx_rule *rule,
 				     const struct lnx_rule_on *on, const struct lnx_event *ev)
@@ -410,7 +416,7 @@ static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rul
 	if (rule->n_windows)
 		eval_feed(r, rule, on, key, ev);
 	if (on->is_trigger && !eval_can_wait(r, rule, key)) {
-		eval_subject(r, rule, on, ev, key);
+		key->on = on;
 		eval_key(r, rule, key, ev);
 	}
 out:

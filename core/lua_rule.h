@@ -69,7 +69,8 @@ struct lnx_subject {
 struct lnx_key {
 	struct lnx_key *hash_next, *newer, *older;
 	struct lnx_rule *rule;
-	uint64_t h1, h2; /* of its value */
+	const struct lnx_rule_on *on; /* of the last event it was looked at for */
+	uint64_t h1, h2;	      /* of its value */
 	uint64_t num;
 	char text[32]; /* of a text key, cut */
 	bool is_text, is_hit, has_fired;

@@ -426,35 +426,47 @@ static void box_split(const char *msg, struct lnx_err *err)
 	}
 }
 
-int lnx_lua_call(struct lnx_lua *l, lua_CFunction fn, void *arg, uint64_t budget,
-		 struct lnx_err *err)
+int lnx_lua_pcall(struct lnx_lua *l, int n_args, int n_results, uint64_t budget,
+		  struct lnx_err *err)
 {
 	lua_State *L = l->L;
-	int rc, top = lua_gettop(L);
+	int rc;
 
 	l->spent = 0;
 	l->limit = budget ? budget : l->budget;
-	l->is_exceeded = false;
 	l->cpu_until_ns = UINT64_MAX;
-	lua_sethook(L, box_hook, LUA_MASKCOUNT, LNX_LUA_STEP);
-	lua_pushcfunction(L, fn);
-	lua_pushlightuserdata(L, arg);
-	rc = lua_pcall(L, 1, 0, 0);
+	if (l->is_exceeded || !lua_gethook(L)) {
+		/* it counts on from the call before: at most one step too early */
+		lua_sethook(L, box_hook, LUA_MASKCOUNT, LNX_LUA_STEP);
+		l->is_exceeded = false;
+	}
+	rc = lua_pcall(L, n_args, n_results, 0);
 	if (rc == LUA_OK && !l->is_exceeded)
 		return 0;
-	if (rc == LUA_OK)
+	if (rc == LUA_OK) {
 		(void)lnx_err_set(err, 0, "used up its budget");
-	else if (rc == LUA_ERRMEM)
+		lua_pop(L, n_results);
+		return -ETIME;
+	}
+	if (rc == LUA_ERRMEM)
 		(void)lnx_err_set(err, 0, "not enough memory: all rules together may use %zu KiB",
 				  l->max_bytes / 1024);
 	else if (lua_type(L, -1) == LUA_TSTRING)
 		box_split(lua_tostring(L, -1), err);
 	else
 		(void)lnx_err_set(err, 0, "the error is not a text but a %s", luaL_typename(L, -1));
-	lua_settop(L, top);
+	lua_pop(L, 1);
 	if (l->is_exceeded)
 		return -ETIME;
 	return rc == LUA_ERRMEM ? -ENOMEM : -EINVAL;
+}
+
+int lnx_lua_call(struct lnx_lua *l, lua_CFunction fn, void *arg, uint64_t budget,
+		 struct lnx_err *err)
+{
+	lua_pushcfunction(l->L, fn);
+	lua_pushlightuserdata(l->L, arg);
+	return lnx_lua_pcall(l, 1, 0, budget, err);
 }
 
 void lnx_lua_load(lua_State *L, unsigned chunk, const char *text, size_t bytes, int env)

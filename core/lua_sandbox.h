@@ -41,6 +41,11 @@ struct lnx_lua *lnx_lua_of(lua_State *L);
 int lnx_lua_call(struct lnx_lua *l, lua_CFunction fn, void *arg, uint64_t budget,
 		 struct lnx_err *err);
 
+/* The same for a function and its arguments on the stack; results are left there. What was pushed must not have taken
+ * memory: outside of a call nothing may raise. */
+int lnx_lua_pcall(struct lnx_lua *l, int n_args, int n_results, uint64_t budget,
+		  struct lnx_err *err);
+
 /* Inside of a call: push the function of a text chunk, with the environment at <env>. Raises. */
 void lnx_lua_load(lua_State *L, unsigned chunk, const char *text, size_t bytes, int env);
 /* Inside of a call: push a new environment: the safe library, each table a fresh one. Raises. */
