@@ -121,7 +121,7 @@ static void alert_word_text(const struct lnx_rules *r, const struct lnx_key *key
 		alert_number(b, r->host[word - WORD_FACT]);
 		return;
 	}
-	if (word >= WORD_WINDOW) {
+	if (word >= WORD_WINDOW && word < WORD_WINDOW + LNX_RULE_WINDOWS) {
 		alert_number(b, alert_window(r, key, &rule->windows[word - WORD_WINDOW]));
 		return;
 	}

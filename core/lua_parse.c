@@ -58,7 +58,8 @@ int lnx_parse_duration(const char *s, size_t len, uint64_t *ret_ns)
 	return 0;
 }
 
-int lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, const char *fmt, ...)
+void lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, const char *fmt,
+		    ...)
 {
 	int line = field ? lnx_lua_field_line(p->text, p->bytes, p->line, field) : p->line;
 	char msg[256];
@@ -68,7 +69,8 @@ int lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, c
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap); /* a cut message still tells */
 	va_end(ap);
 	(void)lua_pushfstring(L, "#%d:%d: %s", (int)p->file, line, msg);
-	return lua_error(L);
+	(void)lua_error(L);
+	abort(); /* lua_error does not return */
 }
 
 uint64_t lnx_parse_time(lua_State *L, const struct lnx_parse *p, const char *field, int at)

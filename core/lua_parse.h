@@ -21,8 +21,8 @@ struct lnx_parse {
 /* "250ms", "1.5s", "10m", "1h", "1d". Returns 0 or -EINVAL. */
 int lnx_parse_duration(const char *s, size_t len, uint64_t *ret_ns);
 /* Raise an error that names the line of <field> of the rule being read. */
-int lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, const char *fmt,
-		   ...);
+void lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, const char *fmt,
+		    ...) __attribute__((format(printf, 4, 5), noreturn));
 uint64_t lnx_parse_time(lua_State *L, const struct lnx_parse *p, const char *field, int at);
 /* Filters of the table at <at> on <desc>: owned by the caller, also when a later step raises. */
 void lnx_parse_where(lua_State *L, const struct lnx_parse *p, const char *field, int at,

@@ -293,7 +293,7 @@ static void rule_say(lua_State *L, const struct lnx_parse *p)
 		lnx_parse_fail(L, p, "say", "say: longer than %d bytes", LNX_SAY_MAX);
 	if (s)
 		p->rule->say_text = rule_copy(L, p, s);
-	while (s && (s = strchr(s, '{'))) {
+	for (s = s ? strchr(s, '{') : NULL; s; s = strchr(end, '{')) {
 		end = strchr(++s, '}');
 		(void)snprintf(shown, sizeof(shown), "%.*s", end ? (int)(end - s) : 20, s);
 		if (!end)

@@ -268,17 +268,23 @@ static void test_play(struct test_run *t)
 	struct lnx_rules *r = t->r;
 	unsigned i;
 
+	if (!t->n_events)
+		return;
 	qsort(t->events, t->n_events, sizeof(*t->events), test_order);
 	for (i = 0; i < t->n_events; i++) {
-		const struct lnx_event *ev;
+		const struct test_event *e = &t->events[i];
+		struct lnx_rule_route *route = NULL;
+		const struct lnx_event *ev = NULL;
 
-		if (t->events[i].at == SIZE_MAX) {
-			lnx_eval_timers(r, t->events[i].ts_ns);
-			continue;
+		if (e->at != SIZE_MAX) {
+			ev = (const struct lnx_event *)(t->bytes.data + e->at);
+			route = &r->routes[lnx_registry_index(r->conf.registry, ev->type)];
 		}
-		ev = (const struct lnx_event *)(t->bytes.data + t->events[i].at);
-		(void)lnx_eval_event(&r->routes[lnx_registry_index(r->conf.registry, ev->type)],
-				     ev);
+		/* an event that no rule wants lets time pass */
+		if (route && route->rules)
+			(void)lnx_eval_event(route, ev);
+		else
+			lnx_eval_timers(r, e->ts_ns);
 	}
 }
 
