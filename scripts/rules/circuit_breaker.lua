@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 --
--- Circuit breaker: the machine is saturated. CPU pressure above 40 % (some task waited for a CPU in more than 400 ms of
--- each second) while more than 90 % of the CPU is used, for 5 s.
+-- Circuit breaker: the machine is saturated. CPU pressure above 40 % (some task waited for a CPU
+-- in more than 400 ms of each second) while more than 90 % of the CPU is used, for 5 s.
 --
--- Why both: a busy machine without pressure does its work, and pressure without a busy machine is a quota at work. Why
--- `info`: that the load is the machine's own is the rule, and nobody is to be woken for it. It may be called critical
--- only when one process tree holds at least 40 % of the node's stall and others lost 100 ms/s to it. That is for the
--- stall ledger to say; without its facts the alert says "saturated by its own load".
+-- Why both: a busy machine without pressure does its work, and pressure without a busy machine is
+-- a quota at work. Why `info`: that the load is the machine's own is the rule, and nobody is to be
+-- woken for it. It may be called critical only when one process tree holds at least 40 % of the
+-- node's stall and others lost 100 ms/s to it. That is for the stall ledger to say; without its
+-- facts the alert says "saturated by its own load".
 
 local pressure_pct = 40
 local cpu_pct = 90

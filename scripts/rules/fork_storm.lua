@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 --
--- Fork storm: more than 10 new processes a second, in two successive windows of one second, in one process tree. The
--- root of a tree is the topmost ancestor in the same cgroup; threads make no proc.fork.
+-- Fork storm: more than 10 new processes a second, in two successive windows of one second, in one
+-- process tree. The root of a tree is the topmost ancestor in the same cgroup; threads make no
+-- proc.fork.
 --
--- Why these figures: nothing that waits for people starts 10 processes a second for long, but an ordinary `make -j2`
--- makes 300. So a rate alone is only worth a note (info). It becomes a warning when the children do no work of their
--- own: at least 80 % of those that ended never ran a program, or 100 more are alive than 10 s ago.
+-- Why these figures: nothing that waits for people starts 10 processes a second for long, but an
+-- ordinary `make -j2` makes 300. So a rate alone is only worth a note (info). It becomes a warning
+-- when the children do no work of their own: at least 80 % of those that ended never ran a
+-- program, or 100 more are alive than 10 s ago.
 
 local per_second = 10
 local never_exec_pct = 80
@@ -41,7 +43,8 @@ rule "fork-storm" {
   say       = "{comm} (pid {pid}) and its children started {forks_10s} processes in 10 s",
 }
 
--- n forks a second below process 100, from second `from` to second `to`; `life` seconds later each child ends.
+-- n forks a second below process 100, from second `from` to second `to`; each child ends `life`
+-- seconds later.
 local function storm(t, n, from, to, life, did_exec)
   local pid = 1000
   for i = 0, (to - from) * n - 1 do
