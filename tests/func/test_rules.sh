@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# `linnix rules check` and `rules test`: exit codes, and errors that name file and line. No agent, no root.
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+sound_file_is_said_to_be_sound()
+{
+	printf 'rule "a" { on = "proc.fork" }\n' >"$tmp/a.lua"
+	out=$("$linnix" rules check "$tmp/a.lua") || fail "exit status $?"
+	[ "$out" = "1 rule is sound" ] || fail "$out"
+}
+
+bad_file_is_named_with_its_line_and_exit_status_2()
+{
+	printf 'rule "a" {\n\n\n every = "1s",\n when = function() end,\n\n lastin = "5s",\n}\n' >"$tmp/bad.lua"
+	rc=0
+	out=$(cd "$tmp" && "$linnix" rules check bad.lua 2>&1) || rc=$?
+	[ "$rc" -eq 2 ] || fail "exit status $rc"
+	[ "$out" = "bad.lua:7: unknown field 'lastin' (did you mean 'lasting'?)" ] || fail "$out"
+	rc=0
+	"$linnix" rules check "$tmp/none.lua" 2>/dev/null || rc=$?
+	[ "$rc" -eq 2 ] || fail "exit status $rc for a missing file"
+}
+
+every_bad_file_is_told_at_once()
+{
+	printf 'rule (' >"$tmp/a.lua"
+	printf 'while true do pcall(function() while true do end end) end' >"$tmp/b.lua"
+	out=$("$linnix" rules check "$tmp/a.lua" "$tmp/b.lua" 2>&1)
+	[ "$(wc -l <<<"$out")" -eq 2 ] || fail "$out"
+	[[ $out == *"b.lua:1: used up its budget"* ]] || fail "$out"
+}
+
+failing_test_is_exit_status_1()
+{
+	printf 'rule "a" { on = "proc.fork" }\ntest "t" { feed = function(t) t.fork(1) end, fires = {} }\n' >"$tmp/a.lua"
+	rc=0
+	out=$("$linnix" rules test "$tmp") || rc=$?
+	[ "$rc" -eq 1 ] || fail "exit status $rc"
+	[[ $out == "not ok 1 - "*"fired and was not expected"* ]] || fail "$out"
+}
+
+shipped_rules_pass_without_a_word_of_where_they_are()
+{
+	out=$(cd "$tmp" && "$linnix" rules test) || fail "exit status $?"
+	[[ $out != *"not ok"* && $out == *"fork_storm"* ]] || fail "$out"
+}
+
+example_of_the_language_page_passes()
+{
+	# shellcheck disable=SC2016 # the backquotes are the page's
+	sed -n '/^```lua$/,/^```$/p' scripts/RULES.md | sed '/^```/d' >"$tmp/a.lua"
+	[ -s "$tmp/a.lua" ] || fail "no example in scripts/RULES.md"
+	"$linnix" rules test "$tmp" || fail "exit status $?"
+}
+
+wrong_words_are_exit_status_2()
+{
+	for words in "check" "chekc x" "test --fast" "check -x y"; do
+		rc=0
+		# shellcheck disable=SC2086 # words are split on purpose
+		"$linnix" rules $words >/dev/null 2>&1 || rc=$?
+		[ "$rc" -eq 2 ] || fail "rules $words: exit status $rc"
+	done
+}
+
+run sound_file_is_said_to_be_sound bad_file_is_named_with_its_line_and_exit_status_2 every_bad_file_is_told_at_once \
+	failing_test_is_exit_status_1 shipped_rules_pass_without_a_word_of_where_they_are \
+	example_of_the_language_page_passes wrong_words_are_exit_status_2

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* test{} blocks: what they print, and that they leave nothing behind.
+ * LINK: tests/unit/rules_run.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rules_run.h"
+
+#define RULE                                                                            \
+	"rule 'r' { on = 'proc.fork', by = 'tree', window = 'count 1s', keep = '2s',\n" \
+	" when = function(w) return w.count > 2 end,\n"                                 \
+	" severity = function(w) return w.count > 3 and 'critical' or 'info' end }\n"
+
+struct outcome {
+	struct run t;
+	struct lnx_buf tap;
+	unsigned n;
+	int failed;
+};
+
+static void play(struct outcome *o, const char *text)
+{
+	const char *const dirs[] = { o->t.dir, NULL };
+
+	memset(o, 0, sizeof(*o));
+	run_open(&o->t);
+	(void)run_file(&o->t, "a.lua", text, strlen(text));
+	o->t.conf.dirs = dirs;
+	assert_int_equal(lnx_rules_new(&o->t.conf, &o->t.errors, &o->t.rules), 0);
+	assert_string_equal(o->t.errors.data ? o->t.errors.data : "", "");
+	o->failed = lnx_rules_test(o->t.rules, &o->tap, &o->n);
+}
+
+static void finish(struct outcome *o)
+{
+	lnx_buf_done(&o->tap);
+	run_close(&o->t);
+}
+
+static void expect_failure(const char *test, const char *words)
+{
+	char text[2048];
+	struct outcome o;
+
+	(void)snprintf(text, sizeof(text), "%s%s", RULE, test);
+	play(&o, text);
+	assert_int_equal(o.failed, 1);
+	assert_int_equal(strncmp(o.tap.data, "not ok 1 - ", 11), 0);
+	if (!strstr(o.tap.data, words))
+		print_error("'%s' is not in:\n%s", words, o.tap.data);
+	assert_non_null(strstr(o.tap.data, words));
+	finish(&o);
+}
+
+static void what_fires_as_told_passes(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	/* events may be fed in any order, and a child counts for the tree of its parent */
+	play(&o, RULE
+	     "test 'good' { feed = function(t)\n"
+	     " for i = 9, 0, -1 do t.fork(i / 10, { ppid = 100 + i, child_pid = 101 + i }) end t.idle(20) end,\n"
+	     " fires = { { rule = 'r', at = 0, severity = 'critical', resolved = 3 } } }\n"
+	     "test 'none' { feed = function(t) t.fork(1) t.exec(1, { comm = 'x', filename = '/x' })\n"
+	     " t.event(2, 'alert', { subject = { kind = 'process', pid = 3 }, severity = 'info', value = 1.5 }) end, fires = {} }\n"
+	     "test 'empty' { feed = function() end, fires = {} }");
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.n, 3);
+	assert_int_equal(strncmp(o.tap.data, "ok 1 - ", 7), 0);
+	assert_non_null(strstr(o.tap.data, "a.lua: none\n"));
+	assert_non_null(strstr(o.tap.data, "\n1..3\n"));
+	finish(&o);
+}
+
+static void what_differs_is_named(void **state)
+{
+#define STORM \
+	"test 't' { feed = function(t) for i = 0, 9 do t.fork(5 + i / 10, {}) end t.idle(60) end, fires = "
+
+	(void)state;
+	expect_failure(STORM "{} }", "# fired and was not expected: r at 5.200 s, critical\n");
+	expect_failure(
+		STORM "{ { at = 6 } } }",
+		"# fired otherwise than expected: r at 5.200 s, critical\n#   expected:  at 6 s\n");
+	expect_failure(STORM "{ { severity = 'info' } } }",
+		       "# fired otherwise than expected: r at 5.200 s, critical\n");
+	expect_failure(STORM "{ { at = 5, resolved = 30 } } }", "# r: resolved at 8.");
+	expect_failure(STORM "{ { at = 5 }, { rule = 'r', at = 9 } } }",
+		       "# expected and did not fire: r at 9 s\n");
+	expect_failure(STORM "{ { att = 5 } } }",
+		       "unknown field of fires 'att' (did you mean 'at'?)");
+}
+
+static void mistakes_in_a_feed_name_their_line(void **state)
+{
+	(void)state;
+	expect_failure("test 't' { feed = function(t)\n t.frk(1) end, fires = {} }",
+		       "a.lua:5: unknown feed 'frk' (did you mean 'fork'?)");
+	expect_failure("test 't' { feed = function(t)\n t.fork(1, { ppidd = 3 }) end, fires = {} }",
+		       "a.lua:5: unknown field of proc.fork 'ppidd' (did you mean 'ppid'?)");
+	expect_failure(
+		"test 't' { feed = function(t) t.sample(1, { psi = { cpu = { sum = 1 } } }) end, fires = {} }",
+		"unknown field of host.sample 'psi.cpu.sum'");
+	expect_failure("test 't' { feed = function(t) t.event(1, 'proc.frok') end, fires = {} }",
+		       "unknown event 'proc.frok' (did you mean 'proc.fork'?)");
+	expect_failure("test 't' { feed = function(t) t.fork(-1) end, fires = {} }",
+		       "the time of an event is 0 to 1000000 seconds");
+	expect_failure("test 't' { feed = function(t) t.fork(1, { comm = {} }) end, fires = {} }",
+		       "string expected, got table");
+	expect_failure(
+		"test 't' { feed = function(t) t.exec(1, { filename = ('x'):rep(1025) }) end, fires = {} }",
+		"field 'filename' is longer than 1024 bytes");
+	expect_failure(
+		"test 't' { feed = function(t) t.event(1, 'alert', { state = 'gone' }) end, fires = {} }",
+		"field 'state' has no value 'gone'");
+	expect_failure(
+		"test 't' { feed = function(t) while true do t.fork(1) end end, fires = {} }",
+		"# ");
+	expect_failure("test 't' { feed = function(t)\n while true do end end, fires = {} }",
+		       "a.lua:5: used up its budget of 50000000");
+}
+
+static void a_rule_that_fails_in_a_test_fails_the_test(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	play(&o, "rule 'r' { on = 'proc.fork',\n when = function(w, k, ev) return ev.nope end }\n"
+		 "test 't' { feed = function(t) t.fork(1) end, fires = {} }");
+	assert_int_equal(o.failed, 1);
+	assert_non_null(strstr(o.tap.data, "a.lua:2: unknown field of proc.fork 'nope'"));
+	finish(&o);
+}
+
+static void tests_leave_no_trace_in_what_then_runs(void **state)
+{
+	struct outcome o;
+	unsigned i;
+
+	(void)state;
+	play(&o, RULE
+	     "local keep\ntest 't' { feed = function(t) keep = t for i = 0, 9 do t.fork(i / 10, {}) end end, fires = { {} } }\n"
+	     "rule 'late' { on = 'proc.exec', when = function() keep.fork(1) end }");
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.t.n_alerts, 0);
+	assert_int_equal(lnx_rules_start(o.t.rules), 0);
+	assert_int_equal(lnx_rules_test(o.t.rules, &o.tap, &o.n), -EBUSY);
+	run_fork(&o.t, 0, 1, 2, "x");
+	assert_int_equal(o.t.n_alerts, 0);
+	for (i = 0; i < 3; i++)
+		run_fork(&o.t, 0.1, 1, 3 + i, "x");
+	assert_int_equal(o.t.n_alerts, 1);
+	for (i = 0; i < 3; i++)
+		run_exec(&o.t, 1, 1, "x", "/x");
+	assert_string_equal(o.t.disabled_error, "the feed of a test is over");
+	finish(&o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_fires_as_told_passes),
+		cmocka_unit_test(what_differs_is_named),
+		cmocka_unit_test(mistakes_in_a_feed_name_their_line),
+		cmocka_unit_test(a_rule_that_fails_in_a_test_fails_the_test),
+		cmocka_unit_test(tests_leave_no_trace_in_what_then_runs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
