@@ -89,15 +89,19 @@ int lnx_cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(
 int lnx_cli_help(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_version(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_ps(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_workloads(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_events(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_rules_list(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_cli_args *args);
-extern const struct lnx_cli_opt lnx_ps_opts[], lnx_events_opts[], lnx_doctor_opts[],
-	lnx_help_opts[], lnx_plugins_opts[];
+extern const struct lnx_cli_opt lnx_ps_opts[], lnx_workloads_opts[], lnx_events_opts[],
+	lnx_doctor_opts[], lnx_help_opts[], lnx_plugins_opts[];
 
 /* `rules check` and `rules test`: no agent needed. argv[0] is "rules". */
 int lnx_cli_rules(int argc, char **argv);
+
+/* `workloads parse`: no agent needed. argv[0] is "workloads". */
+int lnx_cli_workloads_parse(int argc, char **argv);
 
 /* Follow the stream, print what comes (events -f); print the field tables (events --fields). */
 int lnx_cli_follow(struct lnx_cli *cli, const struct lnx_cli_args *args);

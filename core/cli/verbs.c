@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 
+static const char *const workloads_raw[] = { "parse", NULL };
 static const char *const rules_raw[] = { "check", "test", NULL };
 
 static const struct lnx_verb verbs[] = {
@@ -11,6 +12,10 @@ static const struct lnx_verb verbs[] = {
 	  "The table leaves out columns that do not fit the terminal; -o json has every field, as the agent gives it.\n\n"
 	  "With a PID: everything about that process, its ancestors and children.",
 	  lnx_ps_opts, lnx_cli_ps, NULL, NULL },
+	{ "workloads", "[OPTION…] | parse [PATH…]",
+	  "Containers, units and other cgroups with what they lost and caused",
+	  "With parse: pod uid, container id, runtime and QoS class of cgroup paths, given as words or one a line on stdin; needs no agent.",
+	  lnx_workloads_opts, lnx_cli_workloads, workloads_raw, lnx_cli_workloads_parse },
 	{ "events", "[-f] [--type T] [OPTION…]", "Events of the agent: the latest, or as they come",
 	  "With -f and -o json one JSON object a line. A gap is told on stderr.", lnx_events_opts,
 	  lnx_cli_events, NULL, NULL },
