@@ -16,8 +16,9 @@
 #define HTTP_BACKLOG	 256
 #define HTTP_NOTSENT	 32768 /* bytes a connection may hold unsent in the kernel */
 #define HTTP_UNIX_SNDBUF 65536
-#define HTTP_POOL_SLACK	 16384 /* of a connection's memory, beyond the request's headers */
-#define HTTP_SPARE_FDS	 128   /* for the rest of the agent */
+#define HTTP_POOL_SLACK \
+	20480 /* memory of a connection beyond the headers; over 32 KiB in all it is mapped, and goes back */
+#define HTTP_SPARE_FDS 128 /* for the rest of the agent */
 
 static const char *const http_kind_names[] = { "listen", "socket", "ops_listen" };
 

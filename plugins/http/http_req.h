@@ -7,8 +7,8 @@
 
 #define HTTP_MAX_HEADERS  8    /* that a handler adds to one answer */
 #define HTTP_DEGRADED_MAX 1024 /* bytes of X-Linnix-Degraded */
-#define HTTP_STREAM_BUFFER \
-	16384 /* bytes waiting for one reader, beside the kernel's; a single larger write fits */
+/* Bytes waiting for one reader, beside the kernel's; a single larger write fits. */
+#define HTTP_STREAM_BUFFER  8192
 #define HTTP_STREAM_LARGEST 262144
 #define HTTP_MAX_LIMIT	    10000 /* of ?limit= */
 

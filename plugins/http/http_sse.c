@@ -4,11 +4,13 @@
 #include "http_req.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define HTTP_SSE_BLOCK 4096 /* of libmicrohttpd, for answers that are not chunked */
+#define HTTP_SSE_CHUNK 8192 /* bytes at a time: each connection has a buffer of the largest it ever sent */
 
 static void http_stream_wake(struct lnx_http_stream *st)
 {
@@ -32,7 +34,8 @@ static ssize_t http_stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 		st->is_reading = false;
 	}
 	if (st->n) {
-		n = st->n < max ? st->n : (uint32_t)max;
+		n = max < HTTP_SSE_CHUNK ? (uint32_t)max : HTTP_SSE_CHUNK;
+		n = st->n < n ? st->n : n;
 		memcpy(buf, st->data + st->head, n);
 		st->head += n;
 		st->n -= n;
@@ -87,7 +90,8 @@ static void http_stream_unlink(struct lnx_http_stream *st)
 		s->streams = st->next;
 	if (st->next)
 		st->next->prev = st->prev;
-	s->n_streams--;
+	if (--s->n_streams == 0)
+		(void)malloc_trim(0); /* what a thousand readers needed goes back; says only if any did */
 	s->host->metric_set(s->ctx, s->m_streams, s->n_streams);
 }
 

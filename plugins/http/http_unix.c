@@ -47,15 +47,34 @@ static int http_unix_unstale(const struct sockaddr_un *addr)
 	return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static void http_unix_chown(struct http *s, const char *path)
+/* The group's line of /etc/group. Not by getgrnam: that loads the name services, half a megabyte for one look-up. */
+static int http_unix_group(const char *name, gid_t *ret_gid)
 {
 	struct group grp, *found = NULL;
-	char data[4096];
+	char data[16384];
+	FILE *f = fopen("/etc/group", "re");
+	int rc = -ENOENT;
 
-	if (!*s->conf->socket_group ||
-	    getgrnam_r(s->conf->socket_group, &grp, data, sizeof(data), &found) != 0 || !found)
-		return; /* no such group: root and the agent's user only */
-	if (lchown(path, (uid_t)-1, found->gr_gid) < 0)
+	if (!f)
+		return -errno;
+	while (rc < 0 && fgetgrent_r(f, &grp, data, sizeof(data), &found) == 0) {
+		if (!strcmp(grp.gr_name, name)) {
+			*ret_gid = grp.gr_gid;
+			rc = 0;
+		}
+	}
+	(void)fclose(f); /* only read from */
+	return rc;
+}
+
+/* Without the group, root and the agent's user are the only ones who may connect. */
+static void http_unix_chown(struct http *s, const char *path)
+{
+	gid_t gid;
+
+	if (!*s->conf->socket_group || http_unix_group(s->conf->socket_group, &gid) < 0)
+		return;
+	if (lchown(path, (uid_t)-1, gid) < 0)
 		s->host->log(s->ctx, LNX_WARN, "socket: cannot give %s to group %s: %s", path,
 			     s->conf->socket_group, strerror(errno));
 }
