@@ -16,6 +16,9 @@ static const struct lnx_verb verbs[] = {
 	  "Containers, units and other cgroups with what they lost and caused",
 	  "With parse: pod uid, container id, runtime and QoS class of cgroup paths, given as words or one a line on stdin; needs no agent.",
 	  lnx_workloads_opts, lnx_cli_workloads, workloads_raw, lnx_cli_workloads_parse },
+	{ "blame", "[OPTION…]", "Who stalled whom, by how much, and how sure that is",
+	  "One line for each culprit of a victim: what the victim lost to it per second and in all, and its share of the victim's stall. SURE is how far the agent's ledger and the kernel's own pressure figure agree; a dash where there is nothing to compare. METHOD psi-only: nobody is blamed, the amount is the kernel's.",
+	  lnx_blame_opts, lnx_cli_blame, NULL, NULL },
 	{ "events", "[-f] [--type T] [OPTION…]", "Events of the agent: the latest, or as they come",
 	  "With -f and -o json one JSON object a line. A gap is told on stderr.", lnx_events_opts,
 	  lnx_cli_events, NULL, NULL },
@@ -30,6 +33,10 @@ static const struct lnx_verb verbs[] = {
 	  "One line a check: 'ok', 'warn' or 'FAIL', the name of the check, what was found, and how to fix it.\n\n"
 	  "The exit code is 1 when a check fails. A warning names what works less well, and does not change the exit code.",
 	  lnx_doctor_opts, lnx_cli_doctor, NULL, NULL },
+	{ "selftest", "", "Make known contention for 2 s and check the agent's blame",
+	  "Needs the right to make cgroups: run it as root. Two small cgroups with a busy process each share one CPU; what the running agent says of them must agree with the kernel's pressure figure of the victim and with the CPU time that the culprit used. Everything is removed again.\n\n"
+	  "The exit code is 0 when all agrees, 1 when something does not or a right is missing, 3 when there is no agent.",
+	  lnx_selftest_opts, lnx_cli_selftest, NULL, NULL },
 	{ "version", "", "Versions of this program and of the agent", NULL, NULL, lnx_cli_version,
 	  NULL, NULL },
 	{ "help", "[VERB]", "This text, or the help of a verb", NULL, lnx_help_opts, lnx_cli_help,
