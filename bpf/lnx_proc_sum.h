@@ -225,11 +225,11 @@ static __always_inline void proc_pages_percpu(struct proc_walk *w, __u32 who,
 /* Fill w->pages. */
 static __always_inline void proc_pages(struct proc_walk *w, __u32 who, struct mm_struct *mm)
 {
+	struct mm_struct___atomic *old = (void *)mm;
 	__u32 k;
 
-	if (bpf_core_type_exists(struct mm_rss_stat)) {
-		struct mm_struct___atomic *old = (void *)mm;
-
+	/* By the kind of the member: whether a type exists, only CAP_SYS_ADMIN can tell when it does not. */
+	if (bpf_core_field_exists(old->rss_stat)) {
 		bpf_probe_read_kernel(w->pages, sizeof(w->pages),
 				      (void *)old + bpf_core_field_offset(old->rss_stat.count));
 	} else {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -168,6 +169,12 @@ pid_t fix_fork(int (*fn)(void *arg), void *arg)
 	if (pid == 0) {
 		/* A test that fails leaves its children behind. */
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* A failed assertion and a crash end the child, not its copy of the test. */
+		(void)setenv("CMOCKA_TEST_ABORT", "1", 1);
+		(void)signal(SIGSEGV, SIG_DFL);
+		(void)signal(SIGBUS, SIG_DFL);
+		(void)signal(SIGFPE, SIG_DFL);
+		(void)signal(SIGILL, SIG_DFL);
 		_exit(fn(arg));
 	}
 	return pid;
@@ -258,4 +265,33 @@ void fix_burn(unsigned ms)
 		if (!end)
 			end = now + ms * 1000000ull;
 	} while (now < end);
+}
+
+void fix_copy(const char *from, const char *to)
+{
+	char bytes[65536];
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	ssize_t n;
+
+	assert_true(in >= 0 && out >= 0);
+	while ((n = read(in, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(write(out, bytes, (size_t)n), n);
+	(void)close(in);
+	(void)close(out);
+}
+
+void fix_dir_open(struct fix_dir *d)
+{
+	(void)snprintf(d->path, sizeof(d->path), "/tmp/linnix-probe-XXXXXX");
+	assert_non_null(mkdtemp(d->path));
+	assert_int_equal(chmod(d->path, 0755), 0);
+	(void)snprintf(d->object, sizeof(d->object), "%s/proc.bpf.o", d->path);
+	(void)snprintf(d->built, sizeof(d->built), "%s/proc.bpf.o", fix_bpf_dir());
+}
+
+void fix_dir_done(struct fix_dir *d)
+{
+	(void)unlink(d->object);
+	(void)rmdir(d->path);
 }

@@ -59,4 +59,13 @@ const char *fix_str(const struct lnx_event *ev, struct lnx_str s);
 void fix_burn(unsigned ms);
 uint64_t fix_now_ns(void);
 
+/* A directory of its own for an object proc.bpf.o to be spoilt. */
+struct fix_dir {
+	char path[64], object[96], built[600];
+};
+
+void fix_dir_open(struct fix_dir *d);
+void fix_dir_done(struct fix_dir *d);
+void fix_copy(const char *from, const char *to);
+
 #endif
