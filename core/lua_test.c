@@ -77,8 +77,10 @@ static void test_add(lua_State *L, struct test_run *t, uint64_t ts_ns, const voi
 	if (t->n_events == t->cap_events) {
 		cap = t->cap_events ? 2 * t->cap_events : 256;
 		p = realloc(t->events, cap * sizeof(*t->events));
-		if (!p)
+		if (!p) {
 			(void)luaL_error(L, "not enough memory");
+			return;
+		}
 		t->events = p;
 		t->cap_events = cap;
 	}

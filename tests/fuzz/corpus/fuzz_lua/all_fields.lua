@@ -16,6 +16,10 @@ rule "b" {
   say = function(h) return "x" .. h.cpu end,
 }
 test "c" {
-  feed = function(t) t.fork(1, { comm = "f" }) t.exit(2, { pid = 1000 }) t.sample(3, { cpu = 9 }) end,
+  feed = function(t)
+    t.fork(1, { comm = "f" })
+    t.exit(2, { pid = 1000 })
+    t.sample(3, { cpu = 9 })
+  end,
   fires = {},
 }
