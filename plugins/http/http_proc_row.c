@@ -105,8 +105,22 @@ static void http_proc_figure(struct lnx_buf *out, const char *key, double value,
 	lnx_json_kv_f64(out, key, is_known ? value : NAN);
 }
 
+void http_proc_share(const struct http_proc_view *v, const struct lnx_proc *p,
+		     struct lnx_stall_share *ret_share)
+{
+	int rc = -ENODEV;
+
+	if (v->stall)
+		rc = v->stall->process(v->stall_self, LNX_RES_CPU, p->pid, p->start_ns, 0,
+				       ret_share);
+	if (rc < 0 && rc != -ENOENT) /* -ENOENT: it held nobody up */
+		ret_share->psi_contribution = ret_share->psi_contribution_ms =
+			ret_share->caused_ms = NAN;
+}
+
 static void http_proc_usage(struct http_proc_view *v, struct lnx_buf *out, const struct lnx_proc *p)
 {
+	struct lnx_stall_share share = { 0 };
 	bool is_known = p->has_usage != 0;
 	double mem_pct = v->mem_total_bytes
 				 ? 100.0 * (double)p->rss_bytes / (double)v->mem_total_bytes
@@ -120,10 +134,10 @@ static void http_proc_usage(struct http_proc_view *v, struct lnx_buf *out, const
 	http_proc_figure(out, "read_bytes", (double)p->read_bytes, is_known);
 	http_proc_figure(out, "write_bytes", (double)p->write_bytes, is_known);
 	lnx_json_kv_u64(out, "forks", p->forks);
-	/* need the stall ledger */
-	http_proc_figure(out, "psi_contribution", 0, false);
-	http_proc_figure(out, "psi_contribution_ms", 0, false);
-	http_proc_figure(out, "caused_ms", 0, false);
+	http_proc_share(v, p, &share);
+	lnx_json_kv_f64(out, "psi_contribution", share.psi_contribution);
+	lnx_json_kv_f64(out, "psi_contribution_ms", share.psi_contribution_ms);
+	lnx_json_kv_f64(out, "caused_ms", share.caused_ms);
 	http_proc_figure(out, "run_delay_ms", (double)p->run_delay_ns / 1e6, is_known);
 }
 
@@ -147,6 +161,9 @@ int http_proc_view_init(struct http *s, struct lnx_http_req *req, struct http_pr
 	if (s->host->service(s->ctx, "workload/1", (const void **)&v.workload, &v.workload_self) <
 	    0)
 		v.workload = NULL;
+	if (s->host->service(s->ctx, "stall/1", (const void **)&v.stall, &v.stall_self) < 0 ||
+	    v.stall->method(v.stall_self, LNX_RES_CPU) < LNX_METHOD_EXACT)
+		v.stall = NULL;
 	v.mem_total_bytes = s->host_sample.h.type ? s->host_sample.mem_total_bytes : 0;
 	pages = sysconf(_SC_PHYS_PAGES);
 	page_bytes = sysconf(_SC_PAGESIZE);
@@ -159,7 +176,9 @@ int http_proc_view_init(struct http *s, struct lnx_http_req *req, struct http_pr
 
 void http_proc_degraded(const struct http_proc_view *v, struct lnx_http_req *req)
 {
-	http_degraded(req, "psi_contribution, psi_contribution_ms, caused_ms", "no stall ledger");
+	if (!v->stall)
+		http_degraded(req, "psi_contribution, psi_contribution_ms, caused_ms",
+			      "no stall ledger");
 	if (!v->workload)
 		http_degraded(req, "container_id, pod_name, namespace, container_name, workload",
 			      "no plugin workload");

@@ -36,8 +36,61 @@ struct http_procs {
 	uint64_t limit, offset;
 	struct http_pick *picks;
 	size_t n, cap;
+	struct http_pick *culprits; /* with victim_namespace: by pid, key is caused_ms */
+	size_t n_culprits, cap_culprits;
 	int error;
 };
+
+static int http_culprit_compare(const void *a, const void *b)
+{
+	const struct http_pick *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static int http_culprit_add(void *arg, uint32_t pid, uint64_t start_ns, double caused_ms)
+{
+	struct http_procs *q = arg;
+	size_t cap = q->cap_culprits ? 2 * q->cap_culprits : 64;
+	void *grown;
+
+	if (q->n_culprits == q->cap_culprits) {
+		grown = cap <= HTTP_PROC_MAX ? reallocarray(q->culprits, cap, sizeof(*q->culprits))
+					     : NULL;
+		if (!grown) {
+			q->error = -ENOMEM;
+			return 1;
+		}
+		q->culprits = grown;
+		q->cap_culprits = cap;
+	}
+	q->culprits[q->n_culprits++] = (struct http_pick){ caused_ms, start_ns, pid };
+	return 0;
+}
+
+/* Whoever stalled a victim of victim_namespace in the last 10 s. */
+static void http_procs_culprits(struct http_procs *q)
+{
+	struct http_proc_view *v = &q->view;
+
+	if (!q->victim_namespace || !v->stall)
+		return;
+	(void)v->stall->culprits(v->stall_self, LNX_RES_CPU, q->victim_namespace, 0,
+				 http_culprit_add, q); /* none: an empty list */
+	if (q->n_culprits)
+		qsort(q->culprits, q->n_culprits, sizeof(*q->culprits), http_culprit_compare);
+}
+
+static bool http_is_culprit(const struct http_procs *q, const struct lnx_proc *p)
+{
+	struct http_pick key = { .pid = p->pid };
+	const struct http_pick *c;
+
+	if (!q->n_culprits)
+		return false;
+	c = bsearch(&key, q->culprits, q->n_culprits, sizeof(*q->culprits), http_culprit_compare);
+	return c && (!c->start_ns || c->start_ns == p->start_ns);
+}
 
 static bool http_cgroup_below(const char *path, const char *top)
 {
@@ -64,7 +117,7 @@ static bool http_proc_match(struct http_procs *q, const struct lnx_proc *p)
 {
 	struct lnx_workload w;
 
-	if (q->victim_namespace) /* needs the stall ledger: nobody is known to have caused anything */
+	if (q->victim_namespace && !http_is_culprit(q, p))
 		return false;
 	if (q->state ? strcmp(q->state, http_proc_state(p)) != 0 : p->exit_ns != 0)
 		return false;
@@ -84,16 +137,24 @@ static bool http_proc_match(struct http_procs *q, const struct lnx_proc *p)
 
 static double http_sort_key(const struct http_procs *q, const struct lnx_proc *p)
 {
+	struct lnx_stall_share share = { 0 };
+
 	switch (q->sort) {
+	case HTTP_SORT_PSI:
+		http_proc_share(&q->view, p, &share);
+		if (isfinite(share.psi_contribution))
+			return share.psi_contribution;
+		break;
 	case HTTP_SORT_RSS:
 		return p->has_usage ? (double)p->rss_bytes : -1;
 	case HTTP_SORT_FORKS:
 		return p->forks;
 	case HTTP_SORT_AGE: /* the oldest first */
 		return -(double)p->start_ns;
-	default: /* nobody's psi_contribution is known: by CPU */
-		return p->has_usage && isfinite(p->cpu_pct) ? p->cpu_pct : -1;
+	default:
+		break;
 	}
+	return p->has_usage && isfinite(p->cpu_pct) ? p->cpu_pct : -1;
 }
 
 static int http_procs_pick(void *arg, const struct lnx_proc *p)
@@ -216,10 +277,11 @@ static void http_get_processes(void *arg, struct lnx_http_req *req)
 
 	if (http_procs_params(req, &q) < 0 || http_proc_view_init(arg, req, &q.view) < 0)
 		return;
-	if (q.victim_namespace)
+	if (q.victim_namespace && !q.view.stall)
 		http_degraded(req, "victim_namespace", "no stall ledger, so nobody is named");
-	if (q.sort == HTTP_SORT_PSI)
+	if (q.sort == HTTP_SORT_PSI && !q.view.stall)
 		http_degraded(req, "sort", "psi_contribution is not known, sorted by cpu_pct");
+	http_procs_culprits(&q);
 	wants_exited = q.state && !strcmp(q.state, "exited");
 	(void)q.view.proc->each(q.view.proc_self, wants_exited, http_procs_pick, &q);
 	if (q.error < 0)
@@ -227,6 +289,7 @@ static void http_get_processes(void *arg, struct lnx_http_req *req)
 	else
 		http_procs_answer(req, &q);
 	free(q.picks);
+	free(q.culprits);
 }
 
 static const char *const http_procs_query[] = {
