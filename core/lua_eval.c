@@ -9,6 +9,7 @@
 
 #include <linnix/ev_alert.h>
 #include <linnix/ev_psi.h>
+#include <linnix/ev_stall.h>
 
 #include "lua_engine.h"
 
@@ -35,6 +36,24 @@ static void eval_set_state(struct lnx_key *key, uint8_t state)
 	key->state = state;
 }
 
+/* A stall is about its culprit: the cgroup, and the process of it that ran most. */
+static void eval_culprit(const struct lnx_event *ev, struct lnx_subject *s)
+{
+	const struct lnx_ev_stall_edge *e = (const void *)ev;
+	uint32_t n;
+
+	if (!LNX_EV_HAS(ev, struct lnx_ev_stall_edge, culprit_comm) || !e->culprit_cgroup_id)
+		return;
+	n = e->culprit_comm.len;
+	if (n >= sizeof(s->comm))
+		n = sizeof(s->comm) - 1;
+	s->kind = LNX_SUBJECT_CGROUP;
+	s->cgroup_id = e->culprit_cgroup_id;
+	s->pid = ev->pid;
+	s->start_ns = e->culprit_start_ns;
+	memcpy(s->comm, (const char *)ev + e->culprit_comm.off, n); /* the bus checked it */
+}
+
 /* Whom the alert is about, from the event that the rule looks at. Only an alert needs it. */
 static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
 {
@@ -52,6 +71,8 @@ static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
 	is_process = on->desc->flags & LNX_EVF_PROCESS;
 	if (rule->by == LNX_BY_TREE) {
 		lnx_tree_subject(r, on, ev, true, &s);
+	} else if (ev->type == LNX_EV_STALL_EDGE) {
+		eval_culprit(ev, &s);
 	} else if (rule->by == LNX_BY_NONE) {
 		if (is_process && !rule->n_windows)
 			lnx_tree_subject(r, on, ev, false, &s);

@@ -76,6 +76,16 @@ static double cpu_pct(const struct stall *s, uint32_t who, uint64_t window_ns)
 	return window_ns ? 100 * ns / (double)window_ns : 0;
 }
 
+/* A number for the pair, small enough for a double. */
+static uint64_t pair_of(uint64_t victim_id, uint64_t culprit_id, uint32_t resource, uint32_t kind)
+{
+	uint64_t h = victim_id * 0x9e3779b97f4a7c15ULL;
+
+	h = (h ^ h >> 29 ^ culprit_id) * 0xbf58476d1ce4e5b9ULL;
+	h = (h ^ h >> 32 ^ (resource << 8 | kind)) * 0x94d049bb133111ebULL;
+	return (h ^ h >> 31) >> 11;
+}
+
 static void publish_edge(struct stall *s, const struct stall_win *w, const struct pick *p)
 {
 	const struct stall_row *r = &w->rows[p->row];
@@ -94,6 +104,8 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 	e.edge.culprit_cgroup_id = culprit ? culprit->cgroup_id : 0;
 	e.edge.resource = r->resource;
 	e.edge.kind = c->kind;
+	e.edge.pair =
+		pair_of(victim->cgroup_id, e.edge.culprit_cgroup_id, e.edge.resource, e.edge.kind);
 	e.edge.method = r->method;
 	e.edge.stall_ms = (double)c->stall_ns / 1e6;
 	e.edge.raw_ms = (double)c->raw_ns / 1e6;

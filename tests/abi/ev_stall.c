@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_ev_stall_edge, 152);
+SIZE(lnx_ev_stall_edge, 160);
 AT(lnx_ev_stall_edge, h, 0);
 AT(lnx_ev_stall_edge, window_ns, 24);
 AT(lnx_ev_stall_edge, victim_cgroup_id, 32);
@@ -34,6 +34,7 @@ AT(lnx_ev_stall_edge, victim_pod_name, 136);
 AT(lnx_ev_stall_edge, culprit_pod_name, 140);
 AT(lnx_ev_stall_edge, culprit_comm, 144);
 AT(lnx_ev_stall_edge, limit, 148);
+AT(lnx_ev_stall_edge, pair, 152);
 
 SIZE(lnx_ev_stall_window, 184);
 AT(lnx_ev_stall_window, h, 0);

@@ -57,6 +57,7 @@ struct lnx_ev_stall_edge {
 	struct lnx_str victim_pod_name, culprit_pod_name;
 	struct lnx_str culprit_comm; /* of process h.pid */
 	struct lnx_str limit; /* kind throttled: "cpu.max 200000 100000" and its owner's path */
+	__u64 pair;	      /* one number for victim, culprit, resource and kind, below 2^53 */
 };
 
 /* One victim's stall of one resource. */
@@ -125,6 +126,8 @@ static const struct lnx_field lnx_fields_stall_edge[] = {
 		  "quota that throttled, and its owner", NULL),
 	LNX_FIELD(lnx_ev_stall_edge, "window_ns", LNX_U64, window_ns, "ns", "length of the window",
 		  NULL),
+	LNX_FIELD(lnx_ev_stall_edge, "pair", LNX_ID, pair, "",
+		  "one number for victim, culprit, resource and kind", NULL),
 };
 
 static const struct lnx_field lnx_fields_stall_window[] = {

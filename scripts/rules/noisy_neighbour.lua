@@ -1,0 +1,129 @@
+-- SPDX-License-Identifier: AGPL-3.0-or-later
+--
+-- Noisy neighbour: one culprit made one victim wait for a CPU for more than 100 ms in each of three
+-- successive seconds, that was more than 40 % of the victim's stall, and the figures agree with the
+-- kernel's own pressure to 90 %.
+--
+-- Why these figures: 100 ms/s is felt by whoever waits for an answer, and a short burst is not worth
+-- a message. A small share of a large stall would name one of many. Only neighbours are judged: a
+-- victim that waits for itself, for its own quota or for the kernel has no neighbour to complain of.
+-- The node as a victim is left out: its stall is everybody's. A replica of the victim is told as
+-- info: how many of them run here is the workload's own matter.
+--
+-- stall.edge comes once a window of stall.interval (1 s). Three of them that all meet the condition
+-- lie within 2 s; a quiet second between them makes it 3 s, which is too long.
+
+local stalled_ms = 100
+local share = 0.4
+local confidence = 0.9
+
+rule "noisy-neighbour" {
+  on        = "stall.edge",
+  where     = {
+    resource         = "cpu",
+    kind             = { "neighbour", "sibling" },
+    victim_cgroup_id = { gt = 0 },
+    stall_ms         = { gt = stalled_ms },
+    share_ratio      = { gt = share },
+    confidence       = { ge = confidence },
+  },
+  by        = "pair",
+  window    = { seconds = "count 2500ms", caused_ms = "max stall_ms 1s" },
+  when      = function(w) return w.seconds >= 3 end,
+  keep      = "5s",
+  value     = "caused_ms",
+  threshold = stalled_ms,
+  severity  = function(_, _, ev) return ev.same_workload and "info" or "warning" end,
+  blame     = "cpu",
+  say       = function(w, _, ev)
+    return string.format("%s (%s, pid %d) made %s wait %.0f ms in a second, %.0f %% of its stall",
+      ev.culprit, ev.culprit_comm, ev.pid, ev.victim, w.caused_ms, ev.share_ratio * 100)
+  end,
+}
+
+-- One edge a second from `from` to `to`; `fields` change what is usual.
+local function edges(t, from, to, fields)
+  for s = from, to do
+    local e = {
+      resource = "cpu", kind = "neighbour", victim_cgroup_id = 7, culprit_cgroup_id = 9,
+      victim = "shop", culprit = "batch", culprit_comm = "convert", pid = 41, pair = 79,
+      stall_ms = 450, share_ratio = 0.9, confidence = 0.99,
+    }
+    for k, v in pairs(fields or {}) do e[k] = v end
+    t.event(s, "stall.edge", e)
+  end
+end
+
+test "three seconds of a neighbour that takes half the CPU" {
+  feed  = function(t) edges(t, 0, 3) end,
+  fires = { { rule = "noisy-neighbour", at = 2, severity = "warning" } },
+}
+
+test "two seconds are a burst" {
+  feed  = function(t) edges(t, 0, 1) end,
+  fires = {},
+}
+
+test "a quiet second begins it anew" {
+  feed  = function(t)
+    edges(t, 0, 1)
+    edges(t, 3, 4)
+    edges(t, 6, 7)
+  end,
+  fires = {},
+}
+
+test "no more than 100 ms a second is borne" {
+  feed  = function(t) edges(t, 0, 9, { stall_ms = 100 }) end,
+  fires = {},
+}
+
+test "40 % of a stall is one of many" {
+  feed  = function(t) edges(t, 0, 9, { share_ratio = 0.4 }) end,
+  fires = {},
+}
+
+test "figures that do not agree with the kernel's blame nobody" {
+  feed  = function(t) edges(t, 0, 9, { confidence = 0.89 }) end,
+  fires = {},
+}
+
+test "its own quota, its own threads and the kernel are no neighbours" {
+  feed  = function(t)
+    edges(t, 0, 9, { kind = "throttled" })
+    edges(t, 10, 19, { kind = "self" })
+    edges(t, 20, 29, { kind = "kernel" })
+  end,
+  fires = {},
+}
+
+test "the node is no victim" {
+  feed  = function(t) edges(t, 0, 9, { victim_cgroup_id = 0 }) end,
+  fires = {},
+}
+
+test "I/O and memory are not judged by this rule" {
+  feed  = function(t) edges(t, 0, 9, { resource = "io" }) end,
+  fires = {},
+}
+
+test "two culprits of a second and a half each are not one of three" {
+  feed  = function(t)
+    edges(t, 0, 1, { pair = 1 })
+    edges(t, 2, 3, { pair = 2 })
+  end,
+  fires = {},
+}
+
+test "a replica of the victim is only worth a note" {
+  feed  = function(t) edges(t, 0, 5, { same_workload = true }) end,
+  fires = { { at = 2, severity = "info" } },
+}
+
+test "it is over when the neighbour is quiet" {
+  feed  = function(t)
+    edges(t, 0, 5)
+    t.idle(30)
+  end,
+  fires = { { at = 2, resolved = 10 } },
+}
