@@ -465,7 +465,7 @@ static void unknown_facts_and_windows_are_errors_with_a_suggestion(void **state)
 		"unknown fact of the machine 'psi.cpu.sone' (did you mean 'psi.cpu.some'?)");
 	for (i = 0; i < 3; i++)
 		run_fork(&t, i, 1, 2, "x");
-	assert_string_equal(t.disabled_error, "unknown window 'cuont'");
+	assert_string_equal(t.disabled_error, "unknown window 'cuont' (did you mean 'count'?)");
 	for (i = 0; i < 3; i++)
 		run_exec(&t, i, 1, "x", "/x");
 	assert_string_equal(t.disabled_error, "events, windows and facts cannot be written");

@@ -90,7 +90,7 @@ static void windows_are_checked(void **state)
 {
 	(void)state;
 	run_refuses("rule 'a' { on = 'proc.fork',\n window = 'coutn 1s', when = function() end }",
-		    ":2: window: unknown function 'coutn'");
+		    ":2: window: unknown function 'coutn' (did you mean 'count'?)");
 	run_refuses(
 		"rule 'a' { on = 'proc.fork', window = 'distnict uid 1s', when = function() end }",
 		":1: window: unknown function 'distnict' (did you mean 'distinct'?)");

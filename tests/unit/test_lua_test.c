@@ -27,10 +27,11 @@ struct outcome {
 
 static void play(struct outcome *o, const char *text)
 {
-	const char *const dirs[] = { o->t.dir, NULL };
+	const char *dirs[] = { NULL, NULL };
 
 	memset(o, 0, sizeof(*o));
 	run_open(&o->t);
+	dirs[0] = o->t.dir;
 	(void)run_file(&o->t, "a.lua", text, strlen(text));
 	o->t.conf.dirs = dirs;
 	assert_int_equal(lnx_rules_new(&o->t.conf, &o->t.errors, &o->t.rules), 0);
