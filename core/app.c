@@ -158,10 +158,18 @@ static void lnx_probes_down(struct lnx_app *app)
 	app->probes = NULL;
 }
 
+static void lnx_privs_say(void *arg, const char *name, const char *lost)
+{
+	(void)arg;
+	lnx_log(LNX_WARN, "without %s %s; give it to the agent if that matters", name, lost);
+}
+
 static int lnx_step_privs(struct lnx_app *app)
 {
 	int rc = app->args.explain ? 0 : lnx_privs_drop();
 
+	if (!app->args.explain)
+		lnx_privs_missing(lnx_privs_say, NULL);
 	if (rc < 0)
 		lnx_log(LNX_WARN, "capabilities could not be dropped: %s", strerror(-rc));
 	return 0;

@@ -114,5 +114,7 @@ uint64_t lnx_notify_watchdog_ns(void);
 int lnx_privs_drop(void);
 /* Names of the effective capabilities that matter here, comma separated JSON strings. */
 void lnx_privs_json(struct lnx_buf *out);
+/* Call <each> for every capability that is not there and whose lack nobody else tells, with what is lost without it. */
+void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *lost), void *arg);
 
 #endif

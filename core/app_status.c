@@ -111,10 +111,25 @@ static void lnx_health_rules(struct lnx_app *app, uint32_t state, struct lnx_buf
 	}
 }
 
+struct health_list {
+	struct lnx_buf *out;
+	unsigned *n;
+};
+
+static void lnx_health_priv(void *arg, const char *name, const char *lost)
+{
+	const struct health_list *l = arg;
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s is missing", name); /* short names */
+	lnx_health_line(l->out, l->n, "privileges", text, lost);
+}
+
 /* Elements of a JSON array into <out> (may be NULL). Returns how many have <state>. */
 static unsigned lnx_health_list(struct lnx_app *app, uint32_t state, struct lnx_buf *out)
 {
 	unsigned i, k, n = 0;
+	struct health_list list = { out, &n };
 
 	for (i = 0; i < app->plugins->n; i++) {
 		const struct lnx_ctx *c = app->plugins->list[i];
@@ -126,6 +141,8 @@ static unsigned lnx_health_list(struct lnx_app *app, uint32_t state, struct lnx_
 	}
 	lnx_health_probes(app, state, out, &n);
 	lnx_health_rules(app, state, out, &n);
+	if (state == LNX_HEALTH_DEGRADED)
+		lnx_privs_missing(lnx_health_priv, &list);
 	if (state == LNX_HEALTH_DEGRADED && app->crash_note[0])
 		lnx_health_line(out, &n, "plugins",
 				"one that crashes the agent cannot be quarantined",

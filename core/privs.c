@@ -17,13 +17,17 @@ static const struct {
 	unsigned cap;
 	const char *name;
 	bool keep;
+	const char *lost; /* without it; NULL: who needs it says so itself */
 } lnx_caps[] = {
-	{ CAP_BPF, "CAP_BPF", true },	      /* maps and iterators, where the kernel asks for it */
-	{ CAP_PERFMON, "CAP_PERFMON", true }, /* attach */
-	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true }, /* cgroup and /proc files of others */
-	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true },	      /* /proc/PID/exe and io of others */
-	{ CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", true },	      /* PSI windows under 2 s */
-	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false },
+	{ CAP_BPF, "CAP_BPF", true, NULL }, /* maps and iterators, where the kernel asks for it */
+	{ CAP_PERFMON, "CAP_PERFMON", true, NULL }, /* attach */
+	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true,
+	  "cgroups and files of others that they closed are left out" },
+	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true,
+	  "executables of other users' processes are unknown" },
+	{ CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", true,
+	  "rising pressure is noticed after 2 s rather than at once" },
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false, NULL },
 };
 
 static int lnx_caps_get(struct __user_cap_data_struct *ret_data)
@@ -63,6 +67,18 @@ int lnx_privs_drop(void)
 		return -errno;
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* none to clear is fine */
 	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
+}
+
+void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *lost), void *arg)
+{
+	struct __user_cap_data_struct d[2];
+	unsigned i;
+
+	if (lnx_caps_get(d) < 0)
+		return;
+	for (i = 0; i < sizeof(lnx_caps) / sizeof(lnx_caps[0]); i++)
+		if (lnx_caps[i].lost && !lnx_cap_is_set(d, lnx_caps[i].cap))
+			each(arg, lnx_caps[i].name, lnx_caps[i].lost);
 }
 
 void lnx_privs_json(struct lnx_buf *out)
