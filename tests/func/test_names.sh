@@ -6,19 +6,18 @@
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# evil NAME: a process of that name, which forks one child of the same name; sets $evil.
+# evil NAME: a process of that name, which forks a child of the same name; sets $evil. It ends with its standard input.
 evil()
 {
-	(
-		printf '%b' "$1" >"/proc/$BASHPID/comm"
-		(:) &
-		read -r _ <"$tmp/hold"
-	) &
+	# shellcheck disable=SC2086 # CC may hold arguments
+	${CC:-gcc} -O1 -Wall -Werror -o "$tmp/evil" tests/data/evil_name.c || fail "it does not build"
+	"$tmp/evil" "$1" <>"$tmp/hold" &
 	evil=$!
 }
 
 # A name changed by a write to comm is seen when the figures are next read.
 is_shown() { "$linnix" ps --limit 10000 2>/dev/null | grep "^ *$1 " | grep -qF -e "$2"; }
+has_readers() { [ "$(metric linnix_sse_clients)" -ge "$1" ]; }
 is_listed() { [ "$(status_of "/processes/$1")" = 200 ]; }
 
 
@@ -34,6 +33,7 @@ attack()
 	curl -sN "$url/stream?type=proc.fork" >"$tmp/stream" &
 	poll 5 test -s "$tmp/stream" || fail "no stream"
 	"$linnix" events -f --type proc.fork >"$tmp/lines" 2>"$tmp/lines.err" &
+	poll 5 has_readers 2 || fail "events -f does not connect"
 	evil "$name"
 	poll 10 is_listed "$evil" || fail "it is not listed"
 	poll 10 grep -q "\"ppid\":$evil" "$tmp/stream" || fail "its fork is not in the stream"
@@ -61,18 +61,20 @@ attack()
 	poll 5 grep -q "ppid=$evil" "$tmp/lines" || fail "not in events -f"
 	is_plain "$tmp/lines" || fail "control characters in events -f"
 	! log_has $'\033' || fail "escapes in the log"
-	echo >"$tmp/hold"
 }
 
-newline() { attack 'a\nFAIL b: c' 'a\nFAIL b: c'; }
-quotes() { attack "q\"'\`\$(x)" "q\"'\`\$(x)"; }
-ansi() { attack '\033[31mred\033[0m' '\x1b[31mred\x1b'; }
-carriage_return() { attack 'good\rbad\b\a' 'good\x0dbad\x08\x07'; }
+newline() { attack $'a\nFAIL b: c' 'a\nFAIL b: c'; }
+# shellcheck disable=SC2016 # nothing is to be expanded
+quotes() { attack "q\"'"'`$(x)' "q\"'"'`$(x)'; }
+ansi() { attack $'\033[31mred\033[0m' '\x1b[31mred\x1b[0m'; }
+carriage_return() { attack $'good\rbad\b\a' 'good\x0dbad\x08\x07'; }
 # The agent shows what is not UTF-8 as U+FFFD: JSON has no other way.
-invalid_utf8() { attack 'x\0377\0376\0200y' $'x\357\277\275\357\277\275\357\277\275y'; }
-cut_utf8() { attack 'abcdefghijklmn\0303\0251' $'abcdefghijklmn\357\277\275'; }
+invalid_utf8() { attack $'x\377\376\200y' $'x\357\277\275\357\277\275\357\277\275y'; }
+cut_utf8() { attack $'abcdefghijklmn\303\251' $'abcdefghijklmn\357\277\275'; }
+c1_control() { attack $'x\302\2332Jy' 'x\x9b2Jy'; }
 # shellcheck disable=SC1003 # no quote is escaped here
-backslashes() { attack 'a\\nb\\' 'a\\nb\\'; }
-sse_injection() { attack 'x\n\ndata: {}\n\n' 'x\n\ndata: {}\n\n'; }
+backslashes() { attack 'a\nb\' 'a\\nb\\'; }
+sse_injection() { attack $'x\n\ndata: {}\n\n' 'x\n\ndata: {}\n\n'; }
+metrics_injection() { attack $'a"} 1\nb 2' 'a"} 1\nb 2'; }
 
-run newline quotes ansi carriage_return invalid_utf8 cut_utf8 backslashes sse_injection
+run newline quotes ansi carriage_return invalid_utf8 cut_utf8 c1_control backslashes sse_injection metrics_injection
