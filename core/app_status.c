@@ -51,6 +51,7 @@ void lnx_app_json_env(struct lnx_app *app, struct lnx_json_env *ret_env)
 	ret_env->wall_ns = lnx_app_wall;
 	ret_env->tag = lnx_app_tag;
 	ret_env->arg = app;
+	ret_env->ident = &app->ident;
 }
 
 /* ---- health */

@@ -67,9 +67,10 @@ struct lnx_json_env {
 	uint64_t (*wall_ns)(void *arg, uint64_t boot_ns);
 	struct lnx_tag (*tag)(void *arg, uint64_t cgroup_id);
 	void *arg;
+	const struct lnx_ident *ident; /* of LNX_EVF_IDENT types; may be NULL: then without */
 };
 
-/* Append one JSON object: seq, ts, type, pid, cpu, cause_seq, fields, tags. <meta> may be NULL. */
+/* Append one JSON object: seq, ts, type, pid, cpu, cause_seq, fields, tags, identity. <meta> may be NULL. */
 void lnx_event_json(struct lnx_buf *out, const struct lnx_json_env *env, const struct lnx_event *ev,
 		    const struct lnx_event_meta *meta);
 

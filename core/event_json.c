@@ -179,6 +179,12 @@ void lnx_event_json(struct lnx_buf *out, const struct lnx_json_env *env, const s
 		lnx_json_fields(out, desc, ev);
 		if (desc->flags & LNX_EVF_PROCESS)
 			lnx_json_tags(out, env, desc, ev);
+		if (desc->flags & LNX_EVF_IDENT && env->ident) {
+			lnx_json_kv_str(out, "node", env->ident->node);
+			lnx_json_kv_str(out, "cluster", env->ident->cluster);
+			lnx_json_kv_str(out, "boot_id", env->ident->boot_id);
+			lnx_json_kv_u64(out, "schema", env->ident->schema);
+		}
 	}
 	lnx_buf_char(out, '}');
 }

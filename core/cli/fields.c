@@ -88,11 +88,13 @@ static void fields_words(const struct lnx_field *f)
 
 static void fields_markdown_one(const struct lnx_event_desc *d)
 {
-	printf("\n## %s\n\n%s\n\nType %u%s%s.\n", d->name, d->doc, d->type,
+	printf("\n## %s\n\n%s\n\nType %u%s%s%s.\n", d->name, d->doc, d->type,
 	       d->flags & LNX_EVF_KERNEL ? ", made in the kernel" : "",
 	       d->flags & LNX_EVF_PROCESS
 		       ? ", also carries `pod_name`, `namespace` and `container_id`"
-		       : "");
+		       : "",
+	       d->flags & LNX_EVF_IDENT ? ", also carries `node`, `cluster`, `boot_id` and `schema`"
+					: "");
 	if (!d->n_fields)
 		return;
 	puts("\n| field | type | unit | what | OpenTelemetry |\n|---|---|---|---|---|");

@@ -151,6 +151,12 @@ int th_event_json(struct lnx_ctx *ctx, const struct lnx_event *ev,
 		lnx_json_kv_str(&b, "namespace", "");
 		lnx_json_kv_str(&b, "container_id", "");
 	}
+	if (d->flags & LNX_EVF_IDENT) {
+		lnx_json_kv_str(&b, "node", ctx->t->ident.node);
+		lnx_json_kv_str(&b, "cluster", ctx->t->ident.cluster);
+		lnx_json_kv_str(&b, "boot_id", ctx->t->ident.boot_id);
+		lnx_json_kv_u64(&b, "schema", ctx->t->ident.schema);
+	}
 	lnx_buf_char(&b, '}');
 	r = lnx_buf_error(&b);
 	if (!r && b.size >= cap)

@@ -213,12 +213,43 @@ static void unknown_enum_values_have_a_name(void **state)
 	lnx_registry_free(r);
 }
 
+static void finding_carries_who_found_it(void **state)
+{
+	const struct lnx_ident ident = { .size = sizeof(ident),
+					 .schema = 1,
+					 .node = "n\"1",
+					 .cluster = "c",
+					 .boot_id = "b",
+					 .version = "" };
+	struct lnx_registry *r = lnx_registry_new();
+	struct lnx_json_env env = { r, wall, NULL, NULL, &ident };
+	struct lnx_ev_alert e;
+	struct lnx_buf out = { 0 };
+	json_t *j;
+
+	(void)state;
+	memset(&e, 0, sizeof(e));
+	e.h.size = e.h.fixed = sizeof(e);
+	e.h.type = LNX_EV_ALERT;
+	lnx_event_json(&out, &env, &e.h, NULL);
+	j = json_loads(out.data, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(j);
+	assert_string_equal(json_string_value(json_object_get(j, "node")), "n\"1");
+	assert_string_equal(json_string_value(json_object_get(j, "cluster")), "c");
+	assert_string_equal(json_string_value(json_object_get(j, "boot_id")), "b");
+	assert_int_equal(json_integer_value(json_object_get(j, "schema")), 1);
+	json_decref(j);
+	lnx_buf_done(&out);
+	lnx_registry_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_builtin_type_has_a_sound_table),
 		cmocka_unit_test(plugin_types_get_numbers_and_bad_ones_are_refused),
 		cmocka_unit_test(process_event_carries_head_fields_and_tags),
+		cmocka_unit_test(finding_carries_who_found_it),
 		cmocka_unit_test(dotted_fields_become_objects_and_json_stays_json),
 		cmocka_unit_test(shorter_events_of_older_producers_read_as_unknown),
 		cmocka_unit_test(unknown_enum_values_have_a_name),

@@ -42,10 +42,11 @@ static const struct lnx_event_desc lnx_builtin_events[] = {
 		    LNX_EVF_KERNEL, "a cgroup was removed"),
 	LNX_BUILTIN(LNX_EV_WORKLOAD_UPDATE, "workload.update", lnx_ev_workload_update,
 		    lnx_fields_workload_update, 0, "who a cgroup is became known"),
-	LNX_BUILTIN(LNX_EV_ALERT, "alert", lnx_ev_alert, lnx_fields_alert, 0,
+	LNX_BUILTIN(LNX_EV_ALERT, "alert", lnx_ev_alert, lnx_fields_alert, LNX_EVF_IDENT,
 		    "a rule fired or stopped firing"),
 	LNX_BUILTIN(LNX_EV_RULE_DISABLED, "rule.disabled", lnx_ev_rule_disabled,
-		    lnx_fields_rule_disabled, 0, "a rule failed too often and no longer runs"),
+		    lnx_fields_rule_disabled, LNX_EVF_IDENT,
+		    "a rule failed too often and no longer runs"),
 };
 #endif
 #endif
