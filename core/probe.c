@@ -43,7 +43,8 @@ static const struct lnx_probe_row probe_rows[] = {
 
 #define N_ROWS (sizeof(probe_rows) / sizeof(probe_rows[0]))
 
-static int probe_libbpf_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static int probe_libbpf_print(enum libbpf_print_level level,
+								    const char *fmt, va_list ap)
 {
 	char line[512];
 

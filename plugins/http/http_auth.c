@@ -34,11 +34,14 @@ int http_auth_host(struct lnx_http_req *req)
 static int http_auth_read(struct lnx_http_req *req)
 {
 	struct http *s = req->http;
+	unsigned given;
 
 	if (req->conn->listener->kind != HTTP_KIND_TCP || !s->token.bytes)
 		return 0;
 	/* both are compared always, so that the time tells nothing */
-	if (http_token_given(req, &s->token) | http_token_given(req, &s->admin_token))
+	given = (unsigned)http_token_given(req, &s->token);
+	given += (unsigned)http_token_given(req, &s->admin_token);
+	if (given)
 		return 0;
 	(void)http_set_header(req, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"linnix\"");
 	(void)http_error(req, MHD_HTTP_UNAUTHORIZED, "unauthorized",

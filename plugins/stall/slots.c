@@ -104,7 +104,7 @@ int stall_slot_release(struct lnx_ledger_table *tab, uint32_t handle)
 
 uint32_t stall_slot_take(struct lnx_ledger_table *tab, uint64_t id)
 {
-	uint64_t tail = __atomic_load_n(&tab->free_tail, __ATOMIC_ACQUIRE);
+	__u64 tail = __atomic_load_n(&tab->free_tail, __ATOMIC_ACQUIRE);
 
 	while (tail < tab->free_head) {
 		uint32_t handle = tab->free[tail % LNX_LEDGER_SLOTS];

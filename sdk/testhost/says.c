@@ -306,7 +306,8 @@ const char *testhost_health_why(struct testhost *t, const char *what)
 
 /* ---- log */
 
-static void host_log(struct lnx_ctx *ctx, int level, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void host_log(struct lnx_ctx *ctx, int level,
+							   const char *fmt, ...)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
 	struct testhost *t = ctx->t;
