@@ -125,6 +125,7 @@ static void proc_show(struct proc_state *s)
 	h->metric_set(s->ctx, s->m_exited, s->table.exited.n);
 	h->metric_set(s->ctx, s->m_zombie, s->n_zombies);
 	h->metric_set(s->ctx, s->m_untracked, s->n_untracked);
+	h->metric_set(s->ctx, s->m_hidden, s->n_hidden);
 	h->metric_set(s->ctx, s->m_refused, (double)s->table.refused);
 	h->metric_set(s->ctx, s->m_ghosts, (double)s->table.ghosts);
 	h->metric_set(s->ctx, s->m_strings, (double)s->table.strings.refused);
@@ -255,6 +256,11 @@ static const struct lnx_metric_desc proc_m_untracked = {
 	.help = "Processes that the limit keeps out of the table now.",
 	.kind = LNX_GAUGE,
 };
+static const struct lnx_metric_desc proc_m_hidden = {
+	.name = "linnix_processes_from_procfs",
+	.help = "Processes that the probe does not show, read from /proc.",
+	.kind = LNX_GAUGE,
+};
 static const struct lnx_metric_desc proc_m_refused = {
 	.name = "linnix_processes_refused_total",
 	.help = "Processes that the limit kept out of the table.",
@@ -288,6 +294,7 @@ static int proc_metrics(struct proc_state *s)
 		{ &proc_m_processes, "exited", &s->m_exited },
 		{ &proc_m_processes, "zombie", &s->m_zombie },
 		{ &proc_m_untracked, NULL, &s->m_untracked },
+		{ &proc_m_hidden, NULL, &s->m_hidden },
 		{ &proc_m_refused, NULL, &s->m_refused },
 		{ &proc_m_ghosts, NULL, &s->m_ghosts },
 		{ &proc_m_strings, NULL, &s->m_strings },
@@ -372,9 +379,9 @@ static const struct lnx_option proc_options[] = {
 	  NULL, LNX_OPTF_RELOAD, 0,
 	  "How often the table is compared with the kernel's while nobody reads figures." },
 	{ "proc_root", LNX_OPT_PATH, offsetof(struct proc_conf, proc_root), "/proc", 0, 0, NULL, 0,
-	  0, "Where procfs is, for the fallback without a probe." },
+	  0, "Where procfs is, for what the probe does not show." },
 	{ "cgroup_root", LNX_OPT_PATH, offsetof(struct proc_conf, cgroup_root), "", 0, 0, NULL, 0,
-	  0, "Where the v2 hierarchy is, for the fallback without a probe; empty: looked for." },
+	  0, "Where the v2 hierarchy is, for processes read from procfs; empty: looked for." },
 	{ .key = NULL },
 };
 

@@ -9,6 +9,7 @@
 
 #include "table.h"
 
+#define PROC_GAPS_MAX	  64 /* processes read from /proc in one refresh that works otherwise */
 #define PROC_TICK_NS	  1000000000ULL /* at most one refresh in this time */
 #define PROC_STATE_ZOMBIE 5		/* index into lnx_proc_state_names */
 
@@ -28,6 +29,8 @@ struct proc_scan {
 
 /* Fill <s> with every process. Any thread. Returns 0, -ENOMEM, or why proc_root cannot be read. */
 int proc_scan_run(struct proc_scan *s);
+/* Every pid in proc_root, until <each> returns non-zero. 0 or -errno. */
+int proc_scan_pids(const char *proc_root, int (*each)(void *arg, uint32_t pid), void *arg);
 /* One process. -ESRCH: it is gone; -EINVAL: what is there makes no sense. */
 int proc_scan_one(struct proc_scan *s, uint32_t pid, struct lnx_rec_proc *ret_rec);
 void proc_scan_free(struct proc_scan *scan); /* NULL is fine */
@@ -48,11 +51,11 @@ struct proc_state {
 	struct proc_table table;
 	struct lnx_timer *timer;
 	struct proc_scan *scan; /* running on a worker, or NULL */
-	uint64_t last_pass_ns, want_until_ns;
-	uint32_t pass, n_missing, n_zombies, n_untracked;
+	uint64_t last_pass_ns, want_until_ns, gaps_ns;
+	uint32_t pass, n_missing, n_zombies, n_untracked, n_hidden;
 	uint32_t is_started, uses_scan, is_stopped;
 	struct lnx_metric *m_live, *m_exited, *m_zombie, *m_untracked, *m_refused, *m_ghosts;
-	struct lnx_metric *m_strings, *m_by_probe, *m_by_scan;
+	struct lnx_metric *m_strings, *m_by_probe, *m_by_scan, *m_hidden;
 };
 
 /* Bring everything up to date. Publishes only when asked: who calls the service must not be re-entered.

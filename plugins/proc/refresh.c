@@ -62,6 +62,7 @@ static void proc_take_record(void *arg, const void *record)
 	}
 	e->pass = s->pass;
 	e->is_missing = 0;
+	e->is_hidden = s->uses_scan;
 	e->p.cpu_pct = proc_cpu_pct(&e->p, r);
 	e->p.parent_start_ns = r->parent_start_ns;
 	e->p.cgroup_id = r->cgroup_id;
@@ -132,15 +133,79 @@ static void proc_publish(struct proc_state *s)
 	}
 }
 
+/* ---- what the iterator does not show: some kernels keep processes from BPF */
+
+static void proc_scan_setup(const struct proc_state *s, struct proc_scan *scan)
+{
+	memset(scan, 0, sizeof(*scan));
+	/* copies: a reload may come while a worker reads; one that is cut cannot be opened and says so */
+	snprintf(scan->proc_root, sizeof(scan->proc_root), "%s", s->conf->proc_root);
+	snprintf(scan->cgroup_root, sizeof(scan->cgroup_root), "%s", s->conf->cgroup_root);
+	scan->ts_ns = s->host->now_ns(s->ctx);
+	scan->tick_ns = s->table.tick_ns;
+	scan->max_records = s->conf->max_processes;
+}
+
+/* Read one from /proc. Returns whether it is there and was not known to have ended. */
+static int proc_take_hidden(struct proc_state *s, struct proc_scan *scan, uint32_t pid)
+{
+	const struct proc_entry *e;
+	uint32_t before = s->uses_scan;
+	struct lnx_rec_proc r;
+
+	if (proc_scan_one(scan, pid, &r))
+		return 0;
+	s->uses_scan = 1; /* its start is rounded */
+	proc_take_record(s, &r);
+	s->uses_scan = before;
+	e = proc_table_live(&s->table, pid);
+	return e && e->pass == s->pass;
+}
+
+struct proc_gaps {
+	struct proc_state *s;
+	struct proc_scan scan;
+	uint32_t n;
+};
+
+static int proc_fill_gap(void *arg, uint32_t pid)
+{
+	struct proc_gaps *g = arg;
+
+	if (proc_table_live(&g->s->table, pid))
+		return 0;
+	(void)proc_take_hidden(g->s, &g->scan,
+			       pid); /* most are newer than the refresh, or zombies */
+	return ++g->n >= PROC_GAPS_MAX;
+}
+
+/* Compare with the list of pids in /proc; not more often than the repair. */
+static void proc_fill_gaps(struct proc_state *s)
+{
+	uint64_t now = s->host->now_ns(s->ctx);
+	struct proc_gaps g = { .s = s };
+
+	if (s->gaps_ns && now < s->gaps_ns + s->conf->repair_ns)
+		return;
+	s->gaps_ns = now;
+	proc_scan_setup(s, &g.scan);
+	(void)proc_scan_pids(s->conf->proc_root, proc_fill_gap, &g); /* without /proc: no news */
+}
+
 /* After a complete refresh: who was not seen twice in a row is gone, though no event said so. Once is not
  * enough: its fork may be newer than the refresh, or its exit on the way. */
 static void proc_pass_end(struct proc_state *s, uint64_t ts_ns)
 {
 	struct proc_entry *e, *next;
+	struct proc_scan scan;
 
-	s->n_missing = 0;
+	proc_scan_setup(s, &scan);
+	s->n_missing = s->n_hidden = 0;
 	for (e = s->table.live.first; e; e = next) {
 		next = e->next;
+		if (e->pass != s->pass && e->is_hidden)
+			(void)proc_take_hidden(s, &scan, e->p.pid);
+		s->n_hidden += e->is_hidden;
 		if (e->pass == s->pass)
 			continue;
 		if (e->is_missing) {
@@ -191,16 +256,10 @@ void proc_scan_free(struct proc_scan *scan)
 
 static struct proc_scan *proc_scan_new(const struct proc_state *s)
 {
-	struct proc_scan *scan = calloc(1, sizeof(*scan));
+	struct proc_scan *scan = malloc(sizeof(*scan));
 
-	if (!scan)
-		return NULL;
-	/* copies: a reload may come while the worker reads; one that is cut cannot be opened and says so */
-	snprintf(scan->proc_root, sizeof(scan->proc_root), "%s", s->conf->proc_root);
-	snprintf(scan->cgroup_root, sizeof(scan->cgroup_root), "%s", s->conf->cgroup_root);
-	scan->ts_ns = s->host->now_ns(s->ctx);
-	scan->tick_ns = s->table.tick_ns;
-	scan->max_records = s->conf->max_processes;
+	if (scan)
+		proc_scan_setup(s, scan);
 	return scan;
 }
 
@@ -282,6 +341,7 @@ int proc_refresh(struct proc_state *s, int is_publishing)
 	}
 	if (had_scan)
 		s->host->health(s->ctx, "usage", LNX_HEALTH_OK, "");
+	proc_fill_gaps(s);
 	proc_count_refused(s, refused, 0);
 	proc_pass_end(s, s->last_pass_ns);
 	s->host->metric_add(s->ctx, s->m_by_probe, 1);

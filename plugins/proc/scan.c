@@ -84,6 +84,16 @@ static uint64_t scan_key(const char *text, const char *key)
 	return at && (at == text || at[-1] == '\n') ? strtoull(at + strlen(key), NULL, 10) : 0;
 }
 
+/* Hybrid hosts have it beside the v1 ones. */
+static void scan_find_cgroups(struct proc_scan *s)
+{
+	const char *root = "/sys/fs/cgroup";
+
+	if (!s->cgroup_root[0])
+		snprintf(s->cgroup_root, sizeof(s->cgroup_root), "%s%s", root,
+			 access("/sys/fs/cgroup/unified/cgroup.procs", F_OK) ? "" : "/unified");
+}
+
 /* "0::/path" is the v2 cgroup; its id is the inode of its folder. */
 static void scan_cgroup(struct proc_scan *s, const char *text, struct lnx_rec_proc *r)
 {
@@ -99,6 +109,7 @@ static void scan_cgroup(struct proc_scan *s, const char *text, struct lnx_rec_pr
 	n = end ? (size_t)(end - at) : strlen(at);
 	if (n >= sizeof(s->cgroup_path))
 		return;
+	scan_find_cgroups(s);
 	if (s->cgroup_id && strncmp(s->cgroup_path, at, n) == 0 && !s->cgroup_path[n]) {
 		r->cgroup_id = s->cgroup_id;
 		return;
@@ -155,41 +166,43 @@ static int scan_grow(struct proc_scan *s)
 	return 0;
 }
 
-/* Hybrid hosts have it beside the v1 ones. */
-static void scan_find_cgroups(struct proc_scan *s)
+int proc_scan_pids(const char *proc_root, int (*each)(void *arg, uint32_t pid), void *arg)
 {
-	const char *root = "/sys/fs/cgroup";
-
-	if (!s->cgroup_root[0])
-		snprintf(s->cgroup_root, sizeof(s->cgroup_root), "%s%s", root,
-			 access("/sys/fs/cgroup/unified/cgroup.procs", F_OK) ? "" : "/unified");
-}
-
-int proc_scan_run(struct proc_scan *s)
-{
-	DIR *d = opendir(s->proc_root);
+	DIR *d = opendir(proc_root);
 	const struct dirent *e;
-	char *end;
 	unsigned long pid;
+	char *end;
 	int r = 0;
 
 	if (!d)
 		return -errno;
-	scan_find_cgroups(s);
 	while (!r && (e = readdir(d))) {
 		if (!isdigit((unsigned char)e->d_name[0]))
 			continue;
 		pid = strtoul(e->d_name, &end, 10);
-		if (*end || !pid || pid > UINT32_MAX)
-			continue;
-		if (s->n >= s->max_records) {
-			s->skipped++;
-			continue;
-		}
-		r = scan_grow(s);
-		if (!r && proc_scan_one(s, (uint32_t)pid, &s->records[s->n]) == 0)
-			s->n++; /* others ended meanwhile */
+		if (!*end && pid && pid <= UINT32_MAX)
+			r = each(arg, (uint32_t)pid);
 	}
 	closedir(d);
+	return r < 0 ? r : 0;
+}
+
+static int scan_add(void *arg, uint32_t pid)
+{
+	struct proc_scan *s = arg;
+	int r;
+
+	if (s->n >= s->max_records) {
+		s->skipped++;
+		return 0;
+	}
+	r = scan_grow(s);
+	if (!r && proc_scan_one(s, pid, &s->records[s->n]) == 0)
+		s->n++; /* others ended meanwhile */
 	return r;
+}
+
+int proc_scan_run(struct proc_scan *s)
+{
+	return proc_scan_pids(s->proc_root, scan_add, s);
 }

@@ -48,6 +48,7 @@ struct proc_entry {
 	uint32_t is_missing;  /* the last refresh did not see it */
 	uint32_t is_coarse;   /* start_ns comes from /proc: rounded down to a tick */
 	uint32_t exit_known;  /* an exit event told how it ended */
+	uint32_t is_hidden;   /* the iterator does not show it: read from /proc */
 	struct {
 		uint64_t cpu_ns, rss_bytes, read_bytes, write_bytes, minflt, majflt, run_delay_ns;
 		uint32_t n_threads, is_set;

@@ -72,6 +72,7 @@ static inline int setup(void **ret)
 	assert_non_null(f);
 	f->t = testhost_new();
 	assert_non_null(f->t);
+	assert_int_equal(testhost_conf(f->t, "proc_root=/nonexistent"), 0);
 	add_record(f, 1, 0, START);
 	set_records(f, 0);
 	*ret = f;

@@ -283,6 +283,37 @@ static void without_the_probe_proc_is_read(void **arg)
 	remove_fake_proc(f);
 }
 
+static void processes_that_the_iterator_hides_are_read(void **arg)
+{
+	const struct lnx_proc *p;
+	struct test *f = *arg;
+
+	fake_proc(f);
+	load(f);
+	p = get(f, 10, 0);
+	assert_non_null(p);
+	assert_string_equal(p->comm, "a) b (c");
+	assert_int_equal(testhost_health(f->t, "usage"), -ENOENT);
+	assert_true(testhost_metric(f->t, "linnix_processes_from_procfs", "") == 1);
+	/* it stays, refresh after refresh, and is no ghost */
+	f->svc->want_usage(f->self, 6 * SECOND);
+	assert_int_equal(testhost_advance(f->t, 5 * SECOND), 5);
+	assert_int_equal(get(f, 10, 0)->usage_ns, testhost_now(f->t));
+	assert_true(testhost_metric(f->t, "linnix_process_ghosts_total", "") == 0);
+	/* the iterator shows it after all, with its exact start: the same one */
+	add_record(f, 10, 1, 900 * SECOND + 1234567);
+	set_records(f, 10 * SECOND);
+	assert_int_equal(testhost_advance(f->t, 10 * SECOND), 10);
+	assert_int_equal(get(f, 10, 0)->start_ns, 900 * SECOND + 1234567);
+	assert_true(testhost_metric(f->t, "linnix_processes_from_procfs", "") == 0);
+	/* once its files are gone and the iterator is silent, it is */
+	remove_fake_proc(f);
+	f->n = 1;
+	set_records(f, 10 * SECOND);
+	assert_int_equal(testhost_advance(f->t, 12 * SECOND), 12);
+	assert_null(get(f, 10, 0));
+}
+
 static void without_both_the_function_is_lost(void **arg)
 {
 	struct test *f = *arg;
@@ -364,6 +395,7 @@ int main(void)
 		TEST(processes_that_appear_unseen_are_found),
 		TEST(zombies_are_counted_not_listed),
 		TEST(without_the_probe_proc_is_read),
+		TEST(processes_that_the_iterator_hides_are_read),
 		TEST(without_both_the_function_is_lost),
 		TEST(broken_stat_files_are_nobody),
 		TEST(failing_host_is_told_and_leaks_nothing),
