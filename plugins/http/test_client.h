@@ -91,7 +91,8 @@ static inline void env_init(struct env *e)
 	assert_int_equal(testhost_provide(e->t, "core/1", &fake_core, e), 0);
 }
 
-static inline void env_conf(struct env *e, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static inline void env_conf(struct env *e, const char *fmt,
+								  ...)
 {
 	char text[256];
 	va_list ap;

@@ -74,8 +74,10 @@ static inline int fake_set_header(struct lnx_http_req *req, const char *name, co
 	return 0;
 }
 
-static inline int fake_error(struct lnx_http_req *req, uint32_t status, const char *code,
-			     const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static inline int fake_error(struct lnx_http_req *req,
+								   uint32_t status,
+								   const char *code,
+								   const char *fmt, ...)
 {
 	va_list ap;
 

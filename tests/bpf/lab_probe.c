@@ -14,7 +14,8 @@
 
 void lab_probe_open(struct lab *l, const char *object);
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static int quiet(enum libbpf_print_level level,
+						       const char *fmt, va_list ap)
 {
 	return level == LIBBPF_WARN && getenv("LNX_LAB_VERBOSE") ? vfprintf(stderr, fmt, ap) : 0;
 }

@@ -87,7 +87,7 @@ static struct lnx_tag tag(void *arg, uint64_t cgroup_id)
 static json_t *render(const struct lnx_event *ev, const struct lnx_event_meta *meta)
 {
 	struct lnx_registry *r = lnx_registry_new();
-	struct lnx_json_env env = { r, wall, tag, NULL };
+	struct lnx_json_env env = { r, wall, tag, NULL, NULL };
 	struct lnx_buf out = { 0 };
 	json_error_t err;
 	json_t *j;
