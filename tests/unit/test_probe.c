@@ -42,6 +42,20 @@ static void fixture_done(struct fixture *f)
 	lnx_registry_free(f->registry);
 }
 
+static struct lnx_probe_info info_of(struct fixture *f, const char *name)
+{
+	struct lnx_probe_info info = { 0 };
+	unsigned i;
+
+	for (i = 0; i < lnx_probes_count(f->probes); i++) {
+		assert_int_equal(lnx_probes_info(f->probes, i, &info), 0);
+		if (strcmp(info.name, name) == 0)
+			return info;
+	}
+	fail_msg("no probe %s", name);
+	return info;
+}
+
 static void every_probe_that_cannot_load_says_why(void **state)
 {
 	struct lnx_probe_info info;
@@ -70,8 +84,7 @@ static void the_events_of_a_probe_are_named(void **state)
 
 	(void)state;
 	fixture_open(&f, NULL);
-	assert_int_equal(lnx_probes_info(f.probes, 0, &info), 0);
-	assert_string_equal(info.name, "proc");
+	info = info_of(&f, "proc");
 	assert_string_equal(info.events, "proc.fork proc.exec proc.exit");
 	fixture_done(&f);
 }
@@ -107,7 +120,7 @@ static void a_failed_probe_is_harmless(void **state)
 	lnx_probes_sync(f.probes);
 	(void)ev_run(loop, EVRUN_NOWAIT);
 	assert_int_equal(lnx_probes_drain(f.probes), 0);
-	assert_int_equal(lnx_probes_info(f.probes, 0, &info), 0);
+	info = info_of(&f, "proc");
 	assert_int_equal(info.state, LNX_PROBE_FAILED);
 	assert_int_equal(lnx_probes_want(f.probes, "proc", 1), -ENODEV);
 	assert_int_equal(lnx_probes_map(f.probes, "proc", "stats"), -ENODEV);
@@ -145,7 +158,7 @@ static void a_disabled_probe_is_off_and_not_failed(void **state)
 
 	(void)state;
 	fixture_open(&f, &conf);
-	assert_int_equal(lnx_probes_info(f.probes, 0, &info), 0);
+	info = info_of(&f, "proc");
 	assert_int_equal(info.state, LNX_PROBE_OFF);
 	assert_string_equal(info.why, "");
 	fixture_done(&f);
@@ -161,7 +174,7 @@ static void a_path_that_is_too_long_is_said(void **state)
 	(void)state;
 	memset(dir, 'd', sizeof(dir) - 1);
 	fixture_open(&f, &conf);
-	assert_int_equal(lnx_probes_info(f.probes, 0, &info), 0);
+	info = info_of(&f, "proc");
 	assert_int_equal(info.state, LNX_PROBE_FAILED);
 	assert_non_null(strstr(info.why, "too long"));
 	fixture_done(&f);
