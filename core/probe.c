@@ -160,6 +160,7 @@ static int probe_share(struct lnx_probes *ps, const struct lnx_probes_conf *conf
 {
 	struct lnx_probe_shared *s = &ps->shared;
 	size_t bytes = probe_ring_bytes(conf->ring_bytes);
+	LIBBPF_OPTS(bpf_map_create_opts, mappable, .map_flags = BPF_F_MMAPABLE);
 	int rc;
 
 	s->ring_fd =
@@ -169,10 +170,10 @@ static int probe_share(struct lnx_probes *ps, const struct lnx_probes_conf *conf
 		return 0;
 	}
 	s->wake_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "lnx_wake", sizeof(uint32_t),
-				    sizeof(struct lnx_rec_wake), 1, NULL);
-	rc = s->wake_fd < 0
-		     ? -errno
-		     : lnx_source_new(s->ring_fd, bytes, ps->bus, probe_on_tick, ps, &ps->source);
+				    sizeof(struct lnx_rec_wake), 1, &mappable);
+	rc = s->wake_fd < 0 ? -errno
+			    : lnx_source_new(s->ring_fd, bytes, s->wake_fd, ps->bus, probe_on_tick,
+					     ps, &ps->source);
 	if (rc < 0) {
 		(void)close(s->ring_fd);
 		s->ring_fd = rc;

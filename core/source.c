@@ -1,34 +1,40 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* From the shared ring buffer to the bus.
  *
- * Programs wake us when a batch is queued, or with the first event that comes 2 ms or more after the
- * last wake (bpf/lnx_emit.h). What comes sooner lies there unannounced: after each wake a timer of 2 ms
- * looks, until it found nothing twice. A timer of a second looks for what a program that was held up
- * between its look at the clock and its submit may have left. */
+ * Programs wake us with the first event after a silence, or when a batch is queued (bpf/lnx_emit.h).
+ * Then a timer of 2 ms looks, and as long as it does the programs are told not to wake us. After some
+ * looks without an event they are told otherwise, one more look is taken, and the timer stops. A timer
+ * of a second looks for what a program that was held up for long between its look at `wake` and its
+ * submit may have left. */
 #include "source.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <ev.h>
 
 #include <linnix/event.h>
+#include <linnix/rec_stats.h>
 
 #include "bus.h"
 #include "ringbuf.h"
 
 #define TURN_EVENTS 512	  /* in one turn of the loop: a storm must not starve the others */
 #define DRAIN_S	    0.002 /* as LNX_WAKE_NS of bpf/lnx_emit.h */
-#define DRAIN_EMPTY 2	  /* looks without an event before the timer stops */
+#define DRAIN_EMPTY 3 /* looks without an event, the last one unwatched, before the timer stops */
+#define WATCH_NS    8000000 /* how long one look lets programs rely on the next */
 #define TICK_S	    1.0
 #define DRAIN_MAX   1000000 /* events that lnx_source_drain takes while programs go on sending */
 
 struct lnx_source {
 	struct lnx_bus *bus;
 	struct lnx_ringbuf *rb;
-	int map_fd;
-	struct ev_loop *loop; /* NULL: stopped */
+	struct lnx_rec_wake *wake; /* shared with programs; NULL: they wake us as they see fit */
+	struct ev_loop *loop;	   /* NULL: stopped */
 	ev_io io;
 	ev_timer drain, tick;
 	unsigned empty; /* looks in a row */
@@ -59,6 +65,21 @@ static unsigned source_read(struct lnx_source *s, unsigned max)
 	return n;
 }
 
+/* Let programs rely on the timer, or not. */
+static void source_watch(struct lnx_source *s, int is_watching)
+{
+	struct timespec ts = { 0 };
+	uint64_t until = 0;
+
+	if (!s->wake)
+		return;
+	if (is_watching) {
+		(void)clock_gettime(CLOCK_BOOTTIME, &ts); /* the programs' clock; cannot fail */
+		until = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec + WATCH_NS;
+	}
+	__atomic_store_n(&s->wake->watched_ns, until, __ATOMIC_SEQ_CST);
+}
+
 static void source_on_io(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct lnx_source *s = w->data;
@@ -67,8 +88,10 @@ static void source_on_io(struct ev_loop *loop, ev_io *w, int revents)
 	if (!source_read(s, TURN_EVENTS))
 		return;
 	s->empty = 0;
-	if (!ev_is_active(&s->drain))
-		ev_timer_again(loop, &s->drain);
+	if (ev_is_active(&s->drain))
+		return;
+	ev_timer_again(loop, &s->drain);
+	source_watch(s, 1);
 }
 
 static void source_on_drain(struct ev_loop *loop, ev_timer *w, int revents)
@@ -78,8 +101,11 @@ static void source_on_drain(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	if (source_read(s, TURN_EVENTS))
 		s->empty = 0;
-	else if (++s->empty >= DRAIN_EMPTY)
+	else
+		s->empty++;
+	if (s->empty >= DRAIN_EMPTY)
 		ev_timer_stop(loop, w);
+	source_watch(s, s->empty < DRAIN_EMPTY - 1);
 }
 
 static void source_on_tick(struct ev_loop *loop, ev_timer *w, int revents)
@@ -93,8 +119,8 @@ static void source_on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		s->tick_fn(s->tick_arg);
 }
 
-int lnx_source_new(int map_fd, size_t bytes, struct lnx_bus *bus, void (*tick)(void *arg),
-		   void *arg, struct lnx_source **ret_source)
+int lnx_source_new(int map_fd, size_t bytes, int wake_fd, struct lnx_bus *bus,
+		   void (*tick)(void *arg), void *arg, struct lnx_source **ret_source)
 {
 	struct lnx_source *s = calloc(1, sizeof(*s));
 	int rc;
@@ -106,8 +132,10 @@ int lnx_source_new(int map_fd, size_t bytes, struct lnx_bus *bus, void (*tick)(v
 		free(s);
 		return rc;
 	}
+	s->wake = mmap(NULL, (size_t)getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, wake_fd, 0);
+	if (s->wake == MAP_FAILED)
+		s->wake = NULL; /* more wakes, nothing lost */
 	s->bus = bus;
-	s->map_fd = map_fd;
 	s->tick_fn = tick;
 	s->tick_arg = arg;
 	ev_io_init(&s->io, source_on_io, map_fd, EV_READ);
@@ -123,6 +151,8 @@ void lnx_source_free(struct lnx_source *s)
 	if (!s)
 		return;
 	lnx_source_stop(s);
+	if (s->wake)
+		(void)munmap(s->wake, (size_t)getpagesize());
 	lnx_ringbuf_close(s->rb);
 	free(s);
 }
@@ -141,6 +171,7 @@ void lnx_source_stop(struct lnx_source *s)
 {
 	if (!s->loop)
 		return;
+	source_watch(s, 0);
 	ev_io_stop(s->loop, &s->io);
 	ev_timer_stop(s->loop, &s->drain);
 	ev_timer_stop(s->loop, &s->tick);

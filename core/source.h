@@ -9,10 +9,10 @@ struct ev_loop;
 struct lnx_bus;
 struct lnx_source;
 
-/* Read the ring buffer <map_fd> of <bytes> bytes; both borrowed. <tick> (may be NULL) runs about once a second while active.
+/* Read the ring buffer <map_fd> of <bytes> bytes, and keep the map <wake_fd> (linnix/rec_stats.h) told; both borrowed. <tick> (may be NULL) runs about once a second while active.
  * Returns 0 or -errno. */
-int lnx_source_new(int map_fd, size_t bytes, struct lnx_bus *bus, void (*tick)(void *arg),
-		   void *arg, struct lnx_source **ret_source);
+int lnx_source_new(int map_fd, size_t bytes, int wake_fd, struct lnx_bus *bus,
+		   void (*tick)(void *arg), void *arg, struct lnx_source **ret_source);
 /* NULL is fine. */
 void lnx_source_free(struct lnx_source *s);
 void lnx_source_start(struct lnx_source *s, struct ev_loop *loop);

@@ -20,5 +20,6 @@ AT(lnx_rec_stats, wakes, 40);
 AT(lnx_rec_stats, until, 48);
 AT(lnx_rec_stats, pad, 52);
 
-SIZE(lnx_rec_wake, 8);
+SIZE(lnx_rec_wake, 16);
 AT(lnx_rec_wake, last_ns, 0);
+AT(lnx_rec_wake, watched_ns, 8);

@@ -22,9 +22,10 @@ struct lnx_rec_stats {
 	__u32 pad;
 };
 
-/* Value of the array map `wake`, which all objects share. */
+/* Value of the array map `wake`, which all objects share and user space maps. CLOCK_BOOTTIME. */
 struct lnx_rec_wake {
-	__u64 last_ns; /* last wake of user space, CLOCK_BOOTTIME */
+	__u64 last_ns;	  /* last wake of user space; written by programs */
+	__u64 watched_ns; /* user space looks by itself until then; written by user space */
 };
 
 #endif
