@@ -394,21 +394,25 @@ int stall_rows_psi(struct stall *s, uint64_t window_ns, uint64_t now_ns)
 			struct stall_cell c = { .culprit = STALL_WHO_NONE,
 						.kind = LNX_STALL_OTHER };
 			struct stall_row *row;
+			uint64_t *ns = who->sample_ns[res], full;
 
-			c.stall_ns = who->sample_ns[res][0];
-			if (c.stall_ns > window_ns)
-				c.stall_ns = window_ns; /* the two clocks of a second are not one */
+			/* A sample may be longer than our window: the rest is for the next one. */
+			c.stall_ns = ns[0] < window_ns ? ns[0] : window_ns;
 			c.raw_ns = c.stall_ns;
+			full = ns[1] < c.stall_ns ? ns[1] : c.stall_ns;
+			ns[0] -= c.stall_ns;
+			ns[1] -= full;
 			if (!c.stall_ns || (who->n_children && i != STALL_WHO_NODE))
 				continue;
 			row = stall_row_add(s, i, res, LNX_METHOD_PSI_ONLY);
 			if (!row || stall_cell_add(s, row, &c))
 				return -ENOMEM;
-			row->psi_ns = who->sample_ns[res][0];
-			row->full_ns = who->sample_ns[res][1];
+			row->psi_ns = c.stall_ns;
+			row->full_ns = full;
 			sum_row(s, row);
 		}
-		memset(who->sample_ns, 0, sizeof(who->sample_ns));
+		if (s->probe.is_live)
+			memset(who->sample_ns[LNX_RES_CPU], 0, sizeof(who->sample_ns[0]));
 	}
 	return 0;
 }

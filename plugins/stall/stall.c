@@ -105,15 +105,23 @@ static int stall_init(const struct lnx_host *host, struct lnx_ctx *ctx, const vo
 	return 0;
 }
 
-static void on_timer(void *arg)
+/* The ledger's stamps are of this very moment, later than the turn of the loop that the host's clock tells. */
+static void read_clocks(uint64_t *ret_mono_ns, uint64_t *ret_boot_ns)
 {
 	struct timespec mono, boot;
 
-	/* The ledger's stamps are of this very moment, later than the turn of the loop that the host's clock tells. */
 	(void)clock_gettime(CLOCK_MONOTONIC, &mono); /* cannot fail */
 	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
-	stall_tick(arg, (uint64_t)mono.tv_sec * STALL_SEC + (uint64_t)mono.tv_nsec,
-		   (uint64_t)boot.tv_sec * STALL_SEC + (uint64_t)boot.tv_nsec);
+	*ret_mono_ns = (uint64_t)mono.tv_sec * STALL_SEC + (uint64_t)mono.tv_nsec;
+	*ret_boot_ns = (uint64_t)boot.tv_sec * STALL_SEC + (uint64_t)boot.tv_nsec;
+}
+
+static void on_timer(void *arg)
+{
+	uint64_t mono_ns, boot_ns;
+
+	read_clocks(&mono_ns, &boot_ns);
+	stall_tick(arg, mono_ns, boot_ns);
 }
 
 static void start_ledger(struct stall *s)
@@ -152,6 +160,7 @@ static int stall_start(void *state)
 			s->ctx, "psi", LNX_HEALTH_DEGRADED,
 			"/proc/pressure cannot be read: the kernel may need psi=1 on its command line");
 	start_ledger(s);
+	read_clocks(&s->mono_ns, &s->boot_ns);
 	rc = stall_blame_route(s);
 	if (rc < 0)
 		return rc;
@@ -180,11 +189,26 @@ static void on_cgroup_psi(struct stall *s, const struct lnx_event *ev)
 				   { p->memory_some_pct, p->memory_full_pct },
 				   { p->io_some_pct, p->io_full_pct } };
 	uint32_t i = stall_who_of(s, p->cgroup_id, ev->ts_ns);
+	struct stall_who *who;
+	int first = LNX_RES_CPU;
 
 	/* Of a cgroup inside a container the container's own file counts. */
 	if (i < STALL_WHO_FIRST || s->whos.who[i].cgroup_id != p->cgroup_id)
 		return;
-	for (int r = 0; r < LNX_RES_N; r++)
+	/* Our own first reading of a new cgroup is older than that of the event's. */
+	who = &s->whos.who[i];
+	if (!s->probe.is_live && who->has_psi) {
+		if (p->cpu_some_us > who->psi_some_us)
+			who->sample_ns[LNX_RES_CPU][0] +=
+				(p->cpu_some_us - who->psi_some_us) * 1000;
+		if (p->cpu_full_us > who->psi_full_us)
+			who->sample_ns[LNX_RES_CPU][1] +=
+				(p->cpu_full_us - who->psi_full_us) * 1000;
+		who->psi_some_us = p->cpu_some_us;
+		who->psi_full_us = p->cpu_full_us;
+		first = LNX_RES_MEMORY;
+	}
+	for (int r = first; r < LNX_RES_N; r++)
 		for (int k = 0; k < 2; k++)
 			if (pct[r][k] > 0)
 				s->whos.who[i].sample_ns[r][k] +=
@@ -198,7 +222,7 @@ static int stall_on_event(void *state, const struct lnx_event *ev)
 	if (ev->type == LNX_EV_PSI_SAMPLE && LNX_EV_HAS(ev, struct lnx_ev_psi_sample, io_full))
 		on_sample(s, ev);
 	else if (ev->type == LNX_EV_PSI_CGROUP &&
-		 LNX_EV_HAS(ev, struct lnx_ev_psi_cgroup, io_full_pct))
+		 LNX_EV_HAS(ev, struct lnx_ev_psi_cgroup, io_full_us))
 		on_cgroup_psi(s, ev);
 	else if (ev->type == LNX_EV_CGROUP_NEW && LNX_EV_HAS(ev, struct lnx_ev_cgroup, cgroup_id))
 		/* Its pressure is read now, so that its first wait can be compared. */

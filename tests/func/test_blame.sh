@@ -1,0 +1,258 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Blame of the real agent for real contention, against what the kernel says of the same cgroups: the victim's cpu.pressure
+# and the CPU time that the culprit used. Other load on the machine changes neither comparison.
+# TIMEOUT: 300
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+v2=
+cpu_root=
+groups=()
+
+find_roots()
+{
+	need_root
+	need jq
+	need taskset
+	v2=$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+	[ -n "$v2" ] || skip "no cgroup v2"
+	[ -r "$v2/cgroup.controllers" ] && [ -r /proc/pressure/cpu ] || skip "no PSI"
+	cpu_root=$(awk '$0 ~ / - cgroup / && $NF ~ /(^|,)cpu(,|$)/ { print $5; exit }' /proc/self/mountinfo)
+}
+
+exact_agent()
+{
+	find_roots
+	trap 'finish; remove_groups' EXIT
+	start_agent
+	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
+	poll 20 is_exact || skip "this kernel has no exact tier: $(get /status | jq -c .probes)"
+}
+
+# group NAME: in v2, and in the v1 hierarchy of the cpu controller if there is one.
+group()
+{
+	local g=linnix-test-$$-$BASHPID-$1
+	mkdir "$v2/$g" || skip "no right to make cgroups"
+	groups+=("$v2/$g")
+	if [ -n "$cpu_root" ]; then
+		mkdir "$cpu_root/$g" || skip "no right to make cgroups"
+		groups+=("$cpu_root/$g")
+	fi
+	eval "$1=$g"
+}
+
+remove_groups()
+{
+	local g n
+	for g in "${groups[@]+"${groups[@]}"}"; do
+		# Not poll: at this point its folder is gone.
+		for ((n = 0; n < 100; n++)); do
+			rmdir "$g" 2>/dev/null && break
+			[ -d "$g" ] || break
+			nap 0.05
+		done
+	done
+}
+
+# busy GROUP SECONDS [PROCESSES]: spin on the last CPU, in that group. Their start is one line on a pipe.
+busy()
+{
+	local g=$1 n=${3:-1} i
+	for ((i = 0; i < n; i++)); do
+		(
+			echo "$BASHPID" >"$v2/$g/cgroup.procs"
+			[ -z "$cpu_root" ] || echo "$BASHPID" >"$cpu_root/$g/cgroup.procs"
+			# shellcheck disable=SC2016 # for the inner shell
+			exec taskset -c "$(($(getconf _NPROCESSORS_ONLN) - 1))" bash -c '
+				end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+				while [ "${EPOCHREALTIME/./}" -lt "$end" ]; do :; done' busy "$2"
+		) &
+		spinners+=($!)
+	done
+}
+
+psi_ms() { awk '/^some/ { sub("total=", "", $5); printf "%.3f\n", $5 / 1000 }' "$v2/$1/cpu.pressure"; }
+used_ms() { awk '/^usage_usec/ { printf "%.3f\n", $2 / 1000 }' "$v2/$1/cpu.stat"; }
+
+# ask GROUP: what the agent says of it, into $tmp/blame.
+ask()
+{
+	get "/blame?since=60s&resource=cpu&victim=$(stat -c %i "$v2/$1")" >"$tmp/blame" || fail "/blame"
+	[ "$(jq '.victims | length' "$tmp/blame")" -eq 1 ] || return 1
+}
+
+field() { jq -r ".victims[0].$1" "$tmp/blame"; }
+# part FILTER: sum of such parts in ms
+part() { jq -r "[.victims[0].parts[] | select($1) | .stall_ms] | add // 0" "$tmp/blame"; }
+
+# near WHAT GOT WANT PERCENT SLACK
+near()
+{
+	echo "$1: $2, wanted $3"
+	awk -v g="$2" -v w="$3" -v p="$4" -v s="$5" 'BEGIN { d = g - w; if (d < 0) d = -d; t = w * p / 100; if (t < s) t = s; exit !(d <= t) }' ||
+		fail "$1 is $2, not $3 within $4 %: $(cat "$tmp/blame")"
+}
+
+# Everything that ran is in a closed window of the agent: its figure is the kernel's.
+settle()
+{
+	wait "${spinners[@]}"
+	psi=$(psi_ms "$1")
+	settled()
+	{
+		ask "$1" && awk -v g="$(field stalled_ms)" -v w="$psi" \
+			'BEGIN { d = g - w; if (d < 0) d = -d; exit !(d <= w * 0.05 || d < 20) }'
+	}
+	poll 5 settled "$1" || true
+	ask "$1" || fail "the victim is not there: $(cat "$tmp/blame")"
+}
+
+check_sum() { near "sum of the parts" "$(jq '[.victims[0].parts[].stall_ms] | add' "$tmp/blame")" "$(field stalled_ms)" 0.0001 0.000001; }
+
+bully_is_blamed_for_what_it_ran()
+{
+	local victim bully spinners=() psi
+	exact_agent
+	group victim
+	group bully
+	busy "$victim" 4
+	busy "$bully" 4
+	settle "$victim"
+	near "stalled_ms" "$(field stalled_ms)" "$psi" 5 20
+	check_sum
+	near "bully's part" "$(part ".culprit.cgroup_id == $(stat -c %i "$v2/$bully")")" "$(used_ms "$bully")" 5 30
+	awk -v c="$(field coverage_ratio)" 'BEGIN { exit !(c >= 0.9) }' || fail "coverage $(field coverage_ratio)"
+	[ "$(field method)" = exact ] || fail "method $(field method)"
+	jq -e --arg g "/$bully" '.victims[0].parts[] | select(.culprit.cgroup == $g) | .processes[0].comm == "bash"' "$tmp/blame" >/dev/null ||
+		fail "no process is named: $(cat "$tmp/blame")"
+	"$linnix" blame --since 60s --resource cpu --victim "/$victim" >"$tmp/table" || fail "linnix blame"
+	grep -q "$victim" "$tmp/table" && grep -q "$bully: bash" "$tmp/table" || fail "$(cat "$tmp/table")"
+	get '/processes?sort=psi_contribution&limit=1' | jq -e '.[0].psi_contribution > 0' >/dev/null || fail "psi_contribution"
+	get '/workloads?limit=1000' | jq -e --arg g "/$bully" '.[] | select(.cgroup == $g) | .caused_ms > 100 and .psi_contribution > 0' >/dev/null ||
+		fail "/workloads"
+}
+
+quota_is_nobody_elses_fault()
+{
+	local capped idler spinners=() psi limit
+	exact_agent
+	group capped
+	group idler
+	if [ -n "$cpu_root" ]; then
+		echo 100000 >"$cpu_root/$capped/cpu.cfs_period_us" && echo 10000 >"$cpu_root/$capped/cpu.cfs_quota_us" || skip "no quotas"
+		limit='cpu.cfs_quota_us 10000 100000'
+	else
+		echo '10000 100000' >"$v2/$capped/cpu.max" 2>/dev/null || skip "no cpu controller"
+		limit='cpu.max 10000 100000'
+	fi
+	busy "$capped" 4
+	settle "$capped"
+	check_sum
+	near "stalled_ms" "$(field stalled_ms)" "$psi" 5 20
+	jq -e --arg l "$limit" --arg o "/$capped" '.victims[0].parts[] | select(.kind == "throttled") | .limit == $l and .owner == $o' "$tmp/blame" >/dev/null ||
+		fail "the quota is not named: $(cat "$tmp/blame")"
+	# While it is throttled nobody is blamed, however busy the machine is: at least nine tenths of what is left of each period.
+	awk -v t="$(part '.kind == "throttled"')" -v s="$(field stalled_ms)" 'BEGIN { exit !(t >= 0.5 * s) }' ||
+		fail "throttled is only $(part '.kind == "throttled"') of $(field stalled_ms) ms"
+	[ "$(part ".culprit.cgroup == \"/$idler\"")" = 0 ] || fail "an idle neighbour is blamed"
+}
+
+own_processes_are_self()
+{
+	local victim spinners=() psi
+	exact_agent
+	group victim
+	busy "$victim" 3 4
+	settle "$victim"
+	check_sum
+	near "stalled_ms" "$(field stalled_ms)" "$psi" 5 20
+	near "self" "$(part '.kind == "self"')" "$(used_ms "$victim")" 5 30
+}
+
+selftest_passes_as_root()
+{
+	exact_agent
+	"$linnix" selftest >"$tmp/selftest" || fail "$(cat "$tmp/selftest")"
+	cat "$tmp/selftest"
+	grep -q '^ok .*tier .*exact' "$tmp/selftest" || fail "the tier is not told"
+	"$linnix" selftest --json | jq -e '.ok and .tier == "exact" and (.checks | length >= 5)' >/dev/null || fail "--json"
+	[ -z "$(find "$v2" -maxdepth 1 -name 'linnix-selftest-*')" ] || fail "cgroups are left behind"
+}
+
+selftest_needs_a_right_and_an_agent()
+{
+	find_roots
+	need setpriv
+	LINNIX_URL=http://127.0.0.1:1 "$linnix" selftest 2>"$tmp/err"
+	[ $? -eq 3 ] || fail "no agent: $(cat "$tmp/err")"
+	start_agent
+	cp "$linnix" "$tmp/linnix"
+	setpriv --reuid nobody --clear-groups --bounding-set -all "$tmp/linnix" --url "$url" selftest >"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 1 ] && grep -q 'right to make cgroups' "$tmp/err" || fail "$(cat "$tmp/out" "$tmp/err")"
+}
+
+selftest_passes_for_an_agent_with_two_capabilities()
+{
+	find_roots
+	need setpriv
+	mkdir -p "$tmp/tree"/{build/bin,etc,scripts} "$tmp/run"
+	cp "$linnixd" "$tmp/tree/build/bin"
+	cp -r "$build/plugins" "$build/bpf" "$tmp/tree/build"
+	cp -r scripts/rules "$tmp/tree/scripts"
+	cp etc/linnix.yaml "$tmp/tree/etc"
+	chmod -R go+rX,go-w "$tmp/tree"
+	chown nobody "$tmp/run"
+	prepare
+	export LINNIX_HTTP_SOCKET=$tmp/run/linnix.sock LINNIX_PLUGINS_STATE_FILE=$tmp/run/state
+	linnixd=$tmp/tree/build/bin/linnixd
+	launcher=(setpriv --reuid nobody --regid "$(id -gn nobody)" --clear-groups --bounding-set -all,+bpf,+perfmon
+		--inh-caps -all,+bpf,+perfmon --ambient-caps -all,+bpf,+perfmon --no-new-privs)
+	agent_args=(--config "$tmp/tree/etc/linnix.yaml")
+	start_agent
+	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
+	poll 20 is_exact || fail "not exact: $(get /status | jq -c .probes)"
+	"$linnix" selftest >"$tmp/selftest" || fail "$(cat "$tmp/selftest")"
+	cat "$tmp/selftest"
+}
+
+without_the_ledger_nobody_is_blamed()
+{
+	local victim bully spinners=() psi
+	find_roots
+	trap 'finish; remove_groups' EXIT
+	export LINNIX_STALL_MODE=psi-only
+	start_agent
+	group victim
+	group bully
+	busy "$victim" 3
+	busy "$bully" 3
+	settle "$victim"
+	[ "$(field method)" = psi-only ] || fail "method $(field method)"
+	jq -e '.victims[0].parts | length == 1 and .[0].kind == "other" and (.[0] | has("culprit") | not)' "$tmp/blame" >/dev/null ||
+		fail "somebody is blamed: $(cat "$tmp/blame")"
+	near "stalled_ms" "$(field stalled_ms)" "$psi" 10 50
+	get "/processes?limit=1" | jq -e '.[0].psi_contribution == null' >/dev/null || fail "psi_contribution is not null"
+	curl -sS -D - -o /dev/null "$url/blame" | grep -qi '^x-linnix-degraded:.*psi-only' || fail "the header does not say so"
+}
+
+bad_questions_are_refused_by_name()
+{
+	local q
+	need jq
+	start_agent
+	for q in since=x since=0s since=-1s by=planet resource=disk from=yesterday to=12:00 foo=1 limit=0 limit=x victim= culprit=; do
+		[ "$(status_of "/blame?$q")" = 400 ] || fail "$q is not refused"
+		curl -sS "$url/blame?$q" | jq -r .error.message | grep -qw "${q%%=*}" || fail "$q is not named"
+	done
+	for q in since=10s since=500ms since=1h by=pod by=workload by=process by=container resource=io from=1 "to=2030-01-01T00:00:00Z" victim=_node; do
+		[ "$(status_of "/blame?$q")" = 200 ] || fail "$q is refused"
+	done
+}
+
+run bully_is_blamed_for_what_it_ran quota_is_nobody_elses_fault own_processes_are_self selftest_passes_as_root \
+	selftest_needs_a_right_and_an_agent selftest_passes_for_an_agent_with_two_capabilities \
+	without_the_ledger_nobody_is_blamed bad_questions_are_refused_by_name
