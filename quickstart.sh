@@ -14,6 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 HEALTHY_WITHIN=15 # s, from the start of the agent
 SEEN_WITHIN=8     # s, from the start of the scene; the agent promises 4
+BLAMED_WITHIN=10  # s, from the start of the contention
 once=no
 [ -t 1 ] || once=yes
 
@@ -232,6 +233,53 @@ scene_seen()
 	printf '%s\n' "$line"
 }
 
+spin()
+{
+	taskset -pc 0 "$BASHPID" >/dev/null 2>&1 || true
+	while :; do :; done
+}
+
+# Two processes spin on one CPU, each in a cgroup of its own: who stalled whom, and by how much?
+contention()
+{
+	local victim="linnix-quickstart-$$-victim" bully="linnix-quickstart-$$-bully" line until p
+	local spinners=()
+	say "the scene: 'bully' and 'victim' spin on one CPU, each in a cgroup of its own"
+	for p in "$victim" "$bully"; do
+		spin &
+		spinners+=($!)
+		pids+=($!)
+		if ! move_to_cgroup "$p" $!; then
+			echo "no right to make cgroups: this scene needs root and a mounted cgroup2" >&2
+			kill "${spinners[@]}"
+			return 1
+		fi
+	done
+	until=$(($(now_ms) + BLAMED_WITHIN * 1000))
+	nap 3
+	until line=$(blame "$victim" "$bully"); do
+		if [ "$(now_ms)" -ge "$until" ]; then
+			echo "the agent did not blame the bully within $BLAMED_WITHIN s; /blame says:" >&2
+			curl -sS -m 2 "$url/blame?victim=$victim&since=5s" >&2 || true
+			kill "${spinners[@]}"
+			return 1
+		fi
+		nap 0.2
+	done
+	kill "${spinners[@]}"
+	printf '%s\n' "$line"
+}
+
+# One line on what $2 did to $1 in the last seconds; fails until it is known.
+blame()
+{
+	curl -fsS -m 2 "$url/blame?victim=$1&resource=cpu&since=3s" | jq -re --arg bully "$2" '
+		.victims[0] as $v | $v.parts[] | select(.kind == "neighbour" and .culprit.workload == $bully)
+		| "bully stalled victim for \(.stall_ms | round) ms (\(.share_ratio * 100 | round) % of the \($v.stalled_ms | round) ms it lost;"
+		+ " measured: \($v.method), ledger and kernel agree to \(($v.coverage_ratio // 0) * 1000 | round | . / 10) %;"
+		+ " the kernel\u0027s own figure in cpu.pressure: \($v.psi_ms | round) ms)"' 2>/dev/null
+}
+
 show()
 {
 	install_packages run
@@ -254,10 +302,12 @@ show()
 	done
 	printf 'seen %d ms after it began\n' $(($(now_ms) - start))
 	kill "$scene_pid" 2>/dev/null || true
+	contention || return 1
 	[ "$once" = no ] || return 0
 
 	say "running; Ctrl-C stops. In another terminal:"
 	cat <<-TEXT
+		  build/bin/linnix${url:+ --url $url} blame --watch
 		  build/bin/linnix${url:+ --url $url} ps
 		  curl -s $url/processes?limit=5 | jq .
 		  curl -sN $url/stream
