@@ -99,7 +99,7 @@ start_agent()
 {
 	[ -n "${url:-}" ] || prepare
 	spawn_agent
-	poll 15 agent_is_up || {
+	poll 30 agent_is_up || {
 		sed 's/^/log: /' "$log" >&2
 		fail "the agent does not answer at $url"
 	}
