@@ -200,7 +200,12 @@ struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id,
 		e->seen_ns = now_ns;
 		return e;
 	}
-	copy = strndup(path, n_path);
+	/* not strndup: the path is inside an event, and need not end with a NUL */
+	copy = malloc(n_path + 1);
+	if (copy) {
+		memcpy(copy, path, n_path);
+		copy[n_path] = 0;
+	}
 	if (!e && copy && make_room(t)) {
 		e = calloc(1, sizeof(*e));
 		if (e) {
