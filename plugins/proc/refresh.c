@@ -209,6 +209,8 @@ static void proc_pass_end(struct proc_state *s, uint64_t ts_ns)
 		if (e->pass == s->pass)
 			continue;
 		if (e->is_missing) {
+			s->host->log(s->ctx, LNX_DEBUG, "pid %u (%.16s) ended unseen", e->p.pid,
+				     e->p.comm);
 			s->table.ghosts++;
 			proc_table_end(&s->table, e, ts_ns);
 		} else {

@@ -2,9 +2,9 @@
 --
 -- Crashes: the same program was killed by signals more than 3 times in 10 s.
 --
--- A template for a rule: one file, one rule{}, its reasons and its defaults on top, and tests. Copy
--- it into a directory of rules.dir; `linnix rules test DIR` runs the tests without an agent. Windows
--- and filters run in C, `when` sees counts. Fields of events: `linnix events --fields`.
+-- A template for a rule: one file, one rule{}, its reasons and its defaults on top, and tests.
+-- Copy it into a directory of rules.dir; `linnix rules test DIR` runs the tests without an agent.
+-- Windows and filters run in C, `when` sees counts. Fields of events: `linnix events --fields`.
 
 local limit = 3
 
