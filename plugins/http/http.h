@@ -21,7 +21,6 @@
 
 struct http;
 struct http_listener;
-
 struct http_conf {
 	const char *listen, *socket, *socket_group, *ops_listen;
 	const char *token_file, *admin_token_file, *tls_cert_file, *tls_key_file;
@@ -56,6 +55,7 @@ struct http_conn {
 	uint64_t pending_bytes;
 	int fd;		 /* MHD's */
 	bool is_trusted; /* unix socket, uid 0 or the agent's own */
+	bool is_midway;	 /* in a request: more of it may be under way */
 };
 
 #define HTTP_KIND_TCP  0
@@ -96,6 +96,8 @@ struct http {
 	unsigned n_routes, n_conns, n_streams, max_conns;
 	struct http_conn *conns;
 	struct lnx_http_stream *streams;
+	struct http_linger *lingers;
+	unsigned n_lingers;
 	struct lnx_timer *sweep;
 	struct http_peer *peers; /* HTTP_MAX_PEERS, and one for all that do not fit */
 	uint64_t pending_bytes;
@@ -109,7 +111,6 @@ struct http {
 	struct http_cgroup cgroups[HTTP_CGROUP_CACHE];
 };
 
-/* http_listen.c */
 int http_listen_open(struct http *s);
 int http_listen_start(struct http *s);
 void http_listener_wake(struct http_listener *l);
@@ -120,7 +121,8 @@ void http_sweep(void *http); /* timer */
 int http_token_load(struct http *s, const char *option, const char *path,
 		    struct http_token *ret_token);
 int http_tls_load(struct http *s);
-/* http_limit.c */
+void http_linger_add(struct http *s, int fd);
+void http_linger_sweep(struct http *s, uint64_t now_ns);
 struct http_peer *http_peer_of(struct http *s, const struct sockaddr *addr, uint32_t uid);
 int http_peer_admit(struct http *s, struct http_peer *p, const struct sockaddr *addr);
 int http_peer_spend(struct http *s, struct http_peer *p);
@@ -128,16 +130,14 @@ bool http_pending_fits(struct http *s, const struct http_peer *p, uint64_t bytes
 void http_pending_add(struct http_conn *c, int64_t bytes);
 void http_unix_listen(struct http *s, struct http_listener *l);
 void http_unix_forget(struct http *s, struct http_listener *l);
-/* http_routes_*.c */
 int http_routes_core(struct http *s);
 int http_routes_host(struct http *s);
 int http_routes_events(struct http *s);
 int http_routes_proc(struct http *s);
-/* http_cgroup.c: path of a cgroup, "" if unknown; <pid>: one that is in it. Borrowed until the next call. */
+/* Path of a cgroup, "" if unknown; <pid>: one that is in it. Borrowed until the next call. */
 const char *http_cgroup_path(struct http *s, uint64_t id, uint32_t pid);
 void http_cgroup_done(struct http *s);
 void http_stream_close_all(struct http *s);
-/* http_request.c */
 int http_route(void *http, const struct lnx_http_route *desc, void *arg);
 void *http_request_new(void *listener, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result http_request_step(void *listener, struct MHD_Connection *mhd, const char *url,

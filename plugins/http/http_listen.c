@@ -90,7 +90,8 @@ void http_sweep(void *arg)
 		s->host->metric_add(s->ctx, s->m_timeouts, 1);
 		(void)shutdown(c->fd, SHUT_RDWR); /* gone already: as well */
 	}
-	if (!s->conns)
+	http_linger_sweep(s, now);
+	if (!s->conns && !s->lingers)
 		s->host->timer_stop(s->ctx, s->sweep);
 }
 
@@ -122,6 +123,7 @@ static void http_conn_open(struct http_listener *l, struct MHD_Connection *mhd, 
 		return; /* its requests are refused */
 	c->listener = l;
 	c->mhd = mhd;
+	c->is_midway = true;
 	c->fd = fd->connect_fd;
 	c->is_trusted = http_peer_is_trusted(l, c->fd, &uid);
 	c->peer = http_peer_of(s, addr ? addr->client_addr : NULL, uid);
@@ -142,6 +144,8 @@ static void http_conn_close(struct http_conn *c)
 {
 	struct http *s = c->listener->http;
 
+	if (c->is_midway && !s->is_stopping)
+		http_linger_add(s, c->fd);
 	if (c->prev)
 		c->prev->next = c->next;
 	else
@@ -398,6 +402,7 @@ void http_listen_stop(struct http *s)
 	http_stream_close_all(s);
 	for (i = 0; i < HTTP_KINDS; i++)
 		http_listener_run(&s->listeners[i]);
+	http_linger_sweep(s, UINT64_MAX);
 	for (i = 0; i < HTTP_KINDS; i++) {
 		struct http_listener *l = &s->listeners[i];
 

@@ -51,6 +51,7 @@ void *http_request_new(void *listener, const char *uri, struct MHD_Connection *m
 		free(req);
 		return NULL;
 	}
+	c->is_midway = true;
 	req->http = l->http;
 	req->conn = c;
 	req->mhd = mhd;
@@ -69,7 +70,6 @@ void http_request_done(void *listener, struct MHD_Connection *mhd, void **io_req
 
 	(void)listener;
 	(void)mhd;
-	(void)code;
 	if (!req)
 		return;
 	*io_req = NULL;
@@ -81,6 +81,7 @@ void http_request_done(void *listener, struct MHD_Connection *mhd, void **io_req
 		MHD_destroy_response(req->answer);
 	http_pending_add(req->conn, -(int64_t)req->pending_bytes);
 	req->conn->deadline_ns = s->host->now_ns(s->ctx) + s->conf->idle_timeout;
+	req->conn->is_midway = code != MHD_REQUEST_TERMINATED_COMPLETED_OK || req->is_early;
 	for (i = 0; i < req->n_headers; i++) {
 		free(req->headers[i].name);
 		free(req->headers[i].value);

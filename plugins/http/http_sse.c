@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 
 #define HTTP_SSE_BLOCK 4096 /* of libmicrohttpd, for answers that are not chunked */
-#define HTTP_SSE_CHUNK 8192 /* bytes at a time: each connection has a buffer of the largest it ever sent */
+#define HTTP_SSE_CHUNK \
+	8192 /* bytes at a time: each connection has a buffer of the largest it ever sent */
 
 static void http_stream_wake(struct lnx_http_stream *st)
 {
@@ -91,7 +92,8 @@ static void http_stream_unlink(struct lnx_http_stream *st)
 	if (st->next)
 		st->next->prev = st->prev;
 	if (--s->n_streams == 0)
-		(void)malloc_trim(0); /* what a thousand readers needed goes back; says only if any did */
+		(void)malloc_trim(
+			0); /* what a thousand readers needed goes back; says only if any did */
 	s->host->metric_set(s->ctx, s->m_streams, s->n_streams);
 }
 

@@ -70,7 +70,7 @@ static int http_unix_group(const char *name, gid_t *ret_gid)
 /* Without the group, root and the agent's user are the only ones who may connect. */
 static void http_unix_chown(struct http *s, const char *path)
 {
-	gid_t gid;
+	gid_t gid = (gid_t)-1;
 
 	if (!*s->conf->socket_group || http_unix_group(s->conf->socket_group, &gid) < 0)
 		return;

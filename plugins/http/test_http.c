@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Requests over real sockets: routing, bad input, authentication, limits. */
+/* Requests over real sockets: routing, bad input, authentication. */
 #include "test_client.h"
 
 #include <sys/stat.h>
@@ -133,83 +133,6 @@ static void unknown_and_bad_parameters_are_named(void **state)
 		assert_int_equal(get(&e, "GET", cases[i].path, ""), *cases[i].says ? 400 : 200);
 		HAS(cases[i].says);
 	}
-	end(&e);
-}
-
-static void bodies_where_none_belongs_are_refused(void **state)
-{
-	struct env e;
-
-	(void)state;
-	begin(&e);
-	assert_int_equal(get(&e, "GET", "/healthz", "Content-Length: 3\r\n\r\nabc"), 400);
-	HAS("unexpected_body");
-	assert_true(testhost_run_until(e.t, client_is_done, last_client, TEST_LIMIT_MS) == 0);
-	assert_int_equal(get(&e, "GET", "/healthz",
-			     "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
-			 400);
-	HAS("unexpected_body");
-	assert_int_equal(get(&e, "GET", "/healthz", "Content-Length: 0\r\n"), 200);
-	end(&e);
-}
-
-/* What follows such a request must never be read as a second one. */
-static void ambiguous_lengths_are_refused_and_the_connection_ends(void **state)
-{
-	static const char *const headers[] = {
-		"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
-		"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
-		"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
-		"Content-Length: 4\r\nContent-Length: 5\r\n",
-		"Transfer-Encoding: gzip, chunked\r\n",
-	};
-	char text[1024];
-	struct env e;
-	unsigned i;
-	int rc;
-
-	(void)state;
-	begin(&e);
-	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-		(void)snprintf(text, sizeof(text),
-			       "POST /rules/reload HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
-			       "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-			       headers[i]);
-		rc = ask(&e, text);
-		assert_true(rc == 400);
-		last_client->want = sizeof(last_client->data); /* until the end */
-		assert_int_equal(
-			testhost_run_until(e.t, client_is_done, last_client, TEST_LIMIT_MS), 0);
-		assert_true(last_client->is_eof);
-		HASNT("HTTP/1.1 200");
-	}
-	end(&e);
-}
-
-static void oversized_requests_are_refused(void **state)
-{
-	size_t n = 70000;
-	char *text = malloc(n + 1024);
-	struct env e;
-	int at, rc;
-
-	(void)state;
-	assert_non_null(text);
-	begin(&e);
-	/* over max_header, but not over what the connection holds; then over both; then a long path */
-	for (n = 20000; n <= 70000; n += 50000) {
-		at = snprintf(text, 1024, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: ");
-		memset(text + at, 'a', n);
-		memcpy(text + at + n, "\r\n\r\n", 5);
-		assert_int_equal(ask(&e, text), 431);
-	}
-	memcpy(text, "GET /", 5);
-	memset(text + 5, 'a', 60000);
-	memcpy(text + 60005, " HTTP/1.1\r\nHost: localhost\r\n\r\n", 31);
-	rc = ask(&e, text);
-	assert_true(rc == 414 || rc == 431);
-	assert_int_equal(get(&e, "GET", "/healthz", ""), 200);
-	free(text);
 	end(&e);
 }
 
@@ -408,140 +331,18 @@ static void the_ops_listener_serves_three_paths_only(void **state)
 	end(&e);
 }
 
-static void one_connection_serves_many_requests(void **state)
-{
-	static const char two[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-	struct env e;
-	int i;
-
-	(void)state;
-	begin(&e);
-	assert_int_equal(ask(&e, two), 200);
-	for (i = 0; i < 20; i++)
-		assert_int_equal(client_ask(last_client, two, sizeof(two) - 1), 200);
-	assert_float_equal(testhost_metric(e.t, "linnix_http_connections", ""), 1, 0);
-	assert_true(testhost_metric(e.t, "linnix_http_requests_total", "") >= 20);
-	end(&e);
-}
-
-static void a_client_over_its_rate_is_told_to_wait(void **state)
-{
-	static const char req[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-	struct env e;
-	int i, n_refused = 0;
-
-	(void)state;
-	env_init(&e);
-	env_conf(&e, "rate_limit=5");
-	env_start(&e);
-	assert_int_equal(ask(&e, req), 200);
-	for (i = 0; i < 30; i++)
-		n_refused += client_ask(last_client, req, sizeof(req) - 1) == 429;
-	assert_true(n_refused >= 15);
-	HAS("Retry-After: 1");
-	assert_true(testhost_metric(e.t, "linnix_http_refused_total", "why=rate") >= 15);
-	assert_true(testhost_advance(e.t, 2 * HTTP_SEC) >= 0);
-	assert_int_equal(client_ask(last_client, req, sizeof(req) - 1), 200);
-	end(&e);
-}
-
-/* A byte now and then keeps libmicrohttpd's own timeout away for ever. */
-static void slow_senders_are_cut(void **state)
-{
-	struct client *c;
-	struct env e;
-	int i;
-
-	(void)state;
-	env_init(&e);
-	env_conf(&e, "request_timeout=5s");
-	env_start(&e);
-	c = client_new(&e, client_tcp(&e, HTTP_KIND_TCP, 0));
-	client_send(c, "GET /healthz HT", 15);
-	c->want = 1;
-	for (i = 0; i < 20 && !c->is_eof; i++) {
-		client_send(c, "a", 1);
-		(void)testhost_poll(e.t, 5);
-		assert_true(testhost_advance(e.t, HTTP_SEC) >= 0);
-		(void)testhost_poll(e.t, 5);
-		client_read(c);
-	}
-	assert_true(c->is_eof);
-	assert_in_range(i, 4, 8);
-	assert_float_equal(testhost_metric(e.t, "linnix_http_timeouts_total", ""), 1, 0);
-	client_free(c);
-	end(&e);
-}
-
-static void an_idle_connection_is_closed(void **state)
-{
-	struct env e;
-	int i;
-
-	(void)state;
-	env_init(&e);
-	env_conf(&e, "idle_timeout=3s");
-	env_start(&e);
-	assert_int_equal(get(&e, "GET", "/healthz", ""), 200);
-	for (i = 0; i < 10 && !last_client->is_eof; i++) {
-		assert_true(testhost_advance(e.t, HTTP_SEC) >= 0);
-		(void)testhost_poll(e.t, 5);
-		client_read(last_client);
-	}
-	assert_true(last_client->is_eof);
-	assert_in_range(i, 3, 6);
-	end(&e);
-}
-
-static void the_body_of_a_post_is_bounded(void **state)
-{
-	char text[4096];
-	struct env e;
-	int n, i;
-
-	(void)state;
-	env_init(&e);
-	env_conf(&e, "max_body=1KiB");
-	env_start(&e);
-	n = snprintf(text, sizeof(text),
-		     "POST /rules/reload HTTP/1.1\r\nHost: localhost\r\n" JSON
-		     "Content-Length: 1025\r\n\r\n");
-	assert_int_equal(ask_on(&e, client_unix(&e), text), 413);
-	n = snprintf(text, sizeof(text),
-		     "POST /rules/reload HTTP/1.1\r\nHost: localhost\r\n" JSON
-		     "Transfer-Encoding: chunked\r\n\r\n");
-	for (i = 0; i < 12; i++)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "64\r\n%0100d\r\n", 0);
-	(void)snprintf(text + n, sizeof(text) - (size_t)n, "0\r\n\r\n");
-	assert_int_equal(ask_on(&e, client_unix(&e), text), 413);
-	n = snprintf(text, sizeof(text),
-		     "POST /rules/reload HTTP/1.1\r\nHost: localhost\r\n" JSON
-		     "Content-Length: 2\r\n\r\n{}");
-	assert_int_equal(ask_on(&e, client_unix(&e), text), 200);
-	(void)n;
-	end(&e);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(routes_of_the_core_answer_json),
 		cmocka_unit_test(unknown_paths_and_methods_are_told),
 		cmocka_unit_test(unknown_and_bad_parameters_are_named),
-		cmocka_unit_test(bodies_where_none_belongs_are_refused),
-		cmocka_unit_test(ambiguous_lengths_are_refused_and_the_connection_ends),
-		cmocka_unit_test(oversized_requests_are_refused),
 		cmocka_unit_test(only_known_hosts_are_served),
 		cmocka_unit_test(reading_needs_the_token_where_one_is_set),
 		cmocka_unit_test(changing_needs_the_admin_token_json_and_the_same_origin),
 		cmocka_unit_test(without_an_admin_token_only_the_unix_socket_changes_anything),
 		cmocka_unit_test(another_user_on_the_unix_socket_only_reads),
 		cmocka_unit_test(the_ops_listener_serves_three_paths_only),
-		cmocka_unit_test(one_connection_serves_many_requests),
-		cmocka_unit_test(a_client_over_its_rate_is_told_to_wait),
-		cmocka_unit_test(slow_senders_are_cut),
-		cmocka_unit_test(an_idle_connection_is_closed),
-		cmocka_unit_test(the_body_of_a_post_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
