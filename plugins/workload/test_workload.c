@@ -14,7 +14,7 @@
 #include <linnix/ev_workload.h>
 #include <linnix/svc_workload.h>
 
-#include "../../sdk/testhost/testhost.h"
+#include "testhost.h"
 #include "parse.h"
 #include "table.h"
 #include "usage.h"
