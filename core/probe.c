@@ -4,6 +4,7 @@
 #include "probe.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +104,7 @@ static int probe_read_stats(struct lnx_probes *ps, const struct lnx_probe *p)
 	return 0;
 }
 
-/* Fill ps->costs; *ret_sum their sum. */
+/* Fill ps->costs; *ret_sum their sum. A run that was left out has lost its event, if the probe has any. */
 static int probe_read_cost(struct lnx_probes *ps, const struct lnx_probe *p,
 			   struct lnx_probe_cost *ret_sum)
 {
@@ -123,6 +124,8 @@ static int probe_read_cost(struct lnx_probes *ps, const struct lnx_probe *p,
 		sum.timed_ns += ps->costs[cpu].timed_ns;
 		sum.lost += ps->costs[cpu].lost;
 	}
+	if (p->row->types[0])
+		sum.lost += lnx_probe_missed(p);
 	*ret_sum = sum;
 	return 0;
 }
@@ -257,6 +260,9 @@ int lnx_probes_new(const struct lnx_probes_conf *conf, struct lnx_bus *bus,
 		return rc;
 	}
 	probes_load(ps, conf);
+#ifdef __GLIBC__
+	(void)malloc_trim(0); /* the kernel's types took some 20 MB for a moment */
+#endif
 	*ret_probes = ps;
 	return 0;
 }
@@ -450,6 +456,13 @@ static const struct lnx_metric_desc metric_seconds = {
 	.labels = probe_label,
 };
 
+static const struct lnx_metric_desc metric_missed = {
+	.name = "linnix_probe_missed_runs_total",
+	.help = "Runs left out by the kernel: the same program was at work on that CPU.",
+	.kind = LNX_COUNTER,
+	.labels = probe_label,
+};
+
 static const struct lnx_metric_desc metric_lost = {
 	.name = "linnix_probe_lost_total",
 	.help = "Events that did not fit into the ring buffer, by CPU; beyond 8 CPUs from the first one on.",
@@ -479,6 +492,7 @@ static void probe_collect(struct lnx_probes *ps, struct lnx_probe *p, struct lnx
 	probe_tell_lost(ps, p, sum.lost);
 	probe_metric(ps, m, &metric_runs, values, (double)sum.runs);
 	probe_metric(ps, m, &metric_seconds, values, (double)probe_run_ns(&sum) / 1e9);
+	probe_metric(ps, m, &metric_missed, values, (double)lnx_probe_missed(p));
 	values[1] = cpu_name;
 	for (cpu = 0; cpu < ps->shared.n_cpus; cpu++) {
 		if (ps->shared.n_cpus > CPU_SERIES_ALL && !ps->costs[cpu].lost)

@@ -18,9 +18,9 @@ struct lnx_probes;
 #define LNX_PROBE_FAILED   3 /* <why> says what and how to fix it */
 
 struct lnx_probes_conf {
-	const char *bpf_dir;	     /* holds *.bpf.o */
-	size_t ring_bytes;	     /* of the shared ring buffer, a power of two, all resident; 0: 2 MiB */
-	uint32_t args_mode;	     /* probes.args: 0 off, 1 script, 2 full */
+	const char *bpf_dir; /* holds *.bpf.o */
+	size_t ring_bytes;   /* of the shared ring buffer, a power of two, all resident; 0: 2 MiB */
+	uint32_t args_mode;  /* probes.args: 0 off, 1 script, 2 full */
 	uint32_t batch_bytes;	     /* wake user space when this much is queued; 0: 64 KiB */
 	const char *const *disabled; /* names of probes not to load; NULL at the end; may be NULL */
 };

@@ -94,6 +94,23 @@ void lnx_probe_detach(struct lnx_probe *p)
 		p->state = LNX_PROBE_LOADED;
 }
 
+uint64_t lnx_probe_missed(const struct lnx_probe *p)
+{
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, p->obj)
+	{
+		struct bpf_prog_info info = { 0 };
+		uint32_t bytes = sizeof(info);
+
+		/* an older kernel leaves the member zero */
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &bytes) == 0)
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
 const struct lnx_probe_iter *lnx_probe_find_iter(const struct lnx_probe *p, const char *program)
 {
 	unsigned i;

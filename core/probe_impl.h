@@ -90,6 +90,8 @@ void lnx_probe_unload(struct lnx_probe *p);
 /* probe_attach.c */
 int lnx_probe_attach(struct lnx_probe *p, char *iter_buf);
 void lnx_probe_detach(struct lnx_probe *p);
+/* Runs that the kernel left out because the same program was at work on that CPU. */
+uint64_t lnx_probe_missed(const struct lnx_probe *p);
 /* Make the links of iterators, which stay for the life of the object. */
 int lnx_probe_link_iters(struct lnx_probe *p);
 const struct lnx_probe_iter *lnx_probe_find_iter(const struct lnx_probe *p, const char *program);

@@ -394,6 +394,7 @@ static void what_does_not_fit_is_counted_everywhere(void **state)
 	lnx_metrics_text(m, 0, &text);
 	assert_in_range(metric_sum(text.data, "linnix_probe_lost_total"), 2 * forks - got, lost);
 	assert_true(metric_sum(text.data, "linnix_probe_runs_total") >= 2 * forks);
+	assert_non_null(strstr(text.data, "\nlinnix_probe_missed_runs_total{probe=\"proc\"} "));
 	lnx_buf_done(&text);
 	fix_done(&f);
 	lnx_metrics_free(m);
