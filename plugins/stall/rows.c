@@ -159,12 +159,17 @@ static void read_psi(struct stall *s, struct stall_row *row, uint64_t now_ledger
 {
 	struct stall_who *who = &s->whos.who[row->who];
 	uint64_t some, full;
-	int rc = row->who == STALL_WHO_NODE ? stall_psi_node(&some, &full)
-					    : stall_who_psi(&s->whos, who, &some, &full);
+	int rc;
 
+	if (row->who != STALL_WHO_NODE)
+		rc = stall_who_psi(&s->whos, who, &some, &full);
+	else
+		rc = s->has_psi ? stall_psi_node(&some, &full) : -ENOENT;
 	if (rc < 0) {
 		/* The root's pressure is the machine's. */
-		row->flags |= strcmp(who->path, "/") ? STALL_F_NO_PSI : STALL_F_PSI_WIDER;
+		row->flags |= row->who == STALL_WHO_NODE || strcmp(who->path, "/")
+				      ? STALL_F_NO_PSI
+				      : STALL_F_PSI_WIDER;
 		who->has_psi = 0;
 		return;
 	}

@@ -166,7 +166,7 @@ static int read_word(const char *dir, const char *file, char *ret_text, size_t c
 /* The quota of the cgroup at <dir> as text. -ENOENT: it has none. */
 static int quota_text(const struct stall_whos *w, const char *dir, char *ret_text, size_t cap)
 {
-	char a[64], b[64];
+	char a[64] = "", b[64] = "";
 
 	if (!w->is_v1) {
 		if (read_word(dir, "cpu.max", a, sizeof(a)) || !strncmp(a, "max", 3))

@@ -4,9 +4,9 @@
 -- successive seconds, that was more than 40 % of the victim's stall, and the figures agree with the
 -- kernel's own pressure to 90 %.
 --
--- Why these figures: 100 ms/s is felt by whoever waits for an answer, and a short burst is not worth
--- a message. A small share of a large stall would name one of many. Only neighbours are judged: a
--- victim that waits for itself, for its own quota or for the kernel has no neighbour to complain of.
+-- Why these figures: 100 ms/s is felt by whoever waits for an answer, and a short burst is not
+-- worth a message. A small share of a large stall would name one of many. Only neighbours are judged:
+-- who waits for itself, for its own quota or for the kernel has no neighbour to complain of.
 -- The node as a victim is left out: its stall is everybody's. A replica of the victim is told as
 -- info: how many of them run here is the workload's own matter.
 --

@@ -19,7 +19,8 @@ find_roots()
 	need taskset
 	v2=$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
 	[ -n "$v2" ] || skip "no cgroup v2"
-	[ -r "$v2/cgroup.controllers" ] && [ -r /proc/pressure/cpu ] || skip "no PSI"
+	[ -r "$v2/cgroup.controllers" ] || skip "no cgroup v2"
+	[ -r /proc/pressure/cpu ] || skip "no PSI"
 	cpu_root=$(awk '$0 ~ / - cgroup / && $NF ~ /(^|,)cpu(,|$)/ { print $5; exit }' /proc/self/mountinfo)
 }
 
@@ -130,7 +131,8 @@ bully_is_blamed_for_what_it_ran()
 	jq -e --arg g "/$bully" '.victims[0].parts[] | select(.culprit.cgroup == $g) | .processes[0].comm == "bash"' "$tmp/blame" >/dev/null ||
 		fail "no process is named: $(cat "$tmp/blame")"
 	"$linnix" blame --since 60s --resource cpu --victim "/$victim" >"$tmp/table" || fail "linnix blame"
-	grep -q "$victim" "$tmp/table" && grep -q "$bully: bash" "$tmp/table" || fail "$(cat "$tmp/table")"
+	grep -q "$victim" "$tmp/table" || fail "$(cat "$tmp/table")"
+	grep -q "$bully: bash" "$tmp/table" || fail "$(cat "$tmp/table")"
 	get '/processes?sort=psi_contribution&limit=1' | jq -e '.[0].psi_contribution > 0' >/dev/null || fail "psi_contribution"
 	get '/workloads?limit=1000' | jq -e --arg g "/$bully" '.[] | select(.cgroup == $g) | .caused_ms > 100 and .psi_contribution > 0' >/dev/null ||
 		fail "/workloads"
@@ -143,7 +145,8 @@ quota_is_nobody_elses_fault()
 	group capped
 	group idler
 	if [ -n "$cpu_root" ]; then
-		echo 100000 >"$cpu_root/$capped/cpu.cfs_period_us" && echo 10000 >"$cpu_root/$capped/cpu.cfs_quota_us" || skip "no quotas"
+		echo 100000 >"$cpu_root/$capped/cpu.cfs_period_us" || skip "no quotas"
+		echo 10000 >"$cpu_root/$capped/cpu.cfs_quota_us" || skip "no quotas"
 		limit='cpu.cfs_quota_us 10000 100000'
 	else
 		echo '10000 100000' >"$v2/$capped/cpu.max" 2>/dev/null || skip "no cpu controller"
@@ -155,7 +158,7 @@ quota_is_nobody_elses_fault()
 	near "stalled_ms" "$(field stalled_ms)" "$psi" 5 20
 	jq -e --arg l "$limit" --arg o "/$capped" '.victims[0].parts[] | select(.kind == "throttled") | .limit == $l and .owner == $o' "$tmp/blame" >/dev/null ||
 		fail "the quota is not named: $(cat "$tmp/blame")"
-	# While it is throttled nobody is blamed, however busy the machine is: at least nine tenths of what is left of each period.
+	# While it is throttled nobody is blamed, however busy the machine is. Before that others on its CPU may hold it up.
 	awk -v t="$(part '.kind == "throttled"')" -v s="$(field stalled_ms)" 'BEGIN { exit !(t >= 0.5 * s) }' ||
 		fail "throttled is only $(part '.kind == "throttled"') of $(field stalled_ms) ms"
 	[ "$(part ".culprit.cgroup == \"/$idler\"")" = 0 ] || fail "an idle neighbour is blamed"
@@ -192,7 +195,8 @@ selftest_needs_a_right_and_an_agent()
 	start_agent
 	cp "$linnix" "$tmp/linnix"
 	setpriv --reuid nobody --clear-groups --bounding-set -all "$tmp/linnix" --url "$url" selftest >"$tmp/out" 2>"$tmp/err"
-	[ $? -eq 1 ] && grep -q 'right to make cgroups' "$tmp/err" || fail "$(cat "$tmp/out" "$tmp/err")"
+	[ $? -eq 1 ] || fail "$(cat "$tmp/out" "$tmp/err")"
+	grep -q 'right to make cgroups' "$tmp/err" || fail "$(cat "$tmp/err")"
 }
 
 selftest_passes_for_an_agent_with_two_capabilities()
@@ -209,6 +213,7 @@ selftest_passes_for_an_agent_with_two_capabilities()
 	prepare
 	export LINNIX_HTTP_SOCKET=$tmp/run/linnix.sock LINNIX_PLUGINS_STATE_FILE=$tmp/run/state
 	linnixd=$tmp/tree/build/bin/linnixd
+	# shellcheck disable=SC2054 # setpriv wants commas
 	launcher=(setpriv --reuid nobody --regid "$(id -gn nobody)" --clear-groups --bounding-set -all,+bpf,+perfmon
 		--inh-caps -all,+bpf,+perfmon --ambient-caps -all,+bpf,+perfmon --no-new-privs)
 	agent_args=(--config "$tmp/tree/etc/linnix.yaml")

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Plugin stall on the test host, over a ledger made of memory: kinds, levels, sums, slots, events, metrics, answers. */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <linnix/ev_psi.h>
+#include <linnix/plugin.h>
+
+#include "blame.h"
+#include "stall.h"
+#include "testhost.h"
+
+#define SEC  1000000000ULL
+#define CPUS 2
+#define MONO 5000000000ULL
+
+struct test {
+	struct testhost *t;
+	struct stall *s;
+	struct lnx_ledger_cpu *cpus;
+	struct lnx_ledger_table *tab;
+	uint64_t mono, boot;
+	int slots_fd;
+	uint64_t gone_id;
+};
+
+/* Cgroup 100..: containers a and b of one pod, c and d replicas of another workload, 200 a child of a. */
+static int fake_get(void *self, uint64_t id, struct lnx_workload *w)
+{
+	const struct test *f = self;
+	static const char *const names[] = { "a", "b", "c", "d" };
+	static const char *const paths[] = { "/t/a", "/t/b", "/t/c", "/t/d" };
+	uint64_t slot = id == 200 ? 100 : id;
+
+	if (slot < 100 || slot > 103)
+		return -ENOENT;
+	*w = (struct lnx_workload){ .size = sizeof(*w),
+				    .kind = LNX_WL_CONTAINER,
+				    .cgroup_id = id,
+				    .slot_cgroup_id = slot,
+				    .parent_cgroup_id = id == 200 ? 100 : 1,
+				    .gone_ns = f->gone_id == id ? 1 : 0,
+				    .path = id == 200 ? "/t/a/x" : paths[slot - 100],
+				    .workload = slot >= 102   ? "twins"
+						: slot == 100 ? "shop"
+							      : "side",
+				    .namespace_ = "prod",
+				    .pod_name = slot >= 102 ? names[slot - 100] : "pod",
+				    .pod_uid = slot >= 102 ? names[slot - 100] : "uid",
+				    .container_name = names[slot - 100],
+				    .container_id = "",
+				    .runtime = "",
+				    .qos = "" };
+	return 0;
+}
+
+static int fake_each(void *self, uint32_t include_gone,
+		     int (*each)(void *arg, const struct lnx_workload *w), void *arg)
+{
+	static const uint64_t ids[] = { 100, 101, 102, 103, 200 };
+	struct lnx_workload w;
+	int n = 0;
+
+	(void)include_gone;
+	for (; n < 5; n++)
+		if (fake_get(self, ids[n], &w) || each(arg, &w))
+			break;
+	return n;
+}
+
+static const struct lnx_svc_workload fake_workload = { sizeof(fake_workload), 0, fake_get,
+						       fake_each };
+
+static int setup(void **ret)
+{
+	struct test *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	f->t = testhost_new();
+	f->cpus = calloc(CPUS, sizeof(*f->cpus));
+	f->tab = calloc(1, sizeof(*f->tab));
+	assert_true(f->t && f->cpus && f->tab);
+	assert_true(testhost_map(f->t, "sched", "cpus", 4, sizeof(*f->cpus)) >= 0);
+	assert_true(testhost_map(f->t, "sched", "table", 4, sizeof(*f->tab)) >= 0);
+	f->slots_fd = testhost_map(f->t, "sched", "slots", 8, 4);
+	assert_int_equal(testhost_provide(f->t, "workload/1", &fake_workload, f), 0);
+	assert_int_equal(testhost_init(f->t, linnix_plugin_v1()), 0);
+	f->s = testhost_state(f->t);
+	f->s->probe.cpus = f->cpus;
+	f->s->probe.tab = f->tab;
+	f->s->probe.n_cpus = CPUS;
+	assert_int_equal(testhost_start(f->t), 0);
+	f->s->has_psi = 0; /* the real machine's pressure has no place here */
+	f->mono = f->s->mono_ns = MONO;
+	f->boot = f->s->boot_ns = TESTHOST_START_NS;
+	*ret = f;
+	return 0;
+}
+
+static int teardown(void **ret)
+{
+	struct test *f = *ret;
+
+	testhost_free(f->t);
+	free(f->cpus);
+	free(f->tab);
+	free(f);
+	return 0;
+}
+
+/* The probe takes a slot. */
+static uint32_t slot_for(struct test *f, uint64_t id)
+{
+	uint32_t handle = stall_slot_take(f->tab, id);
+
+	assert_true(handle != 0);
+	assert_int_equal(
+		testhost_host(f->t)->map_update(testhost_ctx(f->t), f->slots_fd, &id, &handle, 0),
+		0);
+	return handle;
+}
+
+/* <victim> waited <ns> on <cpu> while <culprit> ran. */
+static void charge(struct test *f, uint32_t cpu, uint32_t victim, uint32_t culprit, uint64_t ns)
+{
+	struct lnx_ledger_cpu *c = &f->cpus[cpu];
+	uint32_t i = 0, slot = LNX_LEDGER_SLOT(victim), by = LNX_LEDGER_SLOT(culprit);
+
+	while (c->pairs[i].victim &&
+	       (c->pairs[i].victim != victim || c->pairs[i].culprit != culprit))
+		i++;
+	c->pairs[i].victim = victim;
+	c->pairs[i].culprit = culprit;
+	c->pairs[i].ns += ns;
+	c->pair_used[i / 64] |= 1ULL << i % 64;
+	c->wait_ns[slot] += ns;
+	c->slot_used[slot / 64] |= 1ULL << slot % 64;
+	c->slot_used[by / 64] |= 1ULL << by % 64;
+	c->node_ns[by] += ns;
+	if (culprit < LNX_LEDGER_THROTTLED || culprit >= LNX_LEDGER_FIRST)
+		c->run_ns[by] += ns;
+	c->since = f->mono;
+	c->tick = f->mono;
+}
+
+static void tick(struct test *f)
+{
+	for (uint32_t i = 0; i < CPUS; i++) {
+		f->cpus[i].prog[LNX_LEDGER_PROG_SWITCH].runs += 1000;
+		f->cpus[i].since = f->cpus[i].tick = f->mono + SEC;
+	}
+	f->mono += SEC;
+	f->boot += SEC;
+	testhost_set_now(f->t, f->boot);
+	stall_tick(f->s, f->mono, f->boot);
+}
+
+/* The last window's row of cgroup <id>. */
+static const struct stall_row *row_of(struct test *f, uint64_t id)
+{
+	for (uint32_t i = 0; i < f->s->n_rows; i++)
+		if (f->s->rows[i].resource == LNX_RES_CPU &&
+		    f->s->whos.who[f->s->rows[i].who].cgroup_id == id &&
+		    (id || f->s->rows[i].who == STALL_WHO_NODE))
+			return &f->s->rows[i];
+	return NULL;
+}
+
+static uint64_t cell_ns(struct test *f, const struct stall_row *r, uint32_t kind,
+			uint64_t culprit_id)
+{
+	uint64_t ns = 0;
+
+	for (uint32_t i = r->first; i < r->first + r->n; i++) {
+		const struct stall_cell *c = &f->s->cells[i];
+
+		if (c->kind == kind &&
+		    (!culprit_id || (c->culprit < STALL_WHO_MAX &&
+				     f->s->whos.who[c->culprit].cgroup_id == culprit_id)))
+			ns += c->stall_ns;
+	}
+	return ns;
+}
+
+static char *blame(struct test *f, uint32_t by, const char *victim)
+{
+	struct stall_query q = {
+		.victim = victim, .resource = LNX_RES_CPU, .by = by, .to_ns = f->boot, .limit = 100
+	};
+	struct lnx_buf out = { 0 };
+
+	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
+	assert_int_equal(lnx_buf_error(&out), 0);
+	return out.data;
+}
+
+/* Sum of "stall_ms" that follow "share_ratio" (parts, not processes) against each victim's stalled_ms. */
+static void check_json_sums(const char *json)
+{
+	const char *v = strstr(json, "\"stalled_ms\":");
+	unsigned n = 0;
+
+	for (; v; v = strstr(v + 1, "\"stalled_ms\":"), n++) {
+		double want = strtod(v + 13, NULL), sum = 0;
+		const char *end = strstr(v + 1, "\"stalled_ms\":"), *p = v;
+
+		while ((p = strstr(p + 1, "\"stall_ms\":")) && (!end || p < end)) {
+			const char *comma = strchr(p, ',');
+
+			if (comma && !strncmp(comma, ",\"share_ratio\"", 14))
+				sum += strtod(p + 11, NULL);
+		}
+		assert_true(fabs(sum - want) <= 1e-6 * (want > 1 ? want : 1));
+	}
+	assert_true(n > 0);
+}
+
+static void kinds_are_told_apart_and_sum(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), b = slot_for(f, 101), c = slot_for(f, 102);
+	const struct stall_row *r;
+	char *json;
+
+	tick(f);
+	tick(f);
+	charge(f, 1, a, a, 10000000);
+	charge(f, 1, a, b, 20000000);
+	charge(f, 1, a, c, 30000000);
+	charge(f, 1, a, LNX_LEDGER_KERNEL, 4000000);
+	charge(f, 1, a, LNX_LEDGER_IDLE, 5000000);
+	charge(f, 1, a, LNX_LEDGER_OTHER, 6000000);
+	charge(f, 1, a, LNX_LEDGER_THROTTLED + 2, 70000000);
+	tick(f);
+	assert_int_equal(stall_method(f->s, LNX_RES_CPU), LNX_METHOD_EXACT);
+	r = row_of(f, 100);
+	assert_non_null(r);
+	assert_int_equal(r->stalled_ns, 145000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_SELF, 0), 10000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_SIBLING, 101), 20000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_NEIGHBOUR, 102), 30000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_KERNEL, 0), 4000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_IDLE, 0), 5000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_OTHER, 0), 6000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_THROTTLED, 0), 70000000);
+	assert_int_equal(r->flags & STALL_F_UNEQUAL, 0);
+	for (uint32_t by = 0; by <= STALL_BY_PROCESS; by++) {
+		json = blame(f, by, NULL);
+		check_json_sums(json);
+		free(json);
+	}
+	json = blame(f, STALL_BY_POD, "pod");
+	assert_null(strstr(json, "\"sibling\""));
+	assert_non_null(strstr(json, "sum-of-cgroups") ? json : strstr(json, "\"self\""));
+	free(json);
+}
+
+static void parts_that_do_not_sum_are_noted_and_counted(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
+	char *json;
+
+	tick(f);
+	tick(f);
+	charge(f, 0, a, c, 50000000);
+	f->cpus[0].wait_ns[LNX_LEDGER_SLOT(a)] += 9000000;
+	tick(f);
+	assert_true(row_of(f, 100)->flags & STALL_F_UNEQUAL);
+	assert_float_equal(testhost_metric(f->t, "linnix_stall_unequal_total", ""), 1, 0);
+	json = blame(f, STALL_BY_CONTAINER, "prod/shop");
+	assert_non_null(strstr(json, "parts-and-wait-differ"));
+	free(json);
+}
+
+/* Random charges over many windows: every row is its parts, nothing exceeds the window. */
+static void parts_always_sum(void **state)
+{
+	struct test *f = *state;
+	uint32_t h[4], seed = 1;
+
+	for (uint32_t i = 0; i < 4; i++)
+		h[i] = slot_for(f, 100 + i);
+	tick(f);
+	for (uint32_t w = 0; w < 40; w++) {
+		for (uint32_t k = 0; k < 60; k++) {
+			static const uint32_t pseudo[] = { LNX_LEDGER_IDLE, LNX_LEDGER_KERNEL,
+							   LNX_LEDGER_OTHER,
+							   LNX_LEDGER_THROTTLED + 1 };
+			uint32_t v, by;
+
+			seed = seed * 1664525 + 1013904223;
+			v = h[seed >> 30];
+			by = seed >> 20 & 7;
+			charge(f, seed >> 29 & 1, v, by < 4 ? h[by] : pseudo[by - 4],
+			       seed % 40000000);
+		}
+		tick(f);
+		for (uint32_t i = 0; i < f->s->n_rows; i++) {
+			const struct stall_row *r = &f->s->rows[i];
+			uint64_t ns = 0;
+
+			for (uint32_t c = r->first; c < r->first + r->n; c++)
+				ns += f->s->cells[c].stall_ns;
+			assert_int_equal(ns, r->stalled_ns);
+			assert_true(r->stalled_ns <= SEC);
+			assert_int_equal(r->flags & STALL_F_UNEQUAL, 0);
+		}
+	}
+	for (uint32_t by = 0; by <= STALL_BY_PROCESS; by++) {
+		char *json = blame(f, by, NULL);
+
+		check_json_sums(json);
+		free(json);
+	}
+}
+
+static void child_of_a_container_counts_there(void **state)
+{
+	struct test *f = *state;
+	uint32_t child = slot_for(f, 200), c = slot_for(f, 102), now = 0;
+	uint64_t id = 200;
+
+	tick(f);
+	tick(f);
+	charge(f, 0, child, c, 40000000);
+	tick(f);
+	assert_int_equal(row_of(f, 100)->stalled_ns, 40000000);
+	assert_int_equal(
+		testhost_host(f->t)->map_lookup(testhost_ctx(f->t), f->slots_fd, &id, &now), 0);
+	assert_int_not_equal(now, child);
+	assert_int_equal(f->tab->slot[LNX_LEDGER_SLOT(now)].cgroup_id, 100);
+	/* Nothing waits in the child's own slot any more: it is given back under the next generation. */
+	for (int i = 0; i < 4; i++)
+		tick(f);
+	assert_int_not_equal(f->tab->slot[LNX_LEDGER_SLOT(child)].handle, child);
+	assert_int_equal(f->tab->slot[LNX_LEDGER_SLOT(child)].cgroup_id, 0);
+}
+
+static void slot_of_a_removed_cgroup_goes_once_it_is_quiet(void **state)
+{
+	struct test *f = *state;
+	uint32_t c = slot_for(f, 102), a = slot_for(f, 100), now;
+	uint64_t id = 102;
+
+	tick(f);
+	tick(f);
+	f->cpus[1].cur = c;
+	f->gone_id = 102;
+	for (int i = 0; i < 12; i++)
+		tick(f);
+	assert_int_equal(
+		testhost_host(f->t)->map_lookup(testhost_ctx(f->t), f->slots_fd, &id, &now),
+		-ENOENT);
+	assert_int_equal(f->tab->slot[LNX_LEDGER_SLOT(c)].handle, c); /* it runs */
+	charge(f, 0, a, c, 25000000);
+	f->cpus[1].cur = 0;
+	tick(f);
+	/* What it did last is still its own. */
+	assert_int_equal(cell_ns(f, row_of(f, 100), LNX_STALL_NEIGHBOUR, 102), 25000000);
+	tick(f);
+	assert_int_not_equal(f->tab->slot[LNX_LEDGER_SLOT(c)].handle, c);
+}
+
+static void steal_is_a_modelled_part_and_the_sum_stays(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
+	double share[CPUS] = { 0, 0.25 };
+	struct stall_window *w = f->s->look;
+	uint64_t steal = 0, all = 0;
+
+	tick(f);
+	tick(f);
+	charge(f, 1, a, c, 80000000);
+	charge(f, 1, a, LNX_LEDGER_IDLE, 8000000);
+	stall_ledger_shares(f->s->probe.ledger, share, NULL);
+	assert_int_equal(stall_ledger_read(f->s->probe.ledger, f->mono + SEC, w), 0);
+	for (uint32_t i = 0; i < w->n_parts; i++) {
+		all += w->parts[i].victim == a ? w->parts[i].raw_ns : 0;
+		steal += w->parts[i].victim == a && w->parts[i].culprit == LNX_LEDGER_STEAL
+				 ? w->parts[i].raw_ns
+				 : 0;
+	}
+	assert_int_equal(steal, 20000000); /* of what ran; an idle CPU is not stolen */
+	assert_int_equal(all, 88000000);
+}
+
+static void proc_stat_gives_shares_of_busy_time(void **state)
+{
+	struct stall_stat st = { 0 };
+
+	(void)state;
+	assert_int_equal(stall_stat_init(&st, 2), 0);
+	st.has_irq = 1;
+	stall_stat_read(
+		&st,
+		"cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 10 0 10 50 0 0 0 0 0 0\ncpu1 1 0 0 9 0 0 0 0\nintr 5\n");
+	assert_float_equal(st.steal[0], 0, 0);
+	stall_stat_read(
+		&st,
+		"cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 40 0 30 80 0 10 10 30 0 0\ncpu1 1 0 0 99 0 0 0 0\n");
+	assert_float_equal(st.steal[0], 0.3, 1e-9);
+	assert_float_equal(st.irq[0], 0.2, 1e-9);
+	assert_float_equal(st.steal[1], 0, 0);
+	stall_stat_read(&st, "");
+	assert_float_equal(st.steal[0], 0, 0);
+	stall_stat_done(&st);
+}
+
+static void edges_are_published_only_when_wanted(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102), d = slot_for(f, 103);
+	const struct lnx_ev_stall_edge *e;
+
+	tick(f);
+	tick(f);
+	charge(f, 0, a, c, 50000000);
+	tick(f);
+	assert_int_equal(testhost_count(f->t, "stall.edge"), 0);
+	assert_int_equal(testhost_set_wanted(f->t, "stall.edge", 1), 0);
+	assert_int_equal(testhost_set_wanted(f->t, "stall.window", 1), 0);
+	charge(f, 0, d, c, 50000000);
+	tick(f);
+	e = (const void *)testhost_last(f->t, "stall.edge");
+	assert_non_null(e);
+	assert_int_equal(testhost_count(f->t, "stall.edge"), 2); /* d, and the node */
+	for (size_t i = 0; i < testhost_published(f->t); i++) {
+		const struct lnx_event *ev = testhost_event(f->t, i);
+
+		e = (const void *)ev;
+		if (ev->type != LNX_EV_STALL_EDGE || !e->victim_cgroup_id)
+			continue;
+		assert_int_equal(e->victim_cgroup_id, 103);
+		assert_int_equal(e->culprit_cgroup_id, 102);
+		assert_int_equal(e->same_workload, 1);
+		assert_float_equal(e->stall_ms, 50, 1e-6);
+		assert_float_equal(e->share_ratio, 1, 1e-9);
+		assert_true(e->pair < 1ULL << 53);
+	}
+	assert_int_equal(testhost_count(f->t, "stall.window"), 2);
+}
+
+static void series_is_admitted_after_a_second_of_stall(void **state)
+{
+	static const char own[] =
+		"resource=cpu,victim_namespace=prod,victim_workload=shop,"
+		"culprit_kind=neighbour,culprit_namespace=prod,culprit_workload=twins";
+	static const char other[] =
+		"resource=cpu,victim_namespace=,victim_workload=_other,"
+		"culprit_kind=neighbour,culprit_namespace=,culprit_workload=_other";
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
+
+	tick(f);
+	tick(f);
+	for (int i = 0; i < 3; i++) {
+		charge(f, 0, a, c, 400000000);
+		tick(f);
+	}
+	/* 1.2 s before it was admitted stay where they were counted. */
+	assert_float_equal(testhost_metric(f->t, "linnix_blame_stall_seconds_total", other), 1.2,
+			   1e-6);
+	charge(f, 0, a, c, 400000000);
+	tick(f);
+	assert_float_equal(testhost_metric(f->t, "linnix_blame_stall_seconds_total", own), 0.4,
+			   1e-6);
+	assert_float_equal(testhost_metric(f->t, "linnix_blame_stall_seconds_total", other), 1.2,
+			   1e-6);
+}
+
+static void shares_of_the_node_sum_to_one_at_most(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102), d = slot_for(f, 103);
+	struct lnx_stall_share s;
+	double sum = 0;
+	void *self;
+	const struct lnx_svc_stall *svc = testhost_service(f->t, "stall/1", &self);
+
+	tick(f);
+	tick(f);
+	charge(f, 0, a, c, 300000000);
+	charge(f, 1, c, d, 100000000);
+	tick(f);
+	for (uint64_t id = 100; id < 104; id++) {
+		int rc = svc->workload(self, LNX_RES_CPU, id, 0, &s);
+
+		assert_true(rc == 0 || rc == -ENOENT);
+		sum += s.psi_contribution;
+	}
+	assert_true(sum > 0.99 && sum <= 1 + 1e-9);
+	assert_int_equal(svc->workload(self, LNX_RES_CPU, 102, 0, &s), 0);
+	assert_float_equal(s.caused_ms, 300, 1e-6);
+	assert_int_equal(svc->workload(self, LNX_RES_CPU, 103, 0, &s), 0);
+	assert_float_equal(s.caused_ms, 0, 0); /* c is its own workload */
+	assert_int_equal(svc->process(self, LNX_RES_CPU, 4711, 1, 0, &s), -ENOENT);
+	assert_float_equal(s.caused_ms, 0, 0);
+	assert_int_equal(svc->process(self, LNX_RES_IO, 4711, 1, 0, &s), 0);
+	assert_true(isnan(s.caused_ms));
+}
+
+static void silent_probe_makes_psi_only(void **state)
+{
+	struct test *f = *state;
+
+	tick(f);
+	tick(f);
+	assert_int_equal(stall_method(f->s, LNX_RES_CPU), LNX_METHOD_EXACT);
+	for (int i = 0; i < 4; i++) {
+		f->mono += SEC;
+		f->boot += SEC;
+		stall_tick(f->s, f->mono, f->boot);
+	}
+	assert_int_not_equal(stall_method(f->s, LNX_RES_CPU), LNX_METHOD_EXACT);
+	assert_int_equal(testhost_health(f->t, "ledger"), LNX_HEALTH_DEGRADED);
+	assert_non_null(strstr(testhost_health_why(f->t, "ledger"), "sched"));
+}
+
+static void words_of_a_question_are_checked(void **state)
+{
+	uint64_t ns;
+
+	(void)state;
+	assert_int_equal(stall_parse_span("250ms", &ns), 0);
+	assert_int_equal(ns, 250000000);
+	assert_int_equal(stall_parse_span("1.5m", &ns), 0);
+	assert_int_equal(ns, 90 * SEC);
+	assert_int_equal(stall_parse_span("10", &ns), 0);
+	assert_int_equal(ns, 10 * SEC);
+	for (const char *const *bad = (const char *const[]){ "", "s", "-1s", "1x", "0s", "8d",
+							     "nan", "1e99s", " 1s", NULL };
+	     *bad; bad++)
+		assert_int_equal(stall_parse_span(*bad, &ns), -EINVAL);
+	assert_int_equal(stall_parse_time("1970-01-02T00:00:01.5Z", &ns), 0);
+	assert_int_equal(ns, 86401500000000ULL);
+	assert_int_equal(stall_parse_time("2025-01-31T12:00:00+02:00", &ns), 0);
+	assert_int_equal(ns / SEC, 1738317600);
+	assert_int_equal(stall_parse_time("1738317600", &ns), 0);
+	assert_int_equal(ns / SEC, 1738317600);
+	for (const char *const *bad =
+		     (const char *const[]){ "", "now", "2025-01-31", "2025-13-31T00:00:00Z",
+					    "2025-01-31T00:00:00", "2025-01-31T25:00:00Z", "12.3.4",
+					    NULL };
+	     *bad; bad++)
+		assert_int_equal(stall_parse_time(*bad, &ns), -EINVAL);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(kinds_are_told_apart_and_sum),
+		T(parts_that_do_not_sum_are_noted_and_counted),
+		T(parts_always_sum),
+		T(child_of_a_container_counts_there),
+		T(slot_of_a_removed_cgroup_goes_once_it_is_quiet),
+		T(steal_is_a_modelled_part_and_the_sum_stays),
+		cmocka_unit_test(proc_stat_gives_shares_of_busy_time),
+		T(edges_are_published_only_when_wanted),
+		T(series_is_admitted_after_a_second_of_stall),
+		T(shares_of_the_node_sum_to_one_at_most),
+		T(silent_probe_makes_psi_only),
+		cmocka_unit_test(words_of_a_question_are_checked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
