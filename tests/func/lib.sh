@@ -113,7 +113,10 @@ spawn_agent()
 
 agent_is_up()
 {
-	is_alive "$agent" || fail "the agent ended: $(tail -5 "$log")"
+	if is_gone "$agent"; then
+		wait "$agent"
+		fail "the agent ended with $?: $(tail -20 "$log")"
+	fi
 	answers
 }
 
