@@ -5,10 +5,10 @@
 -- kernel's own pressure to 90 %.
 --
 -- Why these figures: 100 ms/s is felt by whoever waits for an answer, and a short burst is not
--- worth a message. A small share of a large stall would name one of many. Only neighbours are judged:
--- who waits for itself, for its own quota or for the kernel has no neighbour to complain of.
--- The node as a victim is left out: its stall is everybody's. A replica of the victim is told as
--- info: how many of them run here is the workload's own matter.
+-- worth a message. A small share of a large stall would name one of many. Only neighbours are
+-- judged: who waits for itself, for its own quota or for the kernel has no neighbour to complain
+-- of. The node as a victim is left out: its stall is everybody's. A replica of the victim is told
+-- as info: how many of them run here is the workload's own matter.
 --
 -- stall.edge comes once a window of stall.interval (1 s). Three of them that all meet the condition
 -- lie within 2 s; a quiet second between them makes it 3 s, which is too long.
