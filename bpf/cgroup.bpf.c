@@ -20,7 +20,8 @@ struct {
 	__type(value, struct cgroup_event);
 } making SEC(".maps");
 
-static __always_inline int cgroup_emit(struct cgroup *cgrp, const char *path, __u16 type, __u32 is_rename)
+static __always_inline int cgroup_emit(struct cgroup *cgrp, const char *path, __u16 type,
+				       __u32 is_rename)
 {
 	struct cgroup_event *m;
 	struct lnx_run run;

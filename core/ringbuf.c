@@ -88,7 +88,7 @@ static const void *ringbuf_straight(struct lnx_ringbuf *rb, uint64_t pos, size_t
 
 	if (bytes <= first)
 		return rb->data + at;
-	if (bytes > sizeof(rb->straight))
+	if (bytes > sizeof(rb->straight) || !rb->data)
 		return NULL;
 	memcpy(rb->straight, rb->data + at, first);
 	memcpy(rb->straight + first, rb->data, bytes - first);

@@ -20,7 +20,6 @@ int workload_command(int argc, char **argv)
 {
 	char *line = NULL;
 	size_t cap = 0;
-	ssize_t n;
 	int i;
 
 	if (argc < 2 || strcmp(argv[1], "parse") != 0) {
@@ -29,7 +28,7 @@ int workload_command(int argc, char **argv)
 	}
 	for (i = 2; i < argc; i++)
 		print_ids(argv[i]);
-	while (argc == 2 && (n = getline(&line, &cap, stdin)) > 0) {
+	while (argc == 2 && getline(&line, &cap, stdin) > 0) {
 		line[strcspn(line, "\n")] = 0;
 		print_ids(line);
 	}

@@ -14,9 +14,9 @@
 #include <linnix/ev_workload.h>
 #include <linnix/svc_workload.h>
 
-#include "testhost.h"
 #include "parse.h"
 #include "table.h"
+#include "testhost.h"
 #include "usage.h"
 
 #define SECOND 1000000000ull

@@ -103,7 +103,7 @@ static const char *level_next(struct level *l)
 
 int workload_walk_run(struct workload_walk *w)
 {
-	struct level levels[DEPTH_MAX];
+	struct level levels[DEPTH_MAX] = { 0 };
 	char path[PATH_BYTES] = "";
 	int depth = 0, rc = level_open(&levels[0], AT_FDCWD, w->root);
 	const char *name;

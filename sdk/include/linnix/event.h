@@ -112,6 +112,7 @@ struct lnx_event_desc {
 #define LNX_EVF_PROCESS \
 	1 /* about a process: JSON carries pod_name, namespace, container_id by its cgroup_id field */
 #define LNX_EVF_KERNEL 2 /* produced by a BPF probe */
-#define LNX_EVF_IDENT  4 /* a finding: JSON carries node, cluster, boot_id, schema, as it may leave the node alone */
+#define LNX_EVF_IDENT \
+	4 /* a finding: JSON carries node, cluster, boot_id, schema, as it may leave the node alone */
 
 #endif
