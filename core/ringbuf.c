@@ -81,18 +81,22 @@ void lnx_ringbuf_close(struct lnx_ringbuf *rb)
 	free(rb);
 }
 
-/* The <bytes> bytes at <pos>, in one piece; NULL if they cannot be. */
-static const void *ringbuf_straight(struct lnx_ringbuf *rb, uint64_t pos, size_t bytes)
+/* The <bytes> bytes at <pos>, in one piece. Returns 0, or -E2BIG if they cannot be. */
+static int ringbuf_straight(struct lnx_ringbuf *rb, uint64_t pos, size_t bytes,
+			    const void **ret_record)
 {
 	size_t at = pos & (rb->bytes - 1), first = rb->bytes - at;
 
-	if (bytes <= first)
-		return rb->data + at;
-	if (bytes > sizeof(rb->straight) || !rb->data)
-		return NULL;
+	if (bytes <= first) {
+		*ret_record = rb->data + at;
+		return 0;
+	}
+	if (bytes > sizeof(rb->straight))
+		return -E2BIG;
 	memcpy(rb->straight, rb->data + at, first);
 	memcpy(rb->straight + first, rb->data, bytes - first);
-	return rb->straight;
+	*ret_record = rb->straight;
+	return 0;
 }
 
 unsigned lnx_ringbuf_read(struct lnx_ringbuf *rb, unsigned max,
@@ -110,8 +114,7 @@ unsigned lnx_ringbuf_read(struct lnx_ringbuf *rb, unsigned max,
 		if (word & BPF_RINGBUF_BUSY_BIT)
 			break;
 		if (!(word & BPF_RINGBUF_DISCARD_BIT)) {
-			record = ringbuf_straight(rb, pos + HEAD_BYTES, bytes);
-			if (record)
+			if (ringbuf_straight(rb, pos + HEAD_BYTES, bytes, &record) == 0)
 				each(arg, record, bytes);
 			else
 				rb->skipped++;
