@@ -202,6 +202,7 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		uint32_t flag;
 		const char *note;
 	} notes[] = { { STALL_F_NO_PSI, "psi-unreadable" },
+		      { STALL_F_PSI_PART, "psi-in-part-of-the-window" },
 		      { STALL_F_PSI_WIDER, "psi-counts-other-cgroups" },
 		      { STALL_F_UNEQUAL, "parts-and-wait-differ" },
 		      { STALL_F_STEAL, "steal-is-a-model" },
@@ -216,7 +217,8 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 	lnx_json_key(a->out, "notes");
 	lnx_buf_char(a->out, '[');
 	for (uint32_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
-		if (flags & notes[i].flag) {
+		if (flags & notes[i].flag &&
+		    (notes[i].flag != STALL_F_PSI_PART || r->psi_ns != STALL_UNKNOWN)) {
 			lnx_json_next(a->out);
 			lnx_json_str(a->out, notes[i].note);
 		}
@@ -245,6 +247,7 @@ static void put_victim_figures(struct answer *a, const struct stall_row *r)
 	static const char *const resources[] = { "cpu", "memory", "io" };
 	static const char *const methods[] = { "none", "psi-only", "exact",
 					       "pair", "model",	   "heuristic" };
+	int is_known = r->psi_ns != STALL_UNKNOWN && !(r->flags & STALL_F_PSI_PART);
 	double coverage = stall_coverage(r, a->lost_ratio);
 	struct lnx_buf *out = a->out;
 
@@ -253,7 +256,7 @@ static void put_victim_figures(struct answer *a, const struct stall_row *r)
 	lnx_json_kv_f64(out, "coverage_ratio", coverage);
 	lnx_json_kv_f64(out, "confidence", isnan(coverage) ? 1 - a->lost_ratio : coverage);
 	lnx_json_kv_f64(out, "stalled_ms", (double)r->stalled_ns * a->scale / 1e6);
-	lnx_json_kv_f64(out, "psi_ms", r->psi_ns == STALL_UNKNOWN ? NAN : (double)r->psi_ns / 1e6);
+	lnx_json_kv_f64(out, "psi_ms", is_known ? (double)r->psi_ns / 1e6 : NAN);
 	lnx_json_kv_f64(out, "raw_ms", (double)r->raw_ns / 1e6);
 	lnx_json_kv_f64(out, "full_ms",
 			r->full_ns == STALL_UNKNOWN ? NAN : (double)r->full_ns / 1e6);
@@ -274,7 +277,8 @@ static int put_victim(struct answer *a, const struct stall_sum_row *row)
 	qsort(cells, n, sizeof(const struct stall_cell *), by_stall);
 	a->has_split = 0;
 	/* Windows were held to pressure one by one, with a little credit between them: the sum is held, too. */
-	a->scale = r->psi_ns != STALL_UNKNOWN && r->cover_ns && r->stalled_ns > r->psi_ns &&
+	a->scale = r->psi_ns != STALL_UNKNOWN && !(r->flags & STALL_F_PSI_PART) && r->cover_ns &&
+				   r->stalled_ns > r->psi_ns &&
 				   r->stalled_ns <= r->psi_ns + 100000000u
 			   ? (double)r->psi_ns / (double)r->stalled_ns
 			   : 1;

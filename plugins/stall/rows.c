@@ -355,6 +355,14 @@ static int make_tasks(struct stall *s)
 		qsort(s->tasks, s->n_tasks, sizeof(*s->tasks), by_node_ns);
 	if (s->n_tasks > STALL_TASKS_MAX)
 		s->n_tasks = STALL_TASKS_MAX;
+	/* The ledger knows the name of before an exec. */
+	for (uint32_t i = 0; s->proc && i < s->n_tasks; i++) {
+		struct stall_task *t = &s->tasks[i];
+		const struct lnx_proc *p = s->proc->get(s->proc_self, t->pid, t->start_ns);
+
+		if (p)
+			memcpy(t->comm, p->comm, sizeof(t->comm));
+	}
 	return 0;
 }
 

@@ -41,7 +41,7 @@ static const struct lnx_sub stall_subs[] = {
 	{ "cgroup.new", LNX_STAGE_DETECT, 0 },
 };
 
-static const char *const stall_needs[] = { "workload/1?", "http/1?", NULL };
+static const char *const stall_needs[] = { "workload/1?", "http/1?", "proc/1?", NULL };
 static const char *const stall_provides[] = { "stall/1", NULL };
 
 static void read_mounts(struct stall *s)
@@ -152,6 +152,8 @@ static int stall_start(void *state)
 	if (s->host->service(s->ctx, "workload/1", (const void **)&s->workload, &s->workload_self) <
 	    0)
 		s->workload = NULL;
+	if (s->host->service(s->ctx, "proc/1", (const void **)&s->proc, &s->proc_self) < 0)
+		s->proc = NULL;
 	if (s->whos.root_fd < 0)
 		read_mounts(s);
 	s->has_psi = stall_psi_node(&some, &full) == 0;

@@ -9,6 +9,7 @@
 #include <linnix/buf.h>
 #include <linnix/host.h>
 #include <linnix/svc_http.h>
+#include <linnix/svc_proc.h>
 #include <linnix/svc_stall.h>
 #include <linnix/svc_workload.h>
 
@@ -66,6 +67,8 @@ struct stall {
 	const struct stall_conf *conf;
 	const struct lnx_svc_workload *workload; /* NULL: nobody knows cgroups */
 	void *workload_self;
+	const struct lnx_svc_proc *proc; /* NULL: nobody knows present names of processes */
+	void *proc_self;
 	struct lnx_timer *timer;
 	struct stall_probe probe;
 	struct stall_stat stat;

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_FIRST 256
+#define HASH_FIRST   256
+#define PART_FROM_NS 1000000ULL
 
 struct entry {
 	uint64_t a, b;
@@ -122,6 +123,9 @@ static int row_of(struct stall_sum *s, const struct stall_row *r, uint32_t *ret_
 	if (!to->method || r->method == LNX_METHOD_PSI_ONLY)
 		to->method = r->method;
 	to->flags |= r->flags | (who != r->who ? STALL_F_SUM : 0);
+	/* Less than that is not worth a read of the file, and is compared with the next. */
+	if (r->psi_ns == STALL_UNKNOWN && r->stalled_ns >= PART_FROM_NS)
+		to->flags |= STALL_F_PSI_PART;
 	to->stalled_ns += r->stalled_ns;
 	to->raw_ns += r->raw_ns;
 	if (r->psi_ns != STALL_UNKNOWN) {
@@ -187,6 +191,8 @@ static int task_add(struct stall_sum *s, const struct stall_task *t)
 	}
 	if (rc)
 		return rc;
+	if (t->comm[0]) /* the name it had last */
+		memcpy(s->tasks[e->index - 1].comm, t->comm, sizeof(t->comm));
 	s->tasks[e->index - 1].node_ns += t->node_ns;
 	s->tasks[e->index - 1].caused_ns += t->caused_ns;
 	return 0;

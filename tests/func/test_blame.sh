@@ -59,21 +59,35 @@ remove_groups()
 	done
 }
 
-# busy GROUP SECONDS [PROCESSES]: spin on the last CPU, in that group. Their start is one line on a pipe.
+# busy GROUP SECONDS [PROCESSES]: spin on the last CPU, in that group, once all are there (go).
 busy()
 {
 	local g=$1 n=${3:-1} i
+	[ -p "$tmp/go" ] || mkfifo "$tmp/go"
 	for ((i = 0; i < n; i++)); do
 		(
 			echo "$BASHPID" >"$v2/$g/cgroup.procs"
 			[ -z "$cpu_root" ] || echo "$BASHPID" >"$cpu_root/$g/cgroup.procs"
 			# shellcheck disable=SC2016 # for the inner shell
 			exec taskset -c "$(($(getconf _NPROCESSORS_ONLN) - 1))" bash -c '
+				: >"$2/ready.$$"
+				read -r _ <"$2/go"
 				end=$((${EPOCHREALTIME/./} + $1 * 1000000))
-				while [ "${EPOCHREALTIME/./}" -lt "$end" ]; do :; done' busy "$2"
+				while [ "${EPOCHREALTIME/./}" -lt "$end" ]; do :; done' busy "$2" "$tmp"
 		) &
 		spinners+=($!)
 	done
+}
+
+go()
+{
+	local fd i
+	all_ready() { [ "$(find "$tmp" -name 'ready.*' | wc -l)" -eq "${#spinners[@]}" ]; }
+	poll 10 all_ready || fail "the busy processes do not start"
+	exec {fd}<>"$tmp/go"
+	for i in "${spinners[@]}"; do echo "$i" >&"$fd"; done
+	wait "${spinners[@]}"
+	exec {fd}<&-
 }
 
 psi_ms() { awk '/^some/ { sub("total=", "", $5); printf "%.3f\n", $5 / 1000 }' "$v2/$1/cpu.pressure"; }
@@ -101,7 +115,7 @@ near()
 # Everything that ran is in a closed window of the agent: its figure is the kernel's.
 settle()
 {
-	wait "${spinners[@]}"
+	go
 	psi=$(psi_ms "$1")
 	settled()
 	{
