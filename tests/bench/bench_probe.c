@@ -348,7 +348,6 @@ static int bench_life(struct flood *f)
 	struct lnx_bus_conf bus_conf = { .registry = registry };
 	struct lnx_bus *bus = lnx_bus_new(&bus_conf);
 	struct lnx_probes_conf conf = { 0 };
-	struct lnx_probe_info info = { 0 };
 	struct lnx_probes *probes = NULL;
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
 	struct empty empty = { { NULL } };
@@ -379,10 +378,6 @@ static int bench_life(struct flood *f)
 	say("life_empty_program_us", median(floor_us, LIFE_ROUNDS), "us");
 	say("life_probe_over_empty_us", median(probe_us, LIFE_ROUNDS), "us");
 	say("life_probe_over_empty_pct", 100 * median(probe_us, LIFE_ROUNDS) / base, "pct");
-	for (i = 0; i < lnx_probes_count(probes); i++)
-		if (lnx_probes_info(probes, i, &info) == 0 && strcmp(info.name, "proc") == 0 &&
-		    info.runs)
-			say("probe_run_ns", (double)info.run_ns / (double)info.runs, "ns");
 	lnx_probes_free(probes);
 	lnx_bus_free(bus);
 	lnx_registry_free(registry);
