@@ -175,6 +175,15 @@ static int lnx_step_privs(struct lnx_app *app)
 	return 0;
 }
 
+/* Without its API nobody could see what the agent says of itself: better to end with the reason. */
+static int lnx_vital_failed(struct lnx_app *app)
+{
+	if (app->vital_rc >= 0 || app->args.explain)
+		return 0;
+	app->exit_code = app->vital_rc == -EINVAL ? 2 : 1;
+	return LNX_EXIT_DONE;
+}
+
 static int lnx_step_plugins(struct lnx_app *app)
 {
 	unsigned i;
@@ -186,7 +195,7 @@ static int lnx_step_plugins(struct lnx_app *app)
 		app->plugins->list[i]->conf = lnx_app_config_of(app->config, app->plugins->list[i]);
 	lnx_plugins_order(app);
 	lnx_plugins_init(app);
-	return 0;
+	return lnx_vital_failed(app);
 }
 
 static const struct lnx_svc_proc *lnx_rules_proc(void *arg, void **ret_self)
@@ -293,7 +302,7 @@ static int lnx_step_loop(struct lnx_app *app)
 	if (app->rules && lnx_rules_start(app->rules) < 0)
 		lnx_log(LNX_ERROR, "rules: not started");
 	lnx_plugins_start(app);
-	return 0;
+	return lnx_vital_failed(app);
 }
 
 static void lnx_loop_down(struct lnx_app *app)

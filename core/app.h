@@ -82,6 +82,7 @@ struct lnx_app {
 	bool reload_ok;
 	uint64_t reload_wall_ns;
 	int exit_code;
+	int vital_rc; /* of the vital plugin that failed to start, or 0 */
 };
 
 /* Bring everything up in order, run until a signal, take it down in reverse. Returns the exit code of the process. */

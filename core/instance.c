@@ -314,6 +314,8 @@ static void lnx_ctx_fail(struct lnx_ctx *c, const char *step, int rc)
 {
 	char why[200];
 
+	if (lnx_plugin_flags(c->plugin) & LNX_PLUGINF_VITAL)
+		c->app->vital_rc = rc;
 	(void)snprintf(why, sizeof(why), "%s failed: %s (its own message stands above in the log)",
 		       step, strerror(-rc));
 	lnx_ctx_release(c);

@@ -270,6 +270,7 @@ static const struct lnx_plugin http_plugin = {
 	.name = "http",
 	.version = LNX_VERSION,
 	.summary = "HTTP API on TCP and a unix socket",
+	.flags = LNX_PLUGINF_VITAL,
 	.options = http_options,
 	.conf_size = sizeof(struct http_conf),
 	.n_subs = sizeof(http_subs) / sizeof(http_subs[0]),

@@ -311,7 +311,7 @@ static int http_exposure_check(struct http *s, const char *text)
 			     "(and tls_cert_file with tls_key_file, or allow_plaintext: true), or "
 			     "listen on 127.0.0.1",
 			     text);
-		return -EACCES;
+		return -EINVAL;
 	}
 	if (!*c->tls_cert_file && !c->allow_plaintext) {
 		s->host->log(s->ctx, LNX_ERROR,
@@ -319,7 +319,7 @@ static int http_exposure_check(struct http *s, const char *text)
 			     "cross the network in clear: set tls_cert_file and tls_key_file, "
 			     "or allow_plaintext: true",
 			     text);
-		return -EACCES;
+		return -EINVAL;
 	}
 	return 0;
 }

@@ -52,8 +52,9 @@ address_in_use_is_said()
 	log=$tmp/second.log
 	LINNIX_HTTP_SOCKET=$tmp/other.sock LINNIX_PLUGINS_STATE_FILE=$tmp/other.state spawn_agent
 	poll 10 log_has "$LINNIX_HTTP_LISTEN.*in use" || fail "the second one does not say it: $(cat "$log")"
-	kill "$agent" 2>/dev/null
-	poll 10 is_gone "$agent" || fail "the second one does not end"
+	poll 30 is_gone "$agent" || fail "the second one goes on without an API"
+	wait "$agent"
+	[ $? -eq 1 ] || fail "the second one ends with another status than 1"
 	log=$first_log
 	is_alive "$first" || fail "the first one is gone"
 	answers || fail "the first one does not answer"
@@ -214,7 +215,15 @@ truncated_bpf_object()
 	no_probe_but_the_rest
 }
 
-run sigterm_stops_it sigint_stops_it sigterm_stops_it_with_readers_connected killed_it_starts_again address_in_use_is_said \
+listening_beyond_loopback_needs_a_token()
+{
+	local rc=0
+	LINNIX_HTTP_LISTEN=0.0.0.0:0 LINNIX_HTTP_SOCKET=$tmp/other.sock LINNIX_PLUGINS_STATE_FILE= \
+		timeout 60 "$linnixd" --config /dev/null >"$tmp/beyond.log" 2>&1 || rc=$?
+	[ "$rc" -eq 2 ] || fail "status $rc"
+	grep -q 'set token_file' "$tmp/beyond.log" || fail "$(cat "$tmp/beyond.log")"
+}
+run sigterm_stops_it sigint_stops_it sigterm_stops_it_with_readers_connected killed_it_starts_again address_in_use_is_said listening_beyond_loopback_needs_a_token \
 	no_config_at_the_default_path_is_fine status_is_whole sighup_takes_a_good_configuration \
 	sighup_keeps_the_old_configuration_when_the_new_is_wrong sighup_keeps_the_rules_when_a_new_one_is_broken \
 	full_disk_for_the_log closed_stderr missing_bpf_object corrupted_bpf_object truncated_bpf_object

@@ -71,6 +71,7 @@ struct lnx_command {
 
 /* Plugin flags. */
 #define LNX_PLUGINF_OFF	  1 /* loads only when its section says enabled: true */
+#define LNX_PLUGINF_VITAL 4 /* without it the agent does not run: a failed init or start ends it */
 #define LNX_PLUGINF_NEVER 2 /* only brings commands: no instance is made */
 
 struct lnx_plugin {
