@@ -1,0 +1,423 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# make bench: the figures of the README, each beside its peer or its floor of the same run, to $LNX_BUILD/bench.json.
+#
+#   BENCH_QUICK=1       fewer rounds: two minutes instead of ten
+#   BENCH_PARTS="a b"   only these: programs spawn exec api sse latency idle storm ledger
+#
+# Needs root. Everything it starts listens on loopback, stops by itself and is gone at the end.
+set -u -o pipefail
+cd "$(dirname "$0")/../.." || exit 1
+tmp=$(mktemp -d /tmp/linnix-bench.XXXXXX) || exit 1
+# shellcheck source=tests/bench/lib.sh
+. tests/bench/lib.sh
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+
+quick=${BENCH_QUICK:-}
+pick() { if [ -n "$quick" ]; then echo "$1"; else echo "$2"; fi; }
+
+# ---- programs that print JSON lines of their own
+
+part_programs()
+{
+	local p
+	for p in bench_bus bench_probe bench_rules; do
+		[ -x "$tools/$p" ] || continue
+		LNX_BUILD=$build timeout 180 "$tools/$p" | jq -c '
+			if .name == "ring_to_subscriber_events_per_s" then . + {target: "value >= 1000000", ok: (.value >= 1000000)}
+			elif .name == "life_probe_over_empty_pct" then . + {target: "value <= 2", ok: (.value <= 2)} else . end' >>"$figures" ||
+			skip_part "$p failed"
+	done
+}
+
+# ---- fork, exec, exit
+
+hold() # PREFIX...: empty programs on the hooks of the probes so named
+{
+	begin "$tools/bench_hold" "$tools/bench_hold.bpf.o" "$@" >"$tmp/hold"
+	poll 10 grep -q ready "$tmp/hold"
+}
+
+# What takes part in a comparison. Each leaves the pid of what to stop in $job.
+with_nothing() { job=; }
+with_empty_proc() { hold proc_; }
+with_empty() { hold proc_ sched_; }
+with_agent() { agent_start && sleep 0.5; }
+with_agent_no_ledger() { agent_start LINNIX_STALL_ENABLED=false LINNIX_PROBES_DISABLED=sched && sleep 0.5; }
+with_runqlat() { with_tool runqlat 100; }
+with_runqslower() { with_tool runqslower 10000; }
+with_cpudist() { with_tool cpudist 100; }
+with_tool() { begin "$@" >/dev/null 2>&1; sleep 1; kill -0 "$job" 2>/dev/null; }
+
+# measure FIGURE ROUND WITH VALUE: one row of what compare() compares
+measure() { [ -n "$4" ] && printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$tmp/rows"; }
+
+# compare FIGURE WITH BASE: "median ratio spread" of WITH over BASE, paired by rounds. spread: median distance of a ratio from their median.
+compare()
+{
+	awk -F '\t' -v f="$1" -v w="$2" -v b="$3" '$1 == f && $3 == w { x[$2] = $4 } $1 == f && $3 == b { y[$2] = $4 }
+		END { for (r in x) if (y[r] > 0) print x[r] / y[r] }' "$tmp/rows" >"$tmp/ratios"
+	local mid
+	mid=$(median <"$tmp/ratios")
+	echo "$mid $(awk -v m="$mid" '{ d = $1 - m; print d < 0 ? -d : d }' "$tmp/ratios" | median)"
+}
+middle() { awk -F '\t' -v f="$1" -v w="$2" '$1 == f && $3 == w { print $4 }' "$tmp/rows" | median; }
+
+# put_compared NAME FIGURE UNIT WITH BASE [TARGET]: the value is the median; the ratio that of the pairs
+put_compared()
+{
+	local v p mid spread
+	v=$(middle "$2" "$4")
+	p=$(middle "$2" "$5")
+	read -r mid spread < <(compare "$2" "$4" "$5")
+	if [ -z "$v" ] || [ -z "$p" ]; then part=$1 skip_part "no figures"; return; fi
+	jq -nc --arg name "$1" --arg unit "$3" --arg peer "$5" --arg target "${6:-}" --argjson v "$v" --argjson p "$p" --argjson r "$mid" \
+		--argjson s "$spread" '{name: $name, value: $v, unit: $unit, peer: $peer, peer_value: $p, ratio: $r, spread: $s} +
+		if $target == "" then {} else {target: ("ratio <= " + $target), ok: ($r <= ($target | tonumber))} end +
+		if $s > 0.02 then {noisy: true} else {} end' >>"$figures"
+}
+
+part_spawn()
+{
+	local round with rounds spawns wall cpu
+	rounds=$(pick 3 11)
+	spawns=$(pick 300 600)
+	: >"$tmp/rows"
+	for round in $(seq "$rounds"); do
+		for with in nothing empty_proc agent_no_ledger agent; do
+			"with_$with" || { skip_part "cannot run with $with"; return; }
+			read -r wall cpu < <("$tools/bench_load" spawn "$spawns" "$tmp/nop")
+			measure cpu "$round" "$with" "$cpu"
+			measure wall "$round" "$with" "$wall"
+			[ -z "$job" ] || stop "$job"
+		done
+	done
+	put_compared life_cpu_empty_programs cpu us empty_proc nothing
+	put_compared life_cpu_agent_without_ledger cpu us agent_no_ledger empty_proc 1.02
+	put_compared life_cpu_agent cpu us agent empty_proc
+	put_compared life_wall_agent_without_ledger wall us agent_no_ledger empty_proc
+	put_compared life_wall_agent wall us agent empty_proc
+}
+
+# ---- execs without loss, against execsnoop
+
+exec_linnix() # MS: "per_s lost us_of_agent_per_exec"
+{
+	local before lost_before cpu n ms
+	before=$(crossed proc.exec)
+	lost_before=$(lost)
+	cpu=$(cpu_us "$agent")
+	read -r n ms < <("$tools/bench_load" execs "$1" "$cpus" "$tmp/nop")
+	cpu=$(($(cpu_us "$agent") - cpu))
+	sleep 1.2
+	# Others run programs too: at least ours must have crossed, and nothing been lost.
+	awk -v n="$n" -v ms="$ms" -v seen=$(($(crossed proc.exec) - before)) -v lost=$(($(lost) - lost_before)) -v cpu="$cpu" '
+		BEGIN { if (seen < n && n - seen > lost) lost = n - seen; print (n - (lost < n ? lost : n)) / ms * 1000, lost, cpu / n }'
+}
+
+exec_snoop()
+{
+	local n ms snoop seen cpu
+	# libbpf of that age looks for tracefs below debugfs only.
+	begin unshare -m --propagation private sh -c '[ -d /sys/kernel/debug/tracing ] || mount -t debugfs none /sys/kernel/debug
+		exec stdbuf -oL execsnoop' >"$tmp/snoop" 2>"$tmp/snoop.err"
+	snoop=$job
+	poll 10 grep -q PCOMM "$tmp/snoop" || { tail -1 "$tmp/snoop.err" >&2; return 1; }
+	sleep 0.5
+	cpu=$(cpu_us "$snoop")
+	read -r n ms < <("$tools/bench_load" execs "$1" "$cpus" "$tmp/nop")
+	cpu=$(($(cpu_us "$snoop") - cpu))
+	sleep 1.2
+	stop "$snoop"
+	seen=$(grep -c '^nop ' "$tmp/snoop")
+	awk -v n="$n" -v ms="$ms" -v seen="$seen" -v cpu="$cpu" 'BEGIN { print seen / ms * 1000, n - seen, cpu / n }'
+}
+
+part_exec()
+{
+	local ms rounds round a=() b=()
+	has execsnoop || { skip_part "no execsnoop (libbpf-tools)"; return; }
+	ms=$(pick 1500 3000)
+	rounds=$(pick 1 3)
+	: >"$tmp/rows"
+	for round in $(seq "$rounds"); do
+		agent_start || return
+		read -ra a < <(exec_linnix "$ms")
+		stop "$agent"
+		read -ra b < <(exec_snoop "$ms")
+		[ ${#a[@]} -eq 3 ] || { skip_part "no figures of ours"; return; }
+		[ ${#b[@]} -eq 3 ] || { skip_part "execsnoop gave no figures"; return; }
+		measure rate "$round" linnix "${a[0]}"
+		measure rate "$round" execsnoop "${b[0]}"
+		measure lost "$round" linnix "${a[1]}"
+		measure lost "$round" execsnoop "${b[1]}"
+		measure cpu "$round" linnix "${a[2]}"
+		measure cpu "$round" execsnoop "${b[2]}"
+	done
+	put_compared execs_captured rate 1/s linnix execsnoop
+	put execs_lost "$(middle lost linnix)" execs peer=execsnoop peer_value="$(middle lost execsnoop)" 'target=value <= 0'
+	put_compared exec_agent_cpu cpu us linnix execsnoop
+}
+
+# ---- API
+
+cgroup_make()
+{
+	local root
+	root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	[ -n "$root" ] && mkdir "$root/linnix-bench-$$" && cgroup=$root/linnix-bench-$$
+}
+
+# In a cgroup of their own, which cgroup.kill ends.
+sleepers()
+{
+	mkfifo "$tmp/asleep"
+	# shellcheck disable=SC2016
+	begin bash -c 'echo $$ >"$1/cgroup.procs" && exec "$2" sleepers "$3" <"$4"' - "$cgroup" "$tools/bench_load" "$1" "$tmp/asleep" >"$tmp/sleepers"
+	sleeper=$job
+	exec 7>"$tmp/asleep"
+	poll 60 grep -q ready "$tmp/sleepers"
+}
+
+nginx_start() # serves $tmp/www on $nginx_port; sets $nginx
+{
+	nginx_port=$(free_port)
+	cat >"$tmp/nginx.conf" <<-END
+		daemon off;
+		master_process off;
+		pid $tmp/nginx.pid;
+		error_log $tmp/nginx.err;
+		events { }
+		http {
+			access_log off;
+			sendfile on;
+			keepalive_requests 1000000;
+			client_body_temp_path $tmp/ngx; proxy_temp_path $tmp/ngx; fastcgi_temp_path $tmp/ngx;
+			uwsgi_temp_path $tmp/ngx; scgi_temp_path $tmp/ngx;
+			server { listen 127.0.0.1:$nginx_port; root $tmp/www; }
+		}
+	END
+	begin nginx -p "$tmp" -c "$tmp/nginx.conf" 2>>"$tmp/nginx.err"
+	nginx=$job
+	poll 10 curl -fs -o /dev/null "http://127.0.0.1:$nginx_port/100"
+}
+
+# api_ask LIMIT ROUNDS REQUESTS
+api_ask()
+{
+	local out
+	out=$("$tools/bench_http" "$2" "$3" "$port" "/processes?limit=$1" "$agent" "$nginx_port" "/$1" "$nginx") || return 1
+	for f in cpu p50 p99; do
+		put "api_processes_$1_${f}" "$(jq -s ".[0].${f}_us" <<<"$out")" us peer=nginx peer_value="$(jq -s ".[1].${f}_us" <<<"$out")" \
+			note="$(jq -s '.[0].body_bytes' <<<"$out") bytes; nginx: $(jq -s '.[1].body_bytes' <<<"$out")"
+	done
+}
+
+part_api()
+{
+	local n
+	has nginx || { skip_part "no nginx"; return; }
+	cgroup_make || { skip_part "no cgroup2"; return; }
+	sleepers 5000 || { skip_part "cannot make 5,000 processes"; return; }
+	agent_start LINNIX_HTTP_RATE_LIMIT=0 || return
+	mkdir -p "$tmp/www" "$tmp/ngx"
+	chmod 755 "$tmp" "$tmp/www"
+	for n in 100 5000; do curl -fs "$url/processes?limit=$n" -o "$tmp/www/$n"; done
+	n=$(jq length "$tmp/www/5000")
+	[ "$n" = 5000 ] || note "  /processes?limit=5000 told $n"
+	if nginx_start; then
+		api_ask 100 "$(pick 5 9)" "$(pick 50 100)" || skip_part "no answers"
+		api_ask 5000 "$(pick 3 9)" "$(pick 5 12)" || skip_part "no answers"
+		stop "$nginx"
+	else
+		skip_part "nginx does not start"
+	fi
+	put rss_with_5000_processes "$(calc "$(rss_kib "$agent") / 1024")" MiB
+	stop "$agent"
+	exec 7>&-
+	stop "$sleeper"
+	poll 20 rmdir "$cgroup" && cgroup=
+}
+
+# ---- streams
+
+part_sse()
+{
+	local out f
+	agent_start || return
+	out=$("$tools/bench_sse" fan "$port" "$agent" 800 200 "$(pick 50 100)" "$(pick 3000 10000)") || { skip_part "no readers"; stop "$agent"; return; }
+	f() { jq ".$1" <<<"$out"; }
+	put sse_800_readers_delivered "$(f delivered_ratio)" ratio 'target=value >= 1' \
+		note="beside 200 that never read; $(f forks) forks, fewest frames of a reader $(f least)"
+	put sse_cpu_per_frame "$(f cpu_us_per_frame)" us
+	put sse_cpu_of_agent "$(calc "100 * $(f cpu_ms) / $(f ms)")" "% of a CPU" note="$(calc "$(f frames) / $(f ms) * 1000") frames/s"
+	put sse_rss_1000_connections "$(f rss_mib)" MiB peer=before peer_value="$(f rss_before_mib)"
+	put sse_lost_by_agent "$(lost)" events 'target=value <= 0'
+	stop "$agent"
+}
+
+part_latency()
+{
+	local out
+	agent_start || return
+	if out=$("$tools/bench_sse" latency "$port" "$(pick 300 1500)"); then
+		put fork_to_sse_p50 "$(jq .p50_ms <<<"$out")" ms
+		put fork_to_sse_p99 "$(jq .p99_ms <<<"$out")" ms 'target=value <= 20' note="$(jq -r '"\(.count) forks, \(.lost) not told, longest \(.max_ms) ms"' <<<"$out")"
+	else
+		skip_part "no frames"
+	fi
+	stop "$agent"
+}
+
+# ---- idle
+
+part_idle()
+{
+	local s cpu0 bpf0 sw0 wk0 t0 cpu bpf t sw
+	s=$(pick 10 60)
+	agent_start || return
+	sleep 3
+	cpu0=$(cpu_us "$agent") bpf0=$(status .self.bpf_cpu_ms) sw0=$(switches) wk0=$(wakeups "$agent") t0=$(now_ms)
+	sleep "$s"
+	t=$(($(now_ms) - t0)) sw=$(($(switches) - sw0))
+	cpu=$(calc "($(cpu_us "$agent") - $cpu0) / 10 / $t")
+	put idle_wakeups "$(calc "($(wakeups "$agent") - $wk0) / $t * 1000")" 1/s
+	put idle_rss "$(calc "$(rss_kib "$agent") / 1024")" MiB 'target=value <= 10'
+	bpf=$(calc "100 * ($(status .self.bpf_cpu_ms) - $bpf0) / $t")
+	put idle_cpu_user_space "$cpu" "% of a CPU"
+	put idle_cpu_bpf "$bpf" "% of a CPU" note="$(status -r '[.probes[] | "\(.name) \(if .runs > 0 then .run_ms / .runs * 1e6 | floor else 0 end) ns/run"] | join(", ")')"
+	put idle_cpu "$(calc "$cpu + $bpf")" "% of a CPU" 'target=value <= 0.3' \
+		note="$(calc "$sw / $t * 1000") switches/s on the machine; the target is for up to 2,000"
+	stop "$agent"
+}
+
+# ---- loss in a storm of forks
+
+part_storm()
+{
+	local ops before seen gone ms
+	has stress-ng || { skip_part "no stress-ng"; return; }
+	ops=$(pick 10000 50000)
+	agent_start || return
+	before=$(crossed proc.fork) gone=$(lost) ms=$(now_ms)
+	timeout 120 stress-ng --fork 2 --fork-ops "$ops" -q >/dev/null 2>&1
+	ms=$(($(now_ms) - ms))
+	sleep 2.2
+	seen=$(($(crossed proc.fork) - before)) gone=$(($(lost) - gone))
+	put storm_forks_seen "$seen" forks "target=value >= $ops" note="$(calc "$seen / $ms * 1000") forks/s"
+	put storm_events_lost "$gone" events 'target=value <= 0'
+	put storm_rss "$(calc "$(rss_kib "$agent") / 1024")" MiB
+	stop "$agent"
+}
+
+# ---- the ledger
+
+redis_start() # beside a neighbour that burns the same CPU
+{
+	redis_port=$(free_port)
+	begin taskset -c 0 redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no --dir "$tmp" >/dev/null
+	redis=$job
+	poll 10 redis-cli -p "$redis_port" ping >/dev/null || return 1
+	begin "$tools/bench_load" spin 0
+	spinner=$job
+	kill -STOP "$spinner"
+}
+
+# ledger_round ROUND WITH: all loads once; every figure is a time, so that less is better
+ledger_round()
+{
+	local cpu rate n
+	n=$(pick 10000 40000)
+	# CPU time of the load: what the programs on its way take is on its account, and neighbours are not.
+	read -r _ cpu < <("$tools/bench_load" pipe "$n")
+	measure pipe "$1" "$2" "$cpu"
+	read -r _ cpu < <("$tools/bench_load" spawn "$(pick 300 600)" "$tmp/nop")
+	measure spawn "$1" "$2" "$cpu"
+	if has perf; then
+		cpu=$(TIMEFORMAT='%U %S'; { time perf bench -f simple sched messaging -g 2 -l "$(pick 300 1000)" >/dev/null 2>&1; } 2>&1)
+		[ -z "$cpu" ] || measure messaging "$1" "$2" "$(calc "${cpu/ / + }")"
+	fi
+	[ -n "$redis_port" ] || return 0
+	kill -CONT "$spinner"
+	rate=$(redis-benchmark -p "$redis_port" -t get -n "$(pick 5000 20000)" -c 10 --csv 2>/dev/null | awk -F '"' '$2 == "GET" { print $4 }')
+	kill -STOP "$spinner"
+	[ -z "$rate" ] || measure redis "$1" "$2" "$(calc "1e6 / $rate")"
+}
+
+part_ledger()
+{
+	local round with rounds all=(nothing empty agent) tool load unit
+	redis_port=
+	rounds=$(pick 2 9)
+	for tool in runqlat runqslower cpudist; do
+		if has "$tool"; then all+=("$tool"); else part=$tool skip_part "not installed"; fi
+	done
+	if ! has redis-server || ! redis_start; then part=ledger_redis skip_part "no redis-server"; fi
+	: >"$tmp/rows"
+	for round in $(seq "$rounds"); do
+		for with in "${all[@]}"; do
+			"with_$with" || { part=ledger_$with skip_part "cannot run it"; continue; }
+			ledger_round "$round" "$with"
+			if [ "$with" = agent ]; then status '.probes[] | select(.name == "sched" and .runs > 0) | .run_ms / .runs * 1e6' >>"$tmp/own"; fi
+			[ -z "$job" ] || stop "$job"
+		done
+	done
+	[ -z "$redis_port" ] || stop "$redis" "$spinner"
+	for load in "pipe ns" "messaging s" "spawn us" "redis us"; do
+		unit=${load#* } load=${load% *}
+		for with in "${all[@]:1}"; do
+			# throughput of redis beside the agent: within 1 % of untraced
+			put_compared "ledger_${load}_$with" "$load" "$unit" "$with" nothing "$([ "$load $with" != "redis agent" ] || echo 1.0101)"
+		done
+	done
+	ledger_targets
+}
+
+ledger_targets()
+{
+	local ours theirs floor
+	[ -s "$tmp/own" ] && put ledger_own_cost "$(median <"$tmp/own")" ns/event note="as the programs time themselves, one run in 1,021"
+	read -r ours _ < <(compare pipe agent nothing)
+	read -r floor _ < <(compare pipe empty nothing)
+	put ledger_pipe_loss_agent "$(calc "100 * ($ours - 1)")" % peer=empty peer_value="$(calc "100 * ($floor - 1)")"
+	read -r theirs _ < <(compare pipe runqlat nothing)
+	[ -z "$theirs" ] || put ledger_pipe_loss_against_runqlat "$(calc "100 * ($ours - 1)")" % peer=runqlat \
+		peer_value="$(calc "100 * ($theirs - 1)")" 'target=ratio <= 0.3333'
+}
+
+# ---- all of it
+
+table()
+{
+	jq -r 'def n: if . == null then "-" elif . == 0 then "0" elif (. | fabs) >= 1000 then (. | round | tostring)
+			elif (. | fabs) >= 10 then (. * 10 | round / 10 | tostring) else (. * 1000 | round / 1000 | tostring) end;
+		.figures[] | if .skipped then [.name, "skipped: " + .skipped, "", "", "", "", ""] else
+		[.name, (.value | n), .unit, (if .peer then .peer + (if .peer_value then " " + (.peer_value | n) else "" end) else "" end),
+		(if has("ratio") then (.ratio | n) + (if .spread then " +-" + (.spread | n) else "" end) else "" end),
+		(.target // ""), (if .ok == null then "" elif .ok then "ok" else "MISSED" end) + (if .noisy then " noisy" else "" end)] end | @tsv' "$build/bench.json" |
+		column -t -s $'\t' -N figure,value,unit,peer,ratio,target,'' 2>/dev/null
+	jq -r '.figures[] | select(.note) | "  \(.name): \(.note)"' "$build/bench.json"
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+	note "bench: needs root"
+	exit 77
+fi
+cpus=$(nproc)
+[ "$cpus" -lt 2 ] && note "bench: one CPU: loads and agent share it"
+: >"$figures"
+${CC:-gcc} -O2 -static -nostdlib -o "$tmp/nop" tests/bench/nop/nop.c || exit 1
+started=$(now_ms)
+for part in ${BENCH_PARTS:-idle programs spawn exec api sse latency storm ledger}; do
+	note "bench: $part"
+	"part_$part"
+done
+jq -s --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" --arg kernel "$(uname -r)" --argjson cpus "$cpus" \
+	--arg load "$(cut -d ' ' -f 1-3 /proc/loadavg)" --arg quick "$quick" --argjson took_s $((($(now_ms) - started) / 1000)) \
+	'{machine: {cpu: $cpu, cpus: $cpus, kernel: $kernel, load: $load}, quick: ($quick != ""), took_s: $took_s, figures: .}' \
+	"$figures" >"$build/bench.json"
+jq -r '"\(.machine.cpus) x \(.machine.cpu), Linux \(.machine.kernel), load \(.machine.load); \(.took_s) s" + (if .quick then ", quick" else "" end)' "$build/bench.json"
+table
+echo "written to ${build#"$PWD"/}/bench.json; missed: $(jq '[.figures[] | select(.ok == false)] | length' "$build/bench.json"), skipped: $(jq '[.figures[] | select(.skipped)] | length' "$build/bench.json")"
