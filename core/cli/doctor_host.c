@@ -147,9 +147,8 @@ static void doctor_cgroups(struct lnx_doctor *d)
 			n_v1 ? " (v1 only)" : "");
 	else if (n_v1)
 		lnx_doctor_add(
-			d, LNX_FINDING_WARN, "cgroups",
-			"boot with systemd.unified_cgroup_hierarchy=1 for figures per cgroup",
-			"hybrid: v2 at %s beside %u v1 controllers: pressure and limits per cgroup are missing",
+			d, LNX_FINDING_OK, "cgroups", "",
+			"hybrid: ids and pressure from v2 at %s, limits from %u v1 controllers beside it",
 			at, n_v1);
 	else
 		lnx_doctor_add(d, LNX_FINDING_OK, "cgroups", "", "v2 at %s", at);

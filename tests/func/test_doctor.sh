@@ -100,7 +100,7 @@ cgroups_of_every_kind()
 		echo '26 0 0:23 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu'
 	} >"$tmp/proc/self/mountinfo"
 	doctor 1 "${made[@]}"
-	says '^warn cgroups: hybrid: v2 at /sys/fs/cgroup/unified beside 1 v1'
+	says '^ok cgroups: hybrid: ids and pressure from v2 at /sys/fs/cgroup/unified, limits from 1 v1'
 }
 
 capabilities_are_missing()
