@@ -24,6 +24,8 @@
 #define LNX_TASK_ON_RQ_MIGRATING 2	     /* task_struct.on_rq: between two run queues */
 #define LNX_MAX_RT_PRIO		 100	     /* task_struct.prio below it: not the fair class */
 #define LNX_RQ_CLOCK_STALE	 0x02u /* rq.clock_update_flags: this schedule() skips the update */
+#define LNX_REQ_OP_MASK		 0xffu /* request.cmd_flags: the operation */
+#define LNX_REQ_OP_DRV_IN	 34u   /* and above: commands of drivers, no data of anybody */
 #define LNX_COMM_BYTES		 16
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -167,6 +169,7 @@ struct task_struct {
 	struct task_group *sched_task_group;
 	struct sched_info sched_info;
 	unsigned int in_iowait : 1;
+	unsigned int in_memstall : 1; /* between psi_memstall_enter() and _leave() */
 	int pid;
 	int tgid;
 	int exit_state;
@@ -183,6 +186,35 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct task_io_accounting ioac;
+};
+
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+
+struct bio {
+	struct blkcg_gq *bi_blkg;
+};
+
+struct gendisk {
+	int major;
+	int first_minor;
+};
+
+struct request_queue {
+	struct gendisk *disk;
+};
+
+struct request {
+	struct request_queue *q;
+	unsigned int cmd_flags;
+	unsigned int __data_len;
+	struct bio *bio;
+	atomic_t ref; /* 0: freed */
 };
 
 struct bpf_iter_meta {

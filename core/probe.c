@@ -31,6 +31,17 @@ static const uint16_t no_types[] = { 0 };
 
 static const char *const sched_cpu_maps[] = { "cpus", NULL };
 
+static const struct lnx_probe_choice blkio_choices[] = {
+	{ "on_io_start", "block_io_start", "on_rq_issue" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct lnx_probe_choice mem_choices[] = {
+	{ "on_memcg_begin", "mm_vmscan_memcg_reclaim_begin", NULL },
+	{ "on_memcg_end", "mm_vmscan_memcg_reclaim_end", NULL },
+	{ NULL, NULL, NULL },
+};
+
 static const struct lnx_probe_row probe_rows[] = {
 	{ .name = "sched",
 	  .types = no_types,
@@ -40,6 +51,8 @@ static const struct lnx_probe_row probe_rows[] = {
 	  .cost_method = "self-timed 1/1024" },
 	{ .name = "proc", .types = proc_types },
 	{ .name = "cgroup", .types = cgroup_types },
+	{ .name = "blkio", .types = no_types, .choices = blkio_choices },
+	{ .name = "mem", .types = no_types, .choices = mem_choices },
 };
 
 #define N_ROWS (sizeof(probe_rows) / sizeof(probe_rows[0]))

@@ -64,7 +64,7 @@ int lnx_probe_attach(struct lnx_probe *p, char *iter_buf)
 
 	bpf_object__for_each_program(prog, p->obj)
 	{
-		if (probe_is_iter(prog))
+		if (probe_is_iter(prog) || !bpf_program__autoload(prog))
 			continue;
 		link = bpf_program__attach(prog);
 		if (!link) {

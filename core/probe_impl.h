@@ -21,12 +21,20 @@ struct lnx_probe_cost {
 
 struct lnx_probe;
 
+/* A program that some kernels have no hook for. */
+struct lnx_probe_choice {
+	const char *program;
+	const char *hook;    /* tracepoint it is for */
+	const char *instead; /* program that loads where <hook> is missing, and only there; may be NULL */
+};
+
 /* One row of the table of probes: bpf/<name>.bpf.c. */
 struct lnx_probe_row {
 	const char *name;
 	const uint16_t *types; /* events it yields, 0 at the end */
 	const char *const *
 		cpu_maps; /* to be given one entry per possible CPU; NULL at the end; may be NULL */
+	const struct lnx_probe_choice *choices; /* .program NULL at the end; may be NULL */
 	const char *seed; /* iterator program that runs once after each attach, or NULL */
 	/* Fill <ret_cpus> (of lnx_probe_cpus() entries). Returns 0 or -errno. NULL: the map `stats`. */
 	int (*cost)(const struct lnx_probe *p, struct lnx_probe_cost *ret_cpus);

@@ -225,6 +225,39 @@ static int probe_list_programs(struct lnx_probe *p)
 	return 0;
 }
 
+/* True if the kernel has the tracepoint <hook> with types. */
+static int probe_has_hook(const struct btf *kernel, const char *hook)
+{
+	char name[128];
+
+	return snprintf(name, sizeof(name), "btf_trace_%s", hook) < (int)sizeof(name) &&
+	       btf__find_by_name_kind(kernel, name, BTF_KIND_TYPEDEF) > 0;
+}
+
+/* Of programs that stand for each other load the one that this kernel has a hook for. */
+static int probe_choose(struct lnx_probe *p)
+{
+	const struct lnx_probe_choice *c = p->row->choices;
+	struct bpf_program *prog;
+	struct btf *kernel;
+
+	if (!c)
+		return 0;
+	kernel = btf__parse(KERNEL_BTF, NULL);
+	if (!kernel)
+		return lnx_probe_fail(p, -errno, "cannot read %s: %s", KERNEL_BTF, strerror(errno));
+	for (; c->program; c++) {
+		const char *drop = probe_has_hook(kernel, c->hook) ? c->instead : c->program;
+
+		prog = drop ? bpf_object__find_program_by_name(p->obj, drop) : NULL;
+		if (prog)
+			(void)bpf_program__set_autoload(prog,
+							false); /* fails after the load only */
+	}
+	btf__free(kernel);
+	return 0;
+}
+
 static int probe_open(struct lnx_probe *p, const char *path, char *log)
 {
 	/* Named, the kernel's BTF is the only one that is searched. Else libbpf goes on to those of the modules for a
@@ -262,6 +295,8 @@ static int probe_load_into(struct lnx_probe *p, const char *path,
 		return lnx_probe_fail(p, shared->ring_fd, "no ring buffer: %s",
 				      lnx_probe_remedy(shared->ring_fd, buf, sizeof(buf)));
 	rc = probe_size_maps(p, shared);
+	if (rc == 0)
+		rc = probe_choose(p);
 	if (rc == 0)
 		rc = probe_list_programs(p);
 	if (rc < 0)
