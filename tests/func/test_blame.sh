@@ -120,7 +120,7 @@ settle()
 	settled()
 	{
 		ask "$1" && awk -v g="$(field stalled_ms)" -v w="$psi" \
-			'BEGIN { d = g - w; if (d < 0) d = -d; exit !(d <= w * 0.05 || d < 20) }'
+			'BEGIN { d = g - w; if (d < 0) d = -d; exit !(d <= w * 0.01) }'
 	}
 	poll 5 settled "$1" || true
 	ask "$1" || fail "the victim is not there: $(cat "$tmp/blame")"
