@@ -65,10 +65,11 @@ poll()
 }
 
 # A free TCP port, most likely.
+# Below the range from which the kernel gives ports to clients: one of them could take it before the agent does.
 free_port()
 {
 	local p
-	while p=$((20000 + RANDOM % 40000)); do
+	while p=$((20000 + RANDOM % 12000)); do
 		(exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || {
 			echo "$p"
 			return
