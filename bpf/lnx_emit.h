@@ -2,7 +2,7 @@
 /* Events into the one ring buffer that all objects share, and an object's counters about itself.
  *
  * Every object that includes this declares `events` and `wake`; the loader makes each once and hands
- * it to all. A wake costs as much as twenty events, so user space, once woken, looks every 2 ms by
+ * it to all. A wake costs as much as twenty events, so user space, once woken, looks every 8 ms by
  * itself while events flow, and is woken only by the first event after a silence, or when batch_bytes
  * are queued. */
 #ifndef LNX_EMIT_H
@@ -13,7 +13,7 @@
 #include <linnix/event.h>
 #include <linnix/rec_stats.h>
 
-#define LNX_WAKE_NS	  2000000ULL /* between two wakes; user space looks as often */
+#define LNX_WAKE_NS	  2000000ULL /* between two wakes; user space looks less often */
 #define LNX_WAKE_BATCH_NS 250000ULL  /* between two wakes for a batch */
 
 struct {

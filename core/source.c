@@ -2,8 +2,8 @@
 /* From the shared ring buffer to the bus.
  *
  * Programs wake us with the first event after a silence, or when a batch is queued (bpf/lnx_emit.h).
- * Then a timer of 2 ms looks, and as long as it does the programs are told not to wake us. After some
- * looks without an event they are told otherwise, one more look is taken, and the timer stops. A timer
+ * Then a timer of 8 ms looks, and as long as it does the programs are told not to wake us. After a
+ * look without an event they are told otherwise, one more look is taken, and the timer stops. A timer
  * of a second looks for what a program that was held up for long between its look at `wake` and its
  * submit may have left. */
 #include "source.h"
@@ -24,9 +24,9 @@
 #include "ringbuf.h"
 
 #define TURN_EVENTS 512	  /* in one turn of the loop: a storm must not starve the others */
-#define DRAIN_S	    0.002 /* as LNX_WAKE_NS of bpf/lnx_emit.h */
-#define DRAIN_EMPTY 3 /* looks without an event, the last one unwatched, before the timer stops */
-#define WATCH_NS    8000000 /* how long one look lets programs rely on the next */
+#define DRAIN_S	    0.008 /* at least LNX_WAKE_NS of bpf/lnx_emit.h; each look costs some 20 us */
+#define DRAIN_EMPTY 2 /* looks without an event, the last one unwatched, before the timer stops */
+#define WATCH_NS    32000000 /* how long one look lets programs rely on the next */
 #define TICK_S	    1.0
 #define DRAIN_MAX   1000000 /* events that lnx_source_drain takes while programs go on sending */
 
