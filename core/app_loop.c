@@ -7,14 +7,16 @@
 #include <time.h>
 
 #include "app.h"
+#include "trim.h"
 
 #define LNX_DRAIN_BUDGET 2048 /* queued events handled in one turn of the loop */
+#define LNX_TRIM_S	 5.   /* after the start: plugins and probes have settled */
 
 struct lnx_loop {
 	struct lnx_app *app;
 	ev_check check;
 	ev_idle idle; /* runs while queues hold events */
-	ev_timer rules, watchdog;
+	ev_timer rules, watchdog, trim;
 	ev_signal sig_hup, sig_term, sig_int;
 	ev_prepare prepare;
 	ev_stat file;
@@ -146,6 +148,14 @@ static void lnx_on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
 	lnx_notify("WATCHDOG=1");
 }
 
+static void lnx_on_trim(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	lnx_trim();
+}
+
 static void lnx_loop_signal(struct lnx_loop *l, ev_signal *w,
 			    void (*cb)(struct ev_loop *, ev_signal *, int), int sig)
 {
@@ -180,6 +190,8 @@ int lnx_app_loop_start(struct lnx_app *app)
 	ev_timer_init(&l->watchdog, lnx_on_watchdog, watchdog_s, watchdog_s);
 	if (watchdog_s > 0)
 		ev_timer_start(app->loop, &l->watchdog);
+	ev_timer_init(&l->trim, lnx_on_trim, LNX_TRIM_S, 0.);
+	ev_timer_start(app->loop, &l->trim);
 	lnx_loop_signal(l, &l->sig_hup, lnx_on_hup, SIGHUP);
 	lnx_loop_signal(l, &l->sig_term, lnx_on_stop, SIGTERM);
 	lnx_loop_signal(l, &l->sig_int, lnx_on_stop, SIGINT);
@@ -214,6 +226,7 @@ void lnx_app_loop_stop(struct lnx_app *app)
 	ev_idle_stop(app->loop, &l->idle);
 	ev_timer_stop(app->loop, &l->rules);
 	ev_timer_stop(app->loop, &l->watchdog);
+	ev_timer_stop(app->loop, &l->trim);
 	free(l);
 	app->turn = NULL;
 }

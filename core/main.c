@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "std.h"
+#include "trim.h"
 
 static const char lnx_usage[] =
 	"usage: linnixd [OPTION]...\n"
@@ -57,6 +58,7 @@ int main(int argc, char **argv)
 
 	if (lnx_std_open() < 0)
 		return 1; /* there is nowhere to say it */
+	lnx_trim_init();
 	lnx_log_init(LNX_INFO, LNX_LOG_TEXT);
 	while ((opt = getopt_long(argc, argv, "h", lnx_long_options, NULL)) != -1) {
 		switch (opt) {
