@@ -24,8 +24,9 @@ struct lnx_probe;
 /* A program that some kernels have no hook for. */
 struct lnx_probe_choice {
 	const char *program;
-	const char *hook;    /* tracepoint it is for */
-	const char *instead; /* program that loads where <hook> is missing, and only there; may be NULL */
+	const char *hook; /* tracepoint it is for */
+	const char *
+		instead; /* program that loads where <hook> is missing, and only there; may be NULL */
 };
 
 /* One row of the table of probes: bpf/<name>.bpf.c. */

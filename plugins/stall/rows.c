@@ -167,7 +167,7 @@ static void read_psi(struct stall *s, struct stall_row *row, uint64_t now_ledger
 		rc = s->has_psi ? stall_psi_node(&some, &full) : -ENOENT;
 	if (rc < 0) {
 		/* The root's pressure is the machine's. */
-		row->flags |= row->who == STALL_WHO_NODE || strcmp(who->path, "/")
+		row->flags |= row->who == STALL_WHO_NODE || strcmp(who->path, "/") != 0
 				      ? STALL_F_NO_PSI
 				      : STALL_F_PSI_WIDER;
 		who->has_psi = 0;

@@ -27,10 +27,11 @@ static struct stall_win *copy_of(const struct stall_win *w)
 	size_t rows = w->n_rows * sizeof(*w->rows), cells = w->n_cells * sizeof(*w->cells),
 	       tasks = w->n_tasks * sizeof(*w->tasks), bytes = sizeof(*w) + rows + cells + tasks;
 	struct stall_win *c = malloc(bytes);
-	char *p = (char *)c + sizeof(*c);
+	char *p;
 
 	if (!c)
 		return NULL;
+	p = (char *)c + sizeof(*c);
 	*c = *w;
 	c->bytes = bytes;
 	c->rows = (void *)p;

@@ -67,6 +67,12 @@ struct level {
 	size_t n_path;
 };
 
+/* Always negative, whatever a library left in errno. */
+static int walk_error(void)
+{
+	return errno > 0 ? -errno : -EIO;
+}
+
 /* Enter the folder <name> below <up> (an open folder, or AT_FDCWD). */
 static int level_open(struct level *l, int up, const char *name)
 {
@@ -74,9 +80,9 @@ static int level_open(struct level *l, int up, const char *name)
 	int fd = openat(up, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc;
 
 	if (fd < 0)
-		return -errno;
+		return walk_error();
 	if (fstat(fd, &st) < 0) {
-		rc = -errno;
+		rc = walk_error();
 		(void)close(fd); /* read only */
 		return rc;
 	}

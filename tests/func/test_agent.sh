@@ -218,7 +218,7 @@ truncated_bpf_object()
 listening_beyond_loopback_needs_a_token()
 {
 	local rc=0
-	LINNIX_HTTP_LISTEN=0.0.0.0:0 LINNIX_HTTP_SOCKET=$tmp/other.sock LINNIX_PLUGINS_STATE_FILE= \
+	LINNIX_HTTP_LISTEN=0.0.0.0:0 LINNIX_HTTP_SOCKET=$tmp/other.sock LINNIX_PLUGINS_STATE_FILE='' \
 		timeout 60 "$linnixd" --config /dev/null >"$tmp/beyond.log" 2>&1 || rc=$?
 	[ "$rc" -eq 2 ] || fail "status $rc"
 	grep -q 'set token_file' "$tmp/beyond.log" || fail "$(cat "$tmp/beyond.log")"
