@@ -122,9 +122,11 @@ int workload_walk_run(struct workload_walk *w)
 		struct level *l = &levels[depth], *below = &levels[depth + 1];
 		size_t n;
 
-		name = rc < 0 ? NULL : level_next(l);
+		name = rc < 0 || !l->dir ? NULL : level_next(l);
 		if (!name) {
-			(void)closedir(l->dir); /* read only */
+			if (l->dir)
+				(void)closedir(l->dir); /* read only */
+			l->dir = NULL;
 			depth--;
 			continue;
 		}
