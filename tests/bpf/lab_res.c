@@ -108,7 +108,8 @@ static int del(void *arg, uint32_t map, const void *key)
 	return bpf_map_delete_elem(l->map_fd[map], key) ? -errno : 0;
 }
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static int quiet(enum libbpf_print_level level,
+						       const char *fmt, va_list ap)
 {
 	return level == LIBBPF_WARN && getenv("LNX_LAB_VERBOSE") ? vfprintf(stderr, fmt, ap) : 0;
 }
