@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <linnix/ev_alert.h>
+#include <linnix/ev_stall.h>
 
 #include "lua_engine.h"
 
@@ -231,6 +232,21 @@ static void alert_evidence(const struct lnx_rules *r, const struct lnx_key *key,
 	lnx_buf_char(b, ']');
 }
 
+/* An alert about a stall names who was stalled. */
+static void alert_victim(const struct lnx_rules *r, union alert_space *u)
+{
+	const struct lnx_ev_stall_edge *e = (const void *)r->ev;
+	struct lnx_ev_alert *a = &u->alert;
+
+	if (!r->ev || r->ev->type != LNX_EV_STALL_EDGE ||
+	    !LNX_EV_HAS(r->ev, struct lnx_ev_stall_edge, victim_namespace))
+		return;
+	a->victim_cgroup_id = e->victim_cgroup_id;
+	a->victim = alert_str(u, (const char *)e + e->victim.off, e->victim.len);
+	a->victim_namespace =
+		alert_str(u, (const char *)e + e->victim_namespace.off, e->victim_namespace.len);
+}
+
 /* Counters of what was published: never of a test. */
 static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t severity)
 {
@@ -272,6 +288,7 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 	a->subject_start_ns = key->subject.start_ns;
 	a->subject_cgroup_id = key->subject.cgroup_id;
 	a->since_ns = key->since_ns;
+	a->key = key->h1 >> 11;
 	a->value = alert_value(r, key);
 	a->threshold = rule->threshold;
 	a->rule = alert_str(&u, rule->name, strlen(rule->name));
@@ -283,6 +300,7 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 	if (!lnx_buf_error(&evidence))
 		a->evidence = alert_str(&u, evidence.data, evidence.size);
 	a->labels = alert_str(&u, labels, strlen(labels));
+	alert_victim(r, &u);
 	lnx_buf_done(&say);
 	lnx_buf_done(&evidence);
 	if (state == LNX_ALERT_FIRING)

@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_ev_alert, 104);
+SIZE(lnx_ev_alert, 128);
 AT(lnx_ev_alert, h, 0);
 AT(lnx_ev_alert, severity, 24);
 AT(lnx_ev_alert, state, 28);
@@ -27,6 +27,10 @@ AT(lnx_ev_alert, subject_comm, 88);
 AT(lnx_ev_alert, say, 92);
 AT(lnx_ev_alert, evidence, 96);
 AT(lnx_ev_alert, labels, 100);
+AT(lnx_ev_alert, key, 104);
+AT(lnx_ev_alert, victim_cgroup_id, 112);
+AT(lnx_ev_alert, victim, 120);
+AT(lnx_ev_alert, victim_namespace, 124);
 
 SIZE(lnx_ev_rule_disabled, 48);
 AT(lnx_ev_rule_disabled, h, 0);

@@ -44,6 +44,10 @@ static int run_on_alert(void *arg, const struct lnx_event *ev)
 	out->cause_seq = meta.cause_seq;
 	out->value = a->value;
 	out->threshold = a->threshold;
+	out->key = a->key;
+	out->victim_cgroup_id = a->victim_cgroup_id;
+	run_copy(out->victim, sizeof(out->victim), ev, a->victim);
+	run_copy(out->victim_namespace, sizeof(out->victim_namespace), ev, a->victim_namespace);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <linnix/ev_alert.h>
 #include <linnix/ev_proc.h>
 #include <linnix/ev_psi.h>
+#include <linnix/ev_stall.h>
 
 #include "lua_host.h"
 
@@ -16,7 +17,8 @@
 struct run_alert {
 	char rule[64], say[256], evidence[1024], labels[1024], comm[20];
 	uint32_t state, severity, kind, pid;
-	uint64_t ts_ns, since_ns, cgroup_id, cause_seq;
+	uint64_t ts_ns, since_ns, cgroup_id, cause_seq, key, victim_cgroup_id;
+	char victim[64], victim_namespace[64];
 	double value, threshold;
 };
 

@@ -4,7 +4,9 @@
 #ifndef LINNIX_BUILTIN_H
 #define LINNIX_BUILTIN_H
 
+#include <linnix/ev_action.h>
 #include <linnix/ev_alert.h>
+#include <linnix/ev_incident.h>
 #include <linnix/ev_proc.h>
 #include <linnix/ev_psi.h>
 #include <linnix/ev_stall.h>
@@ -47,6 +49,17 @@ static const struct lnx_event_desc lnx_builtin_events[] = {
 	LNX_BUILTIN(LNX_EV_RULE_DISABLED, "rule.disabled", lnx_ev_rule_disabled,
 		    lnx_fields_rule_disabled, LNX_EVF_IDENT,
 		    "a rule failed too often and no longer runs"),
+	LNX_BUILTIN(LNX_EV_INCIDENT_OPEN, "incident.open", lnx_ev_incident, lnx_fields_incident,
+		    LNX_EVF_IDENT, "an incident began, or began again"),
+	LNX_BUILTIN(LNX_EV_INCIDENT_UPDATE, "incident.update", lnx_ev_incident, lnx_fields_incident,
+		    LNX_EVF_IDENT, "more became known of an incident"),
+	LNX_BUILTIN(LNX_EV_INCIDENT_CLOSE, "incident.close", lnx_ev_incident, lnx_fields_incident,
+		    LNX_EVF_IDENT, "an incident is over"),
+	LNX_BUILTIN(LNX_EV_ACTION_REQUEST, "action.request", lnx_ev_action_request,
+		    lnx_fields_action_request, LNX_EVF_IDENT,
+		    "a rule or a person asks for an action"),
+	LNX_BUILTIN(LNX_EV_ACTION_DONE, "action.done", lnx_ev_action_done, lnx_fields_action_done,
+		    LNX_EVF_IDENT, "an action came to a new state"),
 };
 #endif
 #endif

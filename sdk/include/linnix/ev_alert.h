@@ -36,6 +36,9 @@ struct lnx_ev_alert {
 	struct lnx_str say;	 /* the sentence for people */
 	struct lnx_str evidence; /* JSON array of {name, value, unit} */
 	struct lnx_str labels;	 /* JSON object */
+	__u64 key; /* one number for what the rule groups by, below 2^53: firing and resolved share it */
+	__u64 victim_cgroup_id; /* of an alert about a stall; 0: the node, or none */
+	struct lnx_str victim, victim_namespace; /* its workload, or empty */
 };
 
 /* A rule failed too often and no longer runs. */
@@ -84,6 +87,14 @@ static const struct lnx_field lnx_fields_alert[] = {
 		  NULL),
 	LNX_FIELD(lnx_ev_alert, "labels", LNX_JSON, labels, "", "object of the rule's own labels",
 		  NULL),
+	LNX_FIELD(lnx_ev_alert, "key", LNX_ID, key, "",
+		  "one number for what the rule groups by: firing and resolved share it", NULL),
+	LNX_FIELD(lnx_ev_alert, "victim", LNX_STR, victim, "",
+		  "workload that was stalled, or empty", NULL),
+	LNX_FIELD(lnx_ev_alert, "victim_namespace", LNX_STR, victim_namespace, "",
+		  "its namespace, or empty", NULL),
+	LNX_FIELD(lnx_ev_alert, "victim_cgroup_id", LNX_ID, victim_cgroup_id, "",
+		  "its cgroup; 0 for the node, or none", NULL),
 };
 
 static const struct lnx_field lnx_fields_rule_disabled[] = {
