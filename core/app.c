@@ -121,9 +121,15 @@ static int lnx_step_bus(struct lnx_app *app)
 		.max_pending = c->bus_max_pending,
 	};
 
+	int rc;
+
 	app->bus = lnx_bus_new(&conf);
-	if (!app->bus)
+	app->tags = lnx_tags_new();
+	if (!app->bus || !app->tags)
 		return -ENOMEM;
+	rc = lnx_tags_follow(app->tags, app->bus);
+	if (rc < 0)
+		return rc;
 	lnx_bus_set_now(app->bus, app->start_ns);
 	app->reload_ok = true;
 	app->reload_wall_ns = app->wall_offset_ns + app->start_ns;
@@ -135,6 +141,7 @@ static void lnx_bus_down(struct lnx_app *app)
 	lnx_plugins_free(app);
 	lnx_workers_free(app->workers);
 	lnx_bus_free(app->bus);
+	lnx_tags_free(app->tags);
 }
 
 static int lnx_step_probes(struct lnx_app *app)

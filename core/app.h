@@ -10,6 +10,7 @@
 #include "option.h"
 #include "probe.h"
 #include "service.h"
+#include "tags.h"
 #include "worker.h"
 #include <linnix/host.h>
 #include <stdbool.h>
@@ -63,6 +64,7 @@ struct lnx_app {
 	struct ev_loop *loop;
 	struct lnx_registry *registry;
 	struct lnx_bus *bus;
+	struct lnx_tags *tags;
 	struct lnx_metrics *metrics;
 	struct lnx_services *services;
 	struct lnx_workers *workers;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linnix/svc_core.h>
 #include <linnix/svc_stall.h>
-#include <linnix/svc_workload.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -26,30 +25,11 @@ static uint64_t lnx_app_wall(void *arg, uint64_t boot_ns)
 	return app->wall_offset_ns + boot_ns;
 }
 
-static struct lnx_tag lnx_app_tag(void *arg, uint64_t cgroup_id)
-{
-	const struct lnx_app *app = arg;
-	struct lnx_tag tag = { "", "", "" };
-	struct lnx_workload w;
-	const void *vtable;
-	void *self;
-
-	if (lnx_services_find(app->services, "workload/1", &vtable, &self) < 0)
-		return tag;
-	w.size = sizeof(w);
-	if (((const struct lnx_svc_workload *)vtable)->get(self, cgroup_id, &w) == 0) {
-		tag.pod_name = w.pod_name;
-		tag.namespace_ = w.namespace_;
-		tag.container_id = w.container_id;
-	}
-	return tag;
-}
-
 void lnx_app_json_env(struct lnx_app *app, struct lnx_json_env *ret_env)
 {
 	ret_env->registry = app->registry;
 	ret_env->wall_ns = lnx_app_wall;
-	ret_env->tag = lnx_app_tag;
+	ret_env->tags = app->tags;
 	ret_env->arg = app;
 	ret_env->ident = &app->ident;
 }
@@ -430,6 +410,20 @@ static void lnx_collect_bus(struct lnx_app *app)
 	}
 }
 
+static void lnx_collect_tags(struct lnx_app *app)
+{
+	struct lnx_tags_stats tags;
+
+	lnx_tags_stats(app->tags, &tags);
+	lnx_put(app, "linnix_tags", "Cgroups whose names are known, ended ones included.",
+		LNX_GAUGE, NULL, NULL, tags.n);
+	lnx_put(app, "linnix_tags_refused_total", "Cgroups without names for want of room.",
+		LNX_COUNTER, NULL, NULL, (double)tags.refused);
+	lnx_put(app, "linnix_tags_forgotten_total",
+		"Names of ended cgroups that gave way before 5 minutes were over.", LNX_COUNTER,
+		NULL, NULL, (double)tags.forgotten);
+}
+
 static void lnx_collect(void *arg)
 {
 	static const char *const info_labels[] = { "version", "node", "cluster", "boot_id", NULL };
@@ -453,6 +447,7 @@ static void lnx_collect(void *arg)
 	lnx_collect_bus(app);
 	if (app->probes)
 		lnx_probes_collect(app->probes, app->metrics);
+	lnx_collect_tags(app);
 	lnx_put(app, "linnix_config_last_reload_successful", "1 if the last reload took effect.",
 		LNX_GAUGE, NULL, NULL, app->reload_ok);
 	lnx_put(app, "linnix_config_last_reload_success_timestamp_seconds",

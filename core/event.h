@@ -56,16 +56,13 @@ struct lnx_value {
 /* Value of <f> in a checked <ev>. */
 struct lnx_value lnx_event_value(const struct lnx_event *ev, const struct lnx_field *f);
 
-/* Names that tag a process event by its cgroup. Never NULL; "" when unknown. */
-struct lnx_tag {
-	const char *pod_name, *namespace_, *container_id;
-};
+struct lnx_tags;
 
-/* What lnx_event_json needs beside the event. <tag> may be NULL: then the tags are empty. */
+/* What lnx_event_json needs beside the event. <tags> may be NULL: then names are empty. */
 struct lnx_json_env {
 	const struct lnx_registry *registry;
 	uint64_t (*wall_ns)(void *arg, uint64_t boot_ns);
-	struct lnx_tag (*tag)(void *arg, uint64_t cgroup_id);
+	const struct lnx_tags *tags;
 	void *arg;
 	const struct lnx_ident *ident; /* of LNX_EVF_IDENT types; may be NULL: then without */
 };

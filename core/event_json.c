@@ -2,7 +2,10 @@
 /* Values of fields, and an event as JSON: one writer for every type, driven by the field tables. */
 #include "event.h"
 
+#include <linnix/fields.h>
 #include <string.h>
+
+#include "tags.h"
 
 static struct lnx_value lnx_value_str(const char *s, size_t n, uint32_t kind)
 {
@@ -144,15 +147,9 @@ static void lnx_json_fields(struct lnx_buf *out, const struct lnx_event_desc *de
 static void lnx_json_tags(struct lnx_buf *out, const struct lnx_json_env *env,
 			  const struct lnx_event_desc *desc, const struct lnx_event *ev)
 {
-	const struct lnx_field *f = lnx_desc_field(desc, "cgroup_id");
-	struct lnx_tag tag = { "", "", "" };
-	struct lnx_value v;
+	struct lnx_tag tag = { .size = sizeof(tag) };
 
-	if (f && env->tag) {
-		v = lnx_event_value(ev, f);
-		if (v.kind == LNX_VAL_U64)
-			tag = env->tag(env->arg, v.u64);
-	}
+	(void)lnx_tags_get(env->tags, lnx_event_cgroup_id(desc, ev), &tag); /* unknown: "" */
 	lnx_json_kv_str(out, "pod_name", tag.pod_name);
 	lnx_json_kv_str(out, "namespace", tag.namespace_);
 	lnx_json_kv_str(out, "container_id", tag.container_id);
@@ -177,7 +174,7 @@ void lnx_event_json(struct lnx_buf *out, const struct lnx_json_env *env, const s
 	lnx_json_kv_u64(out, "cause_seq", meta ? meta->cause_seq : 0);
 	if (desc) {
 		lnx_json_fields(out, desc, ev);
-		if (desc->flags & LNX_EVF_PROCESS)
+		if (desc->flags & (LNX_EVF_PROCESS | LNX_EVF_TAGS))
 			lnx_json_tags(out, env, desc, ev);
 		if (desc->flags & LNX_EVF_IDENT && env->ident) {
 			lnx_json_kv_str(out, "node", env->ident->node);

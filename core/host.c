@@ -298,6 +298,11 @@ static const char *lnx_host_conf_get(struct lnx_ctx *c, const char *key)
 	return lnx_optset_get(c->app->config->set, section, dot + 1, &origin);
 }
 
+static int lnx_host_tag(struct lnx_ctx *c, uint64_t cgroup_id, struct lnx_tag *ret_tag)
+{
+	return lnx_tags_get(c->app->tags, cgroup_id, ret_tag);
+}
+
 void lnx_ctx_release(struct lnx_ctx *c)
 {
 	lnx_ctx_release_loop(c);
@@ -352,4 +357,5 @@ const struct lnx_host lnx_host_vtable = {
 	.instance = lnx_host_instance,
 	.conf_get = lnx_host_conf_get,
 	.wanted = lnx_host_wanted,
+	.tag = lnx_host_tag,
 };

@@ -3,7 +3,6 @@
 #include "http_req.h"
 
 #include <linnix/fields.h>
-#include <linnix/svc_workload.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +13,8 @@
 struct http_events {
 	struct http *http;
 	uint16_t types[HTTP_EVENT_TYPES];
-	unsigned n_types; /* 0: all */
-	const char *namespace_;
-	const struct lnx_svc_workload *workload; /* NULL: nobody knows namespaces */
-	void *workload_self;
+	unsigned n_types;			   /* 0: all */
+	const char *namespace_, *victim_namespace; /* NULL: any */
 	uint64_t *seqs; /* of the newest that fit, a ring of <limit>; NULL: take the first ones */
 	uint64_t limit, n, until_seq;
 	struct lnx_buf out;
@@ -57,15 +54,10 @@ static int http_events_types(struct lnx_http_req *req, struct http_events *e)
 
 static bool http_events_in_namespace(struct http_events *e, const struct lnx_event *ev)
 {
-	const struct http *s = e->http;
-	struct lnx_workload w = { .size = sizeof(w) };
-	uint64_t id;
+	char own[LNX_NS_BYTES], victim[LNX_NS_BYTES];
 
-	if (!e->workload)
-		return false;
-	id = lnx_event_cgroup_id(s->host->event_desc(s->ctx, ev->type), ev);
-	return id && e->workload->get(e->workload_self, id, &w) == 0 &&
-	       !strcmp(w.namespace_, e->namespace_);
+	lnx_event_namespaces(e->http->host, e->http->ctx, ev, own, victim);
+	return lnx_namespaces_match(own, victim, e->namespace_, e->victim_namespace);
 }
 
 static bool http_events_match(struct http_events *e, const struct lnx_event *ev)
@@ -76,7 +68,7 @@ static bool http_events_match(struct http_events *e, const struct lnx_event *ev)
 		;
 	if (e->n_types && i == e->n_types)
 		return false;
-	return !e->namespace_ || http_events_in_namespace(e, ev);
+	return (!e->namespace_ && !e->victim_namespace) || http_events_in_namespace(e, ev);
 }
 
 static int http_events_note(void *arg, const struct lnx_event *ev,
@@ -131,6 +123,8 @@ static int http_events_newest(struct lnx_http_req *req, struct http_events *e, u
 static int http_events_params(struct lnx_http_req *req, struct http_events *e, uint64_t *ret_since)
 {
 	struct http *s = e->http;
+	const void *svc;
+	void *self;
 	int rc = http_events_types(req, e);
 
 	if (rc == 0)
@@ -140,11 +134,10 @@ static int http_events_params(struct lnx_http_req *req, struct http_events *e, u
 	if (rc < 0)
 		return rc;
 	e->namespace_ = http_param(req, "namespace");
-	if (e->namespace_ && s->host->service(s->ctx, "workload/1", (const void **)&e->workload,
-					      &e->workload_self) < 0) {
-		e->workload = NULL;
+	e->victim_namespace = http_param(req, "victim_namespace");
+	if ((e->namespace_ || e->victim_namespace) &&
+	    s->host->service(s->ctx, "workload/1", &svc, &self) < 0)
 		http_degraded(req, "namespace", "no plugin workload is loaded, none is known");
-	}
 	return http_param(req, "since_seq") ? 0 : http_events_newest(req, e, ret_since);
 }
 
@@ -177,7 +170,8 @@ static void http_get_events(void *arg, struct lnx_http_req *req)
 	free(e);
 }
 
-static const char *const http_events_query[] = { "type", "since_seq", "limit", "namespace", NULL };
+static const char *const http_events_query[] = { "type",      "since_seq",	  "limit",
+						 "namespace", "victim_namespace", NULL };
 
 static const struct lnx_http_route http_events_route = {
 	sizeof(struct lnx_http_route), 0, "GET", "/events", http_events_query, http_get_events

@@ -151,6 +151,8 @@ static void begin(struct env *e, struct table *t, bool has_workloads)
 	assert_int_equal(testhost_provide(e->t, "proc/1", &fake_proc, t), 0);
 	if (has_workloads)
 		assert_int_equal(testhost_provide(e->t, "workload/1", &fake_workloads, t), 0);
+	assert_int_equal(testhost_tag(e->t, 77, "prod", "api-1", "0123456789abcdef"), 0);
+	assert_int_equal(testhost_tag(e->t, 78, "media", "resize-1", "fedcba9876543210"), 0);
 	env_start(e);
 	h.mem_total_bytes = 100ull << 20;
 	h.mem_available_bytes = 60ull << 20;

@@ -86,6 +86,15 @@ static uint64_t pair_of(uint64_t victim_id, uint64_t culprit_id, uint32_t resour
 	return (h ^ h >> 31) >> 11;
 }
 
+/* It takes no more than it asked for, or the victim asked for nothing. */
+static uint32_t is_entitled(const struct stall_who *victim, const struct stall_who *culprit,
+			    double culprit_cpu_pct)
+{
+	return !strcmp(victim->qos, "besteffort") ||
+	       (culprit->cpu_request_millicores &&
+		culprit_cpu_pct <= culprit->cpu_request_millicores / 10.);
+}
+
 static void publish_edge(struct stall *s, const struct stall_win *w, const struct pick *p)
 {
 	const struct stall_row *r = &w->rows[p->row];
@@ -118,6 +127,8 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 		e.edge.same_workload = c->kind == LNX_STALL_NEIGHBOUR && victim->workload[0] &&
 				       !strcmp(victim->workload, culprit->workload) &&
 				       !strcmp(victim->namespace_, culprit->namespace_);
+		e.edge.entitled = c->kind == LNX_STALL_NEIGHBOUR &&
+				  is_entitled(victim, culprit, e.edge.culprit_cpu_pct);
 	}
 	if (task) {
 		e.h.pid = task->pid;
@@ -135,6 +146,8 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 		(void)snprintf(limit, sizeof(limit), "%s of %s", s->whos.limits[c->limit].text,
 			       s->whos.limits[c->limit].owner); /* cut when too long */
 	put(&e, &e.edge.limit, limit);
+	put(&e, &e.edge.victim_container_id, victim->container_id);
+	put(&e, &e.edge.culprit_container_id, culprit ? culprit->container_id : "");
 	(void)s->host->publish(s->ctx, &e.h); /* a full queue is counted by the host */
 }
 

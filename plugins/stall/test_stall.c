@@ -55,7 +55,7 @@ static int fake_get(void *self, uint64_t id, struct lnx_workload *w)
 				    .pod_name = slot >= 102 ? names[slot - 100] : "pod",
 				    .pod_uid = slot >= 102 ? names[slot - 100] : "uid",
 				    .container_name = names[slot - 100],
-				    .container_id = "",
+				    .container_id = slot == 103 ? "d0d0" : "",
 				    .runtime = "",
 				    .qos = "" };
 	return 0;
@@ -393,26 +393,52 @@ static void steal_is_a_modelled_part_and_the_sum_stays(void **state)
 	assert_int_equal(all, 88000000);
 }
 
-static void proc_stat_gives_shares_of_busy_time(void **state)
+/* Let c hold d for 50 ms; is the edge of that entitled? */
+static uint32_t edge_entitled(struct test *f)
 {
-	struct stall_stat st = { 0 };
+	uint32_t c = slot_for(f, 102), d = slot_for(f, 103), entitled = 2;
 
-	(void)state;
-	assert_int_equal(stall_stat_init(&st, 2), 0);
-	st.has_irq = 1;
-	stall_stat_read(
-		&st,
-		"cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 10 0 10 50 0 0 0 0 0 0\ncpu1 1 0 0 9 0 0 0 0\nintr 5\n");
-	assert_float_equal(st.steal[0], 0, 0);
-	stall_stat_read(
-		&st,
-		"cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 40 0 30 80 0 10 10 30 0 0\ncpu1 1 0 0 99 0 0 0 0\n");
-	assert_float_equal(st.steal[0], 0.3, 1e-9);
-	assert_float_equal(st.irq[0], 0.2, 1e-9);
-	assert_float_equal(st.steal[1], 0, 0);
-	stall_stat_read(&st, "");
-	assert_float_equal(st.steal[0], 0, 0);
-	stall_stat_done(&st);
+	tick(f);
+	tick(f);
+	testhost_clear(f->t);
+	charge(f, 0, d, c, 50000000);
+	f->cpus[0].run_ns[LNX_LEDGER_SLOT(c)] += 300000000; /* 35 % of a CPU with the 50 ms */
+	tick(f);
+	for (size_t i = 0; i < testhost_published(f->t); i++) {
+		const struct lnx_ev_stall_edge *e = (const void *)testhost_event(f->t, i);
+
+		if (e->h.type != LNX_EV_STALL_EDGE || !e->victim_cgroup_id)
+			continue;
+		assert_int_equal(e->victim_container_id.len, 4);
+		assert_memory_equal((const char *)e + e->victim_container_id.off, "d0d0", 4);
+		assert_int_equal(e->culprit_container_id.len, 0);
+		entitled = e->entitled;
+	}
+	return entitled;
+}
+
+static void who_stays_within_its_request_is_entitled(void **state)
+{
+	static const struct {
+		uint32_t request_millicores;
+		const char *qos;
+		uint32_t is_entitled;
+	} rows[] = { { 0, "burstable", 0 },   { 500, "burstable", 1 }, { 351, "", 1 },
+		     { 200, "burstable", 0 }, { 0, "besteffort", 1 },  { 0, "", 0 } };
+	struct test *f = *state;
+
+	assert_int_equal(testhost_set_wanted(f->t, "stall.edge", 1), 0);
+	assert_int_equal(edge_entitled(f), 0);
+	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct stall_who *c = &f->s->whos.who[stall_who_find(&f->s->whos, 102)],
+				 *d = &f->s->whos.who[stall_who_find(&f->s->whos, 103)];
+
+		c->asked_ns = d->asked_ns = UINT64_MAX / 2; /* names stay as they are set here */
+		c->cpu_request_millicores = rows[i].request_millicores;
+		d->qos = rows[i].qos;
+		if (edge_entitled(f) != rows[i].is_entitled)
+			fail_msg("row %u", i);
+	}
 }
 
 static void edges_are_published_only_when_wanted(void **state)
@@ -525,35 +551,6 @@ static void silent_probe_makes_psi_only(void **state)
 	assert_non_null(strstr(testhost_health_why(f->t, "ledger"), "sched"));
 }
 
-static void words_of_a_question_are_checked(void **state)
-{
-	uint64_t ns;
-
-	(void)state;
-	assert_int_equal(stall_parse_span("250ms", &ns), 0);
-	assert_int_equal(ns, 250000000);
-	assert_int_equal(stall_parse_span("1.5m", &ns), 0);
-	assert_int_equal(ns, 90 * SEC);
-	assert_int_equal(stall_parse_span("10", &ns), 0);
-	assert_int_equal(ns, 10 * SEC);
-	for (const char *const *bad = (const char *const[]){ "", "s", "-1s", "1x", "0s", "8d",
-							     "nan", "1e99s", " 1s", NULL };
-	     *bad; bad++)
-		assert_int_equal(stall_parse_span(*bad, &ns), -EINVAL);
-	assert_int_equal(stall_parse_time("1970-01-02T00:00:01.5Z", &ns), 0);
-	assert_int_equal(ns, 86401500000000ULL);
-	assert_int_equal(stall_parse_time("2025-01-31T12:00:00+02:00", &ns), 0);
-	assert_int_equal(ns / SEC, 1738317600);
-	assert_int_equal(stall_parse_time("1738317600", &ns), 0);
-	assert_int_equal(ns / SEC, 1738317600);
-	for (const char *const *bad =
-		     (const char *const[]){ "", "now", "2025-01-31", "2025-13-31T00:00:00Z",
-					    "2025-01-31T00:00:00", "2025-01-31T25:00:00Z", "12.3.4",
-					    NULL };
-	     *bad; bad++)
-		assert_int_equal(stall_parse_time(*bad, &ns), -EINVAL);
-}
-
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -565,12 +562,11 @@ int main(void)
 		T(child_of_a_container_counts_there),
 		T(slot_of_a_removed_cgroup_goes_once_it_is_quiet),
 		T(steal_is_a_modelled_part_and_the_sum_stays),
-		cmocka_unit_test(proc_stat_gives_shares_of_busy_time),
+		T(who_stays_within_its_request_is_entitled),
 		T(edges_are_published_only_when_wanted),
 		T(series_is_admitted_after_a_second_of_stall),
 		T(shares_of_the_node_sum_to_one_at_most),
 		T(silent_probe_makes_psi_only),
-		cmocka_unit_test(words_of_a_question_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

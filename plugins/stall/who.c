@@ -14,7 +14,7 @@ static void who_reset(struct stall_who *who)
 	memset(who, 0, sizeof(*who));
 	who->psi_fd = -1;
 	who->workload = who->namespace_ = who->pod_name = who->pod_uid = "";
-	who->container_name = who->container_id = who->path = "";
+	who->container_name = who->container_id = who->path = who->qos = "";
 }
 
 int stall_whos_init(struct stall_whos *w)
@@ -144,7 +144,7 @@ int stall_who_name(struct stall_who *who, const struct lnx_workload *from, uint6
 {
 	size_t n = strlen(from->workload) + strlen(from->namespace_) + strlen(from->pod_name) +
 		   strlen(from->pod_uid) + strlen(from->container_name) +
-		   strlen(from->container_id) + strlen(from->path) + 7;
+		   strlen(from->container_id) + strlen(from->path) + strlen(from->qos) + 8;
 	char *text = malloc(n), *at = text;
 
 	if (!text)
@@ -156,6 +156,8 @@ int stall_who_name(struct stall_who *who, const struct lnx_workload *from, uint6
 	who->container_name = put(&at, from->container_name);
 	who->container_id = put(&at, from->container_id);
 	who->path = put(&at, from->path);
+	who->qos = put(&at, from->qos);
+	who->cpu_request_millicores = from->cpu_request_millicores;
 	free(who->text);
 	who->text = text;
 	who->parent_cgroup_id = from->parent_cgroup_id;

@@ -30,8 +30,9 @@ struct stall_who {
 	uint64_t asked_ns;  /* its names are from then */
 	char *text;	    /* of all names; owned */
 	const char *workload, *namespace_, *pod_name, *pod_uid, *container_name, *container_id,
-		*path;
+		*path, *qos;
 	uint64_t parent_cgroup_id;
+	uint32_t cpu_request_millicores;
 	uint32_t is_known; /* plugin workload knew it once */
 	uint32_t is_gone;
 	uint32_t

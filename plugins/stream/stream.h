@@ -4,14 +4,14 @@
 #define STREAM_H
 
 #include "stream_frames.h"
+#include <linnix/fields.h>
 #include <linnix/plugin.h>
 #include <linnix/svc_http.h>
-#include <linnix/svc_workload.h>
 #include <stdbool.h>
 
-#define STREAM_MAX_TYPES   32	 /* in ?type= */
-#define STREAM_ALL_TYPES   64	 /* different ones, of all readers */
-#define STREAM_NS_BYTES	   64	 /* of ?namespace=; Kubernetes allows 63 characters */
+#define STREAM_MAX_TYPES   32		      /* in ?type= */
+#define STREAM_ALL_TYPES   64		      /* different ones, of all readers */
+#define STREAM_NS_BYTES	   (2 * LNX_NS_BYTES) /* own and victim's namespace of an event */
 #define STREAM_TEXT_BYTES  65536 /* one frame: an event of 4 KiB with every byte escaped fits */
 #define STREAM_RENDER_TURN 512	 /* events rendered in one turn of the loop */
 #define STREAM_SEC	   1000000000ULL
@@ -31,14 +31,14 @@ struct stream_client {
 	struct stream *stream;
 	struct lnx_http_stream *http;
 	uint16_t types[STREAM_MAX_TYPES];
-	unsigned n_types;	  /* 0: all */
-	char ns[STREAM_NS_BYTES]; /* "": all */
-	bool is_live;		  /* reads the shared frames; else it still reads the core's ring */
-	bool is_blocked;	  /* its buffer is full, it will tell when not */
-	uint64_t pos;		  /* live: the next frame */
-	uint64_t seq;		  /* not live: the last event it was given */
-	uint64_t missed;	  /* events it was not given and not yet told of */
-	uint64_t moved_ns;	  /* when it last took something while blocked */
+	unsigned n_types;				/* 0: all */
+	char ns[LNX_NS_BYTES], victim_ns[LNX_NS_BYTES]; /* "": all */
+	bool is_live;	   /* reads the shared frames; else it still reads the core's ring */
+	bool is_blocked;   /* its buffer is full, it will tell when not */
+	uint64_t pos;	   /* live: the next frame */
+	uint64_t seq;	   /* not live: the last event it was given */
+	uint64_t missed;   /* events it was not given and not yet told of */
+	uint64_t moved_ns; /* when it last took something while blocked */
 };
 
 struct stream {

@@ -226,24 +226,37 @@ static int stream_parse_seq(const char *text, uint64_t *ret_seq)
 }
 
 /* Negative: answered. */
-static int stream_read_request(struct stream *s, struct lnx_http_req *req, struct stream_client *c)
+static int stream_read_namespace(struct stream *s, struct lnx_http_req *req, const char *name,
+				 char ret_ns[LNX_NS_BYTES])
 {
-	const char *ns = s->http->param(req, "namespace"),
-		   *last = s->http->header(req, "Last-Event-ID");
+	const char *ns = s->http->param(req, name);
 	const void *svc;
 	void *self;
-	int rc = stream_read_types(s, req, c);
 
-	if (rc < 0)
-		return rc;
-	if (ns && (!*ns || strlen(ns) >= sizeof(c->ns)))
-		return s->http->error(req, 400, "bad_parameter",
-				      "namespace must have 1 to 63 characters");
-	if (ns)
-		memcpy(c->ns, ns, strlen(ns) + 1);
-	if (ns && s->host->service(s->ctx, "workload/1", &svc, &self) < 0)
+	if (!ns)
+		return 0;
+	if (!*ns || strlen(ns) >= LNX_NS_BYTES)
+		return s->http->error(req, 400, "bad_parameter", "%s must have 1 to 63 characters",
+				      name);
+	memcpy(ret_ns, ns, strlen(ns) + 1);
+	if (s->host->service(s->ctx, "workload/1", &svc, &self) < 0)
 		(void)s->http->set_header(req, "X-Linnix-Degraded",
 					  "namespace: no plugin workload is loaded, none is known");
+	return 0;
+}
+
+/* Negative: answered. */
+static int stream_read_request(struct stream *s, struct lnx_http_req *req, struct stream_client *c)
+{
+	const char *last = s->http->header(req, "Last-Event-ID");
+	int rc = stream_read_types(s, req, c);
+
+	if (rc == 0)
+		rc = stream_read_namespace(s, req, "namespace", c->ns);
+	if (rc == 0)
+		rc = stream_read_namespace(s, req, "victim_namespace", c->victim_ns);
+	if (rc < 0)
+		return rc;
 	c->is_live = !last || !*last;
 	if (!c->is_live && stream_parse_seq(last, &c->seq) < 0)
 		return s->http->error(req, 400, "bad_header", "Last-Event-ID must be a number");
@@ -290,7 +303,7 @@ fail:
 	}
 }
 
-static const char *const stream_query[] = { "type", "namespace", NULL };
+static const char *const stream_query[] = { "type", "namespace", "victim_namespace", NULL };
 
 const struct lnx_http_route stream_route = {
 	sizeof(struct lnx_http_route), 0, "GET", "/stream", stream_query, stream_get

@@ -46,31 +46,33 @@ static bool stream_is_wanted(const struct stream *s, uint16_t type)
 	return s->n_all != 0;
 }
 
+/* "own/victim": no namespace has a slash. */
 static void stream_namespace(struct stream *s, const struct lnx_event *ev,
 			     char ret_ns[STREAM_NS_BYTES])
 {
-	struct lnx_workload w = { .size = sizeof(w) };
-	const struct lnx_svc_workload *svc;
-	void *self;
-	uint64_t id;
+	char own[LNX_NS_BYTES], victim[LNX_NS_BYTES];
 
-	ret_ns[0] = 0;
-	id = lnx_event_cgroup_id(s->host->event_desc(s->ctx, ev->type), ev);
-	if (id && s->host->service(s->ctx, "workload/1", (const void **)&svc, &self) == 0 &&
-	    svc->get(self, id, &w) == 0)
-		(void)snprintf(ret_ns, STREAM_NS_BYTES, "%s", w.namespace_); /* fits: 63 at most */
+	lnx_event_namespaces(s->host, s->ctx, ev, own, victim);
+	(void)snprintf(ret_ns, STREAM_NS_BYTES, "%s/%s", own, victim); /* fits */
 }
 
 static bool stream_match(const struct stream_client *c, uint16_t type, const char *ns,
 			 size_t ns_bytes)
 {
+	char own[STREAM_NS_BYTES];
+	const char *victim;
 	unsigned i;
 
 	for (i = 0; i < c->n_types && c->types[i] != type; i++)
 		;
 	if (c->n_types && i == c->n_types)
 		return false;
-	return !c->ns[0] || (strlen(c->ns) == ns_bytes && !memcmp(c->ns, ns, ns_bytes));
+	if (!c->ns[0] && !c->victim_ns[0])
+		return true;
+	(void)snprintf(own, sizeof(own), "%.*s", (int)ns_bytes, ns); /* fits */
+	own[strcspn(own, "/")] = 0;
+	victim = own + strlen(own) + (strlen(own) < ns_bytes);
+	return lnx_namespaces_match(own, victim, c->ns, c->victim_ns);
 }
 
 static void stream_miss(struct stream_client *c, uint64_t n)
@@ -185,7 +187,7 @@ static int stream_resume_one(void *arg, const struct lnx_event *ev,
 	if (meta->seq > c->seq + 1)
 		stream_miss(c, meta->seq - c->seq - 1);
 	c->seq = meta->seq - 1;
-	if (c->ns[0])
+	if (c->ns[0] || c->victim_ns[0])
 		stream_namespace(s, ev, ns);
 	if (stream_match(c, ev->type, ns, strlen(ns))) {
 		n = stream_render(s, ev, meta);

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <linnix/ev_proc.h>
 #include <linnix/svc_http.h>
-#include <linnix/svc_workload.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,20 +143,6 @@ static const struct lnx_svc_http fake_http = {
 	.stream = fake_stream,
 	.stream_write = fake_write,
 	.stream_close = fake_close,
-};
-
-static inline int fake_workload(void *self, uint64_t cgroup_id, struct lnx_workload *w)
-{
-	(void)self;
-	if (cgroup_id != 77)
-		return -ENOENT;
-	w->namespace_ = "prod";
-	return 0;
-}
-
-static const struct lnx_svc_workload fake_workloads = {
-	.size = sizeof(fake_workloads),
-	.get = fake_workload,
 };
 
 static inline void begin(struct fake *f, const char *conf)

@@ -125,7 +125,8 @@ static void a_namespace_is_that_of_the_cgroup(void **state)
 	begin(&f, NULL);
 	r = ask(&f, "proc.fork", "prod", NULL);
 	assert_non_null(strstr(r.degraded, "no plugin workload"));
-	assert_int_equal(testhost_provide(f.t, "workload/1", &fake_workloads, NULL), 0);
+	assert_int_equal(testhost_provide(f.t, "workload/1", "", NULL), 0);
+	assert_int_equal(testhost_tag(f.t, 77, "prod", "api-1", ""), 0);
 	fork_cg(&f, 1, 77);
 	fork_cg(&f, 2, 78);
 	fork_cg(&f, 3, 0);

@@ -8,7 +8,9 @@
 -- worth a message. A small share of a large stall would name one of many. Only neighbours are
 -- judged: who waits for itself, for its own quota or for the kernel has no neighbour to complain
 -- of. The node as a victim is left out: its stall is everybody's. A replica of the victim is told
--- as info: how many of them run here is the workload's own matter.
+-- as info: how many of them run here is the workload's own matter. So is who takes what it is
+-- entitled to: a culprit that stays within its CPU request, or a victim that asked for nothing
+-- (BestEffort). Without requests nobody is entitled.
 --
 -- stall.edge comes once a window of stall.interval (1 s). Three of them that all meet the condition
 -- lie within 2 s; a quiet second between them makes it 3 s, which is too long.
@@ -33,11 +35,14 @@ rule "noisy-neighbour" {
   keep      = "5s",
   value     = "caused_ms",
   threshold = stalled_ms,
-  severity  = function(_, _, ev) return ev.same_workload and "info" or "warning" end,
+  severity  = function(_, _, ev)
+    return (ev.same_workload or ev.entitled) and "info" or "warning"
+  end,
   blame     = "cpu",
   say       = function(w, _, ev)
-    return string.format("%s (%s, pid %d) made %s wait %.0f ms in a second, %.0f %% of its stall",
-      ev.culprit, ev.culprit_comm, ev.pid, ev.victim, w.caused_ms, ev.share_ratio * 100)
+    return string.format("%s (%s, pid %d) made %s wait %.0f ms in a second, %.0f %% of its stall%s",
+      ev.culprit, ev.culprit_comm, ev.pid, ev.victim, w.caused_ms, ev.share_ratio * 100,
+      ev.entitled and "; it was entitled to (entitled: true)" or "")
   end,
 }
 
@@ -117,6 +122,11 @@ test "two culprits of a second and a half each are not one of three" {
 
 test "a replica of the victim is only worth a note" {
   feed  = function(t) edges(t, 0, 5, { same_workload = true }) end,
+  fires = { { at = 2, severity = "info" } },
+}
+
+test "who stays within its request is only worth a note" {
+  feed  = function(t) edges(t, 0, 5, { entitled = true }) end,
   fires = { { at = 2, severity = "info" } },
 }
 

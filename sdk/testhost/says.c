@@ -347,8 +347,54 @@ int testhost_log_has(struct testhost *t, const char *text)
 	return 0;
 }
 
+/* ---- names */
+
+static const struct lnx_tag *tag_find(struct testhost *t, uint64_t cgroup_id)
+{
+	size_t i;
+
+	for (i = 0; i < t->tags.n; i++) {
+		const struct lnx_tag *tag = t->tags.item[i];
+
+		if (tag->cgroup_id == cgroup_id)
+			return tag;
+	}
+	return NULL;
+}
+
+static int host_tag(struct lnx_ctx *ctx, uint64_t cgroup_id, struct lnx_tag *ret_tag)
+{
+	static const struct lnx_tag none = {
+		sizeof(none), 0, 0, 0, "", "", "", "", "", "", "", ""
+	};
+	const struct lnx_tag *tag = tag_find(ctx->t, cgroup_id);
+	uint32_t size = ret_tag->size;
+
+	memcpy(ret_tag, tag ? tag : &none, size && size < sizeof(none) ? size : sizeof(none));
+	return tag ? 0 : -ENOENT;
+}
+
+int testhost_tag(struct testhost *t, uint64_t cgroup_id, const char *namespace_,
+		 const char *pod_name, const char *container_id)
+{
+	/* found as const: it is ours */
+	struct lnx_tag *tag = (void *)(uintptr_t)tag_find(t, cgroup_id);
+
+	if (!tag) {
+		tag = calloc(1, sizeof(*tag));
+		if (!tag || th_list_add(&t->tags, tag)) {
+			free(tag);
+			return -ENOMEM;
+		}
+	}
+	*tag = (struct lnx_tag){ sizeof(*tag), 0,  cgroup_id,	 0,	   namespace_, pod_name,
+				 "",	       "", container_id, pod_name, "",	       "" };
+	return 0;
+}
+
 void th_data_host(struct lnx_host *h)
 {
+	h->tag = host_tag;
 	h->metric = host_metric;
 	h->metric_add = host_metric_add;
 	h->metric_set = host_metric_set;
@@ -363,4 +409,5 @@ void th_data_done(struct testhost *t)
 	th_list_done(&t->metrics, metric_free);
 	th_list_done(&t->healths, health_free);
 	th_list_done(&t->logs, free);
+	th_list_done(&t->tags, free);
 }

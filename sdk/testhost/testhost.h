@@ -108,6 +108,10 @@ int testhost_provide(struct testhost *t, const char *name, const void *vtable, v
 /* What the plugin provided. NULL: nothing. */
 const void *testhost_service(struct testhost *t, const char *name, void **ret_self);
 
+/* What tag() says of a cgroup. Borrowed strings. 0 or -ENOMEM. */
+int testhost_tag(struct testhost *t, uint64_t cgroup_id, const char *namespace_,
+		 const char *pod_name, const char *container_id);
+
 /* ---- what it says */
 
 /* Value of a series, labels as "resource=cpu,kind=some" in any order ("" for none); of a histogram the

@@ -140,7 +140,7 @@ struct testhost {
 	const struct th_event *current;
 	unsigned depth;
 
-	struct th_list services, metrics, healths, logs, maps, iters, probes;
+	struct th_list services, tags, metrics, healths, logs, maps, iters, probes;
 	pthread_mutex_t log_lock;
 };
 

@@ -36,7 +36,21 @@ AT(lnx_metric_desc, buckets, 32);
 AT(lnx_metric_desc, max_series, 40);
 AT(lnx_metric_desc, pad, 44);
 
-SIZE(lnx_host, 336);
+SIZE(lnx_tag, 88);
+AT(lnx_tag, size, 0);
+AT(lnx_tag, pad, 4);
+AT(lnx_tag, cgroup_id, 8);
+AT(lnx_tag, gone_ns, 16);
+AT(lnx_tag, namespace_, 24);
+AT(lnx_tag, pod_name, 32);
+AT(lnx_tag, pod_uid, 40);
+AT(lnx_tag, container_name, 48);
+AT(lnx_tag, container_id, 56);
+AT(lnx_tag, workload, 64);
+AT(lnx_tag, runtime, 72);
+AT(lnx_tag, path, 80);
+
+SIZE(lnx_host, 344);
 AT(lnx_host, size, 0);
 AT(lnx_host, abi_major, 4);
 AT(lnx_host, abi_minor, 6);
@@ -81,3 +95,4 @@ AT(lnx_host, ident, 304);
 AT(lnx_host, instance, 312);
 AT(lnx_host, conf_get, 320);
 AT(lnx_host, wanted, 328);
+AT(lnx_host, tag, 336);

@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_workload, 112);
+SIZE(lnx_workload, 160);
 AT(lnx_workload, size, 0);
 AT(lnx_workload, kind, 4);
 AT(lnx_workload, cgroup_id, 8);
@@ -26,6 +26,14 @@ AT(lnx_workload, container_name, 80);
 AT(lnx_workload, container_id, 88);
 AT(lnx_workload, runtime, 96);
 AT(lnx_workload, qos, 104);
+AT(lnx_workload, owner_channel, 112);
+AT(lnx_workload, slo_tier, 120);
+AT(lnx_workload, is_ignored, 128);
+AT(lnx_workload, cpu_request_millicores, 132);
+AT(lnx_workload, cpu_limit_millicores, 136);
+AT(lnx_workload, pad, 140);
+AT(lnx_workload, memory_request_bytes, 144);
+AT(lnx_workload, memory_limit_bytes, 152);
 
 SIZE(lnx_svc_workload, 24);
 AT(lnx_svc_workload, size, 0);

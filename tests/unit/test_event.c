@@ -12,8 +12,9 @@
 #include <linnix/ev_alert.h>
 #include <linnix/ev_proc.h>
 #include <linnix/ev_psi.h>
+#include <linnix/ev_workload.h>
 
-#include "../../core/event.h"
+#include "../../core/tags.h"
 
 static void every_builtin_type_has_a_sound_table(void **state)
 {
@@ -75,19 +76,31 @@ static uint64_t wall(void *arg, uint64_t boot_ns)
 	return boot_ns + 1700000000ull * 1000000000u;
 }
 
-static struct lnx_tag tag(void *arg, uint64_t cgroup_id)
+/* A table that knows cgroup 4242. */
+static struct lnx_tags *tags_of_4242(void)
 {
-	struct lnx_tag t = { "web-1", "prod", "" };
+	struct {
+		struct lnx_ev_workload_update u;
+		char text[16];
+	} e = { .text = "prodweb-1" };
+	struct lnx_tags *t = lnx_tags_new();
 
-	(void)arg;
-	assert_int_equal(cgroup_id, 4242);
+	assert_non_null(t);
+	e.u.h.type = LNX_EV_WORKLOAD_UPDATE;
+	e.u.h.fixed = sizeof(e.u);
+	e.u.h.size = sizeof(e);
+	e.u.cgroup_id = 4242;
+	e.u.namespace_ = (struct lnx_str){ sizeof(e.u), 4 };
+	e.u.pod_name = (struct lnx_str){ sizeof(e.u) + 4, 5 };
+	lnx_tags_event(t, &e.u.h);
 	return t;
 }
 
 static json_t *render(const struct lnx_event *ev, const struct lnx_event_meta *meta)
 {
 	struct lnx_registry *r = lnx_registry_new();
-	struct lnx_json_env env = { r, wall, tag, NULL, NULL };
+	struct lnx_tags *tags = tags_of_4242();
+	struct lnx_json_env env = { r, wall, tags, NULL, NULL };
 	struct lnx_buf out = { 0 };
 	json_error_t err;
 	json_t *j;
@@ -98,6 +111,7 @@ static json_t *render(const struct lnx_event *ev, const struct lnx_event_meta *m
 	j = json_loads(out.data, JSON_REJECT_DUPLICATES, &err);
 	if (!j)
 		fail_msg("%s in %s", err.text, out.data);
+	lnx_tags_free(tags);
 	lnx_buf_done(&out);
 	lnx_registry_free(r);
 	return j;

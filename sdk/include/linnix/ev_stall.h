@@ -58,6 +58,9 @@ struct lnx_ev_stall_edge {
 	struct lnx_str culprit_comm; /* of process h.pid */
 	struct lnx_str limit; /* kind throttled: "cpu.max 200000 100000" and its owner's path */
 	__u64 pair;	      /* one number for victim, culprit, resource and kind, below 2^53 */
+	struct lnx_str victim_container_id, culprit_container_id;
+	__u32 entitled; /* the culprit is within its CPU request, or the victim is BestEffort */
+	__u32 pad;
 };
 
 /* One victim's stall of one resource. */
@@ -128,6 +131,12 @@ static const struct lnx_field lnx_fields_stall_edge[] = {
 		  NULL),
 	LNX_FIELD(lnx_ev_stall_edge, "pair", LNX_ID, pair, "",
 		  "one number for victim, culprit, resource and kind", NULL),
+	LNX_FIELD(lnx_ev_stall_edge, "victim_container_id", LNX_STR, victim_container_id, "",
+		  "container of the victim, or empty", "container.id"),
+	LNX_FIELD(lnx_ev_stall_edge, "culprit_container_id", LNX_STR, culprit_container_id, "",
+		  "container of the culprit, or empty", NULL),
+	LNX_FIELD(lnx_ev_stall_edge, "entitled", LNX_BOOL, entitled, "",
+		  "the culprit stays within its CPU request, or the victim is BestEffort", NULL),
 };
 
 static const struct lnx_field lnx_fields_stall_window[] = {

@@ -22,6 +22,14 @@ struct lnx_ev_workload_update {
 	__u64 cgroup_id;
 	struct lnx_str path, workload, namespace_, pod_name, pod_uid, container_name, container_id,
 		runtime;
+	struct lnx_str qos;	      /* "guaranteed", "burstable", "besteffort" or "" */
+	struct lnx_str owner_channel; /* annotation linnix.dev/owner-channel: whom to tell */
+	struct lnx_str slo_tier;      /* label linnix.dev/slo-tier */
+	__u32 is_ignored;	      /* annotation linnix.dev/ignore: no alerts about it */
+	/* of the container, or summed over the containers of a pod; 0: none given */
+	__u32 cpu_request_millicores, cpu_limit_millicores;
+	__u32 pad;
+	__u64 memory_request_bytes, memory_limit_bytes;
 };
 
 #ifdef LNX_EVENT_TABLES
@@ -52,6 +60,22 @@ static const struct lnx_field lnx_fields_workload_update[] = {
 		  "id of its container", "container.id"),
 	LNX_FIELD(lnx_ev_workload_update, "runtime", LNX_STR, runtime, "",
 		  "container runtime, or empty", "container.runtime"),
+	LNX_FIELD(lnx_ev_workload_update, "qos", LNX_STR, qos, "",
+		  "guaranteed, burstable, besteffort or empty", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "owner_channel", LNX_STR, owner_channel, "",
+		  "annotation linnix.dev/owner-channel of its pod", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "slo_tier", LNX_STR, slo_tier, "",
+		  "label linnix.dev/slo-tier of its pod", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "ignored", LNX_BOOL, is_ignored, "",
+		  "annotation linnix.dev/ignore of its pod", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "cpu_request_millicores", LNX_U32, cpu_request_millicores,
+		  "", "CPU that it asked for, 0 for none", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "cpu_limit_millicores", LNX_U32, cpu_limit_millicores, "",
+		  "CPU limit, 0 for none", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "memory_request_bytes", LNX_U64, memory_request_bytes,
+		  "bytes", "memory that it asked for, 0 for none", NULL),
+	LNX_FIELD(lnx_ev_workload_update, "memory_limit_bytes", LNX_U64, memory_limit_bytes,
+		  "bytes", "memory limit, 0 for none", NULL),
 };
 #endif
 #endif

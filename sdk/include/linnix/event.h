@@ -110,9 +110,11 @@ struct lnx_event_desc {
 };
 
 #define LNX_EVF_PROCESS \
-	1 /* about a process: JSON carries pod_name, namespace, container_id by its cgroup_id field */
+	1 /* about a process: as LNX_EVF_TAGS, by the cgroup of its cgroup_id field */
 #define LNX_EVF_KERNEL 2 /* produced by a BPF probe */
 #define LNX_EVF_IDENT \
 	4 /* a finding: JSON carries node, cluster, boot_id, schema, as it may leave the node alone */
+#define LNX_EVF_TAGS \
+	8 /* about a cgroup: JSON carries pod_name, namespace, container_id by cgroup_id or subject.cgroup_id */
 
 #endif

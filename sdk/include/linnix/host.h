@@ -63,6 +63,16 @@ struct lnx_metric; /* one series: a family with its label values */
 #define LNX_HEALTH_DEGRADED 1 /* it works less well: degraded[] */
 #define LNX_HEALTH_LOST	    2 /* an enabled function is gone: reasons[], /readyz 503 */
 
+/* Who a cgroup is, as the events so far told. No string is NULL; "" is unknown. Borrowed until the next event. */
+struct lnx_tag {
+	uint32_t size;
+	uint32_t pad;
+	uint64_t cgroup_id;
+	uint64_t gone_ns; /* when it ended; 0: exists */
+	const char *namespace_, *pod_name, *pod_uid, *container_name, *container_id, *workload,
+		*runtime, *path;
+};
+
 struct lnx_host {
 	uint32_t size;
 	uint16_t abi_major, abi_minor;
@@ -170,6 +180,10 @@ struct lnx_host {
 	const char *(*conf_get)(struct lnx_ctx *ctx, const char *key);
 	/* How many handlers want <event> now: do no work for an event that nobody reads. */
 	int (*wanted)(struct lnx_ctx *ctx, const char *event);
+
+	/* ---- names */
+	/* Who <cgroup_id> is; it is remembered for 5 min after its end. 0, or -ENOENT with "" in every string. */
+	int (*tag)(struct lnx_ctx *ctx, uint64_t cgroup_id, struct lnx_tag *ret_tag);
 };
 
 #endif

@@ -24,6 +24,13 @@ struct lnx_workload {
 	const char *path; /* v2 path, "/" for the root */
 	const char *workload, *namespace_, *pod_name, *pod_uid, *container_name, *container_id,
 		*runtime, *qos;
+	/* of Kubernetes, where the pod is known */
+	const char *owner_channel, *slo_tier;
+	uint32_t is_ignored;
+	/* of the container, or summed over the containers of a pod; 0: none given */
+	uint32_t cpu_request_millicores, cpu_limit_millicores;
+	uint32_t pad;
+	uint64_t memory_request_bytes, memory_limit_bytes;
 };
 
 struct lnx_svc_workload {
