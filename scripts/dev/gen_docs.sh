@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
 #
-# Write the reference pages from the tables of the programs: gen_docs.sh [--check]
+# Write the reference pages from the tables of the programs, and the manifests that hold other files: gen_docs.sh [--check]
 #
 # With --check nothing is written: pages which are old are named, and the exit status is 1.
 
@@ -22,7 +22,7 @@ page()
 {
 	local file=$1
 	shift
-	"$linnix" "$@" >"$new"
+	"$@" >"$new"
 	if cmp -s "$new" "$file"; then
 		return
 	fi
@@ -37,8 +37,10 @@ page()
 	fi
 }
 
-page sdk/EVENTS.md events --fields --markdown
-page core/CLI.md help --markdown
-page etc/OPTIONS.md plugins --options --markdown
-page etc/man/linnix.1 help --man
+page sdk/EVENTS.md "$linnix" events --fields --markdown
+page core/CLI.md "$linnix" help --markdown
+page etc/OPTIONS.md "$linnix" plugins --options --markdown
+page etc/man/linnix.1 "$linnix" help --man
+page k8s/base/30-rules.yaml scripts/dev/k8s_page.sh rules
+page k8s/overlays/prometheus-operator/rules.yaml scripts/dev/k8s_page.sh alerts
 exit "$old"

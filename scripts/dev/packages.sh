@@ -12,8 +12,8 @@ build="build-essential clang llvm pkg-config libbpf-dev libelf-dev zlib1g-dev li
 	libsodium-dev libsecp256k1-dev libncurses-dev"
 run="curl jq procps"
 # Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux. npm fetches kubectl (kubectl.sh).
-test="libcmocka-dev git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
-	libcap2-bin iproute2 psmisc python3 lua5.4 systemd npm ca-certificates"
+test="libcmocka-dev prometheus git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
+	libcap2-bin iproute2 psmisc python3 lua5.4 systemd npm ca-certificates python3-yaml"
 bench="nginx-light libbpf-tools stress-ng python3"
 dev="lcov libclang-rt-14-dev"
 
