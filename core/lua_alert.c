@@ -8,7 +8,7 @@
 #include <linnix/ev_alert.h>
 #include <linnix/ev_stall.h>
 
-#include "lua_engine.h"
+#include "lua_bind.h"
 
 #define ALERT_EVIDENCE_MAX 1000 /* bytes of JSON: a string of an event holds 1,024 */
 
@@ -62,17 +62,35 @@ enum alert_word {
 	WORD_SEVERITY,
 	WORD_LAST,
 	WORD_WINDOW = 100,
-	WORD_FACT = 200
+	WORD_FACT = WORD_WINDOW + LNX_RULE_WINDOWS,
+	WORD_SERIES = 1000 /* + 16 * series + part */
 };
 
 static const char *const alert_words[] = { "key",  "pid",   "comm",	 "cgroup_id",
 					   "rule", "value", "threshold", "severity" };
 static const char *const alert_severities[] = { "info", "warning", "critical" };
 
-int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
-		   size_t len)
+/* "memory.slope" of a series, or -ENOENT. */
+static int alert_series_name(const struct lnx_rule *rule, const char *word)
 {
-	char word[LNX_WIN_NAME];
+	unsigned i, k;
+
+	for (i = 0; i < rule->n_series; i++) {
+		size_t n = strlen(rule->series[i].name);
+
+		if (strncmp(word, rule->series[i].name, n) != 0 || word[n] != '.')
+			continue;
+		for (k = 0; k < LNX_SERIES_PARTS; k++)
+			if (strcmp(word + n + 1, lnx_series_part_names[k]) == 0)
+				return WORD_SERIES + (int)(16 * i + k);
+	}
+	return -ENOENT;
+}
+
+int lnx_alert_figure(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
+		     size_t len)
+{
+	char word[LNX_WIN_NAME + 16];
 	unsigned i;
 	int fact;
 
@@ -83,11 +101,24 @@ int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const
 	for (i = 0; i < rule->n_windows; i++)
 		if (strcmp(rule->windows[i].name, word) == 0)
 			return WORD_WINDOW + (int)i;
-	for (i = 0; i < WORD_LAST; i++)
-		if (strcmp(alert_words[i], word) == 0)
-			return (int)i;
 	fact = lnx_lua_bind_fact(r, word);
-	return fact < 0 ? -ENOENT : WORD_FACT + fact;
+	return fact < 0 ? alert_series_name(rule, word) : WORD_FACT + fact;
+}
+
+int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
+		   size_t len)
+{
+	int i;
+
+	/* a window may have the name of a word, and goes first */
+	for (i = 0; i < (int)rule->n_windows; i++)
+		if (strlen(rule->windows[i].name) == len &&
+		    memcmp(rule->windows[i].name, name, len) == 0)
+			return WORD_WINDOW + i;
+	for (i = 0; i < WORD_LAST; i++)
+		if (strlen(alert_words[i]) == len && memcmp(alert_words[i], name, len) == 0)
+			return i;
+	return lnx_alert_figure(r, rule, name, len);
 }
 
 static double alert_window(const struct lnx_rules *r, const struct lnx_key *key,
@@ -97,19 +128,28 @@ static double alert_window(const struct lnx_rules *r, const struct lnx_key *key,
 			       r->now_ns);
 }
 
+static double alert_series(const struct lnx_rules *r, const struct lnx_key *key, unsigned at)
+{
+	const struct lnx_series *s = &key->rule->series[at / 16];
+
+	return lnx_series_read(s, lnx_key_series(key, s), at % 16, r->now_ns);
+}
+
+/* A word of lnx_alert_figure. */
+static double alert_figure(const struct lnx_rules *r, const struct lnx_key *key, int word)
+{
+	if (word >= WORD_SERIES)
+		return alert_series(r, key, (unsigned)(word - WORD_SERIES));
+	if (word >= WORD_FACT)
+		return r->host[word - WORD_FACT];
+	return alert_window(r, key, &key->rule->windows[word - WORD_WINDOW]);
+}
+
 /* What the alert measured: the named value, or what the condition read first. */
 static double alert_value(const struct lnx_rules *r, const struct lnx_key *key)
 {
-	const struct lnx_rule *rule = key->rule;
-	unsigned i;
-	int fact;
-
-	for (i = 0; i < rule->n_windows; i++)
-		if (strcmp(rule->windows[i].name, rule->value_name) == 0)
-			return alert_window(r, key, &rule->windows[i]);
-	fact = rule->value_name[0] ? lnx_lua_bind_fact(r, rule->value_name) : -1;
-	if (fact >= 0)
-		return r->host[fact];
+	if (key->rule->value >= 0)
+		return alert_figure(r, key, key->rule->value);
 	return r->n_reads ? r->reads[0].value : NAN;
 }
 
@@ -118,12 +158,8 @@ static void alert_word_text(const struct lnx_rules *r, const struct lnx_key *key
 {
 	const struct lnx_rule *rule = key->rule;
 
-	if (word >= WORD_FACT) {
-		alert_number(b, r->host[word - WORD_FACT]);
-		return;
-	}
-	if (word >= WORD_WINDOW && word < WORD_WINDOW + LNX_RULE_WINDOWS) {
-		alert_number(b, alert_window(r, key, &rule->windows[word - WORD_WINDOW]));
+	if (word >= WORD_WINDOW) {
+		alert_number(b, alert_figure(r, key, word));
 		return;
 	}
 	switch ((enum alert_word)word) {
@@ -157,6 +193,7 @@ static void alert_word_text(const struct lnx_rules *r, const struct lnx_key *key
 	case WORD_LAST:
 	case WORD_WINDOW:
 	case WORD_FACT:
+	case WORD_SERIES:
 		return;
 	}
 }
@@ -200,7 +237,7 @@ static void alert_evidence(const struct lnx_rules *r, const struct lnx_key *key,
 	const struct lnx_rule *rule = key->rule;
 	struct lnx_read all[LNX_RULE_READS + LNX_RULE_WINDOWS];
 	unsigned n = r->n_reads, i, k;
-	char one[160];
+	char one[160], name[2 * LNX_WIN_NAME];
 	size_t len;
 
 	memcpy(all, r->reads, n * sizeof(all[0]));
@@ -210,7 +247,7 @@ static void alert_evidence(const struct lnx_rules *r, const struct lnx_key *key,
 		for (k = 0; k < r->n_reads && all[k].name != w->name; k++)
 			;
 		if (k == r->n_reads)
-			all[n++] = (struct lnx_read){ w->name, lnx_window_unit(w),
+			all[n++] = (struct lnx_read){ w->name, NULL, lnx_window_unit(w),
 						      alert_window(r, key, w) };
 	}
 	lnx_buf_char(b, '[');
@@ -218,7 +255,9 @@ static void alert_evidence(const struct lnx_rules *r, const struct lnx_key *key,
 		struct lnx_buf e = { .max = sizeof(one) };
 
 		lnx_buf_str(&e, "{");
-		lnx_json_kv_str(&e, "name", all[i].name);
+		(void)snprintf(name, sizeof(name), "%s%s%s", all[i].name, all[i].part ? "." : "",
+			       all[i].part ? all[i].part : "");
+		lnx_json_kv_str(&e, "name", name);
 		lnx_json_kv_f64(&e, "value", all[i].value);
 		lnx_json_kv_str(&e, "unit", all[i].unit);
 		lnx_buf_char(&e, '}');

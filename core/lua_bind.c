@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Events, windows, facts and processes as rules see them. Names come from the field tables alone: a new field needs no
+/* Events and facts of the machine as rules see them, and the names of their environment. Names come from the field tables alone: a new field needs no
  * code here. What a condition reads is remembered as the evidence of its alert. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lua_engine.h"
-
-#define BIND_GLOB_BYTES 65536 /* of a text that glob() looks at */
+#include "lua_bind.h"
 
 /* The head of every event, for where, by and ev.x. */
 static const struct lnx_field bind_head[] = {
@@ -29,7 +27,7 @@ static const struct bind_alias {
 
 #define BIND_ALIAS_N (sizeof(bind_aliases) / sizeof(bind_aliases[0]))
 
-static struct lnx_rules *bind_rules(lua_State *L)
+struct lnx_rules *lnx_bind_rules(lua_State *L)
 {
 	return lnx_lua_of(L)->owner;
 }
@@ -55,7 +53,7 @@ const char *lnx_lua_bind_suggest(const struct lnx_event_desc *desc, const char *
 	return near ? near : lnx_suggest(name, head);
 }
 
-static void bind_push(lua_State *L, const struct lnx_value *v)
+void lnx_bind_push(lua_State *L, const struct lnx_value *v)
 {
 	switch (v->kind) {
 	case LNX_VAL_U64:
@@ -75,7 +73,6 @@ static void bind_push(lua_State *L, const struct lnx_value *v)
 	}
 	lua_pushnil(L);
 }
-
 /* --- ev ----------------------------------------------------------------------------------------- */
 
 /* A part of a dotted name: ev.subject, host.psi. */
@@ -141,7 +138,7 @@ static const struct lnx_event_desc *bind_current(lua_State *L, const struct lnx_
 /* Field <name> of the current event; <name> is also on top of the stack. */
 static int bind_ev_get(lua_State *L, const char *name)
 {
-	struct lnx_rules *r = bind_rules(L);
+	struct lnx_rules *r = lnx_bind_rules(L);
 	const struct lnx_event_desc *desc = bind_current(L, r);
 	char shown[64], what[96];
 	const struct lnx_field *f;
@@ -153,7 +150,7 @@ static int bind_ev_get(lua_State *L, const char *name)
 	case LUA_TLIGHTUSERDATA:
 		f = lua_touserdata(L, -1);
 		v = lnx_event_value(r->ev, f);
-		bind_push(L, &v);
+		lnx_bind_push(L, &v);
 		return 1;
 	case LUA_TUSERDATA:
 		return 1;
@@ -191,58 +188,29 @@ static int bind_readonly(lua_State *L)
 
 /* --- w and host --------------------------------------------------------------------------------- */
 
-static void bind_read(struct lnx_rules *r, const char *name, const char *unit, double value)
+void lnx_bind_read(struct lnx_rules *r, const char *name, const char *part, const char *unit,
+		   double value)
 {
 	unsigned i;
 
 	if (!r->is_reading)
 		return;
 	for (i = 0; i < r->n_reads; i++)
-		if (r->reads[i].name == name)
+		if (r->reads[i].name == name && r->reads[i].part == part)
 			return;
 	if (i == LNX_RULE_READS)
 		return;
-	r->reads[i] = (struct lnx_read){ name, unit, value };
+	r->reads[i] = (struct lnx_read){ name, part, unit, value };
 	r->n_reads++;
 }
 
-static void bind_number(lua_State *L, double v)
+void lnx_bind_number(lua_State *L, double v)
 {
 	if (v >= -9e15 && v <= 9e15 && v == floor(v))
 		lua_pushinteger(L, (lua_Integer)v);
 	else
 		lua_pushnumber(L, v);
 }
-
-static int bind_w_index(lua_State *L)
-{
-	struct lnx_rules *r = bind_rules(L);
-	const char *name = luaL_checkstring(L, 2), *names[LNX_RULE_WINDOWS + 1];
-	struct lnx_rule *rule = r->rule;
-	struct lnx_key *key = r->key;
-	char shown[64];
-	unsigned i;
-	double v;
-
-	if (!rule || !key)
-		return luaL_error(L, "there is no window here");
-	for (i = 0; i < rule->n_windows; i++) {
-		const struct lnx_window *w = &rule->windows[i];
-
-		names[i] = w->name; /* for the suggestion */
-		if (strcmp(w->name, name) != 0)
-			continue;
-		v = lnx_window_read(w, lnx_key_window(key, w), (char *)rule->totals + w->offset,
-				    r->now_ns);
-		bind_read(r, w->name, lnx_window_unit(w), v);
-		bind_number(L, v);
-		return 1;
-	}
-	names[i] = NULL;
-	return lnx_lua_unknown(L, "window", lnx_lua_printable(name, shown, sizeof(shown)),
-			       lnx_suggest(name, names));
-}
-
 void lnx_lua_bind_facts(struct lnx_rules *r)
 {
 	const struct lnx_event_desc *desc = lnx_registry_find(r->conf.registry, "host.sample");
@@ -293,10 +261,26 @@ const char *lnx_lua_bind_fact_suggest(const struct lnx_rules *r, const char *pat
 	return lnx_suggest(path, names);
 }
 
+const struct lnx_field *lnx_lua_bind_name(const struct lnx_rules *r,
+					  const struct lnx_event_desc *desc, const char *name)
+{
+	/* of the machine the names that rules use: psi.cpu.some; cpu is not the head's */
+	int fact = desc == r->host_desc ? lnx_lua_bind_fact(r, name) : -1;
+
+	return fact < 0 ? lnx_lua_bind_field(desc, name) : r->facts[fact].field;
+}
+
+const char *lnx_lua_bind_name_suggest(const struct lnx_rules *r, const struct lnx_event_desc *desc,
+				      const char *name)
+{
+	return desc == r->host_desc ? lnx_lua_bind_fact_suggest(r, name)
+				    : lnx_lua_bind_suggest(desc, name);
+}
+
 /* host.x, host.psi.cpu.some: <path> is the whole name. */
 static int bind_host_get(lua_State *L, const char *path)
 {
-	struct lnx_rules *r = bind_rules(L);
+	struct lnx_rules *r = lnx_bind_rules(L);
 	int fact = lnx_lua_bind_fact(r, path);
 	size_t len = strlen(path);
 	char shown[64];
@@ -305,8 +289,8 @@ static int bind_host_get(lua_State *L, const char *path)
 	if (fact >= 0) {
 		const struct lnx_host_fact *x = &r->facts[fact];
 
-		bind_read(r, x->path, x->field->unit, r->host[fact]);
-		bind_number(L, r->host[fact]);
+		lnx_bind_read(r, x->path, NULL, x->field->unit, r->host[fact]);
+		lnx_bind_number(L, r->host[fact]);
 		return 1;
 	}
 	for (i = 0; i < r->n_facts; i++)
@@ -333,118 +317,7 @@ static int bind_host_part_index(lua_State *L)
 	return bind_host_get(L, path);
 }
 
-/* --- functions ---------------------------------------------------------------------------------- */
-
-static int bind_glob(lua_State *L)
-{
-	size_t plen, len;
-	const char *p = luaL_checklstring(L, 1, &plen), *s = luaL_checklstring(L, 2, &len);
-
-	if (plen > BIND_GLOB_BYTES || len > BIND_GLOB_BYTES)
-		return luaL_error(L, "glob: a text is longer than %d bytes", BIND_GLOB_BYTES);
-	lnx_lua_charge(L, (plen + 1) * (len + 1) / 64);
-	lua_pushboolean(L, lnx_glob(p, plen, s, len));
-	return 1;
-}
-
-/* What proc(pid) shows, as a field table. */
-#define BIND_PROC(nm, ty, un)                                                                      \
-	{                                                                                          \
-#nm, ty, offsetof(struct lnx_proc, nm), sizeof(((struct lnx_proc *)0)->nm), 0, un, \
-			"", NULL, NULL                                                             \
-	}
-
-static const struct lnx_field bind_proc_fields[] = {
-	BIND_PROC(pid, LNX_U32, ""),
-	BIND_PROC(ppid, LNX_U32, ""),
-	BIND_PROC(uid, LNX_U32, ""),
-	BIND_PROC(start_ns, LNX_U64, "ns"),
-	BIND_PROC(exit_ns, LNX_U64, "ns"),
-	BIND_PROC(cgroup_id, LNX_ID, ""),
-	BIND_PROC(n_threads, LNX_U32, ""),
-	BIND_PROC(is_kthread, LNX_BOOL, ""),
-	BIND_PROC(comm, LNX_CHARS, ""),
-	BIND_PROC(cpu_pct, LNX_F64, "pct"),
-	BIND_PROC(cpu_ns, LNX_U64, "ns"),
-	BIND_PROC(rss_bytes, LNX_U64, "bytes"),
-	BIND_PROC(rss_anon_bytes, LNX_U64, "bytes"),
-	BIND_PROC(read_bytes, LNX_U64, "bytes"),
-	BIND_PROC(write_bytes, LNX_U64, "bytes"),
-	BIND_PROC(minflt, LNX_U64, ""),
-	BIND_PROC(majflt, LNX_U64, ""),
-	BIND_PROC(run_delay_ns, LNX_U64, "ns"),
-	BIND_PROC(forks, LNX_U32, ""),
-	BIND_PROC(forks_total, LNX_U32, ""),
-};
-
-#define BIND_PROC_N (sizeof(bind_proc_fields) / sizeof(bind_proc_fields[0]))
-
-static int bind_proc_unknown(lua_State *L)
-{
-	const char *name = luaL_checkstring(L, 2), *names[BIND_PROC_N + 3] = { NULL };
-	char shown[64];
-	unsigned i;
-
-	for (i = 0; i < BIND_PROC_N; i++)
-		names[i] = bind_proc_fields[i].name;
-	names[i++] = "filename";
-	names[i] = "args";
-	return lnx_lua_unknown(L, "field of a process",
-			       lnx_lua_printable(name, shown, sizeof(shown)),
-			       lnx_suggest(name, names));
-}
-
-static int bind_proc(lua_State *L)
-{
-	struct lnx_rules *r = bind_rules(L);
-	lua_Integer pid = luaL_checkinteger(L, 1);
-	const struct lnx_svc_proc *svc;
-	const struct lnx_proc *p = NULL;
-	struct lnx_value v;
-	void *self = NULL;
-	unsigned i;
-
-	svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
-	if (svc && pid > 0 && pid <= UINT32_MAX)
-		p = svc->get(self, (uint32_t)pid, 0);
-	if (!p) {
-		lua_pushnil(L);
-		return 1;
-	}
-	lua_createtable(L, 0, BIND_PROC_N + 2);
-	for (i = 0; i < BIND_PROC_N; i++) {
-		const struct lnx_field *f = &bind_proc_fields[i];
-		const char *at = (const char *)p + f->offset;
-
-		memset(&v, 0, sizeof(v));
-		if (f->type == LNX_CHARS) {
-			v.kind = LNX_VAL_STR;
-			v.str = at;
-			v.size = (uint32_t)strnlen(at, f->size);
-		} else if (f->type == LNX_F64) {
-			v.kind = LNX_VAL_F64;
-			memcpy(&v.f64, at, sizeof(v.f64));
-		} else {
-			uint32_t small;
-
-			v.kind = f->type == LNX_BOOL ? LNX_VAL_BOOL : LNX_VAL_U64;
-			if (f->size == sizeof(small)) {
-				memcpy(&small, at, sizeof(small));
-				v.u64 = small;
-			} else {
-				memcpy(&v.u64, at, sizeof(v.u64));
-			}
-		}
-		bind_push(L, &v);
-		lua_setfield(L, -2, f->name);
-	}
-	lua_pushstring(L, p->filename ? p->filename : "");
-	lua_setfield(L, -2, "filename");
-	lua_pushstring(L, p->args ? p->args : "");
-	lua_setfield(L, -2, "args");
-	luaL_setmetatable(L, "lnx.proc");
-	return 1;
-}
+/* --- environment -------------------------------------------------------------------------------- */
 
 /* A global that is not there. Upvalue 1: the environment. */
 static int bind_global_unknown(lua_State *L)
@@ -474,7 +347,7 @@ static int bind_global_new(lua_State *L)
 
 /* --- objects ------------------------------------------------------------------------------------ */
 
-static void bind_meta(lua_State *L, const char *name, lua_CFunction index)
+void lnx_bind_meta(lua_State *L, const char *name, lua_CFunction index)
 {
 	luaL_newmetatable(L, name);
 	lua_pushcfunction(L, index);
@@ -484,9 +357,9 @@ static void bind_meta(lua_State *L, const char *name, lua_CFunction index)
 	lua_pop(L, 1);
 }
 
-static int bind_object(lua_State *L, const char *meta, lua_CFunction index)
+int lnx_bind_object(lua_State *L, const char *meta, lua_CFunction index)
 {
-	bind_meta(L, meta, index);
+	lnx_bind_meta(L, meta, index);
 	(void)lua_newuserdatauv(L, 0, 0);
 	luaL_setmetatable(L, meta);
 	return luaL_ref(L, LUA_REGISTRYINDEX);
@@ -496,12 +369,12 @@ int lnx_lua_bind_open(lua_State *L)
 {
 	struct lnx_rules *r = lua_touserdata(L, 1);
 
-	r->ref_ev = bind_object(L, "lnx.ev", bind_ev_index);
-	r->ref_w = bind_object(L, "lnx.w", bind_w_index);
-	r->ref_host = bind_object(L, "lnx.host", bind_host_index);
-	bind_meta(L, "lnx.ev.part", bind_ev_part_index);
-	bind_meta(L, "lnx.host.part", bind_host_part_index);
-	bind_meta(L, "lnx.proc", bind_proc_unknown);
+	r->ref_ev = lnx_bind_object(L, "lnx.ev", bind_ev_index);
+	lnx_bind_window_open(L, r);
+	r->ref_host = lnx_bind_object(L, "lnx.host", bind_host_index);
+	lnx_bind_meta(L, "lnx.ev.part", bind_ev_part_index);
+	lnx_bind_meta(L, "lnx.host.part", bind_host_part_index);
+	lnx_bind_proc_open(L);
 	return 0;
 }
 
@@ -512,7 +385,7 @@ void lnx_lua_bind_env(lua_State *L, int env)
 		lua_Integer value;
 	} units[] = { { "KiB", 1024 },	{ "MiB", 1048576 }, { "GiB", 1073741824 }, { "second", 1 },
 		      { "minute", 60 }, { "hour", 3600 },   { "percent", 1 } };
-	struct lnx_rules *r = bind_rules(L);
+	struct lnx_rules *r = lnx_bind_rules(L);
 	unsigned i;
 
 	env = lua_absindex(L, env);
@@ -522,10 +395,7 @@ void lnx_lua_bind_env(lua_State *L, int env)
 	}
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_host);
 	lua_setfield(L, env, "host");
-	lua_pushcfunction(L, bind_glob);
-	lua_setfield(L, env, "glob");
-	lua_pushcfunction(L, bind_proc);
-	lua_setfield(L, env, "proc");
+	lnx_bind_proc_env(L, env);
 	lua_createtable(L, 0, 2);
 	lua_pushcfunction(L, bind_global_unknown);
 	lua_setfield(L, -2, "__index");

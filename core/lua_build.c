@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lua_engine.h"
+#include "lua_bind.h"
 
 struct build {
 	const struct lnx_rules *r;
@@ -12,21 +12,6 @@ struct build {
 	char *bytes;
 	size_t cap;
 };
-
-static const struct lnx_field *build_field(const struct build *b, const char *path)
-{
-	/* of the machine the names that rules use: psi.cpu.some; cpu is not the head's */
-	int fact = b->desc == b->r->host_desc ? lnx_lua_bind_fact(b->r, path) : -1;
-
-	return fact < 0 ? lnx_lua_bind_field(b->desc, path) : b->r->facts[fact].field;
-}
-
-static const char *build_suggest(const struct build *b, const char *path)
-{
-	if (b->desc == b->r->host_desc)
-		return lnx_lua_bind_fact_suggest(b->r, path);
-	return lnx_lua_bind_suggest(b->desc, path);
-}
 
 static void build_tail(lua_State *L, struct build *b, const struct lnx_field *f, const char *s,
 		       size_t len)
@@ -112,7 +97,7 @@ static void build_table(lua_State *L, struct build *b, const char *prefix, unsig
 		if (lua_type(L, -2) != LUA_TSTRING)
 			(void)luaL_error(L, "fields of an event have names");
 		(void)snprintf(path, sizeof(path), "%s%s", prefix, lua_tostring(L, -2));
-		f = build_field(b, path);
+		f = lnx_lua_bind_name(b->r, b->desc, path);
 		if (f) {
 			build_set(L, b, f);
 		} else if (lua_istable(L, -1) && depth < 4) {
@@ -124,7 +109,7 @@ static void build_table(lua_State *L, struct build *b, const char *prefix, unsig
 			(void)snprintf(what, sizeof(what), "field of %s", b->desc->name);
 			(void)lnx_lua_unknown(L, what,
 					      lnx_lua_printable(path, shown, sizeof(shown)),
-					      build_suggest(b, path));
+					      lnx_lua_bind_name_suggest(b->r, b->desc, path));
 		}
 		lua_pop(L, 1);
 	}

@@ -56,10 +56,14 @@ static int call_push(lua_State *L, const struct call *c)
 	bool is_where = c->fn == c->rule->where;
 
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, c->fn);
-	if (c->rule->every_ns || is_where) {
-		(void)lua_rawgeti(L, LUA_REGISTRYINDEX,
-				  c->rule->every_ns ? r->ref_host : r->ref_ev);
+	if (is_where && !c->rule->every_ns) {
+		(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_ev);
 		return 1;
+	}
+	if (c->rule->every_ns) {
+		(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_host);
+		(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_w);
+		return 2;
 	}
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref_w);
 	call_push_key(L, c->rule, r->key);

@@ -6,9 +6,9 @@
 
 #include "lua_rule.h"
 
-/* A fact that a condition looked at. */
+/* A fact that a condition looked at; of a series also which of its figures, else NULL. */
 struct lnx_read {
-	const char *name, *unit;
+	const char *name, *part, *unit;
 	double value;
 };
 
@@ -65,7 +65,8 @@ struct lnx_rules {
 	unsigned n_facts;
 	double host_now[LNX_HOST_FACTS], host_view[LNX_HOST_FACTS];
 	const double *host;
-	int ref_ev, ref_w, ref_host;   /* objects of the state */
+	int ref_ev, ref_w, ref_host; /* objects of the state */
+	int ref_series[LNX_RULE_SERIES];
 	int ref_fields[LNX_MAX_TYPES]; /* name -> field, by index of the type; 0: not made */
 	/* alerts go here: the bus, or a test */
 	int (*emit)(struct lnx_rules *r, const struct lnx_event *ev);
@@ -83,19 +84,6 @@ struct lnx_rules {
 	bool is_started;
 };
 
-/* lua_bind.c */
-/* Make the objects of a new state: a call of lnx_lua_call with the engine. */
-int lnx_lua_bind_open(lua_State *L);
-/* Fill the environment at <env>: units, host, glob, proc; unknown names are errors. */
-void lnx_lua_bind_env(lua_State *L, int env);
-/* A field of <desc> or of the head of every event, or NULL. */
-const struct lnx_field *lnx_lua_bind_field(const struct lnx_event_desc *desc, const char *name);
-const char *lnx_lua_bind_suggest(const struct lnx_event_desc *desc, const char *name);
-/* Place of a fact of the machine ("psi.cpu.some"), or -1. */
-int lnx_lua_bind_fact(const struct lnx_rules *r, const char *path);
-const char *lnx_lua_bind_fact_suggest(const struct lnx_rules *r, const char *path);
-void lnx_lua_bind_facts(struct lnx_rules *r);
-
 /* lua_key.c */
 uint64_t lnx_key_hash(const void *bytes, size_t n, uint64_t seed);
 /* Allocate the table of keys. Returns 0 or -ENOMEM. */
@@ -104,6 +92,7 @@ void lnx_keys_done(struct lnx_rules *r, struct lnx_rule *rule);
 /* Find the key or make it; the least used gives way. NULL: -ENOMEM. */
 struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t h1, uint64_t h2);
 void *lnx_key_window(const struct lnx_key *key, const struct lnx_window *w);
+void *lnx_key_series(const struct lnx_key *key, const struct lnx_series *s);
 /* Remember the event for evaluations that time makes. */
 void lnx_key_keep(struct lnx_key *key, const struct lnx_event *ev);
 /* due_ns UINT64_MAX: none. */
@@ -127,7 +116,10 @@ int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t c
 /* Publish the state of <key>; state: enum lnx_alert_state. */
 void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity);
 void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule);
-/* Value of a name in a `say` template, as text. -ENOENT: no such name. */
+/* A window, "series.part" or fact as a word for later, or -ENOENT. */
+int lnx_alert_figure(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
+		     size_t len);
+/* The same for a name in a `say` template, which may also be one of the alert's own. */
 int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
 		   size_t len);
 

@@ -13,18 +13,6 @@
 
 #include "lua_engine.h"
 
-#define EVAL_PERIOD_MIN_NS 50000000ULL /* between looks at a key that is pending or firing */
-#define EVAL_PERIOD_MAX_NS 5000000000ULL
-
-static uint64_t eval_period(const struct lnx_rule *rule)
-{
-	uint64_t p = rule->shortest_ns / 8;
-
-	return p < EVAL_PERIOD_MIN_NS	? EVAL_PERIOD_MIN_NS
-	       : p > EVAL_PERIOD_MAX_NS ? EVAL_PERIOD_MAX_NS
-					: p;
-}
-
 static void eval_set_state(struct lnx_key *key, uint8_t state)
 {
 	struct lnx_rule *rule = key->rule;
@@ -74,7 +62,7 @@ static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
 	} else if (ev->type == LNX_EV_STALL_EDGE) {
 		eval_culprit(ev, &s);
 	} else if (rule->by == LNX_BY_NONE) {
-		if (is_process && !rule->n_windows)
+		if (is_process && !rule->has_past)
 			lnx_tree_subject(r, on, ev, false, &s);
 	} else if (strcmp(rule->by_name, "cgroup_id") == 0) {
 		s.kind = LNX_SUBJECT_CGROUP;
@@ -214,8 +202,8 @@ static void eval_schedule(struct lnx_rules *r, struct lnx_key *key)
 	}
 	if (rule->lasting_windows)
 		due = key->anchor_ns + rule->shortest_ns;
-	else if (rule->n_windows)
-		due = key->eval_ns + eval_period(rule);
+	else if (rule->has_past)
+		due = key->eval_ns + rule->look_ns;
 	if (key->state == LNX_KEY_FIRING && key->false_ns) {
 		end = key->false_ns + rule->keep_ns;
 		due = end < due ? end : due;
@@ -236,12 +224,12 @@ static void eval_key(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_key 
 	r->ev = ev ? ev : key->last;
 	key->eval_ns = r->now_ns;
 	r->n_reads = 0;
-	if (!ev && (rule->lasting_windows || !rule->n_windows)) {
+	if (!ev && (rule->lasting_windows || !rule->has_past)) {
 		/* a chain only breaks by time, an event is over at once: there is nothing to ask */
 		if (key->streak == 0 && !key->is_hit)
 			eval_step(r, key, false);
 	} else if (lnx_call_when(r, rule, &is_true) == 0) {
-		if (is_true && ev && rule->n_windows)
+		if (is_true && ev && rule->has_past)
 			lnx_key_keep(key, ev);
 		if (is_true && rule->lasting_windows && !key->is_hit) {
 			key->is_hit = true;
@@ -253,7 +241,7 @@ static void eval_key(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_key 
 					  ? key->is_hit || key->streak
 					  : key->is_hit && key->streak + 1 >= rule->lasting_windows;
 		eval_step(r, key, is_true);
-		if (!rule->n_windows && !rule->every_ns && key->state == LNX_KEY_FIRING)
+		if (!rule->has_past && !rule->every_ns && key->state == LNX_KEY_FIRING)
 			key->false_ns = r->now_ns;
 	}
 	eval_schedule(r, key);
@@ -365,6 +353,15 @@ static void eval_feed(struct lnx_rules *r, struct lnx_rule *rule, const struct l
 		if (w->fn == LNX_WIN_SHARE)
 			lnx_window_add(w, (char *)rule->totals + w->offset, r->now_ns, d, hash);
 	}
+	for (i = 0; i < rule->n_series; i++) {
+		const struct lnx_rule_feed *f = &on->feeds[LNX_RULE_WINDOWS + i];
+
+		if (!f->is_wanted || (f->n_where && !lnx_filter_match(f->where, f->n_where, ev)))
+			continue;
+		v = lnx_event_value(ev, f->of);
+		lnx_series_add(&rule->series[i], lnx_key_series(key, &rule->series[i]), r->now_ns,
+			       lnx_value_number(&v));
+	}
 }
 
 /* A key that fires is looked at once in a while: its windows go on counting. */
@@ -374,8 +371,8 @@ static bool eval_can_wait(const struct lnx_rules *r, const struct lnx_rule *rule
 	if (rule->lasting_windows)
 		return key->is_hit &&
 		       (key->state == LNX_KEY_FIRING || key->streak + 1 < rule->lasting_windows);
-	return key->state == LNX_KEY_FIRING && rule->n_windows && !key->false_ns &&
-	       r->now_ns < key->eval_ns + eval_period(rule);
+	return key->state == LNX_KEY_FIRING && rule->has_past && !rule->every_ns &&
+	       !key->false_ns && r->now_ns < key->eval_ns + rule->look_ns;
 }
 
 /* Facts of the machine; a longer `every` sees their mean over it. */
@@ -411,19 +408,29 @@ static bool eval_host(struct lnx_rules *r, struct lnx_rule *rule, uint64_t windo
 	return true;
 }
 
+/* Is <ev> one of those that make the rule look? A longer `every` looks at its last sample. */
+static bool eval_is_due(struct lnx_rules *r, struct lnx_rule *rule, const struct lnx_rule_on *on,
+			const struct lnx_event *ev)
+{
+	if (!on->is_trigger)
+		return false;
+	return !rule->every_ns ||
+	       eval_host(r, rule, ((const struct lnx_ev_host_sample *)ev)->window_ns);
+}
+
 static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rule_on *on,
 		      const struct lnx_event *ev)
 {
 	struct lnx_key *key;
-	bool is_wanted = true;
+	bool is_wanted = true, is_due;
 
 	if (on->n_where && !lnx_filter_match(on->where, on->n_where, ev))
 		return;
 	rule->events++;
-	if (rule->every_ns &&
-	    !eval_host(r, rule, ((const struct lnx_ev_host_sample *)ev)->window_ns))
+	is_due = eval_is_due(r, rule, on, ev);
+	if (!is_due && !rule->has_past)
 		return;
-	if (on->is_trigger && rule->where != LUA_NOREF) {
+	if (is_due && rule->where != LUA_NOREF) {
 		r->rule = rule;
 		r->ev = ev;
 		if (lnx_call_where(r, rule, &is_wanted) < 0 || !is_wanted)
@@ -434,9 +441,9 @@ static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rul
 		goto out;
 	if (rule->lasting_windows && eval_roll(r, key) && key->state == LNX_KEY_PENDING)
 		eval_set_state(key, LNX_KEY_IDLE);
-	if (rule->n_windows)
+	if (rule->has_past)
 		eval_feed(r, rule, on, key, ev);
-	if (on->is_trigger && !eval_can_wait(r, rule, key)) {
+	if (is_due && !eval_can_wait(r, rule, key)) {
 		key->on = on;
 		eval_key(r, rule, key, ev);
 	}

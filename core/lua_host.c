@@ -11,6 +11,7 @@
 
 #include <linnix/plugin.h>
 
+#include "lua_bind.h"
 #include "lua_load.h"
 #include "lua_parse.h"
 

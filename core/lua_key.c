@@ -40,6 +40,11 @@ void *lnx_key_window(const struct lnx_key *key, const struct lnx_window *w)
 	return (char *)(uintptr_t)key + w->offset;
 }
 
+void *lnx_key_series(const struct lnx_key *key, const struct lnx_series *s)
+{
+	return (char *)(uintptr_t)key + s->offset;
+}
+
 static void key_unlink(struct lnx_rule *rule, struct lnx_key *key)
 {
 	if (key->newer)
@@ -144,6 +149,8 @@ struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t
 	}
 	for (i = 0; i < rule->n_windows; i++)
 		lnx_window_clear(&rule->windows[i], lnx_key_window(key, &rule->windows[i]));
+	for (i = 0; i < rule->n_series; i++)
+		lnx_series_clear(&rule->series[i], lnx_key_series(key, &rule->series[i]));
 	key->rule = rule;
 	key->h1 = h1;
 	key->h2 = h2;

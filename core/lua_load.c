@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lua_bind.h"
 #include "lua_parse.h"
 
 static void load_error(struct lnx_rules *r, struct lnx_buf *errors, const char *path,
@@ -20,7 +21,6 @@ static void load_error(struct lnx_rules *r, struct lnx_buf *errors, const char *
 	char shown[512];
 
 	(void)lnx_lua_printable(path, shown, sizeof(shown));
-	r->n_errors++;
 	if (err->line)
 		lnx_buf_printf(errors, "%s:%d: %s\n", shown, err->line, err->msg);
 	else
@@ -30,6 +30,28 @@ static void load_error(struct lnx_rules *r, struct lnx_buf *errors, const char *
 	lnx_json_kv_u64(&r->errors_json, "line", (uint64_t)err->line);
 	lnx_json_kv_str(&r->errors_json, "message", err->msg);
 	lnx_buf_char(&r->errors_json, '}');
+}
+
+/* All that was noted, by lines. */
+static void load_noted(struct lnx_rules *r, struct lnx_buf *errors, const char *path,
+		       struct lnx_parse *p)
+{
+	unsigned n = p->n_errs < LNX_PARSE_ERRORS ? p->n_errs : LNX_PARSE_ERRORS, i, k;
+	struct lnx_err err;
+
+	for (i = 1; i < n; i++) {
+		err = p->errs[i];
+		for (k = i; k && p->errs[k - 1].line > err.line; k--)
+			p->errs[k] = p->errs[k - 1];
+		p->errs[k] = err;
+	}
+	for (i = 0; i < n; i++)
+		load_error(r, errors, path, &p->errs[i]);
+	if (p->n_errs <= n)
+		return;
+	err.line = 0;
+	(void)lnx_err_set(&err, 0, "%u more errors", p->n_errs - n);
+	load_error(r, errors, path, &err);
 }
 
 /* Who may write what the agent runs: root, itself, the owner of its program; and nobody else. */
@@ -123,21 +145,29 @@ static void load_undo(struct lnx_rules *r, unsigned n_rules, unsigned n_tests)
 	(void)lua_gc(r->lua->L, LUA_GCCOLLECT);
 }
 
-static int load_text(struct lnx_rules *r, const struct lnx_buf *text, struct lnx_err *err)
+/* Errors are told by load_noted. */
+static int load_text(struct lnx_rules *r, const struct lnx_buf *text, const char *path,
+		     struct lnx_buf *errors)
 {
 	struct lnx_parse p = { .rules = r,
 			       .file = r->n_files - 1,
 			       .text = text->size ? text->data : "" };
 	unsigned n_rules = r->n_rules, n_tests = r->n_tests;
-	int rc;
+	struct lnx_err err = { .line = 0 };
 
 	p.bytes = text->size;
 	r->loading = &p;
-	rc = lnx_lua_call(r->lua, load_run, &p, 0, err);
+	if (lnx_lua_call(r->lua, load_run, &p, 0, &err) < 0) {
+		if (p.n_errs < LNX_PARSE_ERRORS)
+			p.errs[p.n_errs] = err;
+		p.n_errs++;
+	}
 	r->loading = NULL;
-	if (rc < 0)
-		load_undo(r, n_rules, n_tests);
-	return rc;
+	if (!p.n_errs)
+		return 0;
+	load_undo(r, n_rules, n_tests);
+	load_noted(r, errors, path, &p);
+	return -EINVAL;
 }
 
 int lnx_load_file(struct lnx_rules *r, const char *path, struct lnx_buf *errors)
@@ -150,6 +180,7 @@ int lnx_load_file(struct lnx_rules *r, const char *path, struct lnx_buf *errors)
 
 	if (r->n_files == LNX_LOAD_FILES) {
 		(void)lnx_err_set(&err, 0, "more than %d rule files", LNX_LOAD_FILES);
+		r->n_errors++;
 		load_error(r, errors, path, &err);
 		return 0;
 	}
@@ -171,13 +202,14 @@ int lnx_load_file(struct lnx_rules *r, const char *path, struct lnx_buf *errors)
 		rc = load_read(r, fd, &text, &err);
 	if (fd >= 0)
 		(void)close(fd); /* only read */
+	if (rc < 0)
+		load_error(r, errors, path, &err);
 	if (rc == 0) {
 		f->hash = lnx_key_hash(text.data, text.size, 7);
 		r->hash = lnx_key_hash(&f->hash, sizeof(f->hash), r->hash);
-		rc = load_text(r, &text, &err);
+		rc = load_text(r, &text, path, errors);
 	}
-	if (rc < 0)
-		load_error(r, errors, path, &err);
+	r->n_errors += rc < 0;
 	lnx_buf_done(&text);
 	return 0;
 }
@@ -210,6 +242,7 @@ int lnx_load_dir(struct lnx_rules *r, const char *dir, struct lnx_buf *errors)
 		if (errno == ENOMEM)
 			return -ENOMEM;
 		(void)lnx_err_set(&err, 0, "%s", strerror(errno));
+		r->n_errors++;
 		load_error(r, errors, dir, &err);
 		return 0;
 	}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua_bind.h"
 #include "lua_lex.h"
 
 struct parse_unit {
@@ -73,6 +74,29 @@ void lnx_parse_fail(lua_State *L, const struct lnx_parse *p, const char *field, 
 	abort(); /* lua_error does not return */
 }
 
+void lnx_parse_note_text(struct lnx_parse *p, const char *text)
+{
+	if (p->n_errs < LNX_PARSE_ERRORS)
+		lnx_lua_split(text, &p->errs[p->n_errs]);
+	p->n_errs++;
+}
+
+void lnx_parse_note(struct lnx_parse *p, const char *field, const char *fmt, ...)
+{
+	char msg[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(msg, sizeof(msg), fmt, ap); /* a cut message still tells */
+	va_end(ap);
+	if (p->n_errs < LNX_PARSE_ERRORS) {
+		(void)lnx_err_set(&p->errs[p->n_errs], 0, "%s", msg);
+		p->errs[p->n_errs].line =
+			field ? lnx_lua_field_line(p->text, p->bytes, p->line, field) : p->line;
+	}
+	p->n_errs++;
+}
+
 uint64_t lnx_parse_time(lua_State *L, const struct lnx_parse *p, const char *field, int at)
 {
 	char shown[40];
@@ -130,18 +154,17 @@ struct lnx_rule_on *lnx_parse_on(lua_State *L, const struct lnx_parse *p, const 
 	return &rule->ons[i];
 }
 
-static const struct lnx_field *parse_field(lua_State *L, const struct lnx_parse *p,
-					   const char *field, const struct lnx_event_desc *desc,
-					   const char *name)
+const struct lnx_field *lnx_parse_field(lua_State *L, const struct lnx_parse *p, const char *field,
+					const struct lnx_event_desc *desc, const char *name)
 {
-	const struct lnx_field *f = lnx_lua_bind_field(desc, name);
+	const struct lnx_field *f = lnx_lua_bind_name(p->rules, desc, name);
 	const char *near;
 	char shown[64];
 
 	if (f)
 		return f;
 	(void)lnx_lua_printable(name, shown, sizeof(shown));
-	near = lnx_lua_bind_suggest(desc, name);
+	near = lnx_lua_bind_name_suggest(p->rules, desc, name);
 	if (near)
 		lnx_parse_fail(L, p, field, "%s has no field '%s' (did you mean '%s'?)", desc->name,
 			       shown, near);
@@ -149,7 +172,7 @@ static const struct lnx_field *parse_field(lua_State *L, const struct lnx_parse 
 	return NULL;
 }
 
-static bool parse_is_text(const struct lnx_field *f)
+bool lnx_parse_is_text(const struct lnx_field *f)
 {
 	return f->type == LNX_CHARS || f->type == LNX_STR || f->type == LNX_JSON ||
 	       f->type == LNX_ENUM;
@@ -160,7 +183,7 @@ static void parse_value(lua_State *L, const struct lnx_parse *p, const char *fie
 			struct lnx_filter *f)
 {
 	const char *name = f->field->name, *s;
-	bool is_text = parse_is_text(f->field);
+	bool is_text = lnx_parse_is_text(f->field);
 	char shown[64];
 	size_t len;
 	int type = lua_type(L, -1);
@@ -281,185 +304,11 @@ void lnx_parse_where(lua_State *L, const struct lnx_parse *p, const char *field,
 	while (lua_next(L, at)) {
 		if (lua_type(L, -2) != LUA_TSTRING)
 			lnx_parse_fail(L, p, field, "%s: names of fields are needed", field);
-		of = parse_field(L, p, field, desc, lua_tostring(L, -2));
+		of = lnx_parse_field(L, p, field, desc, lua_tostring(L, -2));
 		if (lua_istable(L, -1))
 			parse_group(L, p, field, list, ret_n, of, &group);
 		else
 			(void)parse_filter(L, p, field, list, ret_n, of, LNX_OP_EQ, group++);
-		lua_pop(L, 1);
-	}
-}
-
-/* --- windows ------------------------------------------------------------------------------------ */
-
-static struct lnx_window *parse_new_window(lua_State *L, const struct lnx_parse *p,
-					   const char *name)
-{
-	struct lnx_rule *rule = p->rule;
-	struct lnx_window *w = &rule->windows[rule->n_windows];
-	char shown[40];
-
-	if (rule->n_windows == LNX_RULE_WINDOWS)
-		lnx_parse_fail(L, p, "window", "more than %d windows", LNX_RULE_WINDOWS);
-	if (strlen(name) >= sizeof(w->name) || !*name)
-		lnx_parse_fail(L, p, "window", "window: '%s' is not a name of 1 to %d letters",
-			       lnx_lua_printable(name, shown, sizeof(shown)),
-			       (int)sizeof(w->name) - 1);
-	(void)snprintf(w->name, sizeof(w->name), "%s", name);
-	rule->n_windows++;
-	return w;
-}
-
-/* Tie window <i> to the event types that feed it: <on>, or all triggers. */
-static void parse_feed(lua_State *L, const struct lnx_parse *p, unsigned i, const char *of,
-		       const char *on)
-{
-	struct lnx_rule *rule = p->rule;
-	struct lnx_window *w = &rule->windows[i];
-	struct lnx_rule_on *only = on ? lnx_parse_on(L, p, "window", on) : NULL;
-	unsigned k;
-
-	w->has_field = of != NULL;
-	if (!of && (w->fn == LNX_WIN_SUM || w->fn == LNX_WIN_MAX || w->fn == LNX_WIN_P99 ||
-		    w->fn == LNX_WIN_DISTINCT))
-		lnx_parse_fail(L, p, "window",
-			       "%s needs a field: \"%s FIELD 10s\", or sum = \"FIELD\"",
-			       lnx_window_fn_names[w->fn], lnx_window_fn_names[w->fn]);
-	for (k = 0; k < rule->n_ons; k++) {
-		struct lnx_rule_on *o = &rule->ons[k];
-
-		if (only ? o != only : !o->is_trigger)
-			continue;
-		o->feeds[i].is_wanted = true;
-		if (!of)
-			continue;
-		o->feeds[i].of = parse_field(L, p, "window", o->desc, of);
-		if (w->fn != LNX_WIN_DISTINCT && parse_is_text(o->feeds[i].of))
-			lnx_parse_fail(L, p, "window", "%s: field '%s' is text",
-				       lnx_window_fn_names[w->fn], of);
-	}
-}
-
-/* "count 1s", "sum rss_bytes 10s", "1s". Returns the number of words. */
-static unsigned parse_words(const char *s, char words[3][LNX_WIN_NAME])
-{
-	unsigned n = 0;
-	size_t len;
-
-	while (*(s += strspn(s, " \t"))) {
-		len = strcspn(s, " \t");
-		if (n == 3 || len >= LNX_WIN_NAME)
-			return 4;
-		memcpy(words[n], s, len);
-		words[n++][len] = 0;
-		s += len;
-	}
-	return n;
-}
-
-/* Add the window(s) of text <s>; name NULL: called after the function. */
-static void parse_window(lua_State *L, const struct lnx_parse *p, const char *name, const char *s,
-			 const char *sum, const char *on)
-{
-	static const unsigned plain[] = { LNX_WIN_COUNT, LNX_WIN_RATE, LNX_WIN_SUM, LNX_WIN_SHARE,
-					  LNX_WIN_MAX };
-	char words[3][LNX_WIN_NAME], shown[64];
-	unsigned n = parse_words(s, words), fn = 0, i, k;
-	uint64_t over = 0;
-	const char *near, *of = n == 3 ? words[1] : sum;
-
-	if (n < 1 || n > 3 || lnx_parse_duration(words[n - 1], strlen(words[n - 1]), &over) < 0 ||
-	    (n == 1 && name))
-		lnx_parse_fail(
-			L, p, "window",
-			"window: '%s' is not \"FUNCTION [FIELD] DURATION\", such as \"count 1s\"",
-			lnx_lua_printable(s, shown, sizeof(shown)));
-	if (over < LNX_WIN_MIN_NS)
-		lnx_parse_fail(L, p, "window", "window: '%s' is shorter than 10ms", words[n - 1]);
-	for (; n > 1 && lnx_window_fn_names[fn] && strcmp(lnx_window_fn_names[fn], words[0]) != 0;
-	     fn++)
-		;
-	if (n > 1 && !lnx_window_fn_names[fn]) {
-		near = lnx_suggest(words[0], lnx_window_fn_names);
-		lnx_parse_fail(L, p, "window", "window: unknown function '%s'%s%s%s", words[0],
-			       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-	}
-	for (i = 0; i < (n > 1 ? 1 : sum ? 5 : 2); i++) {
-		struct lnx_window *w;
-
-		k = n > 1 ? fn : plain[i];
-		w = parse_new_window(L, p, name ? name : lnx_window_fn_names[k]);
-		w->fn = k;
-		w->over_ns = over;
-		/* a bare count stays a count of events */
-		parse_feed(L, p, p->rule->n_windows - 1,
-			   n == 3 || (k != LNX_WIN_COUNT && (n > 1 || k != LNX_WIN_RATE)) ? of
-											  : NULL,
-			   on);
-	}
-}
-
-/* { "count 10s", on = "proc.exit", where = { did_exec = false } } */
-static void parse_window_table(lua_State *L, const struct lnx_parse *p, const char *name,
-			       const char *sum)
-{
-	static const char *const keys[] = { "on", "where", NULL };
-	struct lnx_rule *rule = p->rule;
-	unsigned first = rule->n_windows, k;
-	int at = lua_gettop(L), on = 0;
-	const char *key, *near;
-
-	lua_pushnil(L);
-	while (lua_next(L, at)) {
-		key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-		if (*key && strcmp(key, "on") != 0 && strcmp(key, "where") != 0) {
-			near = lnx_suggest(key, keys);
-			lnx_parse_fail(L, p, "window", "unknown field '%s' of window '%s'%s%s%s",
-				       key, name, near ? " (did you mean '" : "", near ? near : "",
-				       near ? "'?)" : "");
-		}
-		lua_pop(L, 1);
-	}
-	if (lua_getfield(L, at, "on") == LUA_TSTRING)
-		on = lua_gettop(L);
-	else if (!lua_isnil(L, -1))
-		lnx_parse_fail(L, p, "window", "window '%s': on is the name of one event", name);
-	if (lua_rawgeti(L, at, 1) != LUA_TSTRING)
-		lnx_parse_fail(L, p, "window",
-			       "window '%s': the first element is \"FUNCTION [FIELD] DURATION\"",
-			       name);
-	parse_window(L, p, name, lua_tostring(L, -1), sum, on ? lua_tostring(L, on) : NULL);
-	if (lua_getfield(L, at, "where") != LUA_TNIL)
-		for (k = 0; k < rule->n_ons; k++)
-			if (rule->ons[k].feeds[first].is_wanted)
-				lnx_parse_where(L, p, "window", -1, rule->ons[k].desc,
-						&rule->ons[k].feeds[first].where,
-						&rule->ons[k].feeds[first].n_where);
-	lua_settop(L, at);
-}
-
-void lnx_parse_windows(lua_State *L, const struct lnx_parse *p, int at, const char *sum)
-{
-	at = lua_absindex(L, at);
-	if (lua_type(L, at) == LUA_TSTRING) {
-		parse_window(L, p, NULL, lua_tostring(L, at), sum, NULL);
-		return;
-	}
-	if (!lua_istable(L, at))
-		lnx_parse_fail(L, p, "window", "window: expected a text or a table, not a %s",
-			       luaL_typename(L, at));
-	lua_pushnil(L);
-	while (lua_next(L, at)) {
-		if (lua_type(L, -2) != LUA_TSTRING)
-			lnx_parse_fail(L, p, "window",
-				       "window: each needs a name: { forks = \"count 1s\" }");
-		if (lua_type(L, -1) == LUA_TSTRING)
-			parse_window(L, p, lua_tostring(L, -2), lua_tostring(L, -1), sum, NULL);
-		else if (lua_istable(L, -1))
-			parse_window_table(L, p, lua_tostring(L, -2), sum);
-		else
-			lnx_parse_fail(L, p, "window", "window '%s': expected a text or a table",
-				       lua_tostring(L, -2));
 		lua_pop(L, 1);
 	}
 }

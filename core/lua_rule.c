@@ -9,20 +9,20 @@
 
 #include <linnix/ev_alert.h>
 
+#include "lua_bind.h"
 #include "lua_parse.h"
 
-#define LNX_KEEP_NS    10000000000ULL /* default of keep */
-#define LNX_SAY_MAX    512
-#define LNX_LABELS_MAX 768 /* bytes of JSON: an alert's string holds 1,024 */
+#define RULE_KEEP_NS	 10000000000ULL /* default of keep */
+#define RULE_LOOK_MIN_NS 50000000ULL	/* between looks at a key that is pending or firing */
+#define RULE_LOOK_MAX_NS 5000000000ULL
 
-static const char *const rule_fields[] = { "on",	"by",	 "every",   "where",  "sum",
-					   "window",	"when",	 "lasting", "keep",   "cooldown",
-					   "severity",	"blame", "say",	    "labels", "runbook",
-					   "threshold", "value", NULL };
+static const char *const rule_fields[] = { "on",       "by",	    "every", "where",	"series",
+					   "sum",      "window",    "when",  "lasting", "keep",
+					   "cooldown", "severity",  "blame", "say",	"labels",
+					   "runbook",  "threshold", "value", NULL };
+
 /* Of the language, but not of this version. */
-static const char *const rule_later[] = { "series", "act", "mode", NULL };
-static const char *const rule_severities[] = { "info", "warning", "critical", NULL };
-static const char *const rule_blames[] = { "cpu", "memory", "io", NULL };
+static const char *const rule_later[] = { "act", "mode", NULL };
 
 static bool rule_is_in(const char *const *words, const char *w)
 {
@@ -41,7 +41,7 @@ static struct lnx_parse *rule_parse_of(lua_State *L)
 	return r->loading;
 }
 
-static void rule_check_fields(lua_State *L, const struct lnx_parse *p)
+static void rule_check_fields(lua_State *L, struct lnx_parse *p)
 {
 	const char *key, *near;
 	char shown[64];
@@ -54,22 +54,21 @@ static void rule_check_fields(lua_State *L, const struct lnx_parse *p)
 				       p->rule->name);
 		key = lua_tostring(L, -2);
 		(void)lnx_lua_printable(key, shown, sizeof(shown));
-		if (rule_is_in(rule_later, key))
-			lnx_parse_fail(L, p, key, "field '%s' is not supported by this version",
-				       key);
-		if (!rule_is_in(rule_fields, key)) {
-			near = lnx_suggest(key, rule_fields);
-			if (near)
-				lnx_parse_fail(L, p, key, "unknown field '%s' (did you mean '%s'?)",
-					       shown, near);
-			lnx_parse_fail(L, p, key, "unknown field '%s'", shown);
-		}
+		if (rule_is_in(rule_fields, key))
+			;
+		else if (rule_is_in(rule_later, key))
+			lnx_parse_note(p, key, "field '%s' is not supported by this version", key);
+		else if ((near = lnx_suggest(key, rule_fields)))
+			lnx_parse_note(p, key, "unknown field '%s' (did you mean '%s'?)", shown,
+				       near);
+		else
+			lnx_parse_note(p, key, "unknown field '%s'", shown);
 		lua_pop(L, 1);
 	}
 }
 
 /* Text of field <name>, left on the stack, or NULL when it is not given. */
-static const char *rule_text(lua_State *L, const struct lnx_parse *p, const char *name)
+const char *lnx_rule_text(lua_State *L, const struct lnx_parse *p, const char *name)
 {
 	int type = lua_getfield(L, 1, name);
 
@@ -89,7 +88,7 @@ static uint64_t rule_time(lua_State *L, const struct lnx_parse *p, const char *n
 	return def;
 }
 
-static int rule_function(lua_State *L, const struct lnx_parse *p, const char *name)
+int lnx_rule_function(lua_State *L, const struct lnx_parse *p, const char *name)
 {
 	int type = lua_getfield(L, 1, name);
 
@@ -142,7 +141,7 @@ static void rule_on(lua_State *L, const struct lnx_parse *p)
 static void rule_by(lua_State *L, const struct lnx_parse *p)
 {
 	struct lnx_rule *rule = p->rule;
-	const char *by = rule_text(L, p, "by"), *near;
+	const char *by = lnx_rule_text(L, p, "by"), *near;
 	char shown[64];
 	unsigned i;
 
@@ -193,7 +192,7 @@ static void rule_where(lua_State *L, const struct lnx_parse *p)
 static void rule_windows(lua_State *L, const struct lnx_parse *p)
 {
 	struct lnx_rule *rule = p->rule;
-	const char *sum = rule_text(L, p, "sum");
+	const char *sum = lnx_rule_text(L, p, "sum");
 	unsigned i;
 
 	if (lua_getfield(L, 1, "window") != LUA_TNIL) {
@@ -205,9 +204,20 @@ static void rule_windows(lua_State *L, const struct lnx_parse *p)
 		lnx_parse_fail(L, p, "sum", "sum: there is no window");
 	}
 	lua_pop(L, 2);
+	if (lua_getfield(L, 1, "series") != LUA_TNIL)
+		lnx_parse_series(L, p, -1);
+	lua_pop(L, 1);
+	rule->has_past = rule->n_windows || rule->n_series;
 	for (i = 0; i < rule->n_windows; i++)
 		if (!rule->shortest_ns || rule->windows[i].over_ns < rule->shortest_ns)
 			rule->shortest_ns = rule->windows[i].over_ns;
+	rule->look_ns = rule->shortest_ns / 8;
+	for (i = 0; i < rule->n_series; i++)
+		if (!rule->look_ns || rule->series[i].over_ns / 16 < rule->look_ns)
+			rule->look_ns = rule->series[i].over_ns / 16;
+	rule->look_ns = rule->look_ns < RULE_LOOK_MIN_NS   ? RULE_LOOK_MIN_NS
+			: rule->look_ns > RULE_LOOK_MAX_NS ? RULE_LOOK_MAX_NS
+							   : rule->look_ns;
 }
 
 static void rule_lasting(lua_State *L, const struct lnx_parse *p)
@@ -225,149 +235,10 @@ static void rule_lasting(lua_State *L, const struct lnx_parse *p)
 		rule->lasting_windows = n;
 	} else if (!lua_isnil(L, -1)) {
 		rule->lasting_ns = lnx_parse_time(L, p, "lasting", -1);
-		if (rule->lasting_ns && !rule->every_ns && !rule->n_windows)
+		if (rule->lasting_ns && !rule->every_ns && !rule->has_past)
 			lnx_parse_fail(L, p, "lasting",
 				       "lasting: an event does not last: use a window");
 	}
-	lua_pop(L, 1);
-}
-
-static unsigned rule_word(lua_State *L, const struct lnx_parse *p, const char *field,
-			  const char *const *words)
-{
-	const char *s = lua_tostring(L, -1), *near = lnx_suggest(s, words);
-	char shown[64];
-	unsigned i;
-
-	for (i = 0; words[i]; i++)
-		if (strcmp(words[i], s) == 0)
-			return i;
-	(void)lnx_lua_printable(s, shown, sizeof(shown));
-	if (near)
-		lnx_parse_fail(L, p, field, "%s: unknown value '%s' (did you mean '%s'?)", field,
-			       shown, near);
-	lnx_parse_fail(L, p, field, "%s: unknown value '%s' (one of %s, %s, %s)", field, shown,
-		       words[0], words[1], words[2]);
-	return 0;
-}
-
-static void rule_severity(lua_State *L, const struct lnx_parse *p)
-{
-	int type = lua_getfield(L, 1, "severity");
-
-	p->rule->severity_is = LNX_SEV_WARNING;
-	if (type == LUA_TFUNCTION) {
-		p->rule->severity = luaL_ref(L, LUA_REGISTRYINDEX);
-		return;
-	}
-	if (type == LUA_TSTRING)
-		p->rule->severity_is = rule_word(L, p, "severity", rule_severities);
-	else if (type != LUA_TNIL)
-		lnx_parse_fail(L, p, "severity",
-			       "severity: expected a text or a function, not a %s",
-			       luaL_typename(L, -1));
-	lua_pop(L, 1);
-}
-
-static char *rule_copy(lua_State *L, const struct lnx_parse *p, const char *s)
-{
-	char *copy = strdup(s);
-
-	if (!copy)
-		lnx_parse_fail(L, p, NULL, "not enough memory");
-	return copy;
-}
-
-static void rule_say(lua_State *L, const struct lnx_parse *p)
-{
-	const char *s, *end;
-	char shown[64];
-
-	if (lua_getfield(L, 1, "say") == LUA_TFUNCTION) {
-		p->rule->say = luaL_ref(L, LUA_REGISTRYINDEX);
-		return;
-	}
-	lua_pop(L, 1);
-	s = rule_text(L, p, "say");
-	if (s && strlen(s) > LNX_SAY_MAX)
-		lnx_parse_fail(L, p, "say", "say: longer than %d bytes", LNX_SAY_MAX);
-	if (s)
-		p->rule->say_text = rule_copy(L, p, s);
-	for (s = s ? strchr(s, '{') : NULL; s; s = strchr(end, '{')) {
-		end = strchr(++s, '}');
-		(void)snprintf(shown, sizeof(shown), "%.*s", end ? (int)(end - s) : 20, s);
-		if (!end)
-			lnx_parse_fail(L, p, "say", "say: '{%s' has no '}'", shown);
-		if (lnx_alert_name(p->rules, p->rule, s, (size_t)(end - s)) < 0)
-			lnx_parse_fail(L, p, "say", "say: unknown name '{%s}'", shown);
-	}
-	lua_pop(L, 1);
-}
-
-/* labels, runbook and blame travel in one JSON object; keys in order, so that two runs give the same bytes. */
-static void rule_labels(lua_State *L, const struct lnx_parse *p)
-{
-	struct lnx_buf b = { .max = LNX_LABELS_MAX + 1 };
-	const char *blame, *runbook, *keys[16], *values[16], *k;
-	unsigned n = 0, i;
-	int rc;
-
-	blame = rule_text(L, p, "blame");
-	if (blame)
-		(void)rule_word(L, p, "blame", rule_blames);
-	runbook = rule_text(L, p, "runbook");
-	if (lua_getfield(L, 1, "labels") != LUA_TNIL && !lua_istable(L, -1))
-		lnx_parse_fail(L, p, "labels", "labels: expected a table, not a %s",
-			       luaL_typename(L, -1));
-	for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
-		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING || n == 16)
-			lnx_parse_fail(L, p, "labels", "labels: at most 16 names with texts");
-		k = lua_tostring(L, -2);
-		for (i = n++; i && strcmp(keys[i - 1], k) > 0; i--) {
-			keys[i] = keys[i - 1];
-			values[i] = values[i - 1];
-		}
-		keys[i] = k;
-		values[i] = lua_tostring(L, -1);
-	}
-	lnx_buf_char(&b, '{');
-	if (blame)
-		lnx_json_kv_str(&b, "blame", blame);
-	if (runbook)
-		lnx_json_kv_str(&b, "runbook", runbook);
-	for (i = 0; i < n; i++)
-		lnx_json_kv_str(&b, keys[i], values[i]);
-	lnx_buf_char(&b, '}');
-	rc = lnx_buf_error(&b);
-	if (rc == 0 && (blame || runbook || n))
-		p->rule->labels_json = b.data;
-	else
-		lnx_buf_done(&b);
-	if (rc != 0)
-		lnx_parse_fail(L, p, "labels", "labels: more than %d bytes", LNX_LABELS_MAX);
-	lua_settop(L, 1);
-}
-
-static void rule_value(lua_State *L, const struct lnx_parse *p)
-{
-	struct lnx_rule *rule = p->rule;
-	const char *s = rule_text(L, p, "value");
-	unsigned i;
-
-	for (i = 0; s && i < rule->n_windows && strcmp(rule->windows[i].name, s) != 0; i++)
-		;
-	if (s && (i == rule->n_windows || !rule->n_windows) &&
-	    !(rule->every_ns && lnx_lua_bind_fact(p->rules, s) >= 0))
-		lnx_parse_fail(L, p, "value", "value: '%s' is neither a window nor a fact", s);
-	if (s)
-		(void)snprintf(rule->value_name, sizeof(rule->value_name), "%s", s);
-	lua_pop(L, 1);
-	rule->threshold = NAN;
-	if (lua_getfield(L, 1, "threshold") == LUA_TNUMBER)
-		rule->threshold = lua_tonumber(L, -1);
-	else if (!lua_isnil(L, -1))
-		lnx_parse_fail(L, p, "threshold", "threshold: expected a number, not a %s",
-			       luaL_typename(L, -1));
 	lua_pop(L, 1);
 }
 
@@ -385,16 +256,73 @@ static void rule_layout(lua_State *L, const struct lnx_parse *p)
 		w->offset = at;
 		at += w->bytes;
 	}
+	for (i = 0; i < rule->n_series; i++) {
+		lnx_series_layout(&rule->series[i]);
+		rule->series[i].offset = at;
+		at += rule->series[i].bytes;
+	}
 	rule->key_bytes = at;
 	if (lnx_keys_init(rule) < 0)
 		lnx_parse_fail(L, p, NULL, "not enough memory");
+}
+
+static void rule_when(lua_State *L, const struct lnx_parse *p)
+{
+	struct lnx_rule *rule = p->rule;
+
+	rule->when = lnx_rule_function(L, p, "when");
+	if (rule->when == LUA_NOREF && (rule->every_ns || rule->has_past))
+		lnx_parse_fail(L, p, NULL,
+			       "rule '%s' needs `when`: a function that returns true or false",
+			       rule->name);
+}
+
+static void rule_times(lua_State *L, const struct lnx_parse *p)
+{
+	p->rule->keep_ns = rule_time(L, p, "keep", RULE_KEEP_NS);
+	p->rule->cooldown_ns = rule_time(L, p, "cooldown", 0);
+}
+
+/* A step of reading a table, for a protected call. */
+struct rule_step {
+	struct lnx_parse *p;
+	void (*fn)(lua_State *L, const struct lnx_parse *p);
+};
+
+static int rule_step_run(lua_State *L)
+{
+	const struct rule_step *s = lua_touserdata(L, 2);
+
+	lua_settop(L, 1);
+	s->fn(L, s->p);
+	return 0;
+}
+
+/* Run <fn> on the table at 1. Its error is noted, so that one run tells all of them; whether there was none. */
+static bool rule_try(lua_State *L, struct lnx_parse *p,
+		     void (*fn)(lua_State *L, const struct lnx_parse *p))
+{
+	struct rule_step step = { p, fn };
+	int rc;
+
+	lua_pushcfunction(L, rule_step_run);
+	lua_pushvalue(L, 1);
+	lua_pushlightuserdata(L, &step);
+	rc = lua_pcall(L, 2, 0, 0);
+	if (rc == LUA_OK)
+		return true;
+	if (rc != LUA_ERRRUN || lnx_lua_of(L)->is_exceeded || lua_type(L, -1) != LUA_TSTRING)
+		(void)lua_error(L);
+	lnx_parse_note_text(p, lua_tostring(L, -1));
+	lua_pop(L, 1);
+	return false;
 }
 
 /* The table of `rule "name" { ... }`. */
 static int rule_table(lua_State *L)
 {
 	struct lnx_parse *p = rule_parse_of(L);
-	struct lnx_rule *rule = p->rule;
+	bool is_sound;
 
 	if (!p->is_open)
 		return luaL_error(L, "one rule cannot be filled twice");
@@ -402,23 +330,22 @@ static int rule_table(lua_State *L)
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
 	rule_check_fields(L, p);
-	rule_on(L, p);
-	rule_windows(L, p);
-	rule_by(L, p);
-	rule_where(L, p);
-	rule->when = rule_function(L, p, "when");
-	if (rule->when == LUA_NOREF && (rule->every_ns || rule->n_windows))
-		lnx_parse_fail(L, p, NULL,
-			       "rule '%s' needs `when`: a function that returns true or false",
-			       rule->name);
-	rule_lasting(L, p);
-	rule->keep_ns = rule_time(L, p, "keep", LNX_KEEP_NS);
-	rule->cooldown_ns = rule_time(L, p, "cooldown", 0);
-	rule_severity(L, p);
-	rule_say(L, p);
-	rule_labels(L, p);
-	rule_value(L, p);
-	rule_layout(L, p);
+	if (!rule_try(L, p, rule_on))
+		return 0; /* nothing else can be judged without the event */
+	is_sound = rule_try(L, p, rule_windows);
+	(void)rule_try(L, p, rule_by);
+	(void)rule_try(L, p, rule_where);
+	(void)rule_try(L, p, rule_times);
+	(void)rule_try(L, p, lnx_rule_severity);
+	(void)rule_try(L, p, lnx_rule_labels);
+	if (is_sound) {
+		(void)rule_try(L, p, rule_when);
+		(void)rule_try(L, p, rule_lasting);
+		(void)rule_try(L, p, lnx_rule_say);
+		(void)rule_try(L, p, lnx_rule_value);
+	}
+	if (!p->n_errs)
+		rule_layout(L, p);
 	return 0;
 }
 
@@ -473,7 +400,7 @@ int lnx_rule_begin(lua_State *L)
 				       lnx_lua_printable(name, shown, sizeof(shown)));
 	for (i = 0; i < r->n_rules; i++)
 		if (strcmp(r->rules[i]->name, name) == 0)
-			lnx_parse_fail(L, p, NULL, "rule '%s' is already defined in %s:%d", name,
+			lnx_parse_note(p, NULL, "rule '%s' is already defined in %s:%d", name,
 				       lnx_lua_printable(r->files[r->rules[i]->file].path, shown,
 							 sizeof(shown)),
 				       r->rules[i]->line);
@@ -493,18 +420,12 @@ int lnx_rule_begin(lua_State *L)
 	return 1;
 }
 
-/* The table of `test "name" { feed = ..., fires = ... }`. */
-static int rule_test_table(lua_State *L)
+static void rule_test_fields(lua_State *L, const struct lnx_parse *p)
 {
 	static const char *const fields[] = { "feed", "fires", NULL };
-	struct lnx_parse *p = rule_parse_of(L);
 	struct lnx_rule_test *t = &p->rules->tests[p->rules->n_tests];
 	const char *key, *near;
 
-	if (!p->is_open)
-		return luaL_error(L, "one test cannot be filled twice");
-	p->is_open = false;
-	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_pushnil(L);
 	while (lua_next(L, 1)) {
 		key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
@@ -515,7 +436,7 @@ static int rule_test_table(lua_State *L)
 				       near ? "'?)" : "");
 		lua_pop(L, 1);
 	}
-	t->feed = rule_function(L, p, "feed");
+	t->feed = lnx_rule_function(L, p, "feed");
 	if (t->feed == LUA_NOREF)
 		lnx_parse_fail(L, p, NULL, "a test needs `feed`: a function");
 	if (lua_getfield(L, 1, "fires") != LUA_TTABLE)
@@ -523,6 +444,19 @@ static int rule_test_table(lua_State *L)
 	t->fires = luaL_ref(L, LUA_REGISTRYINDEX);
 	p->rules->n_tests++;
 	p->rules->files[p->file].n_tests++;
+}
+
+/* The table of `test "name" { feed = ..., fires = ... }`. */
+static int rule_test_table(lua_State *L)
+{
+	struct lnx_parse *p = rule_parse_of(L);
+
+	if (!p->is_open)
+		return luaL_error(L, "one test cannot be filled twice");
+	p->is_open = false;
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	(void)rule_try(L, p, rule_test_fields);
 	return 0;
 }
 
@@ -561,7 +495,7 @@ void lnx_rule_free(struct lnx_rules *r, struct lnx_rule *rule)
 	lnx_keys_done(r, rule);
 	for (i = 0; i < rule->n_ons; i++) {
 		rule_free_where(rule->ons[i].where, rule->ons[i].n_where);
-		for (k = 0; k < LNX_RULE_WINDOWS; k++)
+		for (k = 0; k < LNX_RULE_WINDOWS + LNX_RULE_SERIES; k++)
 			rule_free_where(rule->ons[i].feeds[k].where, rule->ons[i].feeds[k].n_where);
 	}
 	free(rule->say_text);

@@ -6,11 +6,12 @@
 #include "lua_filter.h"
 #include "lua_host.h"
 #include "lua_sandbox.h"
-#include "lua_window.h"
+#include "lua_series.h"
 
 #define LNX_RULES_MAX	    1024       /* of one rule set */
 #define LNX_RULE_ONS	    8	       /* event types of one rule */
 #define LNX_RULE_WINDOWS    8	       /* of one rule */
+#define LNX_RULE_SERIES	    4	       /* of one rule */
 #define LNX_RULE_FILTERS    32	       /* values in one `where` */
 #define LNX_RULE_KEYS	    4096       /* of one rule; the least used gives way */
 #define LNX_RULE_KEYS_BYTES (2u << 20) /* memory of them: fewer keys when their windows are large */
@@ -40,7 +41,7 @@ struct lnx_rule_file {
 	unsigned n_rules, n_tests;
 };
 
-/* A window on one event type. */
+/* A window or series on one event type. */
 struct lnx_rule_feed {
 	bool is_wanted;
 	const struct lnx_field *of; /* NULL: none */
@@ -56,7 +57,7 @@ struct lnx_rule_on {
 	const struct lnx_field *by, *start, *cgroup, *comm;
 	struct lnx_filter *where;
 	unsigned n_where;
-	struct lnx_rule_feed feeds[LNX_RULE_WINDOWS];
+	struct lnx_rule_feed feeds[LNX_RULE_WINDOWS + LNX_RULE_SERIES]; /* windows first */
 };
 
 struct lnx_subject {
@@ -91,14 +92,17 @@ struct lnx_rule {
 	uint64_t every_ns, lasting_ns, keep_ns, cooldown_ns;
 	unsigned lasting_windows; /* instead of lasting_ns */
 	struct lnx_rule_on ons[LNX_RULE_ONS];
-	unsigned n_ons, by, n_windows;
+	unsigned n_ons, by, n_windows, n_series;
 	char by_name[LNX_WIN_NAME];
 	struct lnx_window windows[LNX_RULE_WINDOWS];
+	struct lnx_series series[LNX_RULE_SERIES];
+	bool has_past;			/* it has windows or series: time alone can change it */
 	uint64_t shortest_ns;		/* of the windows; 0: no window */
+	uint64_t look_ns;		/* between looks at a key that is pending or firing */
 	int when, where, severity, say; /* references of functions, or LUA_NOREF */
 	uint32_t severity_is;
 	char *say_text, *labels_json; /* NULL: none */
-	char value_name[LNX_WIN_NAME];
+	int value;	  /* of the alert: a word of lua_alert.c, or -1: what `when` read first */
 	double threshold; /* NaN: none */
 	/* run time */
 	struct lnx_key **table;

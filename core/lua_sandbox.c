@@ -411,8 +411,7 @@ void lnx_lua_free(struct lnx_lua *l)
 	free(l);
 }
 
-/* Split "#3:7: text" into chunk, line and text. */
-static void box_split(const char *msg, struct lnx_err *err)
+void lnx_lua_split(const char *msg, struct lnx_err *err)
 {
 	unsigned chunk = 0;
 	int line = 0, n = 0;
@@ -452,7 +451,7 @@ int lnx_lua_pcall(struct lnx_lua *l, int n_args, int n_results, uint64_t budget,
 		(void)lnx_err_set(err, 0, "not enough memory: all rules together may use %zu KiB",
 				  l->max_bytes / 1024);
 	else if (lua_type(L, -1) == LUA_TSTRING)
-		box_split(lua_tostring(L, -1), err);
+		lnx_lua_split(lua_tostring(L, -1), err);
 	else
 		(void)lnx_err_set(err, 0, "the error is not a text but a %s", luaL_typename(L, -1));
 	lua_pop(L, 1);

@@ -55,6 +55,9 @@ void lnx_lua_charge(lua_State *L, uint64_t instructions);
 /* Raise "unknown <what> '<name>' (did you mean '<near>'?)"; <near> may be NULL. */
 int lnx_lua_unknown(lua_State *L, const char *what, const char *name, const char *near);
 
+/* Split an error "#3:7: text" into chunk (err->column), line and text. <err> may be NULL. */
+void lnx_lua_split(const char *msg, struct lnx_err *err);
+
 /* <name> with control characters as \xNN, cut to <cap>. Returns buf. */
 const char *lnx_lua_printable(const char *name, char *buf, size_t cap);
 

@@ -34,12 +34,67 @@ static void unknown_fields_name_their_line_and_a_suggestion(void **state)
 static void fields_of_later_versions_are_said_to_be_so(void **state)
 {
 	(void)state;
-	run_refuses("rule 'a' { on = 'proc.fork',\n series = {} }",
-		    ":2: field 'series' is not supported by this version");
 	run_refuses("rule 'a' { on = 'proc.fork',\n act = {} }",
 		    ":2: field 'act' is not supported by this version");
 	run_refuses("rule 'a' { on = 'proc.fork',\n mode = 'shadow' }",
 		    ":2: field 'mode' is not supported by this version");
+}
+
+static void all_errors_of_a_file_are_told_by_lines(void **state)
+{
+	static const char text[] =
+		"rule 'a' {\n on = 'proc.fork',\n lastin = '5s',\n by = 'uidd',\n keep = 'soon',\n"
+		" severity = 'warn',\n window = 'coutn 1s',\n}\n"
+		"rule 'b' { on = 'proc.frok' }\n"
+		"test 't' {\n fires = {} }\n"
+		"local x = nope\n"
+		"rule 'c' { on = 'not seen any more' }";
+	static const char *const lines[] = {
+		":3: unknown field 'lastin' (did you mean 'lasting'?)\n",
+		":4: by: proc.fork has no field 'uidd' (did you mean 'uid'?)\n",
+		":5: keep: 'soon' is not a duration (such as 250ms, 5s, 1m; at most one day)\n",
+		":6: severity: unknown value 'warn' (one of info, warning, critical)\n",
+		":7: window: unknown function 'coutn' (did you mean 'count'?)\n",
+		":9: unknown event 'proc.frok' (did you mean 'proc.fork'?)\n",
+		":10: a test needs `feed`: a function\n",
+		":12: unknown name 'nope'\n",
+	};
+	struct lnx_buf expected = { 0 };
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_open(&t);
+	(void)run_file(&t, "a.lua", text, strlen(text));
+	run_load(&t);
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		lnx_buf_printf(&expected, "%s/a.lua%s", t.dir, lines[i]);
+	assert_string_equal(t.errors.data, expected.data);
+	/* one file, however many errors */
+	assert_int_equal(lnx_rules_errors(t.rules), 1);
+	assert_int_equal(lnx_rules_count(t.rules), 0);
+	lnx_buf_done(&expected);
+	run_close(&t);
+}
+
+static void a_file_with_a_thousand_errors_is_cut_short(void **state)
+{
+	struct lnx_buf text = { 0 };
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_open(&t);
+	for (i = 0; i < 1000; i++)
+		lnx_buf_printf(&text, "rule 'r%u' { on = 'nope' }\n", i);
+	(void)run_file(&t, "a.lua", text.data, text.size);
+	run_load(&t);
+	assert_non_null(strstr(t.errors.data, "a.lua:16: unknown event 'nope'\n"));
+	assert_null(strstr(t.errors.data, "a.lua:17: "));
+	assert_non_null(strstr(t.errors.data, "a.lua: 984 more errors\n"));
+	assert_int_equal(lnx_rules_errors(t.rules), 1);
+	lnx_buf_done(&text);
+	run_close(&t);
 }
 
 static void sources_are_checked(void **state)
@@ -148,7 +203,7 @@ static void words_are_checked(void **state)
 		    ":1: say: unknown name '{foo}'");
 	run_refuses("rule 'a' { on = 'proc.fork', say = 'hi {' }", ":1: say: '{' has no '}'");
 	run_refuses("rule 'a' { on = 'proc.fork', value = 'foo' }",
-		    ":1: value: 'foo' is neither a window nor a fact");
+		    ":1: value: 'foo' is neither a window nor of a series nor a fact");
 	run_refuses("rule 'a' { on = 'proc.fork', threshold = 'x' }",
 		    ":1: threshold: expected a number, not a string");
 	run_refuses("rule 'a' { on = 'proc.fork', labels = { 1 } }",
@@ -323,6 +378,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unknown_fields_name_their_line_and_a_suggestion),
 		cmocka_unit_test(fields_of_later_versions_are_said_to_be_so),
+		cmocka_unit_test(all_errors_of_a_file_are_told_by_lines),
+		cmocka_unit_test(a_file_with_a_thousand_errors_is_cut_short),
 		cmocka_unit_test(sources_are_checked),
 		cmocka_unit_test(times_are_checked),
 		cmocka_unit_test(windows_are_checked),
