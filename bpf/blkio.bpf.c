@@ -444,8 +444,12 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 		return 0;
 	if (is_in)
 		lnx_gate_leave(next->pid, lnx_gate_woken(next));
-	if (is_out)
-		lnx_gate_enter(prev, LNX_WAIT_IO, bpf_ktime_get_ns(), lnx_gate_clock(prev));
+	if (is_out) {
+		__u64 psi = lnx_gate_psi(prev, run.stats);
+
+		lnx_gate_enter(prev, LNX_WAIT_IO, bpf_ktime_get_ns(), lnx_gate_clock(prev, psi),
+			       psi);
+	}
 	lnx_run_end(&run);
 	return 0;
 }
@@ -457,7 +461,7 @@ int BPF_PROG(on_wakeup, struct task_struct *task)
 
 	if (!BPF_CORE_READ_BITFIELD(task, in_iowait) || lnx_run_begin(&run))
 		return 0;
-	lnx_gate_leave(task->pid, lnx_gate_clock(task));
+	lnx_gate_wake(task);
 	lnx_run_end(&run);
 	return 0;
 }

@@ -99,17 +99,30 @@ static __always_inline void lnx_gate_leave(__u32 pid, __u64 clock)
 		lnx_gate_count(LNX_RES_N_LATE);
 }
 
-static __always_inline void lnx_gate_enter(struct task_struct *p, __u32 how, __u64 now, __u64 clock)
+/* The end of a wait that was missed: at the latest the task got the CPU then. */
+static __always_inline __u64 lnx_gate_arrived(struct task_struct *p, __u64 clock)
 {
-	struct lnx_rec_waiting t = { .cgroup_id = lnx_gate_cgroup(p), .since = now, .how = how };
+	__u64 arrived = clock;
+
+	if (bpf_core_field_exists(p->sched_info.last_arrival))
+		arrived = p->sched_info.last_arrival;
+	return arrived < clock ? arrived : clock;
+}
+
+/* <psi>: of lnx_gate_psi(), 0 if the end is not told by it. */
+static __always_inline void lnx_gate_enter(struct task_struct *p, __u32 how, __u64 now, __u64 clock,
+					   __u64 psi)
+{
+	struct lnx_rec_waiting t = { .since = now, .how = how, .psi = psi };
 	struct lnx_rec_gate *g;
 	__u32 pid = p->pid;
 
+	t.cgroup_id = lnx_gate_cgroup(p);
 	if (!t.cgroup_id)
 		return;
 	if (bpf_map_lookup_elem(&waiting, &pid)) {
 		lnx_gate_count(LNX_RES_N_HEALED);
-		lnx_gate_leave(pid, clock);
+		lnx_gate_leave(pid, how == LNX_WAIT_IO ? lnx_gate_arrived(p, clock) : clock);
 	}
 	g = bpf_map_lookup_elem(&gates, &t.cgroup_id);
 	if (!g) {
@@ -137,13 +150,57 @@ static __always_inline void lnx_gate_enter(struct task_struct *p, __u32 how, __u
 
 /* ---- the clock of waits that begin at a switch and end at a wake-up
  *
- * PSI takes the time as the run queue's clock stands, a little before the tracepoints, where other programs
- * may come first: 3 to 15 us at the end of a wait, much of a read from a fast disk. Run queues have one clock
- * in common, up to what the CPUs' counters differ. */
+ * PSI reads the time between the update of the run queue's clock and the tracepoint. At a wake-up of a task of a busy CPU an
+ * interrupt is sent to that CPU first, on a virtual machine 8 to 16 us, and before the tracepoint other programs may
+ * come: both matter for a read of 30 us from a fast disk. So its own stamp is read where it can be: it is of this
+ * very switch or wake-up, for the run queue is locked since. Else the run queue's clock stands for it; it is the same
+ * clock, a little earlier. */
 
-static __always_inline __u64 lnx_gate_clock(struct task_struct *p)
+#define LNX_GATE_STAMP_NS 100000000LL /* later than the run queue's clock: not its stamp */
+
+static __always_inline __u64 lnx_gate_rq_clock(struct task_struct *p)
 {
 	return BPF_CORE_READ(p, se.cfs_rq, rq, clock);
+}
+
+/* Where PSI keeps its stamp for the cgroup of <p> on this CPU; 0: not known. Of the kernel's values for each CPU a
+ * program is told only how far they lie from the first: that of a map's value, <stats>, and its map. */
+static __always_inline __u64 lnx_gate_psi(struct task_struct *p, const struct lnx_rec_stats *mine)
+{
+	struct cgroup *cg = BPF_CORE_READ(p, cgroups, dfl_cgrp);
+	const void *const map = &stats;
+	__u64 first = 0, at = 0, map_at = 0, psi;
+
+	if (!bpf_core_field_exists(cg->psi) ||
+	    !bpf_core_field_exists(((struct bpf_array *)0)->pptrs))
+		return 0;
+	/* As numbers: the verifier knows of no difference of such pointers. */
+	if (bpf_probe_read_kernel(&at, sizeof(at), &mine) ||
+	    bpf_probe_read_kernel(&map_at, sizeof(map_at), &map) ||
+	    bpf_core_read(&first, sizeof(first), &((struct bpf_array *)map_at)->pptrs))
+		return 0;
+	psi = (__u64)BPF_CORE_READ(cg, psi, pcpu);
+	return psi ? psi + at - first : 0;
+}
+
+/* <psi>: as lnx_gate_psi() said when the wait began. */
+static __always_inline __u64 lnx_gate_clock(struct task_struct *p, __u64 psi)
+{
+	__u64 rq = lnx_gate_rq_clock(p), stamp = 0;
+
+	if (psi)
+		stamp = BPF_CORE_READ((struct psi_group_cpu *)psi, state_start);
+	return (__s64)(stamp - rq) >= 0 && (__s64)(stamp - rq) < LNX_GATE_STAMP_NS ? stamp : rq;
+}
+
+/* <p> is woken. */
+static __always_inline void lnx_gate_wake(struct task_struct *p)
+{
+	__u32 pid = p->pid;
+	struct lnx_rec_waiting *t = bpf_map_lookup_elem(&waiting, &pid);
+
+	if (t)
+		lnx_gate_leave(pid, lnx_gate_clock(p, t->psi));
 }
 
 /* When <next>, which gets the CPU now, was woken: its wake-up itself may have been missed. */
@@ -153,7 +210,7 @@ static __always_inline __u64 lnx_gate_woken(struct task_struct *next)
 
 	if (bpf_core_field_exists(next->sched_info.last_queued))
 		queued = next->sched_info.last_queued;
-	return queued ? queued : lnx_gate_clock(next);
+	return queued ? queued : lnx_gate_rq_clock(next);
 }
 
 /* Gives up the CPU for good at this switch: asleep, and not merely preempted on the way there. */

@@ -44,11 +44,24 @@ struct cgroup_subsys_state {
 	__u64 serial_nr;
 };
 
+struct psi_group_cpu {
+	__u64 state_start;
+};
+
+struct psi_group {
+	struct psi_group_cpu *pcpu; /* for each CPU one */
+};
+
 struct cgroup {
 	struct cgroup_subsys_state self;
 	int level;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
+	struct psi_group *psi;
+};
+
+struct bpf_array {
+	void *pptrs[1]; /* of a per-CPU array: its values, for each CPU one */
 };
 
 struct css_set {

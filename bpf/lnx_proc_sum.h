@@ -54,10 +54,6 @@ struct task_struct___old {
 	long state;
 };
 
-struct bpf_array {
-	void *pptrs[1]; /* per-CPU address of each entry */
-};
-
 #pragma clang attribute pop
 
 struct proc_sum {

@@ -22,7 +22,7 @@ static __always_inline int mem_begin(void)
 	if (lnx_run_begin(&run))
 		return 0;
 	now = bpf_ktime_get_ns();
-	lnx_gate_enter(bpf_get_current_task_btf(), LNX_WAIT_RECLAIM, now, now);
+	lnx_gate_enter(bpf_get_current_task_btf(), LNX_WAIT_RECLAIM, now, now, 0);
 	lnx_run_end(&run);
 	return 0;
 }
@@ -88,7 +88,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	if (is_in && mem_how(next->pid) == LNX_WAIT_OFF)
 		lnx_gate_leave(next->pid, now);
 	if (is_out && mem_how(prev->pid) != LNX_WAIT_RECLAIM)
-		lnx_gate_enter(prev, LNX_WAIT_OFF, now, now);
+		lnx_gate_enter(prev, LNX_WAIT_OFF, now, now, 0);
 	lnx_run_end(&run);
 	return 0;
 }

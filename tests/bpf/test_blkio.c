@@ -266,6 +266,34 @@ static void both(struct res_lab *l)
 	contend(l, 2, 4);
 }
 
+static void spin_on(void *arg, uint64_t end_ns)
+{
+	(void)arg;
+	while (res_now() < end_ns)
+		;
+}
+
+/* The victim's wake-ups find its CPU busy: the kernel takes long over them, and a gate with a clock of its own misses
+ * a sixth of the stall. */
+static void busy_cpu(struct res_lab *l)
+{
+	int v = res_group(l, -1, "victim"), hogs = res_group(l, -1, "hogs");
+	struct reader r4k;
+	struct seen seen;
+	uint64_t end;
+
+	make_file(l, &r4k, 0, 4096);
+	end = res_now() + RUN_NS;
+	res_spawn(l, v, 0, read_on, &r4k, end);
+	for (int i = 0; i < 2; i++)
+		res_spawn(l, hogs, 0, spin_on, NULL, end);
+	measure(l, v, end, &seen);
+	res_join(l);
+	if (check_gate(l, v, &seen))
+		res_check(l, res_part_ms(&seen.w, l->group[v].id, l->group[hogs].id) == 0,
+			  "who did no I/O is no culprit");
+}
+
 static void unpinned(struct res_lab *l)
 {
 	int v = res_group(l, -1, "victim"), big = res_group(l, -1, "big");
@@ -322,8 +350,9 @@ static void attach_again(struct res_lab *l)
 static const struct {
 	const char *name;
 	void (*run)(struct res_lab *l);
-} scenes[] = { { "alone", alone }, { "big", big_readers },   { "small", small_readers },
-	       { "both", both },   { "unpinned", unpinned }, { "again", attach_again } };
+} scenes[] = { { "alone", alone },	 { "big", big_readers }, { "small", small_readers },
+	       { "both", both },	 { "busy", busy_cpu },	 { "unpinned", unpinned },
+	       { "again", attach_again } };
 
 static int is_asked(int argc, char **argv, const char *name)
 {

@@ -32,6 +32,7 @@ struct lnx_rec_waiting {
 	__u64 since;
 	__u32 how; /* LNX_WAIT_* */
 	__u32 pad;
+	__u64 psi; /* the probe's own: where the kernel keeps the time of the last change */
 };
 
 #define LNX_WAIT_IO	 1
