@@ -9,7 +9,7 @@
 
 #include <linnix/ev_alert.h>
 #include <linnix/ev_psi.h>
-#include <linnix/ev_stall.h>
+#include <linnix/ev_tree.h>
 
 #include "lua_engine.h"
 
@@ -42,6 +42,23 @@ static void eval_culprit(const struct lnx_event *ev, struct lnx_subject *s)
 	memcpy(s->comm, (const char *)ev + e->culprit_comm.off, n); /* the bus checked it */
 }
 
+/* The machine, with the root of the process tree that holds most of its stall. */
+static void eval_node_tree(const struct lnx_event *ev, struct lnx_subject *s)
+{
+	const struct lnx_ev_stall_node *e = (const void *)ev;
+	uint32_t n;
+
+	if (!LNX_EV_HAS(ev, struct lnx_ev_stall_node, tree_comm) || !ev->pid)
+		return;
+	n = e->tree_comm.len;
+	if (n >= sizeof(s->comm))
+		n = sizeof(s->comm) - 1;
+	s->pid = ev->pid;
+	s->start_ns = e->tree_start_ns;
+	s->cgroup_id = e->tree_cgroup_id;
+	memcpy(s->comm, (const char *)ev + e->tree_comm.off, n); /* the bus checked it */
+}
+
 /* Whom the alert is about, from the event that the rule looks at. Only an alert needs it. */
 static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
 {
@@ -61,6 +78,8 @@ static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
 		lnx_tree_subject(r, on, ev, true, &s);
 	} else if (ev->type == LNX_EV_STALL_EDGE) {
 		eval_culprit(ev, &s);
+	} else if (ev->type == LNX_EV_STALL_NODE) {
+		eval_node_tree(ev, &s);
 	} else if (rule->by == LNX_BY_NONE) {
 		if (is_process && !rule->has_past)
 			lnx_tree_subject(r, on, ev, false, &s);
@@ -114,6 +133,7 @@ static void eval_escalate(struct lnx_rules *r, struct lnx_key *key)
 	    lnx_call_severity(r, key->rule, &severity) < 0 || severity <= key->severity)
 		return;
 	key->severity = (uint8_t)severity;
+	eval_subject(r, key);
 	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity);
 }
 

@@ -4,16 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stall.h"
+#include "emit.h"
 
 #define WINDOW_FROM_NS 1000000ULL /* less stall makes no event */
-
-union event {
-	struct lnx_event h;
-	struct lnx_ev_stall_edge edge;
-	struct lnx_ev_stall_window window;
-	char bytes[LNX_EVENT_MAX];
-};
 
 /* Which row, and which cell of it. */
 struct pick {
@@ -28,7 +21,7 @@ static int by_size(const void *a, const void *b)
 	return x->ns > y->ns ? -1 : x->ns < y->ns;
 }
 
-static void put(union event *e, struct lnx_str *str, const char *text)
+void stall_emit_str(union stall_event *e, struct lnx_str *str, const char *text)
 {
 	size_t n = strlen(text);
 
@@ -40,7 +33,7 @@ static void put(union event *e, struct lnx_str *str, const char *text)
 	e->h.size += (uint32_t)n;
 }
 
-static void begin(union event *e, uint16_t type, size_t fixed, const struct stall_win *w)
+void stall_emit_begin(union stall_event *e, uint16_t type, size_t fixed, const struct stall_win *w)
 {
 	memset(e->bytes, 0, fixed);
 	e->h.size = (uint32_t)fixed;
@@ -50,7 +43,7 @@ static void begin(union event *e, uint16_t type, size_t fixed, const struct stal
 	e->h.cpu = LNX_CPU_NONE;
 }
 
-static double confidence(double coverage, double lost_ratio)
+double stall_confidence(double coverage, double lost_ratio)
 {
 	return isnan(coverage) ? 1 - lost_ratio : coverage;
 }
@@ -102,10 +95,10 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 	const struct stall_who *victim = &s->whos.who[r->who], *culprit = NULL;
 	const struct stall_task *task = first_task(w, c->culprit);
 	double lost = stall_lost_ratio(w->lost, w->events), coverage = stall_coverage(r, lost);
-	union event e;
+	union stall_event e;
 	char limit[512];
 
-	begin(&e, LNX_EV_STALL_EDGE, sizeof(e.edge), w);
+	stall_emit_begin(&e, LNX_EV_STALL_EDGE, sizeof(e.edge), w);
 	if (c->culprit >= STALL_WHO_FIRST && c->culprit < STALL_WHO_MAX)
 		culprit = &s->whos.who[c->culprit];
 	e.edge.window_ns = w->to_ns - w->from_ns;
@@ -120,7 +113,7 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 	e.edge.raw_ms = (double)c->raw_ns / 1e6;
 	e.edge.share_ratio = r->stalled_ns ? (double)c->stall_ns / (double)r->stalled_ns : 0;
 	e.edge.coverage_ratio = coverage;
-	e.edge.confidence = confidence(coverage, lost);
+	e.edge.confidence = stall_confidence(coverage, lost);
 	e.edge.culprit_cpu_pct = NAN;
 	if (culprit) {
 		e.edge.culprit_cpu_pct = cpu_pct(s, c->culprit, e.edge.window_ns);
@@ -134,20 +127,20 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 		e.h.pid = task->pid;
 		e.edge.culprit_start_ns = task->start_ns;
 	}
-	put(&e, &e.edge.victim, victim->workload);
-	put(&e, &e.edge.victim_namespace, victim->namespace_);
-	put(&e, &e.edge.victim_pod_name, victim->pod_name);
-	put(&e, &e.edge.culprit, culprit ? culprit->workload : "");
-	put(&e, &e.edge.culprit_namespace, culprit ? culprit->namespace_ : "");
-	put(&e, &e.edge.culprit_pod_name, culprit ? culprit->pod_name : "");
-	put(&e, &e.edge.culprit_comm, task ? task->comm : "");
+	stall_emit_str(&e, &e.edge.victim, victim->workload);
+	stall_emit_str(&e, &e.edge.victim_namespace, victim->namespace_);
+	stall_emit_str(&e, &e.edge.victim_pod_name, victim->pod_name);
+	stall_emit_str(&e, &e.edge.culprit, culprit ? culprit->workload : "");
+	stall_emit_str(&e, &e.edge.culprit_namespace, culprit ? culprit->namespace_ : "");
+	stall_emit_str(&e, &e.edge.culprit_pod_name, culprit ? culprit->pod_name : "");
+	stall_emit_str(&e, &e.edge.culprit_comm, task ? task->comm : "");
 	limit[0] = 0;
 	if (c->kind == LNX_STALL_THROTTLED && c->limit)
 		(void)snprintf(limit, sizeof(limit), "%s of %s", s->whos.limits[c->limit].text,
 			       s->whos.limits[c->limit].owner); /* cut when too long */
-	put(&e, &e.edge.limit, limit);
-	put(&e, &e.edge.victim_container_id, victim->container_id);
-	put(&e, &e.edge.culprit_container_id, culprit ? culprit->container_id : "");
+	stall_emit_str(&e, &e.edge.limit, limit);
+	stall_emit_str(&e, &e.edge.victim_container_id, victim->container_id);
+	stall_emit_str(&e, &e.edge.culprit_container_id, culprit ? culprit->container_id : "");
 	(void)s->host->publish(s->ctx, &e.h); /* a full queue is counted by the host */
 }
 
@@ -157,9 +150,9 @@ static void publish_window(struct stall *s, const struct stall_win *w, uint32_t 
 	const struct stall_who *who = &s->whos.who[r->who];
 	double lost = stall_lost_ratio(w->lost, w->events), ms[LNX_STALL_KINDS] = { 0 };
 	struct lnx_ev_stall_window *v;
-	union event e;
+	union stall_event e;
 
-	begin(&e, LNX_EV_STALL_WINDOW, sizeof(e.window), w);
+	stall_emit_begin(&e, LNX_EV_STALL_WINDOW, sizeof(e.window), w);
 	v = &e.window;
 	for (uint32_t i = r->first; i < r->first + r->n; i++)
 		ms[w->cells[i].kind] += (double)w->cells[i].stall_ns / 1e6;
@@ -172,7 +165,7 @@ static void publish_window(struct stall *s, const struct stall_win *w, uint32_t 
 	v->raw_ms = (double)r->raw_ns / 1e6;
 	v->full_ms = r->full_ns == STALL_UNKNOWN ? NAN : (double)r->full_ns / 1e6;
 	v->coverage_ratio = stall_coverage(r, lost);
-	v->confidence = confidence(v->coverage_ratio, lost);
+	v->confidence = stall_confidence(v->coverage_ratio, lost);
 	v->self_ms = ms[LNX_STALL_SELF];
 	v->sibling_ms = ms[LNX_STALL_SIBLING];
 	v->neighbour_ms = ms[LNX_STALL_NEIGHBOUR];
@@ -182,10 +175,10 @@ static void publish_window(struct stall *s, const struct stall_win *w, uint32_t 
 	v->steal_ms = ms[LNX_STALL_STEAL];
 	v->idle_ms = ms[LNX_STALL_IDLE];
 	v->other_ms = ms[LNX_STALL_OTHER];
-	put(&e, &v->workload, who->workload);
-	put(&e, &v->namespace_, who->namespace_);
-	put(&e, &v->pod_name, who->pod_name);
-	put(&e, &v->path, who->path);
+	stall_emit_str(&e, &v->workload, who->workload);
+	stall_emit_str(&e, &v->namespace_, who->namespace_);
+	stall_emit_str(&e, &v->pod_name, who->pod_name);
+	stall_emit_str(&e, &v->path, who->path);
 	(void)s->host->publish(s->ctx, &e.h); /* a full queue is counted by the host */
 }
 

@@ -6,6 +6,7 @@
 #include <linnix/ev_psi.h>
 #include <linnix/ev_workload.h>
 #include <linnix/plugin.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,6 +40,7 @@ static const struct lnx_sub stall_subs[] = {
 	{ "psi.sample", LNX_STAGE_DETECT, 0 },
 	{ "psi.cgroup", LNX_STAGE_DETECT, 0 },
 	{ "cgroup.new", LNX_STAGE_DETECT, 0 },
+	{ "host.sample", LNX_STAGE_DETECT, 0 },
 };
 
 static const char *const stall_needs[] = { "workload/1?", "http/1?", "proc/1?", NULL };
@@ -93,6 +95,7 @@ static int stall_init(const struct lnx_host *host, struct lnx_ctx *ctx, const vo
 	s->ctx = ctx;
 	s->conf = conf;
 	s->store.max_bytes = s->conf->history_size;
+	s->load.cpu_pct = s->load.psi_pct = NAN;
 	s->look = calloc(1, sizeof(*s->look));
 	rc = s->look ? stall_whos_init(&s->whos) : -ENOMEM;
 	rc = rc ? rc : stall_metrics_new(s);
@@ -217,6 +220,23 @@ static void on_cgroup_psi(struct stall *s, const struct lnx_event *ev)
 					(uint64_t)(pct[r][k] / 100 * (double)p->window_ns);
 }
 
+static void on_host(struct stall *s, const struct lnx_event *ev)
+{
+	const struct lnx_ev_host_sample *h = (const void *)ev;
+	struct stall_load *l = &s->load;
+	double ns = (double)h->window_ns;
+
+	l->seen_ns = ev->ts_ns;
+	if (!isnan(h->cpu_pct)) {
+		l->cpu += h->cpu_pct * ns;
+		l->cpu_ns += ns;
+	}
+	if (!isnan(h->psi_cpu_some)) {
+		l->psi += h->psi_cpu_some * ns;
+		l->psi_ns += ns;
+	}
+}
+
 static int stall_on_event(void *state, const struct lnx_event *ev)
 {
 	struct stall *s = state;
@@ -230,6 +250,9 @@ static int stall_on_event(void *state, const struct lnx_event *ev)
 		/* Its pressure is read now, so that its first wait can be compared. */
 		(void)stall_who_of(s, ((const struct lnx_ev_cgroup *)(const void *)ev)->cgroup_id,
 				   ev->ts_ns);
+	else if (ev->type == LNX_EV_HOST_SAMPLE &&
+		 LNX_EV_HAS(ev, struct lnx_ev_host_sample, psi_cpu_some))
+		on_host(s, ev);
 	return 0;
 }
 

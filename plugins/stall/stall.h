@@ -59,6 +59,14 @@ struct stall_stat {
 	uint32_t has_irq; /* the kernel accounts interrupt time */
 };
 
+/* The machine by host.sample: sums since the last window, and the last mean. */
+struct stall_load {
+	double cpu, psi; /* pct times ns */
+	double cpu_ns, psi_ns;
+	double cpu_pct, psi_pct; /* NaN unknown */
+	uint64_t seen_ns;	 /* when a sample came last */
+};
+
 struct stall_metrics;
 
 struct stall {
@@ -80,7 +88,8 @@ struct stall {
 	uint32_t ticks;		   /* windows made */
 	uint32_t has_psi;	   /* /proc/pressure/cpu can be read */
 	uint32_t has_sample[3];	   /* figures of psi.sample came in */
-	uint64_t unequal;	   /* rows whose parts did not sum */
+	struct stall_load load;
+	uint64_t unequal; /* rows whose parts did not sum */
 	/* the window in the making */
 	struct stall_row *rows;
 	struct stall_cell *cells;
@@ -123,6 +132,8 @@ double stall_coverage(const struct stall_row *r, double lost_ratio);
 uint64_t stall_events(const struct stall_window *w, uint64_t *ret_lost);
 /* publish.c */
 void stall_publish(struct stall *s, const struct stall_win *w);
+/* trees.c: stall.tree and stall.node. */
+void stall_trees_publish(struct stall *s, const struct stall_win *w);
 /* serve.c */
 extern const struct lnx_svc_stall stall_service;
 uint32_t stall_method(void *self, uint32_t resource);

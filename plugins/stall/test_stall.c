@@ -1,177 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Plugin stall on the test host, over a ledger made of memory: kinds, levels, sums, slots, events, metrics, answers. */
-#include <errno.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <linnix/ev_psi.h>
-#include <linnix/plugin.h>
-
-#include "blame.h"
-#include "stall.h"
-#include "testhost.h"
-
-#define SEC  1000000000ULL
-#define CPUS 2
-#define MONO 5000000000ULL
-
-struct test {
-	struct testhost *t;
-	struct stall *s;
-	struct lnx_ledger_cpu *cpus;
-	struct lnx_ledger_table *tab;
-	uint64_t mono, boot;
-	int slots_fd;
-	uint64_t gone_id;
-};
-
-/* Cgroup 100..: containers a and b of one pod, c and d replicas of another workload, 200 a child of a. */
-static int fake_get(void *self, uint64_t id, struct lnx_workload *w)
-{
-	const struct test *f = self;
-	static const char *const names[] = { "a", "b", "c", "d" };
-	static const char *const paths[] = { "/t/a", "/t/b", "/t/c", "/t/d" };
-	uint64_t slot = id == 200 ? 100 : id;
-
-	if (slot < 100 || slot > 103)
-		return -ENOENT;
-	*w = (struct lnx_workload){ .size = sizeof(*w),
-				    .kind = LNX_WL_CONTAINER,
-				    .cgroup_id = id,
-				    .slot_cgroup_id = slot,
-				    .parent_cgroup_id = id == 200 ? 100 : 1,
-				    .gone_ns = f->gone_id == id ? 1 : 0,
-				    .path = id == 200 ? "/t/a/x" : paths[slot - 100],
-				    .workload = slot >= 102   ? "twins"
-						: slot == 100 ? "shop"
-							      : "side",
-				    .namespace_ = "prod",
-				    .pod_name = slot >= 102 ? names[slot - 100] : "pod",
-				    .pod_uid = slot >= 102 ? names[slot - 100] : "uid",
-				    .container_name = names[slot - 100],
-				    .container_id = slot == 103 ? "d0d0" : "",
-				    .runtime = "",
-				    .qos = "" };
-	return 0;
-}
-
-static int fake_each(void *self, uint32_t include_gone,
-		     int (*each)(void *arg, const struct lnx_workload *w), void *arg)
-{
-	static const uint64_t ids[] = { 100, 101, 102, 103, 200 };
-	struct lnx_workload w;
-	int n = 0;
-
-	(void)include_gone;
-	for (; n < 5; n++)
-		if (fake_get(self, ids[n], &w) || each(arg, &w))
-			break;
-	return n;
-}
-
-static const struct lnx_svc_workload fake_workload = { sizeof(fake_workload), 0, fake_get,
-						       fake_each };
-
-static int setup(void **ret)
-{
-	struct test *f = calloc(1, sizeof(*f));
-
-	assert_non_null(f);
-	f->t = testhost_new();
-	f->cpus = calloc(CPUS, sizeof(*f->cpus));
-	f->tab = calloc(1, sizeof(*f->tab));
-	assert_true(f->t && f->cpus && f->tab);
-	assert_true(testhost_map(f->t, "sched", "cpus", 4, sizeof(*f->cpus)) >= 0);
-	assert_true(testhost_map(f->t, "sched", "table", 4, sizeof(*f->tab)) >= 0);
-	f->slots_fd = testhost_map(f->t, "sched", "slots", 8, 4);
-	assert_int_equal(testhost_provide(f->t, "workload/1", &fake_workload, f), 0);
-	assert_int_equal(testhost_init(f->t, linnix_plugin_v1()), 0);
-	f->s = testhost_state(f->t);
-	f->s->probe.cpus = f->cpus;
-	f->s->probe.tab = f->tab;
-	f->s->probe.n_cpus = CPUS;
-	assert_int_equal(testhost_start(f->t), 0);
-	f->s->has_psi = 0; /* the real machine's pressure has no place here */
-	f->mono = f->s->mono_ns = MONO;
-	f->boot = f->s->boot_ns = TESTHOST_START_NS;
-	*ret = f;
-	return 0;
-}
-
-static int teardown(void **ret)
-{
-	struct test *f = *ret;
-
-	testhost_free(f->t);
-	free(f->cpus);
-	free(f->tab);
-	free(f);
-	return 0;
-}
-
-/* The probe takes a slot. */
-static uint32_t slot_for(struct test *f, uint64_t id)
-{
-	uint32_t handle = stall_slot_take(f->tab, id);
-
-	assert_true(handle != 0);
-	assert_int_equal(
-		testhost_host(f->t)->map_update(testhost_ctx(f->t), f->slots_fd, &id, &handle, 0),
-		0);
-	return handle;
-}
-
-/* <victim> waited <ns> on <cpu> while <culprit> ran. */
-static void charge(struct test *f, uint32_t cpu, uint32_t victim, uint32_t culprit, uint64_t ns)
-{
-	struct lnx_ledger_cpu *c = &f->cpus[cpu];
-	uint32_t i = 0, slot = LNX_LEDGER_SLOT(victim), by = LNX_LEDGER_SLOT(culprit);
-
-	while (c->pairs[i].victim &&
-	       (c->pairs[i].victim != victim || c->pairs[i].culprit != culprit))
-		i++;
-	c->pairs[i].victim = victim;
-	c->pairs[i].culprit = culprit;
-	c->pairs[i].ns += ns;
-	c->pair_used[i / 64] |= 1ULL << i % 64;
-	c->wait_ns[slot] += ns;
-	c->slot_used[slot / 64] |= 1ULL << slot % 64;
-	c->slot_used[by / 64] |= 1ULL << by % 64;
-	c->node_ns[by] += ns;
-	if (culprit < LNX_LEDGER_THROTTLED || culprit >= LNX_LEDGER_FIRST)
-		c->run_ns[by] += ns;
-	c->since = f->mono;
-	c->tick = f->mono;
-}
-
-static void tick(struct test *f)
-{
-	for (uint32_t i = 0; i < CPUS; i++) {
-		f->cpus[i].prog[LNX_LEDGER_PROG_SWITCH].runs += 1000;
-		f->cpus[i].since = f->cpus[i].tick = f->mono + SEC;
-	}
-	f->mono += SEC;
-	f->boot += SEC;
-	testhost_set_now(f->t, f->boot);
-	stall_tick(f->s, f->mono, f->boot);
-}
-
-/* The last window's row of cgroup <id>. */
-static const struct stall_row *row_of(struct test *f, uint64_t id)
-{
-	for (uint32_t i = 0; i < f->s->n_rows; i++)
-		if (f->s->rows[i].resource == LNX_RES_CPU &&
-		    f->s->whos.who[f->s->rows[i].who].cgroup_id == id &&
-		    (id || f->s->rows[i].who == STALL_WHO_NODE))
-			return &f->s->rows[i];
-	return NULL;
-}
+#include "test_fixture.h"
 
 static uint64_t cell_ns(struct test *f, const struct stall_row *r, uint32_t kind,
 			uint64_t culprit_id)
@@ -551,22 +380,20 @@ static void silent_probe_makes_psi_only(void **state)
 	assert_non_null(strstr(testhost_health_why(f->t, "ledger"), "sched"));
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(kinds_are_told_apart_and_sum),
-		T(parts_that_do_not_sum_are_noted_and_counted),
-		T(parts_always_sum),
-		T(child_of_a_container_counts_there),
-		T(slot_of_a_removed_cgroup_goes_once_it_is_quiet),
-		T(steal_is_a_modelled_part_and_the_sum_stays),
-		T(who_stays_within_its_request_is_entitled),
-		T(edges_are_published_only_when_wanted),
-		T(series_is_admitted_after_a_second_of_stall),
-		T(shares_of_the_node_sum_to_one_at_most),
-		T(silent_probe_makes_psi_only),
+		TEST(kinds_are_told_apart_and_sum),
+		TEST(parts_that_do_not_sum_are_noted_and_counted),
+		TEST(parts_always_sum),
+		TEST(child_of_a_container_counts_there),
+		TEST(slot_of_a_removed_cgroup_goes_once_it_is_quiet),
+		TEST(steal_is_a_modelled_part_and_the_sum_stays),
+		TEST(who_stays_within_its_request_is_entitled),
+		TEST(edges_are_published_only_when_wanted),
+		TEST(series_is_admitted_after_a_second_of_stall),
+		TEST(shares_of_the_node_sum_to_one_at_most),
+		TEST(silent_probe_makes_psi_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,7 @@ void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns)
 		(void)stall_store_add(&s->store, &w); /* no memory: counted as evicted */
 		stall_metrics_add(s, &w);
 		stall_publish(s, &w);
+		stall_trees_publish(s, &w);
 	}
 	if (s->probe.ledger)
 		stall_slots_retire(s, boot_ns);

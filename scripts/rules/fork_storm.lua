@@ -6,13 +6,15 @@
 --
 -- Why these figures: nothing that waits for people starts 10 processes a second for long, but an
 -- ordinary `make -j2` makes 300. So a rate alone is only worth a note (info). It becomes a warning
--- when the children do no work of their own: at least 80 % of those that ended never ran a
--- program, or 100 more are alive than 10 s ago.
+-- when the children do no work of their own (at least 80 % of those that ended never ran a
+-- program), when 100 more are alive than 10 s ago, or when other workloads lost 100 ms in a second
+-- to the tree.
 
 local per_second = 10
 local never_exec_pct = 80
 local enough_ends = 20 -- children that must have ended before their share means something
 local live_growth = 100
+local caused_ms = 100 -- of stall to others, a second
 
 rule "fork-storm" {
   on        = "proc.fork",
@@ -23,6 +25,8 @@ rule "fork-storm" {
     forks_10s  = "count 10s",
     ends_10s   = { "count 10s", on = "proc.exit" },
     barren_10s = { "count 10s", on = "proc.exit", where = { did_exec = false } },
+    harm       = { "count 3s", on = "stall.tree",
+      where = { caused_ms_per_s = { ge = caused_ms } } },
   },
   when      = function(w) return w.forks > per_second end,
   lasting   = "2 windows",
@@ -34,7 +38,7 @@ rule "fork-storm" {
     if ends >= enough_ends and w.barren_10s * 100 >= ends * never_exec_pct then
       return "warning"
     end
-    if w.forks_10s - ends >= live_growth then
+    if w.forks_10s - ends >= live_growth or w.harm > 0 then
       return "warning"
     end
     return "info"
@@ -80,6 +84,25 @@ test "make -j2: many forks that run programs stay a note" {
 test "live descendants that grow by 100 are a warning" {
   feed  = function(t) storm(t, 60, 0, 4) end,
   fires = { { at = 1, severity = "warning" } },
+}
+
+test "make -j2 that takes 100 ms a second from others is a warning" {
+  feed  = function(t)
+    storm(t, 300, 0, 10, 0.006, true)
+    t.event(5, "stall.tree", { pid = 100, caused_ms_per_s = 100 })
+  end,
+  fires = { { at = 1, severity = "warning" } },
+}
+
+test "what it takes from others in little pieces, and what another tree takes, does not count" {
+  feed  = function(t)
+    storm(t, 300, 0, 10, 0.006, true)
+    for s = 0, 9 do
+      t.event(s, "stall.tree", { pid = 100, caused_ms_per_s = 99 })
+      t.event(s, "stall.tree", { pid = 200, caused_ms_per_s = 900 })
+    end
+  end,
+  fires = { { at = 1, severity = "info" } },
 }
 
 test "ten a second is not more than ten" {

@@ -10,6 +10,7 @@
 #include <linnix/ev_proc.h>
 #include <linnix/ev_psi.h>
 #include <linnix/ev_stall.h>
+#include <linnix/ev_tree.h>
 #include <linnix/ev_workload.h>
 
 #ifdef LNX_EVENT_TABLES
@@ -39,6 +40,11 @@ static const struct lnx_event_desc lnx_builtin_events[] = {
 	LNX_BUILTIN(LNX_EV_STALL_WINDOW, "stall.window", lnx_ev_stall_window,
 		    lnx_fields_stall_window, LNX_EVF_TAGS,
 		    "a victim's stall of one resource and its parts"),
+	LNX_BUILTIN(LNX_EV_STALL_TREE, "stall.tree", lnx_ev_stall_tree, lnx_fields_stall_tree,
+		    LNX_EVF_PROCESS, "what one process tree held up in a window"),
+	LNX_BUILTIN(
+		LNX_EV_STALL_NODE, "stall.node", lnx_ev_stall_node, lnx_fields_stall_node, 0,
+		"how saturated the machine's CPUs are, and the process tree that holds most of it"),
 	LNX_BUILTIN(LNX_EV_CGROUP_NEW, "cgroup.new", lnx_ev_cgroup, lnx_fields_cgroup,
 		    LNX_EVF_KERNEL, "a cgroup was made or renamed"),
 	LNX_BUILTIN(LNX_EV_CGROUP_GONE, "cgroup.gone", lnx_ev_cgroup, lnx_fields_cgroup,

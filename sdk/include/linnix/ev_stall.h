@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* stall.edge and stall.window (plugin `stall`): who made whom wait, once a second.
+/* stall.edge and stall.window (plugin `stall`): who made whom wait, once a second. Of process trees and of the machine as
+ * a whole: ev_tree.h.
  *
  * stall_ms figures are PSI "some" time: wall time in which at least one runnable task of the victim waited, CPUs weighted
  * by their non-idle time; the parts of a window sum to its stalled_ms. raw_ms sums CPUs and may exceed the window. */

@@ -56,6 +56,8 @@ struct lnx_str {
 #define LNX_EV_ACTION_REQUEST  18
 #define LNX_EV_ACTION_DONE     19
 #define LNX_EV_TASK_RECEIPT    20
+#define LNX_EV_STALL_TREE      21
+#define LNX_EV_STALL_NODE      22
 
 /* Field types (enum lnx_field_type). */
 #define LNX_U8	  1

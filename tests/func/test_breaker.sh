@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# The shipped circuit breaker on a real saturated machine: critical when one process tree takes the CPUs from others, and it
+# names that tree; a note when a load holds up only itself.
+# TIMEOUT: 180
+
+# shellcheck disable=SC2016 # $pid is jq's
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/func/lib_cgroups.sh
+. "$(dirname "$0")/lib_cgroups.sh"
+
+cpus=$(getconf _NPROCESSORS_ONLN)
+
+# tree N LAUNCHER...: a parent with N children that spin until it ends; $root is the parent. Joins the folders in $join.
+tree()
+{
+	local n=$1
+	shift
+	# shellcheck disable=SC2016 # for the inner shell
+	"$@" bash -c '
+		for d in $2; do echo $$ >"$d/cgroup.procs" || exit; done
+		trap "kill \$(jobs -p)" EXIT
+		trap exit TERM
+		for ((i = 0; i < $1; i++)); do (trap - EXIT TERM; while :; do :; done) & done
+		wait' tree "$n" "$join" &
+	root=$!
+}
+
+alerts() { get '/events?type=alert&limit=1000' | jq -c '.[] | select(.rule == "circuit-breaker" and .state == "firing")'; }
+alerts_have() { alerts | jq -es --argjson pid "${pid:-0}" "any(.[]; $1)" >/dev/null; }
+critical_alert() { alerts_have '.severity == "critical"'; }
+any_alert() { alerts_have true; }
+
+hog_that_stalls_others_is_critical_and_named()
+{
+	local hog victim join root hog_root pid
+	exact_agent
+	group hog
+	group victim
+	[ -z "$cpu_root" ] || echo 8192 >"$cpu_root/$hog/cpu.shares"
+	join="$v2/$victim ${cpu_root:+$cpu_root/$victim}"
+	tree "$cpus"
+	join="$v2/$hog ${cpu_root:+$cpu_root/$hog}"
+	tree $((4 * cpus))
+	hog_root=$root
+	poll 40 critical_alert || fail "no critical alert: $(alerts); $(get '/events?type=stall.node&limit=3')"
+	pid=$hog_root
+	alerts_have '.severity == "critical" and .subject.pid == $pid and .subject.comm == "bash" and
+		(.say | test("bash \\(pid \($pid), [^)]*\\) holds [0-9]+ % of the node.s stall, and others lose"))' ||
+		fail "the tree $pid is not named: $(alerts)"
+	# It is what the ledger measured, and others say so.
+	get '/events?type=stall.tree&limit=1000' | jq -e --argjson pid "$pid" \
+		'any(.[]; .pid == $pid and .node_share_ratio >= 0.4 and .caused_ms_per_s >= 100 and .n_processes >= 4)' >/dev/null ||
+		fail "stall.tree: $(get '/events?type=stall.tree&limit=1000' | jq -c --argjson pid "$pid" '.[] | select(.pid == $pid)')"
+}
+
+# Under SCHED_IDLE nobody loses to it, also when the machine has other work.
+load_of_its_own_is_a_note()
+{
+	local own join root pid
+	need chrt
+	exact_agent
+	group own
+	join=$v2/$own
+	tree $((3 * cpus)) chrt --idle 0
+	poll 40 any_alert || fail "no alert: $(get '/events?type=stall.node&limit=3')"
+	# Two more windows, for it to become critical if it would.
+	more() { [ "$(get '/events?type=stall.node&limit=1000' | jq 'length')" -ge $((seen + 2)) ]; }
+	seen=$(get '/events?type=stall.node&limit=1000' | jq length)
+	poll 10 more || fail "stall.node does not come"
+	pid=$root
+	! alerts_have '.severity == "critical" and .subject.pid == $pid' || fail "a load of its own is critical: $(alerts)"
+	# Unless something else on this machine takes from others meanwhile.
+	alerts_have '.severity == "critical" or (.say | contains("saturated by its own load"))' || fail "$(alerts)"
+}
+
+run hog_that_stalls_others_is_critical_and_named load_of_its_own_is_a_note
