@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "rec.h"
 
-static const char *const lnx_drop_names[LNX_DROP_N] = { "kernel", "pool", "queue", "hops",
-							"invalid" };
 static const char *const lnx_resources[] = { "cpu", "memory", "io" };
 
 /* ---- JSON of events */
@@ -479,6 +478,7 @@ static const struct lnx_svc_core lnx_core_service = {
 	.metrics_text = lnx_core_metrics,
 	.events_schema_json = lnx_core_schema,
 	.rules_reload = lnx_core_rules_reload,
+	.recording = lnx_app_recording,
 };
 
 int lnx_app_status_start(struct lnx_app *app)

@@ -15,6 +15,9 @@
 #define LNX_MAX_HOPS	8
 #define LNX_MAX_PENDING 8192
 #define LNX_MAX_QUEUE	(1u << 20)
+#define LNX_BUS_LOSSES	64 /* seconds with a loss that are remembered */
+
+const char *const lnx_drop_names[LNX_DROP_N] = { "kernel", "pool", "queue", "hops", "invalid" };
 
 struct lnx_sub_handle {
 	struct lnx_sub_handle *next; /* all, in order of subscription */
@@ -42,6 +45,12 @@ struct lnx_current {
 	struct lnx_kept *kept; /* the shared copy, once somebody asked */
 };
 
+/* The counters as they were before the first loss of a second. */
+struct lnx_bus_loss {
+	uint64_t second;
+	uint64_t dropped[LNX_DROP_N];
+};
+
 struct lnx_bus {
 	struct lnx_registry *registry;
 	struct lnx_ring ring;
@@ -57,11 +66,26 @@ struct lnx_bus {
 	struct lnx_sub_handle *drain_from; /* round robin */
 	uint64_t now_ns, seq;
 	uint64_t dropped[LNX_DROP_N];
+	struct lnx_bus_loss losses[LNX_BUS_LOSSES]; /* a ring */
+	unsigned n_losses;
 	void (*wanted_fn)(void *arg);
 	void *wanted_arg;
 	void (*queued_fn)(void *arg);
 	void *queued_arg;
 };
+
+static void lnx_bus_drop(struct lnx_bus *b, unsigned where, uint64_t n)
+{
+	uint64_t second = b->now_ns / 1000000000u;
+	struct lnx_bus_loss *last = &b->losses[(b->n_losses - 1) % LNX_BUS_LOSSES];
+
+	if (!b->n_losses || last->second < second) {
+		last = &b->losses[b->n_losses++ % LNX_BUS_LOSSES];
+		last->second = second;
+		memcpy(last->dropped, b->dropped, sizeof(b->dropped));
+	}
+	b->dropped[where] += n;
+}
 
 struct lnx_bus *lnx_bus_new(const struct lnx_bus_conf *conf)
 {
@@ -257,7 +281,7 @@ static struct lnx_kept *lnx_bus_keep_current(struct lnx_bus *b)
 	}
 	b->cur.kept = lnx_pool_copy(&b->pool, b->cur.ev, b->cur.meta);
 	if (!b->cur.kept) {
-		b->dropped[LNX_DROP_POOL]++;
+		lnx_bus_drop(b, LNX_DROP_POOL, 1);
 		return NULL;
 	}
 	b->cur.kept->refs++; /* one for the dispatch, one for the keeper */
@@ -269,7 +293,7 @@ static void lnx_bus_enqueue(struct lnx_bus *b, struct lnx_sub_handle *s)
 	struct lnx_kept *k;
 
 	if (s->n == s->cap) {
-		b->dropped[LNX_DROP_QUEUE]++;
+		lnx_bus_drop(b, LNX_DROP_QUEUE, 1);
 		return;
 	}
 	k = lnx_bus_keep_current(b);
@@ -346,7 +370,7 @@ int lnx_bus_deliver(struct lnx_bus *b, const struct lnx_event *ev, size_t bytes)
 	struct lnx_kept *kept = NULL;
 
 	if (lnx_event_check(b->registry, ev, bytes) < 0) {
-		b->dropped[LNX_DROP_INVALID]++;
+		lnx_bus_drop(b, LNX_DROP_INVALID, 1);
 		return -EINVAL;
 	}
 #ifdef LNX_POISON
@@ -368,24 +392,24 @@ int lnx_bus_publish(struct lnx_bus *b, const struct lnx_event *ev)
 	if (ev->size > LNX_EVENT_MAX)
 		return -E2BIG;
 	if (lnx_event_check(b->registry, ev, ev->size) < 0) {
-		b->dropped[LNX_DROP_INVALID]++;
+		lnx_bus_drop(b, LNX_DROP_INVALID, 1);
 		return -EINVAL;
 	}
 	if (b->cur.ev) {
 		meta.cause_seq = b->cur.meta->seq;
 		meta.hops = b->cur.meta->hops + 1;
 		if (meta.hops > b->max_hops) {
-			b->dropped[LNX_DROP_HOPS]++;
+			lnx_bus_drop(b, LNX_DROP_HOPS, 1);
 			return -ELOOP;
 		}
 	}
 	if (b->n_pending >= b->max_pending) {
-		b->dropped[LNX_DROP_QUEUE]++;
+		lnx_bus_drop(b, LNX_DROP_QUEUE, 1);
 		return -ENOBUFS;
 	}
 	k = lnx_pool_copy(&b->pool, ev, &meta);
 	if (!k) {
-		b->dropped[LNX_DROP_POOL]++;
+		lnx_bus_drop(b, LNX_DROP_POOL, 1);
 		return -ENOBUFS;
 	}
 	if (!k->ev.ts_ns)
@@ -507,8 +531,22 @@ uint64_t lnx_bus_now(const struct lnx_bus *b)
 
 void lnx_bus_add_dropped(struct lnx_bus *b, unsigned where, uint64_t n)
 {
-	if (where < LNX_DROP_N)
-		b->dropped[where] += n;
+	if (where < LNX_DROP_N && n)
+		lnx_bus_drop(b, where, n);
+}
+
+void lnx_bus_dropped_at(const struct lnx_bus *b, uint64_t at_ns, uint64_t *ret_dropped)
+{
+	unsigned n = b->n_losses < LNX_BUS_LOSSES ? b->n_losses : LNX_BUS_LOSSES, i;
+
+	memcpy(ret_dropped, b->dropped, sizeof(b->dropped));
+	for (i = 1; i <= n; i++) {
+		const struct lnx_bus_loss *l = &b->losses[(b->n_losses - i) % LNX_BUS_LOSSES];
+
+		if (l->second < at_ns / 1000000000u)
+			break;
+		memcpy(ret_dropped, l->dropped, sizeof(l->dropped));
+	}
 }
 
 void lnx_bus_stats(const struct lnx_bus *b, struct lnx_bus_stats *ret_stats)

@@ -25,6 +25,7 @@ struct lnx_bus_conf {
 #define LNX_DROP_HOPS	 3
 #define LNX_DROP_INVALID 4
 #define LNX_DROP_N	 5
+extern const char *const lnx_drop_names[LNX_DROP_N];
 
 /* NULL: -ENOMEM. */
 struct lnx_bus *lnx_bus_new(const struct lnx_bus_conf *conf);
@@ -71,6 +72,9 @@ uint64_t lnx_bus_now(const struct lnx_bus *b);
 
 /* Losses elsewhere, told to the bus so that one counter tells them all. */
 void lnx_bus_add_dropped(struct lnx_bus *b, unsigned where, uint64_t n);
+
+/* The counters of losses (LNX_DROP_N of them) as they were at <at_ns>, to the second, as far back as is remembered. */
+void lnx_bus_dropped_at(const struct lnx_bus *b, uint64_t at_ns, uint64_t *ret_dropped);
 
 struct lnx_bus_stats {
 	uint64_t seq; /* last sequence given out */

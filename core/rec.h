@@ -23,8 +23,9 @@
 #define LNX_REC_TYPE   2 /* event types and their fields */
 #define LNX_REC_STATE  3 /* events that make the state of the beginning: no rule sees them */
 #define LNX_REC_EVENTS 4
-#define LNX_REC_LOSS   5 /* words: what was lost since the block of losses before, by place */
-#define LNX_REC_END    6 /* words: how much there is; a recording without one was cut */
+#define LNX_REC_LOSS \
+	5 /* words: counters of what was lost, by place; from first_seq on there is more, up to last_seq */
+#define LNX_REC_END 6 /* words: how much there is; a recording without one was cut */
 
 /* Before each block. Both sums are CRC32C: of this head up to <head_crc>, and of the stored bytes. */
 struct lnx_rec_block {
@@ -84,12 +85,30 @@ void lnx_rec_write_head(struct lnx_rec_writer *w, const struct lnx_rec_about *ab
 void lnx_rec_write_state(struct lnx_rec_writer *w, const struct lnx_event *ev);
 void lnx_rec_write_event(struct lnx_rec_writer *w, const struct lnx_event *ev,
 			 const struct lnx_event_meta *meta);
-/* Events lost at <where> ("kernel", "ring"), by <n> more than told so far. */
+/* A word of the open block of losses: the agent's counter of events lost at <where>; for LNX_REC_MISSED how many fell out of
+ * the ring since the block of losses before. */
 void lnx_rec_write_loss(struct lnx_rec_writer *w, const char *where, uint64_t n);
+#define LNX_REC_MISSED "missed"
+/* A piece that goes on after <seq>, with <newest_seq> on the bus. */
+void lnx_rec_write_from(struct lnx_rec_writer *w, uint64_t seq, uint64_t newest_seq);
 /* Close the open block. Returns 0 or -ENOMEM. */
 int lnx_rec_flush(struct lnx_rec_writer *w);
 /* The last block, for <events> in all up to <last_seq>. */
 void lnx_rec_write_end(struct lnx_rec_writer *w, uint64_t events, uint64_t last_seq);
+
+/* ---- on the agent */
+
+struct lnx_app;
+struct lnx_rec_state;
+
+/* rec_state.c: what is known of processes and workloads, as events that had made it by <at_ns>. */
+int lnx_rec_state_new(const struct lnx_app *app, uint64_t at_ns, struct lnx_rec_state **ret_state);
+uint64_t lnx_rec_state_count(const struct lnx_rec_state *s);
+void lnx_rec_state_write(const struct lnx_rec_state *s, struct lnx_rec_writer *w);
+void lnx_rec_state_free(struct lnx_rec_state *s);
+/* rec_agent.c: as core/1. */
+struct lnx_recording;
+int lnx_app_recording(void *app, struct lnx_recording *io, struct lnx_buf *out);
 
 /* ---- reading (rec_read.c): from memory, any bytes */
 
@@ -134,6 +153,12 @@ void lnx_rec_close(struct lnx_rec_reader *r);
 /* Returns 1, or 0 at the end. */
 int lnx_rec_next(struct lnx_rec_reader *r, struct lnx_rec_event *ret_event);
 const struct lnx_rec_report *lnx_rec_report(const struct lnx_rec_reader *r);
+struct lnx_rec_tally {
+	uint64_t events, state;
+	uint64_t next_seq, newest_seq; /* where writing goes on, and how far there is more */
+};
+/* Add up the blocks of a piece that the agent gave, a whole file or the next blocks of one. 0 or -EINVAL: not that. */
+int lnx_rec_tally(const void *data, size_t n, struct lnx_rec_tally *io_tally);
 /* What is missing, in sentences for people, one a line; nothing when all is there. After the end only. */
 void lnx_rec_complain(const struct lnx_rec_report *report, struct lnx_buf *out);
 

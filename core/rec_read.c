@@ -20,7 +20,8 @@ struct lnx_rec_reader {
 	uint64_t expected_state; /* as the head says */
 	uint64_t state_at;	 /* of the last block of state */
 	uint64_t gaps;		 /* sequences that no block holds */
-	bool has_base;		 /* report.last_seq is known */
+	uint64_t loss_before[LNX_REC_WHERE_MAX];
+	bool has_base; /* report.last_seq is known */
 	bool is_finished;
 	/* the open block */
 	struct lnx_rec_block block;
@@ -171,9 +172,12 @@ static void read_head_word(struct lnx_rec_reader *r, const char *name, const cha
 	}
 }
 
+/* Counters of the agent: what they grew by. What fell out of its memory is told piece by piece. */
 static void read_loss_word(struct lnx_rec_reader *r, const char *name, const char *value)
 {
 	struct lnx_rec_report *p = &r->report;
+	uint64_t v = read_u64(value);
+	bool is_piece = strcmp(name, LNX_REC_MISSED) == 0;
 	unsigned i;
 
 	for (i = 0; i < p->n_loss && strcmp(p->loss[i].where, name) != 0; i++)
@@ -183,8 +187,10 @@ static void read_loss_word(struct lnx_rec_reader *r, const char *name, const cha
 	if (i == p->n_loss) {
 		(void)snprintf(p->loss[i].where, sizeof(p->loss[i].where), "%s", name);
 		p->n_loss++;
+		r->loss_before[i] = is_piece ? 0 : v;
 	}
-	p->loss[i].n += read_u64(value);
+	p->loss[i].n += is_piece ? v : v - r->loss_before[i];
+	r->loss_before[i] = v;
 }
 
 /* --- events ------------------------------------------------------------------------------------- */
@@ -309,7 +315,7 @@ static void read_finish(struct lnx_rec_reader *r)
 		return;
 	r->is_finished = true;
 	for (i = 0; i < p->n_loss; i++)
-		if (strcmp(p->loss[i].where, "ring") == 0)
+		if (strcmp(p->loss[i].where, LNX_REC_MISSED) == 0)
 			told = p->loss[i].n;
 	p->lost_events = r->gaps > told ? r->gaps - told : 0;
 	if (r->expected_state > seen)
@@ -455,4 +461,39 @@ void lnx_rec_complain(const struct lnx_rec_report *p, struct lnx_buf *out)
 	if (p->invalid)
 		lnx_buf_printf(out, "%" PRIu64 " events made no sense and were left out\n",
 			       p->invalid);
+}
+
+int lnx_rec_tally(const void *data, size_t n, struct lnx_rec_tally *io_tally)
+{
+	struct lnx_rec_reader *r = calloc(1, sizeof(*r));
+	bool is_marked = false;
+	int rc = 0;
+
+	if (!r)
+		return -ENOMEM;
+	r->data = data;
+	r->size = n;
+	r->codec = lnx_rec_codec_new();
+	if (!r->codec)
+		rc = -ENOMEM;
+	if (n >= LNX_REC_HEAD_BYTES && memcmp(data, LNX_REC_MAGIC, 8) == 0)
+		r->at = LNX_REC_HEAD_BYTES;
+	while (rc == 0 && r->at < n) {
+		struct lnx_rec_block b;
+
+		if (!read_block_head(r, r->at, &b) || n - r->at - sizeof(b) < b.stored_bytes) {
+			rc = -EINVAL;
+			break;
+		}
+		io_tally->events += b.kind == LNX_REC_EVENTS ? b.n : 0;
+		io_tally->state += b.kind == LNX_REC_STATE ? b.n : 0;
+		if (b.kind == LNX_REC_LOSS) {
+			io_tally->next_seq = b.first_seq;
+			io_tally->newest_seq = b.last_seq;
+		}
+		is_marked = b.kind == LNX_REC_LOSS;
+		r->at += sizeof(b) + b.stored_bytes;
+	}
+	lnx_rec_close(r);
+	return rc == 0 && !is_marked ? -EINVAL : rc;
 }

@@ -34,10 +34,10 @@ struct lnx_rec_type {
 	uint32_t plan;
 #define LNX_REC_ENUM 32 /* values of one enum that can be told apart */
 
-		/* enum lnx_rec_plan */
-		uint16_t number; /* as recorded */
-	uint16_t ours;		 /* the type number here */
-	uint16_t fixed;		 /* of a current producer here */
+	/* enum lnx_rec_plan */
+	uint16_t number; /* as recorded */
+	uint16_t ours;	 /* the type number here */
+	uint16_t fixed;	 /* of a current producer here */
 	struct lnx_rec_copy *copies;
 	unsigned n_copies;
 };

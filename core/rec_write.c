@@ -17,6 +17,8 @@ struct lnx_rec_writer {
 	struct lnx_rec_block block; /* the open one; kind 0: none */
 	size_t used;
 	uint64_t state_at; /* events of state so far */
+	uint64_t seq;	   /* of the last event, or of the beginning */
+	uint64_t newest;   /* on the bus */
 	unsigned n_types;  /* described so far */
 	char raw[LNX_REC_BLOCK_BYTES];
 };
@@ -120,6 +122,7 @@ void lnx_rec_write_head(struct lnx_rec_writer *w, const struct lnx_rec_about *ab
 	lnx_buf_add(w->out, LNX_REC_MAGIC, 8);
 	lnx_buf_add(w->out, &version, sizeof(version));
 	lnx_buf_add(w->out, &order, sizeof(order));
+	w->seq = about->since_seq;
 	rec_open(w, LNX_REC_HEAD, 0);
 	w->block.first_seq = w->block.last_seq = about->since_seq;
 	rec_word(w, "node", about->ident->node);
@@ -172,12 +175,21 @@ void lnx_rec_write_event(struct lnx_rec_writer *w, const struct lnx_event *ev,
 	    (meta->seq <= w->block.last_seq || meta->seq - w->block.last_seq > UINT32_MAX))
 		(void)lnx_rec_flush(w); /* a gap too wide for a step begins a block */
 	rec_item(w, LNX_REC_EVENTS, ev, meta);
+	w->seq = meta->seq;
 }
 
 void lnx_rec_write_loss(struct lnx_rec_writer *w, const char *where, uint64_t n)
 {
 	rec_open(w, LNX_REC_LOSS, 512);
+	w->block.first_seq = w->seq;
+	w->block.last_seq = w->newest > w->seq ? w->newest : w->seq;
 	rec_word_u64(w, where, n);
+}
+
+void lnx_rec_write_from(struct lnx_rec_writer *w, uint64_t seq, uint64_t newest_seq)
+{
+	w->seq = seq;
+	w->newest = newest_seq;
 }
 
 void lnx_rec_write_end(struct lnx_rec_writer *w, uint64_t events, uint64_t last_seq)

@@ -14,6 +14,7 @@
 
 #include "cli/text.h"
 #include "event.h"
+#include "option_impl.h"
 
 #define CLI_TOKEN_MAX_BYTES 4096
 
@@ -262,6 +263,31 @@ int lnx_cli_arg_u64(const struct lnx_cli_args *args, const char *name, unsigned 
 		return -EINVAL;
 	}
 	*ret_v = v;
+	return 0;
+}
+
+int lnx_cli_arg_duration(const struct lnx_cli_args *args, const char *name,
+			 unsigned long long min_ns, unsigned long long max_ns, uint64_t *ret_ns)
+{
+	const struct lnx_option o = {
+		.key = name, .type = LNX_OPT_DURATION, .min = (double)min_ns, .max = (double)max_ns
+	};
+	const char *text = lnx_cli_arg(args, name);
+	struct lnx_err err = { { 0 }, 0, 0 };
+	struct lnx_optset *set;
+	struct lnx_optval v;
+	int rc;
+
+	if (!text)
+		return 0;
+	set = calloc(1, sizeof(*set));
+	rc = set ? lnx_optval_text(set, &o, text, &v, &err) : -ENOMEM;
+	lnx_optset_free(set);
+	if (rc < 0) {
+		lnx_cli_say("--%s: %s", name, err.msg[0] ? err.msg : strerror(-rc));
+		return -EINVAL;
+	}
+	*ret_ns = v.num;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Exit codes; see interfaces in core/CLI.md. */
 #define LNX_EXIT_OK	     0
@@ -80,6 +81,9 @@ const char *lnx_cli_arg(const struct lnx_cli_args *args, const char *name);
 /* Whole number of option <name> in min..max, or <def>. Returns 0 or -EINVAL, said on stderr. */
 int lnx_cli_arg_u64(const struct lnx_cli_args *args, const char *name, unsigned long long def,
 		    unsigned long long min, unsigned long long max, unsigned long long *ret_v);
+/* Duration of option <name> ("250ms", "5m") in min..max; *ret_ns stays as it is when absent. Returns 0 or -EINVAL, said. */
+int lnx_cli_arg_duration(const struct lnx_cli_args *args, const char *name,
+			 unsigned long long min_ns, unsigned long long max_ns, uint64_t *ret_ns);
 /* Say "linnix: …" on stderr; what came from outside is escaped by the caller or here: the whole line is made safe. */
 void lnx_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Say it, point to the verb's help, return LNX_EXIT_USAGE. */
@@ -94,9 +98,10 @@ int lnx_cli_events(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_rules_list(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_cli_args *args);
-extern const struct lnx_cli_opt lnx_blame_opts[], lnx_selftest_opts[], lnx_ps_opts[],
-	lnx_workloads_opts[], lnx_events_opts[], lnx_doctor_opts[], lnx_help_opts[],
-	lnx_plugins_opts[];
+int lnx_cli_record(struct lnx_cli *cli, const struct lnx_cli_args *args);
+extern const struct lnx_cli_opt lnx_record_opts[], lnx_blame_opts[],
+	lnx_selftest_opts[], lnx_ps_opts[], lnx_workloads_opts[], lnx_events_opts[],
+	lnx_doctor_opts[], lnx_help_opts[], lnx_plugins_opts[];
 int lnx_cli_blame(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_selftest(struct lnx_cli *cli, const struct lnx_cli_args *args);
 

@@ -19,12 +19,13 @@ AT(lnx_rec_gate, stall_ns, 24);
 AT(lnx_rec_gate, waits, 32);
 AT(lnx_rec_gate, born, 40);
 
-SIZE(lnx_rec_waiting, 32);
+SIZE(lnx_rec_waiting, 40);
 AT(lnx_rec_waiting, cgroup_id, 0);
 AT(lnx_rec_waiting, born, 8);
 AT(lnx_rec_waiting, since, 16);
 AT(lnx_rec_waiting, how, 24);
 AT(lnx_rec_waiting, pad, 28);
+AT(lnx_rec_waiting, psi, 32);
 
 SIZE(lnx_rec_counts, 128);
 AT(lnx_rec_counts, n, 0);

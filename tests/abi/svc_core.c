@@ -10,7 +10,17 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_svc_core, 64);
+SIZE(lnx_recording, 56);
+AT(lnx_recording, size, 0);
+AT(lnx_recording, is_begin, 4);
+AT(lnx_recording, since_seq, 8);
+AT(lnx_recording, since_ns, 16);
+AT(lnx_recording, max_bytes, 24);
+AT(lnx_recording, newest_seq, 32);
+AT(lnx_recording, events, 40);
+AT(lnx_recording, missed, 48);
+
+SIZE(lnx_svc_core, 72);
 AT(lnx_svc_core, size, 0);
 AT(lnx_svc_core, pad, 4);
 AT(lnx_svc_core, status_json, 8);
@@ -20,3 +30,4 @@ AT(lnx_svc_core, ready_json, 32);
 AT(lnx_svc_core, metrics_text, 40);
 AT(lnx_svc_core, events_schema_json, 48);
 AT(lnx_svc_core, rules_reload, 56);
+AT(lnx_svc_core, recording, 64);

@@ -63,6 +63,7 @@ static void record(struct fixture *f, uint64_t skip_from, uint64_t skip_to)
 	assert_non_null(w);
 	about.since_seq = 100;
 	lnx_rec_write_head(w, &about);
+	lnx_rec_write_loss(w, "kernel", 10);
 	for (seq = 1; seq <= STATE; seq++)
 		lnx_rec_write_state(w, exec_of(seq));
 	for (seq = 101; seq <= 100 + EVENTS; seq++) {
@@ -72,8 +73,8 @@ static void record(struct fixture *f, uint64_t skip_from, uint64_t skip_to)
 		if (seq < skip_from || seq >= skip_to)
 			lnx_rec_write_event(w, exec_of(seq), &meta);
 	}
-	lnx_rec_write_loss(w, "kernel", 3);
-	lnx_rec_write_loss(w, "ring", skip_to - skip_from);
+	lnx_rec_write_loss(w, "kernel", 13);
+	lnx_rec_write_loss(w, LNX_REC_MISSED, skip_to - skip_from);
 	lnx_rec_write_end(w, EVENTS, 100 + EVENTS);
 	assert_int_equal(lnx_rec_flush(w), 0);
 	lnx_rec_writer_free(w);
@@ -259,7 +260,7 @@ static void what_the_ring_lost_is_not_counted_as_damage(void **state)
 	assert_int_equal(p.events, EVENTS - 400);
 	assert_int_equal(p.lost_events, 0);
 	assert_int_equal(p.n_loss, 2);
-	assert_string_equal(p.loss[1].where, "ring");
+	assert_string_equal(p.loss[1].where, LNX_REC_MISSED);
 	assert_int_equal(p.loss[1].n, 400);
 }
 

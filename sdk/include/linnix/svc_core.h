@@ -7,6 +7,19 @@
 #include <linnix/buf.h>
 #include <stdint.h>
 
+/* A piece of a recording (core/RECORDING.md): what is asked for, and what was given. */
+struct lnx_recording {
+	uint32_t size;
+	uint32_t is_begin;  /* the first piece: with identity, event types and state */
+	uint64_t since_seq; /* events after this one; then where the next piece goes on */
+	uint64_t
+		since_ns; /* of a first piece: from this CLOCK_BOOTTIME on, as far as is kept; 0: from now */
+	uint64_t max_bytes;  /* of events, before compression; 0: 1 MiB */
+	uint64_t newest_seq; /* given: on the bus */
+	uint64_t events;     /* given: in this piece */
+	uint64_t missed;     /* given: fell out of the ring before they were asked for */
+};
+
 struct lnx_svc_core {
 	uint32_t size;
 	uint32_t pad;
@@ -21,6 +34,8 @@ struct lnx_svc_core {
 	int (*events_schema_json)(void *self, struct lnx_buf *out);
 	/* Ask the rules to be loaded anew. Returns 0 or -errno; *ret the object of GET /rules. */
 	int (*rules_reload)(void *self, struct lnx_buf *out);
+	/* Append a piece of a recording. -ERANGE: since_seq was never given out by this agent. */
+	int (*recording)(void *self, struct lnx_recording *io, struct lnx_buf *out);
 };
 
 #endif

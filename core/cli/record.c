@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Verb `record`: pieces of GET /recording, put together in a file. What is written so far is always whole blocks: a
+ * recording that is interrupted, by Ctrl-C or worse, can be read. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/text.h"
+#include "rec.h"
+
+#define RECORD_EVERY_MS 250 /* between two pieces, when there is no more */
+
+const struct lnx_cli_opt lnx_record_opts[] = {
+	{ "for", "TIME", "record from now on for 60s, 5m …; Ctrl-C ends it earlier", 0, false },
+	{ "last", "TIME", "save what the agent still keeps of the last 60s, 5m …", 0, false },
+	{ "output", "FILE", "the recording; - is standard output", 'o', false },
+	{ NULL, NULL, NULL, 0, false },
+};
+
+struct record {
+	struct lnx_client *client;
+	const struct lnx_registry *registry;
+	const char *path;
+	int fd;
+	uint64_t bytes, begin_ns, for_ns, until_seq;
+	struct lnx_rec_tally tally;
+};
+
+static volatile sig_atomic_t record_is_over;
+
+static void record_on_signal(int sig)
+{
+	(void)sig;
+	record_is_over = 1;
+}
+
+static uint64_t record_now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &ts); /* exists on every kernel we run on */
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static int record_write(struct record *r, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t got = write(r->fd, p, n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			lnx_cli_say("cannot write %s: %s", r->path, strerror(errno));
+			return LNX_EXIT_FAILURE;
+		}
+		p += got;
+		n -= (size_t)got;
+		r->bytes += (size_t)got;
+	}
+	return LNX_EXIT_OK;
+}
+
+/* One piece, written. *ret_is_gone: the agent was restarted, there is no more. */
+static int record_piece(struct record *r, const char *path, bool *ret_is_gone)
+{
+	struct lnx_reply reply;
+	int rc = lnx_client_get(r->client, path, &reply), code;
+
+	if (rc < 0)
+		return lnx_client_say(r->client, rc);
+	*ret_is_gone = reply.status == 410;
+	if (reply.status == 404)
+		lnx_cli_say("this agent cannot record: is its plugin record there?");
+	if (reply.status != 200) {
+		code = lnx_client_say_status(r->client, &reply);
+	} else if (lnx_rec_tally(reply.body.data, reply.body.size, &r->tally) < 0) {
+		lnx_cli_say("%s: the answer is not a piece of a recording",
+			    lnx_client_target(r->client));
+		code = LNX_EXIT_FAILURE;
+	} else {
+		code = record_write(r, reply.body.data, reply.body.size);
+	}
+	lnx_buf_done(&reply.body);
+	return code;
+}
+
+/* Are we done? Waits a little when there is nothing more at the moment. */
+static bool record_is_done(const struct record *r)
+{
+	struct timespec t = { .tv_nsec = RECORD_EVERY_MS * 1000000L };
+	uint64_t now, end = r->begin_ns + r->for_ns;
+
+	if (record_is_over)
+		return true;
+	if (!r->for_ns)
+		return r->tally.next_seq >= r->until_seq;
+	now = record_now_ns();
+	if (r->tally.next_seq < r->tally.newest_seq)
+		return now > end + r->for_ns; /* a storm without an end: what is late is let go */
+	if (now >= end)
+		return true;
+	if (end - now < RECORD_EVERY_MS * 1000000ULL)
+		t.tv_nsec = (long)(end - now);
+	(void)nanosleep(&t, NULL); /* a signal ends the wait, and is seen next time */
+	return false;
+}
+
+/* All pieces. Returns an exit code. */
+static int record_all(struct record *r, uint64_t last_s)
+{
+	char path[64] = "/recording";
+	bool is_gone = false;
+	int code;
+
+	if (last_s)
+		(void)snprintf(path, sizeof(path), "/recording?last_s=%" PRIu64, last_s);
+	code = record_piece(r, path, &is_gone);
+	r->until_seq = r->tally.newest_seq;
+	while (code == LNX_EXIT_OK && !record_is_done(r)) {
+		if (r->bytes >= LNX_REC_FILE_MAX) {
+			lnx_cli_say("ended: a recording holds at most %u MiB",
+				    LNX_REC_FILE_MAX >> 20);
+			break;
+		}
+		(void)snprintf(path, sizeof(path), "/recording?since_seq=%" PRIu64,
+			       r->tally.next_seq);
+		code = record_piece(r, path, &is_gone);
+	}
+	if (is_gone)
+		lnx_cli_say("ended: the agent was restarted");
+	return code;
+}
+
+static int record_end(struct record *r)
+{
+	struct lnx_buf end = { 0 };
+	struct lnx_rec_writer *w = lnx_rec_writer_new(r->registry, &end);
+	int code = LNX_EXIT_FAILURE;
+
+	if (w) {
+		lnx_rec_write_end(w, r->tally.events, r->tally.next_seq);
+		if (lnx_rec_flush(w) == 0)
+			code = record_write(r, end.data, end.size);
+	}
+	lnx_rec_writer_free(w);
+	lnx_buf_done(&end);
+	return code;
+}
+
+static void record_say(const struct record *r)
+{
+	struct lnx_buf text = { 0 };
+
+	lnx_buf_printf(&text, "%s: %" PRIu64 " events, ", r->path, r->tally.events);
+	lnx_text_bytes(&text, (double)r->bytes);
+	if (!lnx_buf_error(&text))
+		lnx_cli_say("%s", text.data);
+	lnx_buf_done(&text);
+}
+
+static int record_run(struct record *r, const struct lnx_cli *cli, uint64_t last_s)
+{
+	struct sigaction on = { .sa_handler = record_on_signal };
+	struct lnx_registry *registry = lnx_registry_new();
+	int rc = registry ? lnx_client_new(cli, &r->client) : -ENOMEM, code;
+
+	if (rc < 0) {
+		lnx_registry_free(registry);
+		return rc == -EINVAL ? LNX_EXIT_USAGE : LNX_EXIT_FAILURE;
+	}
+	r->registry = registry;
+	(void)sigaction(SIGINT, &on, NULL); /* valid signals: cannot fail */
+	(void)sigaction(SIGTERM, &on, NULL);
+	r->begin_ns = record_now_ns();
+	code = record_all(r, last_s);
+	/* also when the agent went away in the middle: what there is ends properly */
+	if (r->bytes && record_end(r) != LNX_EXIT_OK)
+		code = LNX_EXIT_FAILURE;
+	if (r->bytes)
+		record_say(r);
+	lnx_client_free(r->client);
+	lnx_registry_free(registry);
+	return code;
+}
+
+int lnx_cli_record(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	const char *path = lnx_cli_arg(args, "output");
+	struct record r = { .path = path, .fd = STDOUT_FILENO };
+	uint64_t last_ns = 0;
+	int code;
+
+	if (args->n_words)
+		return lnx_cli_usage("record", "record: unexpected word '%s'", args->words[0]);
+	if (!lnx_cli_arg(args, "for") == !lnx_cli_arg(args, "last"))
+		return lnx_cli_usage("record", "record: give either --for or --last");
+	if (!path || !*path)
+		return lnx_cli_usage("record", "record: where to? give -o FILE");
+	if (lnx_cli_arg_duration(args, "for", 100000000, 86400000000000, &r.for_ns) < 0 ||
+	    lnx_cli_arg_duration(args, "last", 1000000000, 86400000000000, &last_ns) < 0)
+		return LNX_EXIT_USAGE;
+	if (strcmp(path, "-") == 0) {
+		r.path = "standard output";
+		if (isatty(STDOUT_FILENO))
+			return lnx_cli_usage("record",
+					     "record: a terminal cannot show a recording");
+	} else {
+		r.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (r.fd < 0) {
+			lnx_cli_say("cannot write %s: %s", path, strerror(errno));
+			return LNX_EXIT_FAILURE;
+		}
+	}
+	code = record_run(&r, cli, (last_ns + 999999999) / 1000000000);
+	if (r.fd != STDOUT_FILENO) {
+		if (close(r.fd) < 0) {
+			lnx_cli_say("cannot write %s: %s", path, strerror(errno));
+			code = LNX_EXIT_FAILURE;
+		}
+		if (!r.bytes)
+			(void)unlink(path); /* an empty file helps nobody */
+	}
+	return code;
+}
