@@ -28,22 +28,40 @@ static int lnx_prim_is_throttled(struct task_struct *p);
 /* Fill comm and start_ns. */
 static void lnx_prim_describe(struct task_struct *p, struct lnx_ledger_proc *d);
 
+/* lnx_ledger_enter_one() where speed matters less than the length of the program. */
+LNX_SUB int lnx_ledger_join_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				const struct lnx_ledger_join *j, __u32 is_up, __u64 now)
+{
+	return c && tab && j ? (int)lnx_ledger_enter_one(c, tab, j, is_up, now) : 0;
+}
+
+/* <j>'s slot just began to wait: so do the sets above it that did not. */
 LNX_SUB int lnx_ledger_enter_up(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				const struct lnx_ledger_join *j, __u32 up, __u64 now)
 {
 	struct lnx_ledger_join k;
-	__u32 at;
+	__u32 below, before, at, i;
 
 	if (!c || !tab || !j)
 		return 0;
 	k = *j;
-	k.handle = up;
-	if (!lnx_ledger_enter_one(c, tab, &k, 1, now))
-		return 0;
-	at = c->pos[LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1),
-			      LNX_LEDGER_SLOTS)];
-	if (at)
-		c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up = up;
+	below = k.handle;
+	for (i = 0; up && i < LNX_LEDGER_UPS; i++) {
+		k.handle = up;
+		before = c->epoch;
+		if (!lnx_ledger_join_one(c, tab, &k, 1, now))
+			break;
+		at = c->pos[LNX_BOUND(LNX_LEDGER_SLOT(below) & (LNX_LEDGER_SLOTS - 1),
+				      LNX_LEDGER_SLOTS)];
+		if (at)
+			c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up = up;
+		if (c->epoch == before)
+			break;
+		below = up;
+		up = tab->slot[LNX_BOUND(LNX_LEDGER_SLOT(up) & (LNX_LEDGER_SLOTS - 1),
+					 LNX_LEDGER_SLOTS)]
+			     .up;
+	}
 	return 0;
 }
 
@@ -70,17 +88,21 @@ LNX_FN __u64 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 LNX_SUB int lnx_ledger_leave(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			     __u32 handle, __u32 epoch, __u64 now)
 {
-	__u32 at, up = 0, waits;
+	__u32 at, up, waits, i;
 
 	if (!c || !tab)
 		return 0;
-	at = c->pos[LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)];
-	if (at)
-		up = c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up;
-	waits = c->n_wait;
-	lnx_ledger_leave_one(c, tab, handle, epoch, now);
-	if (up && c->n_wait != waits)
-		lnx_ledger_leave_one(c, tab, up, 0, now);
+	for (i = 0; i <= LNX_LEDGER_UPS; i++) {
+		at = c->pos[LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1),
+				      LNX_LEDGER_SLOTS)];
+		up = at ? c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up : 0;
+		waits = c->n_wait;
+		lnx_ledger_leave_one(c, tab, handle, epoch, now);
+		if (!up || c->n_wait == waits)
+			break;
+		handle = up;
+		epoch = 0;
+	}
 	return 0;
 }
 

@@ -17,7 +17,7 @@ struct flight {
 	int64_t ns;
 };
 
-#define FLIGHTS (2 * (LNX_LEDGER_WAITS + 2 * LNX_LEDGER_MAIL) + 4)
+#define FLIGHTS (2 * (LNX_LEDGER_WAITS + (LNX_LEDGER_UPS + 1) * LNX_LEDGER_MAIL) + 4)
 
 /* What the last look saw of one CPU. */
 struct seen {
@@ -158,6 +158,11 @@ static void fly_wait(struct seen *s, uint32_t victim, uint32_t culprit, uint64_t
 	fly(s, REC_CHECK, victim, 0, ns);
 }
 
+static uint32_t up_of(const struct lnx_ledger_table *tab, uint32_t handle)
+{
+	return tab->slot[LNX_LEDGER_SLOT(handle) % LNX_LEDGER_SLOTS].up;
+}
+
 /* Waits on their way to this CPU. Returns the age of the oldest. */
 static uint64_t take_mail(struct seen *s, const struct lnx_ledger_cpu *c,
 			  const struct lnx_ledger_table *tab, uint64_t now)
@@ -168,13 +173,14 @@ static uint64_t take_mail(struct seen *s, const struct lnx_ledger_cpu *c,
 		uint32_t handle = (uint32_t)(c->mail[i].word >> 32);
 		uint32_t age = (uint32_t)((now >> LNX_LEDGER_MAIL_SHIFT) - c->mail[i].word);
 		uint64_t ns = (uint64_t)age << LNX_LEDGER_MAIL_SHIFT;
-		uint32_t up = tab->slot[LNX_LEDGER_SLOT(handle) % LNX_LEDGER_SLOTS].up;
+		uint32_t up = handle;
 
 		if (c->mail[i].word <= 1 || age >> 31)
 			continue;
-		fly_wait(s, handle, c->cur, ns);
-		if (up)
+		for (uint32_t k = 0; up && k <= LNX_LEDGER_UPS; k++) {
 			fly_wait(s, up, c->cur, ns);
+			up = up_of(tab, up);
+		}
 		if (ns > oldest)
 			oldest = ns;
 	}
@@ -217,17 +223,26 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 	s->flight_caused_ns = c->proc_caused_ns + ns * (others < LNX_LEDGER_WAITS ? others : 0);
 }
 
+/* The slot ran, and so did the sets above it, and the node unless it was idle. */
+static void add_run(struct stall_ledger *l, uint32_t cpu, uint32_t handle, int64_t ns)
+{
+	if (handle != LNX_LEDGER_IDLE)
+		add(l, cpu, REC_RUN, LNX_LEDGER_NODE, 0, ns);
+	for (uint32_t k = 0; k <= LNX_LEDGER_UPS && (handle || !k); k++) {
+		add(l, cpu, REC_RUN, handle, 0, ns);
+		handle = up_of(l->tab, handle);
+	}
+}
+
 static void add_flights(struct stall_ledger *l, const struct seen *s, uint32_t cpu, int sign)
 {
 	for (uint32_t i = 0; i < s->n_flights; i++) {
 		const struct flight *f = &s->flights[i];
 
-		add(l, cpu, f->kind, f->victim, f->culprit, sign * f->ns);
-		if (f->kind == REC_RUN &&
-		    l->tab->slot[LNX_LEDGER_SLOT(f->victim) % LNX_LEDGER_SLOTS].up)
-			add(l, cpu, REC_RUN,
-			    l->tab->slot[LNX_LEDGER_SLOT(f->victim) % LNX_LEDGER_SLOTS].up, 0,
-			    sign * f->ns);
+		if (f->kind == REC_RUN)
+			add_run(l, cpu, f->victim, sign * f->ns);
+		else
+			add(l, cpu, f->kind, f->victim, f->culprit, sign * f->ns);
 	}
 }
 
@@ -239,12 +254,8 @@ static void add_slots(struct stall_ledger *l, struct seen *s, const struct lnx_l
 		for (uint64_t m = c->slot_used[w]; m; m &= m - 1) {
 			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(m);
 			uint32_t h = i < LNX_LEDGER_FIRST ? i : l->tab->slot[i].handle;
-			uint32_t up = l->tab->slot[i].up;
-			int64_t run = (int64_t)(c->run_ns[i] - s->run_ns[i]);
 
-			add(l, cpu, REC_RUN, h, 0, run);
-			if (up)
-				add(l, cpu, REC_RUN, up, 0, run);
+			add_run(l, cpu, h, (int64_t)(c->run_ns[i] - s->run_ns[i]));
 			add(l, cpu, REC_CHECK, h, 0, (int64_t)(c->wait_ns[i] - s->wait_ns[i]));
 			add(l, cpu, REC_PART, h, LNX_LEDGER_OTHER,
 			    (int64_t)(c->other_ns[i] - s->other_ns[i]));
@@ -360,17 +371,6 @@ static void look(struct stall_ledger *l, uint32_t cpu, uint64_t now, struct stal
 	}
 }
 
-/* The node ran whatever was not idle. */
-static void add_node_run(struct stall_ledger *l)
-{
-	uint32_t n = l->n_recs;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (l->recs[i].kind == REC_RUN && l->recs[i].victim != LNX_LEDGER_IDLE &&
-		    l->recs[i].victim != LNX_LEDGER_NODE)
-			add(l, l->recs[i].cpu, REC_RUN, LNX_LEDGER_NODE, 0, l->recs[i].ns);
-}
-
 static int is_proc_before(const void *a, const void *b)
 {
 	const struct stall_proc *x = a, *y = b;
@@ -451,7 +451,6 @@ int stall_ledger_read(struct stall_ledger *l, uint64_t now_ns, struct stall_wind
 	l->last_ns = now_ns;
 	w->from_ns = from ? from : now_ns;
 	w->to_ns = now_ns;
-	add_node_run(l);
 	l->n_recs = stall_records_merge(l->recs, l->n_recs);
 	if (l->is_short || room(l))
 		return -ENOMEM;

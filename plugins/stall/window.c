@@ -65,8 +65,12 @@ static int is_own(const struct lnx_ledger_table *tab, uint32_t victim, uint32_t 
 	if (victim == LNX_LEDGER_NODE)
 		return culprit != LNX_LEDGER_IDLE &&
 		       (culprit < LNX_LEDGER_THROTTLED || culprit >= LNX_LEDGER_FIRST);
-	return victim >= LNX_LEDGER_FIRST &&
-	       tab->slot[LNX_LEDGER_SLOT(culprit) % LNX_LEDGER_SLOTS].up == victim;
+	for (uint32_t k = 0; k < LNX_LEDGER_UPS && culprit >= LNX_LEDGER_FIRST; k++) {
+		culprit = tab->slot[LNX_LEDGER_SLOT(culprit) % LNX_LEDGER_SLOTS].up;
+		if (culprit == victim)
+			return victim >= LNX_LEDGER_FIRST;
+	}
+	return 0;
 }
 
 static int by_culprit(const void *a, const void *b)

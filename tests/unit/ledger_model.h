@@ -86,6 +86,14 @@ static int number_of(uint32_t handle)
 	return HANDLES + 39;
 }
 
+/* Is handle <i> <v> or below it? */
+static int is_within(int i, int v)
+{
+	while (i != v && ups[i])
+		i = (int)ups[i] - 1;
+	return i == v;
+}
+
 /* Does <v> or a slot below it wait on <cpu>; *thr: is one of its waiters throttled. */
 static int waits(int v, int cpu, int *thr)
 {
@@ -96,7 +104,7 @@ static int waits(int v, int cpu, int *thr)
 
 		if (!t->is_waiting || t->cpu != cpu)
 			continue;
-		if (t->joined != v && (int)ups[t->joined] != v + 1)
+		if (!is_within(t->joined, v))
 			continue;
 		n++;
 		*thr |= queues[t->joined][cpu].is_throttled;
@@ -402,12 +410,17 @@ static void begin(uint64_t s, int tasks_n, int handles_n, int losses, int dups)
 	}
 }
 
-/* The first <n> handles become sets above, three slots below each; nobody belongs to them directly. */
+/* The first <n> handles become sets above, three slots below each, and the last of them a set above the others and above
+ * the slots that are left; nobody belongs to them directly. */
 static void make_ups(int n)
 {
-	for (int i = n; i < n_handles && i < 4 * n; i++) {
-		ups[i] = (uint32_t)((i - n) / 3) + 1;
-		table.slot[LNX_LEDGER_SLOT(handles[i])].up = handles[ups[i] - 1];
+	for (int i = 0; i < n_handles; i++) {
+		if (i < n - 1)
+			ups[i] = (uint32_t)n;
+		else if (i >= n)
+			ups[i] = i < 4 * n - 3 ? (uint32_t)((i - n) / 3) + 1 : (uint32_t)n;
+		if (ups[i])
+			table.slot[LNX_LEDGER_SLOT(handles[i])].up = handles[ups[i] - 1];
 	}
 	for (int i = 0; i < n_tasks; i++)
 		while (number_of(tasks[i].k.handle) < n)

@@ -34,6 +34,7 @@
 	16 /* + depth of the owner of the quota below the root cgroup, at most 15 */
 #define LNX_LEDGER_FIRST      32 /* first slot of a cgroup */
 #define LNX_LEDGER_DEPTH_MAX  15
+#define LNX_LEDGER_UPS	      2 /* wait sets above a slot: its pod, its workload */
 #define LNX_LEDGER_MAIL_SHIFT 6 /* mail carries times in units of 64 ns */
 
 /* enum lnx_ledger_count: counters per CPU. Append only. */
@@ -149,7 +150,7 @@ struct lnx_ledger_slot {
 	__u64 cgroup_id; /* cgroup v2 id, 0 free */
 	__u64 owner; /* cgroup id, in the cpu controller's hierarchy, of the quota that throttled it last */
 	__u32 handle; /* present handle */
-	__u32 up;     /* handle of the wait set above (a pod), 0 none */
+	__u32 up;     /* handle of the wait set above (a pod, then a workload), 0 none */
 };
 
 struct lnx_ledger_cache {
