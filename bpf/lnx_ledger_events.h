@@ -35,32 +35,29 @@ LNX_SUB int lnx_ledger_join_one(struct lnx_ledger_cpu *c, const struct lnx_ledge
 	return c && tab && j ? (int)lnx_ledger_enter_one(c, tab, j, is_up, now) : 0;
 }
 
-/* <j>'s slot just began to wait: so do the sets above it that did not. */
+/* <j>'s slot waits, and is not yet known to the set above it: it joins, and that set the one above. */
 LNX_SUB int lnx_ledger_enter_up(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				const struct lnx_ledger_join *j, __u32 up, __u64 now)
 {
 	struct lnx_ledger_join k;
-	__u32 below, before, at, i;
+	__u32 below, at, i;
 
 	if (!c || !tab || !j)
 		return 0;
 	k = *j;
-	below = k.handle;
+	below = LNX_LEDGER_SLOT(k.handle) & (LNX_LEDGER_SLOTS - 1);
 	for (i = 0; up && i < LNX_LEDGER_UPS; i++) {
 		k.handle = up;
-		before = c->epoch;
 		if (!lnx_ledger_join_one(c, tab, &k, 1, now))
 			break;
-		at = c->pos[LNX_BOUND(LNX_LEDGER_SLOT(below) & (LNX_LEDGER_SLOTS - 1),
-				      LNX_LEDGER_SLOTS)];
+		at = c->pos[LNX_BOUND(below, LNX_LEDGER_SLOTS)];
 		if (at)
 			c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up = up;
-		if (c->epoch == before)
+		below = LNX_LEDGER_SLOT(up) & (LNX_LEDGER_SLOTS - 1);
+		at = c->pos[LNX_BOUND(below, LNX_LEDGER_SLOTS)];
+		if (!at || c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
 			break;
-		below = up;
-		up = tab->slot[LNX_BOUND(LNX_LEDGER_SLOT(up) & (LNX_LEDGER_SLOTS - 1),
-					 LNX_LEDGER_SLOTS)]
-			     .up;
+		up = tab->slot[LNX_BOUND(below, LNX_LEDGER_SLOTS)].up;
 	}
 	return 0;
 }
@@ -69,7 +66,7 @@ LNX_SUB int lnx_ledger_enter_up(struct lnx_ledger_cpu *c, const struct lnx_ledge
 LNX_FN __u64 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			      struct lnx_ledger_join *j, __u64 now)
 {
-	__u32 before = c->epoch, slot, epoch;
+	__u32 slot, epoch, at;
 
 	if (j->handle == LNX_LEDGER_OTHER)
 		c->count[LNX_LEDGER_N_SLOT_FULL]++;
@@ -79,7 +76,8 @@ LNX_FN __u64 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 		epoch = lnx_ledger_enter_one(c, tab, j, 0, now);
 	}
 	slot = LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
-	if (c->epoch != before && tab->slot[slot].up)
+	at = c->pos[slot];
+	if (tab->slot[slot].up && at && !c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
 		lnx_ledger_enter_up(c, tab, j, tab->slot[slot].up, now);
 	return (__u64)j->handle << 32 | epoch;
 }

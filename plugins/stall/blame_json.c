@@ -49,11 +49,14 @@ static void put_who(struct answer *a, uint32_t who)
 	if (who < STALL_WHO_FIRST)
 		return;
 	lnx_json_kv_str(out, "namespace", w->namespace_);
-	if (a->q->by == STALL_BY_WORKLOAD && (a->sum->level[who] != who || !*w->path))
+	if (a->q->by == STALL_BY_WORKLOAD && (a->sum->levels->of[who] != who || !*w->path))
 		return;
 	lnx_json_kv_str(out, "pod_name", w->pod_name);
-	if (a->q->by == STALL_BY_POD && *w->pod_uid)
+	if (a->q->by == STALL_BY_POD && *w->pod_uid) {
+		if (w->level)
+			lnx_json_kv_str(out, "cgroup", w->path);
 		return;
+	}
 	lnx_json_kv_str(out, "container_name", w->container_name);
 	lnx_json_kv_str(out, "container_id", w->container_id);
 	lnx_json_kv_str(out, "cgroup", w->path);
@@ -203,6 +206,7 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		const char *note;
 	} notes[] = { { STALL_F_NO_PSI, "psi-unreadable" },
 		      { STALL_F_PSI_PART, "psi-in-part-of-the-window" },
+		      { STALL_F_NO_FILE, "no-pressure-file-of-this-union" },
 		      { STALL_F_PSI_WIDER, "psi-counts-other-cgroups" },
 		      { STALL_F_UNEQUAL, "parts-and-wait-differ" },
 		      { STALL_F_STEAL, "steal-is-a-model" },
@@ -308,7 +312,8 @@ static int is_meant(const struct answer *a, uint32_t index, const char *name)
 	if (index >= STALL_WHO_MAX)
 		return 0;
 	for (uint32_t i = 0; i < w->n; i++)
-		if (a->sum->level[i] == index && (w->who[i].cgroup_id || i < STALL_WHO_FIRST) &&
+		if (a->sum->levels->of[i] == index &&
+		    (w->who[i].cgroup_id || i < STALL_WHO_FIRST) &&
 		    stall_who_is(&w->who[i], i, name))
 			return 1;
 	return 0;
@@ -375,14 +380,12 @@ static int add(void *sum, const struct stall_win *w)
 
 int stall_blame_json(struct stall *s, const struct stall_query *q, struct lnx_buf *out)
 {
-	struct stall_sum sum = { .level = s->level,
-				 .is_pod_level =
-					 q->by == STALL_BY_POD || q->by == STALL_BY_WORKLOAD };
+	struct stall_sum sum = { .levels = &s->levels };
 	struct answer a = { .s = s, .q = q, .sum = &sum, .out = out, .scale = 1 };
 	uint64_t from, to;
 	int rc;
 
-	stall_level_make(s, q->by);
+	stall_level_make(&s->whos, q->by, &s->levels);
 	rc = stall_store_each(&s->store, q->from_ns, q->to_ns, add, &sum);
 	a.lost_ratio = stall_lost_ratio(sum.lost, sum.events);
 	from = sum.n_windows ? sum.from_ns : q->to_ns;

@@ -1,48 +1,48 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Who stands for whom when figures are asked for by pod or by workload. */
+/* Who stands for whom when figures are asked for by pod or by workload, and which of a window's rows tell it: a set's own
+ * row where the ledger kept one, else that of what is in it. */
 #include <string.h>
 
 #include "stall.h"
 
-static uint64_t hash_text(uint64_t h, const char *s)
+static uint64_t key_at(const struct stall_who *who, uint32_t by)
 {
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * 0x100000001b3ULL;
-	return (h ^ 0xff) * 0x100000001b3ULL;
+	return by == STALL_BY_POD ? who->pod_key : who->workload_key;
 }
 
-static int is_same(const struct stall_who *a, const struct stall_who *b, uint32_t by)
+/* ret_of[i]: who stands for <i> at <by>; a set rather than one of its members. */
+static void fill(const struct stall_whos *w, uint32_t by, uint16_t *ret_of)
 {
-	if (by == STALL_BY_POD)
-		return !strcmp(a->pod_uid, b->pod_uid) && a->pod_uid[0];
-	return !strcmp(a->workload, b->workload) && !strcmp(a->namespace_, b->namespace_) &&
-	       a->workload[0];
-}
+	uint16_t hash[STALL_WHO_HASH];
 
-void stall_level_make(struct stall *s, uint32_t by)
-{
-	struct stall_whos *w = &s->whos;
-	uint32_t hash[STALL_WHO_HASH];
-
-	for (uint32_t i = 0; i < STALL_WHO_MAX; i++)
-		s->level[i] = i;
-	if (by != STALL_BY_POD && by != STALL_BY_WORKLOAD)
-		return;
 	memset(hash, 0, sizeof(hash));
-	for (uint32_t i = STALL_WHO_FIRST; i < w->n; i++) {
-		const struct stall_who *who = &w->who[i];
-		uint64_t h = 0xcbf29ce484222325ULL;
-		uint32_t at;
+	for (uint32_t round = 0; round < 2; round++)
+		for (uint32_t i = STALL_WHO_FIRST; i < w->n; i++) {
+			const struct stall_who *who = &w->who[i];
+			uint64_t key = key_at(who, by);
+			uint32_t at = (uint32_t)(key >> 32) & (STALL_WHO_HASH - 1);
 
-		if (!who->cgroup_id)
-			continue;
-		h = by == STALL_BY_POD ? hash_text(h, who->pod_uid)
-				       : hash_text(hash_text(h, who->workload), who->namespace_);
-		at = (uint32_t)(h >> 32) & (STALL_WHO_HASH - 1);
-		while (hash[at] && !is_same(&w->who[hash[at] - 1], who, by))
-			at = (at + 1) & (STALL_WHO_HASH - 1);
-		if (!hash[at])
-			hash[at] = i + 1;
-		s->level[i] = hash[at] - 1;
+			if (!who->cgroup_id || !key || (who->level == by) == (round > 0))
+				continue;
+			while (hash[at] && key_at(&w->who[hash[at] - 1], by) != key)
+				at = (at + 1) & (STALL_WHO_HASH - 1);
+			if (!hash[at])
+				hash[at] = (uint16_t)(i + 1);
+			ret_of[i] = (uint16_t)(hash[at] - 1);
+		}
+}
+
+void stall_level_make(const struct stall_whos *w, uint32_t by, struct stall_levels *l)
+{
+	l->by = by == STALL_BY_PROCESS ? STALL_BY_CONTAINER : by;
+	for (uint32_t i = 0; i < STALL_WHO_MAX; i++) {
+		l->of[i] = l->pod[i] = (uint16_t)i;
+		l->is[i] = i < w->n ? (uint8_t)w->who[i].level : 0;
 	}
+	if (l->by != STALL_BY_CONTAINER)
+		fill(w, STALL_BY_POD, l->pod);
+	if (l->by == STALL_BY_POD)
+		memcpy(l->of, l->pod, sizeof(l->of));
+	else if (l->by == STALL_BY_WORKLOAD)
+		fill(w, STALL_BY_WORKLOAD, l->of);
 }

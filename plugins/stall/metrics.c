@@ -204,8 +204,10 @@ static void count(struct stall *s, const struct lnx_metric_desc *desc, const cha
 		s->metrics->n_admitted[is_pair]++;
 }
 
-static void count_row(struct stall *s, const struct stall_win *w, const struct stall_row *r)
+/* One row of the sum, and its cells. */
+static void count_row(struct stall *s, const struct stall_sum *sum, const struct stall_sum_row *row)
 {
+	const struct stall_row *r = &row->r;
 	const struct stall_who *victim = &s->whos.who[r->who], *culprit;
 	const char *resource = resources[r->resource % LNX_RES_N];
 	const char *some[] = { victim->namespace_, victim->workload, resource, "some", NULL };
@@ -214,11 +216,11 @@ static void count_row(struct stall *s, const struct stall_win *w, const struct s
 	const char *full_other[] = { "", "_other", resource, "full", NULL };
 
 	if (r->stalled_ns)
-		count(s, &stall_desc, some, some_other, (double)r->stalled_ns / 1e9, w->to_ns);
+		count(s, &stall_desc, some, some_other, (double)r->stalled_ns / 1e9, sum->to_ns);
 	if (r->full_ns != STALL_UNKNOWN && r->full_ns)
-		count(s, &stall_desc, full, full_other, (double)r->full_ns / 1e9, w->to_ns);
-	for (uint32_t i = r->first; i < r->first + r->n; i++) {
-		const struct stall_cell *c = &w->cells[i];
+		count(s, &stall_desc, full, full_other, (double)r->full_ns / 1e9, sum->to_ns);
+	for (uint32_t i = row->head; i; i = sum->cells[i - 1].next) {
+		const struct stall_cell *c = &sum->cells[i - 1].c;
 		const char *kind = kinds[c->kind % LNX_STALL_KINDS];
 
 		culprit = c->culprit < STALL_WHO_MAX && c->kind != LNX_STALL_SELF
@@ -234,8 +236,22 @@ static void count_row(struct stall *s, const struct stall_win *w, const struct s
 		const char *other[] = { resource, "", "_other", kind, "", "_other", NULL };
 
 		if (c->stall_ns)
-			count(s, &pair_desc, values, other, (double)c->stall_ns / 1e9, w->to_ns);
+			count(s, &pair_desc, values, other, (double)c->stall_ns / 1e9, sum->to_ns);
 	}
+}
+
+/* Series are of workloads, each a wait set of its own. */
+static void count_workloads(struct stall *s, const struct stall_win *w)
+{
+	struct stall_sum sum = { .levels = &s->levels };
+
+	stall_level_make(&s->whos, STALL_BY_WORKLOAD, &s->levels);
+	/* No memory: this window is missing from the counters, as it is from the history. */
+	if (!stall_sum_add(&sum, w))
+		for (uint32_t i = 0; i < sum.n_rows; i++)
+			if (sum.rows[i].r.who != STALL_WHO_NODE) /* it is no workload */
+				count_row(s, &sum, &sum.rows[i]);
+	stall_sum_done(&sum);
 }
 
 void stall_metrics_add(struct stall *s, const struct stall_win *w)
@@ -245,13 +261,12 @@ void stall_metrics_add(struct stall *s, const struct stall_win *w)
 	struct stall_row all = { .method = LNX_METHOD_EXACT, .psi_ns = 0 };
 	double coverage;
 
+	count_workloads(s, w);
 	for (uint32_t i = 0; i < w->n_rows; i++) {
 		const struct stall_row *r = &w->rows[i];
 
-		if (r->who != STALL_WHO_NODE) /* it is no workload */
-			count_row(s, w, r);
 		if (r->resource == LNX_RES_CPU && r->method == LNX_METHOD_EXACT &&
-		    r->psi_ns != STALL_UNKNOWN) {
+		    !s->whos.who[r->who].level && r->psi_ns != STALL_UNKNOWN) {
 			all.psi_ns += r->psi_ns;
 			all.cover_ns += r->cover_ns;
 		}

@@ -194,7 +194,7 @@ void stall_publish(struct stall *s, const struct stall_win *w)
 	if (!picks)
 		return; /* the window itself is kept */
 	for (uint32_t r = 0; wants_windows && r < w->n_rows; r++)
-		if (w->rows[r].stalled_ns >= WINDOW_FROM_NS)
+		if (w->rows[r].stalled_ns >= WINDOW_FROM_NS && !s->whos.who[w->rows[r].who].level)
 			picks[n++] = (struct pick){ w->rows[r].stalled_ns, r, 0 };
 	qsort(picks, n, sizeof(*picks), by_size);
 	for (uint32_t i = 0; i < n && i < s->conf->windows; i++)
@@ -202,7 +202,8 @@ void stall_publish(struct stall *s, const struct stall_win *w)
 	n = 0;
 	for (uint32_t r = 0; wants_edges && r < w->n_rows; r++)
 		for (uint32_t c = w->rows[r].first; c < w->rows[r].first + w->rows[r].n; c++)
-			if (w->cells[c].stall_ns >= s->conf->edge_min)
+			if (w->cells[c].stall_ns >= s->conf->edge_min &&
+			    !s->whos.who[w->rows[r].who].level)
 				picks[n++] = (struct pick){ w->cells[c].stall_ns, r, c };
 	qsort(picks, n, sizeof(*picks), by_size);
 	for (uint32_t i = 0; i < n && i < s->conf->edges; i++)

@@ -111,6 +111,29 @@ static uint32_t is_same_pod(const struct stall_who *a, const struct stall_who *b
 	return a->pod_uid[0] && !strcmp(a->pod_uid, b->pod_uid);
 }
 
+/* Quota at <depth> that throttled <slot>. In a set it was some member that met it. */
+static uint16_t limit_of(struct stall *s, const struct stall_row *row, uint32_t slot,
+			 uint32_t depth, uint64_t now_ns)
+{
+	const struct lnx_ledger_slot *tab = s->probe.tab->slot;
+	const struct stall_slot *t = &s->probe.slot[slot];
+	uint16_t limit = 0;
+
+	if (!s->whos.who[row->who].level)
+		return stall_who_limit(&s->whos, &s->whos.who[row->who], depth, tab[slot].owner,
+				       now_ns);
+	for (uint32_t i = LNX_LEDGER_FIRST; !limit && i < LNX_LEDGER_SLOTS; i++) {
+		uint32_t up = tab[i].up;
+
+		if (up && up != t->handle)
+			up = tab[LNX_LEDGER_SLOT(up)].up;
+		if (up == t->handle && tab[i].owner && s->probe.slot[i].handle)
+			limit = stall_who_limit(&s->whos, &s->whos.who[s->probe.slot[i].who], depth,
+						tab[i].owner, now_ns);
+	}
+	return limit;
+}
+
 static void classify(struct stall *s, struct stall_row *row, uint32_t culprit, uint64_t now_ns,
 		     struct stall_cell *c, uint32_t victim)
 {
@@ -133,16 +156,16 @@ static void classify(struct stall *s, struct stall_row *row, uint32_t culprit, u
 	} else if (culprit >= LNX_LEDGER_THROTTLED && culprit < LNX_LEDGER_FIRST) {
 		c->kind = LNX_STALL_THROTTLED;
 		if (row->who >= STALL_WHO_FIRST)
-			c->limit = stall_who_limit(&s->whos, &s->whos.who[row->who], depth,
-						   s->probe.tab->slot[slot].owner, now_ns);
+			c->limit = limit_of(s, row, slot, depth, now_ns);
 		if (!c->limit && row->who != STALL_WHO_NODE)
 			row->flags |= STALL_F_NO_LIMIT;
 	} else if (culprit >= LNX_LEDGER_FIRST) {
 		uint32_t who = stall_slot_who(s, culprit);
 
-		if (who == row->who) {
+		if (who == row->who || (who >= STALL_WHO_FIRST && row->who >= STALL_WHO_FIRST &&
+					stall_set_has(&s->whos.who[row->who], &s->whos.who[who]))) {
 			c->kind = LNX_STALL_SELF;
-			c->culprit = who;
+			c->culprit = row->who;
 		} else if (who >= STALL_WHO_FIRST) {
 			c->kind = is_same_pod(&s->whos.who[who], &s->whos.who[row->who])
 					  ? LNX_STALL_SIBLING
@@ -167,7 +190,8 @@ static void read_psi(struct stall *s, struct stall_row *row, uint64_t now_ledger
 		rc = s->has_psi ? stall_psi_node(&some, &full) : -ENOENT;
 	if (rc < 0) {
 		/* The root's pressure is the machine's. */
-		row->flags |= row->who == STALL_WHO_NODE || strcmp(who->path, "/") != 0
+		row->flags |= who->level && !*who->path ? STALL_F_NO_FILE
+			      : row->who == STALL_WHO_NODE || strcmp(who->path, "/") != 0
 				      ? STALL_F_NO_PSI
 				      : STALL_F_PSI_WIDER;
 		who->has_psi = 0;

@@ -22,11 +22,14 @@ static const struct stall_sum *share_sum(struct stall *s, uint64_t window_ns)
 	if (s->share.hash && s->share_window_ns == window_ns && s->share_ticks == s->ticks)
 		return &s->share;
 	stall_sum_done(&s->share);
+	stall_level_make(&s->whos, STALL_BY_CONTAINER, &s->levels);
+	s->share.levels = &s->levels;
 	if (stall_store_each(&s->store, s->boot_ns > window_ns ? s->boot_ns - window_ns : 0,
 			     s->boot_ns, add, &s->share)) {
 		stall_sum_done(&s->share);
 		return NULL;
 	}
+	s->share.levels = NULL; /* others use them, too */
 	s->share_window_ns = window_ns;
 	s->share_ticks = s->ticks;
 	return &s->share;

@@ -24,7 +24,7 @@ static uint32_t slot_id_of(struct stall *s, uint64_t cgroup_id, struct lnx_workl
 	return 1;
 }
 
-static void base_psi(struct stall *s, struct stall_who *who)
+void stall_psi_base_of(struct stall *s, struct stall_who *who)
 {
 	if (!stall_who_psi(&s->whos, who, &who->psi_some_us, &who->psi_full_us)) {
 		who->has_psi = 1;
@@ -41,7 +41,7 @@ void stall_psi_base(struct stall *s)
 	for (uint32_t i = STALL_WHO_FIRST; i < s->whos.n; i++) {
 		s->whos.who[i].has_psi = 0;
 		if (s->whos.who[i].cgroup_id && !s->whos.who[i].is_gone)
-			base_psi(s, &s->whos.who[i]);
+			stall_psi_base_of(s, &s->whos.who[i]);
 	}
 }
 
@@ -64,7 +64,7 @@ uint32_t stall_who_of(struct stall *s, uint64_t cgroup_id, uint64_t now_ns)
 	if (!is_known && who->is_known)
 		who->is_gone = 1;
 	if (is_new)
-		base_psi(s, who);
+		stall_psi_base_of(s, who);
 	return i;
 }
 
@@ -101,7 +101,7 @@ void stall_who_refresh(struct stall *s, uint64_t now_ns)
 		(void)s->workload->each(s->workload_self, 0, make_each, s);
 	for (uint32_t i = STALL_WHO_FIRST; i < w->n; i++) {
 		w->who[i].n_children = 0;
-		if (w->who[i].cgroup_id && !w->who[i].is_gone &&
+		if (w->who[i].cgroup_id && !w->who[i].is_gone && !w->who[i].level &&
 		    w->who[i].asked_ns + REFRESH_NS < now_ns)
 			(void)stall_who_of(s, w->who[i].cgroup_id, now_ns); /* it is there */
 	}
@@ -162,6 +162,7 @@ static void new_slot(struct stall *s, uint32_t slot, uint32_t handle, uint64_t n
 	t->old_who = t->who;
 	t->handle = handle;
 	t->retired = 0;
+	t->level = 0;
 	t->ran_ns = now_ns;
 	t->who = stall_who_of(s, id, now_ns);
 	/* Two CPUs may have taken one each: the map knows which of them lives. */
@@ -186,6 +187,8 @@ void stall_slots_sync(struct stall *s, uint64_t now_ns)
 			new_slot(s, i, t->handle, now_ns);
 		if (s->look->run_ns[i])
 			p->slot[i].ran_ns = now_ns;
+		if (p->slot[i].who < STALL_WHO_MAX) /* a live slot keeps its name */
+			s->whos.who[p->slot[i].who].used_ns = now_ns;
 	}
 }
 
@@ -237,7 +240,7 @@ void stall_slots_retire(struct stall *s, uint64_t now_ns)
 		if (!t->handle || !p->tab->slot[i].cgroup_id)
 			continue;
 		if (!t->retired && ((t->who >= STALL_WHO_FIRST && s->whos.who[t->who].is_gone) ||
-				    (is_short && t->ran_ns + FORGET_NS < now_ns)))
+				    (is_short && !t->level && t->ran_ns + FORGET_NS < now_ns)))
 			retire(s, i);
 		n += t->retired == 1;
 	}

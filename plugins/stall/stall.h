@@ -33,8 +33,9 @@ struct stall_slot {
 	uint32_t old_handle; /* the former generation, whose last figures may still come */
 	uint32_t old_who;
 	uint32_t retired; /* looks since its cgroups were taken out; 0: in use */
-	uint32_t pad;
-	uint64_t ran_ns; /* when it last ran */
+	uint32_t level;	  /* enum stall_by: a set above slots; 0 a slot */
+	uint64_t key;	  /* of a set: what its members have in common */
+	uint64_t ran_ns;  /* when it last ran */
 };
 
 /* State of the ledger: the maps of the probe. */
@@ -89,7 +90,8 @@ struct stall {
 	uint32_t has_psi;	   /* /proc/pressure/cpu can be read */
 	uint32_t has_sample[3];	   /* figures of psi.sample came in */
 	struct stall_load load;
-	uint64_t unequal; /* rows whose parts did not sum */
+	uint64_t unequal;      /* rows whose parts did not sum */
+	uint64_t sets_refused; /* no slot for a set */
 	/* the window in the making */
 	struct stall_row *rows;
 	struct stall_cell *cells;
@@ -99,7 +101,7 @@ struct stall {
 	struct stall_sum share;
 	uint64_t share_window_ns;
 	uint32_t share_ticks, share_level_of;
-	uint32_t level[STALL_WHO_MAX];
+	struct stall_levels levels; /* of the answer in the making */
 };
 
 /* probe.c */
@@ -113,8 +115,9 @@ void stall_slots_retire(struct stall *s, uint64_t now_ns);
 uint32_t stall_slot_who(const struct stall *s, uint32_t handle);
 /* The one who is named by a cgroup: its container, unit or itself. */
 uint32_t stall_who_of(struct stall *s, uint64_t cgroup_id, uint64_t now_ns);
-/* From now on pressure is compared with the ledger. */
+/* From now on pressure is compared with the ledger: of all, of one. */
 void stall_psi_base(struct stall *s);
+void stall_psi_base_of(struct stall *s, struct stall_who *who);
 void stall_who_refresh(struct stall *s, uint64_t now_ns);
 /* stat.c: 0 or -errno. <text> of /proc/stat, NULL reads the file. */
 int stall_stat_init(struct stall_stat *st, uint32_t n_cpus);
@@ -143,11 +146,11 @@ void stall_metrics_free(struct stall *s);
 void stall_metrics_add(struct stall *s, const struct stall_win *w);
 /* blame.c */
 int stall_blame_route(struct stall *s);
-/* level.c: fill s->level. <by>: enum stall_by. */
-#define STALL_BY_CONTAINER 0
-#define STALL_BY_POD	   1
-#define STALL_BY_WORKLOAD  2
-#define STALL_BY_PROCESS   3
-void stall_level_make(struct stall *s, uint32_t by);
+/* sets.c: keep the wait sets of pods and workloads, after stall_slots_sync(). */
+void stall_sets_sync(struct stall *s, uint64_t now_ns);
+/* True if the set stands above <who>. */
+int stall_set_has(const struct stall_who *set, const struct stall_who *who);
+/* level.c */
+void stall_level_make(const struct stall_whos *w, uint32_t by, struct stall_levels *l);
 
 #endif

@@ -18,11 +18,12 @@
 #define STALL_F_UNEQUAL	  4 /* the parts and the wait itself differ */
 #define STALL_F_STEAL	  8 /* has a modelled part */
 #define STALL_F_IRQ	  16
-#define STALL_F_SUM	  32   /* several cgroups added up */
+#define STALL_F_SUM	  32   /* several cgroups added up: their set had no place */
 #define STALL_F_NO_LIMIT  64   /* a quota's owner was not found */
 #define STALL_F_FOLDED	  128  /* parts under 0.1 ms were put into other */
 #define STALL_F_OVERFLOW  256  /* a bounded structure of the ledger was full */
 #define STALL_F_PSI_PART  1024 /* pressure is not known of all windows */
+#define STALL_F_NO_FILE	  2048 /* a union that the kernel has no pressure file of */
 #define STALL_F_TORN	  512  /* a CPU was never at rest while we looked */
 
 /* One victim and resource of one window. Times in ns. */
@@ -91,8 +92,8 @@ uint64_t stall_store_oldest(const struct stall_store *s);
 /* Sums over windows. */
 struct stall_sum_row {
 	struct stall_row r;
-	uint32_t head; /* first cell + 1 */
-	uint32_t pad;
+	uint32_t head;	      /* first cell + 1 */
+	uint32_t who, window; /* whose row came last, and in which window */
 };
 
 struct stall_sum_cell {
@@ -102,10 +103,10 @@ struct stall_sum_cell {
 };
 
 struct stall_hash;
+struct stall_levels;
 
 struct stall_sum {
-	const uint32_t *level; /* for each who the one that stands for it; NULL: itself */
-	uint32_t is_pod_level; /* siblings are self */
+	const struct stall_levels *levels; /* NULL: every row for itself */
 	uint64_t from_ns, to_ns, lost, events;
 	uint32_t flags, n_windows;
 	struct stall_sum_row *rows;

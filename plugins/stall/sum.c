@@ -74,7 +74,7 @@ static int more(void **io_items, uint32_t n, uint32_t *io_cap, size_t size)
 
 static uint32_t level_of(const struct stall_sum *s, uint32_t who)
 {
-	return s->level && who < STALL_WHO_MAX ? s->level[who] : who;
+	return s->levels && who < STALL_WHO_MAX ? s->levels->of[who] : who;
 }
 
 /* Place of key (a, b): *ret_e with index 0 when it is new. */
@@ -122,7 +122,11 @@ static int row_of(struct stall_sum *s, const struct stall_row *r, uint32_t *ret_
 	/* A window of psi only makes the sum no more than that. */
 	if (!to->method || r->method == LNX_METHOD_PSI_ONLY)
 		to->method = r->method;
-	to->flags |= r->flags | (who != r->who ? STALL_F_SUM : 0);
+	to->flags |= r->flags;
+	if (s->rows[*ret_row].window == s->n_windows && s->rows[*ret_row].who != r->who)
+		to->flags |= STALL_F_SUM;
+	s->rows[*ret_row].window = s->n_windows;
+	s->rows[*ret_row].who = r->who;
 	/* Less than that is not worth a read of the file, and is compared with the next. */
 	if (r->psi_ns == STALL_UNKNOWN && r->stalled_ns >= PART_FROM_NS)
 		to->flags |= STALL_F_PSI_PART;
@@ -145,7 +149,8 @@ static int cell_add(struct stall_sum *s, uint32_t row, const struct stall_cell *
 	uint64_t b;
 	int rc;
 
-	if (kind == LNX_STALL_SIBLING && s->is_pod_level)
+	if ((kind == LNX_STALL_SIBLING || kind == LNX_STALL_NEIGHBOUR) &&
+	    culprit == s->rows[row].r.who)
 		kind = LNX_STALL_SELF;
 	if (kind == LNX_STALL_SELF)
 		culprit = s->rows[row].r.who;
@@ -198,8 +203,45 @@ static int task_add(struct stall_sum *s, const struct stall_task *t)
 	return 0;
 }
 
+/* Rows of sets in one window, by resource. */
+struct told {
+	uint64_t set[LNX_RES_N][STALL_WHO_MAX / 64];
+};
+
+static int has_set(const struct told *t, const struct stall_row *r, uint32_t who)
+{
+	return t->set[r->resource % LNX_RES_N][who / 64] >> who % 64 & 1;
+}
+
+/* False for a row that is of a higher level than asked for, or whose pod or workload has one of its own. */
+static int is_told(const struct stall_levels *l, const struct told *t, const struct stall_row *r)
+{
+	uint32_t own;
+
+	if (!l || r->who >= STALL_WHO_MAX)
+		return 1;
+	own = l->is[r->who];
+	if (own > l->by)
+		return 0;
+	if (l->by >= STALL_BY_POD && own < STALL_BY_POD && has_set(t, r, l->pod[r->who]))
+		return 0;
+	return own == l->by || !has_set(t, r, l->of[r->who]);
+}
+
+static void find_sets(const struct stall_levels *l, const struct stall_win *w, struct told *t)
+{
+	memset(t, 0, sizeof(*t));
+	for (uint32_t i = 0; l && i < w->n_rows; i++) {
+		uint32_t who = w->rows[i].who;
+
+		if (who < STALL_WHO_MAX && l->is[who] && l->is[who] <= l->by)
+			t->set[w->rows[i].resource % LNX_RES_N][who / 64] |= 1ULL << who % 64;
+	}
+}
+
 int stall_sum_add(struct stall_sum *s, const struct stall_win *w)
 {
+	struct told told;
 	uint32_t row = 0;
 	int rc = 0;
 
@@ -215,9 +257,12 @@ int stall_sum_add(struct stall_sum *s, const struct stall_win *w)
 	s->events += w->events;
 	s->flags |= w->flags;
 	s->n_windows++;
+	find_sets(s->levels, w, &told);
 	for (uint32_t i = 0; !rc && i < w->n_rows; i++) {
 		const struct stall_row *r = &w->rows[i];
 
+		if (!is_told(s->levels, &told, r))
+			continue;
 		rc = row_of(s, r, &row);
 		for (uint32_t c = 0; !rc && c < r->n; c++)
 			rc = cell_add(s, row, &w->cells[r->first + c]);

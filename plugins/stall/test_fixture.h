@@ -31,48 +31,55 @@ struct test {
 	struct lnx_ledger_table *tab;
 	uint64_t mono, boot;
 	int slots_fd;
-	uint64_t gone_id;
+	uint64_t gone_id, gone_from;
 };
 
-/* Cgroup 100..: containers a and b of one pod, c and d replicas of another workload, 200 a child of a. */
+/* Cgroup 100..: containers a and b of one pod, c and d replicas of another workload, e and f of one pod and g of another of
+ * a third, 200 a child of a. */
 static inline int fake_get(void *self, uint64_t id, struct lnx_workload *w)
 {
 	const struct test *f = self;
-	static const char *const names[] = { "a", "b", "c", "d" };
-	static const char *const paths[] = { "/t/a", "/t/b", "/t/c", "/t/d" };
+	static const char *const names[] = { "a", "b", "c", "d", "e", "f", "g" };
+	static const char *const pods[] = { "pod", "pod", "c", "d", "e", "e", "g" };
+	static const char *const uids[] = { "uid", "uid", "c", "d", "e", "e", "g" };
+	static const char *const of[] = {
+		"shop", "side", "twins", "twins", "wide", "wide", "wide"
+	};
+	static const char *const paths[] = { "/t/poduid/a", "/t/poduid/b", "/t/podc/c", "/t/podd/d",
+					     "/t/pode/e",   "/t/pode/f",   "/t/podg/g" };
 	uint64_t slot = id == 200 ? 100 : id;
 
-	if (slot < 100 || slot > 103)
+	if (slot < 100 || slot > 106)
 		return -ENOENT;
-	*w = (struct lnx_workload){ .size = sizeof(*w),
-				    .kind = LNX_WL_CONTAINER,
-				    .cgroup_id = id,
-				    .slot_cgroup_id = slot,
-				    .parent_cgroup_id = id == 200 ? 100 : 1,
-				    .gone_ns = f->gone_id == id ? 1 : 0,
-				    .path = id == 200 ? "/t/a/x" : paths[slot - 100],
-				    .workload = slot >= 102   ? "twins"
-						: slot == 100 ? "shop"
-							      : "side",
-				    .namespace_ = "prod",
-				    .pod_name = slot >= 102 ? names[slot - 100] : "pod",
-				    .pod_uid = slot >= 102 ? names[slot - 100] : "uid",
-				    .container_name = names[slot - 100],
-				    .container_id = slot == 103 ? "d0d0" : "",
-				    .runtime = "",
-				    .qos = "" };
+	*w = (struct lnx_workload){
+		.size = sizeof(*w),
+		.kind = LNX_WL_CONTAINER,
+		.cgroup_id = id,
+		.slot_cgroup_id = slot,
+		.parent_cgroup_id = id == 200 ? 100 : 1,
+		.gone_ns = f->gone_id == id || (f->gone_from && id >= f->gone_from) ? 1 : 0,
+		.path = id == 200 ? "/t/poduid/a/x" : paths[slot - 100],
+		.workload = of[slot - 100],
+		.namespace_ = "prod",
+		.pod_name = pods[slot - 100],
+		.pod_uid = uids[slot - 100],
+		.container_name = names[slot - 100],
+		.container_id = slot == 103 ? "d0d0" : "",
+		.runtime = "",
+		.qos = ""
+	};
 	return 0;
 }
 
 static inline int fake_each(void *self, uint32_t include_gone,
 			    int (*each)(void *arg, const struct lnx_workload *w), void *arg)
 {
-	static const uint64_t ids[] = { 100, 101, 102, 103, 200 };
+	static const uint64_t ids[] = { 100, 101, 102, 103, 104, 105, 106, 200 };
 	struct lnx_workload w;
 	int n = 0;
 
 	(void)include_gone;
-	for (; n < 5; n++)
+	for (; n < 8; n++)
 		if (fake_get(self, ids[n], &w) || each(arg, &w))
 			break;
 	return n;
@@ -175,6 +182,39 @@ static inline const struct stall_row *row_of(struct test *f, uint64_t id)
 		    (id || f->s->rows[i].who == STALL_WHO_NODE))
 			return &f->s->rows[i];
 	return NULL;
+}
+
+static inline char *blame(struct test *f, uint32_t by, const char *victim)
+{
+	struct stall_query q = {
+		.victim = victim, .resource = LNX_RES_CPU, .by = by, .to_ns = f->boot, .limit = 100
+	};
+	struct lnx_buf out = { 0 };
+
+	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
+	assert_int_equal(lnx_buf_error(&out), 0);
+	return out.data;
+}
+
+/* Sum of "stall_ms" that follow "share_ratio" (parts, not processes) against each victim's stalled_ms. */
+static inline void check_json_sums(const char *json)
+{
+	const char *v = strstr(json, "\"stalled_ms\":");
+	unsigned n = 0;
+
+	for (; v; v = strstr(v + 1, "\"stalled_ms\":"), n++) {
+		double want = strtod(v + 13, NULL), sum = 0;
+		const char *end = strstr(v + 1, "\"stalled_ms\":"), *p = v;
+
+		while ((p = strstr(p + 1, "\"stall_ms\":")) && (!end || p < end)) {
+			const char *comma = strchr(p, ',');
+
+			if (comma && !strncmp(comma, ",\"share_ratio\"", 14))
+				sum += strtod(p + 11, NULL);
+		}
+		assert_true(fabs(sum - want) <= 1e-6 * (want > 1 ? want : 1));
+	}
+	assert_true(n > 0);
 }
 
 #endif

@@ -107,7 +107,7 @@ static uint64_t check_rows(const struct stall_sum *s)
 static void parts_sum_over_any_span_and_level(void **state)
 {
 	static struct stall_store st;
-	static uint32_t level[STALL_WHO_MAX];
+	static struct stall_levels levels;
 	uint64_t seed = 42, want[70];
 	static struct sample m;
 
@@ -119,13 +119,16 @@ static void parts_sum_over_any_span_and_level(void **state)
 		want[i] = total(&m.w);
 		assert_int_equal(stall_store_add(&st, &m.w), 0);
 	}
+	levels.by = 2;
 	for (uint32_t i = 0; i < STALL_WHO_MAX; i++)
-		level[i] = i >= STALL_WHO_FIRST ? STALL_WHO_FIRST + (i - STALL_WHO_FIRST) % 3 : i;
+		levels.of[i] = levels.pod[i] =
+			(uint16_t)(i >= STALL_WHO_FIRST
+					   ? STALL_WHO_FIRST + (i - STALL_WHO_FIRST) % 3
+					   : i);
 	for (uint32_t round = 0; round < 200; round++) {
 		uint32_t a = next(&seed) % 70, b = next(&seed) % 70, from = a < b ? a : b,
 			 to = a < b ? b : a;
-		struct stall_sum sum = { .level = round % 2 ? level : NULL,
-					 .is_pod_level = round % 4 == 3 };
+		struct stall_sum sum = { .levels = round % 2 ? &levels : NULL };
 		uint64_t ns = 0;
 
 		for (uint32_t i = from; i <= to; i++)

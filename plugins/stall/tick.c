@@ -45,6 +45,7 @@ void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns)
 	s->ticks++;
 	if (s->probe.ledger) {
 		stall_slots_sync(s, boot_ns);
+		stall_sets_sync(s, boot_ns);
 		stall_probe_check(s);
 		if (s->probe.is_live && !was_live)
 			stall_psi_base(s);

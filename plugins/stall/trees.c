@@ -48,8 +48,8 @@ static void sum_cells(const struct stall *s, const struct stall_win *w, struct h
 	for (uint32_t i = 0; i < w->n_rows; i++) {
 		const struct stall_row *r = &w->rows[i];
 
-		if (r->resource != LNX_RES_CPU)
-			continue;
+		if (r->resource != LNX_RES_CPU || s->whos.who[r->who].level)
+			continue; /* a set repeats its members */
 		for (uint32_t k = r->first; k < r->first + r->n; k++) {
 			const struct stall_cell *c = &w->cells[k];
 			struct held *h;

@@ -140,6 +140,19 @@ static const char *put(char **io_at, const char *s)
 	return at;
 }
 
+static uint64_t key_of(const char *a, const char *b)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	for (; *a; a++)
+		h = (h ^ (unsigned char)*a) * 0x100000001b3ULL;
+	h = (h ^ 0xff) * 0x100000001b3ULL;
+	for (; *b; b++)
+		h = (h ^ (unsigned char)*b) * 0x100000001b3ULL;
+	h ^= h >> 32;
+	return h ? h : 1;
+}
+
 int stall_who_name(struct stall_who *who, const struct lnx_workload *from, uint64_t now_ns)
 {
 	size_t n = strlen(from->workload) + strlen(from->namespace_) + strlen(from->pod_name) +
@@ -160,6 +173,8 @@ int stall_who_name(struct stall_who *who, const struct lnx_workload *from, uint6
 	who->cpu_request_millicores = from->cpu_request_millicores;
 	free(who->text);
 	who->text = text;
+	who->pod_key = *who->pod_uid ? key_of(who->pod_uid, "") : 0;
+	who->workload_key = *who->workload ? key_of(who->workload, who->namespace_) : 0;
 	who->parent_cgroup_id = from->parent_cgroup_id;
 	who->is_known = 1;
 	who->is_gone = from->gone_ns != 0;

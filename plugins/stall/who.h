@@ -33,7 +33,9 @@ struct stall_who {
 		*path, *qos;
 	uint64_t parent_cgroup_id;
 	uint32_t cpu_request_millicores;
-	uint32_t is_known; /* plugin workload knew it once */
+	uint64_t pod_key, workload_key; /* equal for all of one pod, of one workload; 0 none */
+	uint32_t level;			/* enum stall_by of a set above slots; 0 a slot */
+	uint32_t is_known;		/* plugin workload knew it once */
 	uint32_t is_gone;
 	uint32_t
 		n_children; /* cgroups below that are victims of their own: its pressure file counts them, too */
@@ -62,6 +64,20 @@ struct stall_whos {
 	char *cpu_root; /* folder of the cpu controller's hierarchy, NULL unknown; owned */
 	uint32_t is_v1; /* of the cpu controller */
 	char *v2_root;	/* owned */
+};
+
+/* enum stall_by */
+#define STALL_BY_CONTAINER 0
+#define STALL_BY_POD	   1
+#define STALL_BY_WORKLOAD  2
+#define STALL_BY_PROCESS   3
+
+/* At one level of an answer. */
+struct stall_levels {
+	uint32_t by;
+	uint16_t of[STALL_WHO_MAX];  /* who stands for it */
+	uint16_t pod[STALL_WHO_MAX]; /* who stands for its pod */
+	uint8_t is[STALL_WHO_MAX];   /* its own level */
 };
 
 /* 0 or -ENOMEM. */

@@ -260,6 +260,68 @@ static void node(struct lab *l)
 		 (double)lab_victim(l, LNX_LEDGER_NODE)->stall_ns / 1e6, after - before, 0.05);
 }
 
+/* A set above <groups>, as the reader makes it. */
+static uint32_t set_above(struct lab *l, int of, const uint32_t *below, int n)
+{
+	uint32_t set = stall_slot_take(l->tab, l->groups[of].id);
+
+	for (int i = 0; i < n; i++)
+		l->tab->slot[LNX_LEDGER_SLOT(below[i])].up = set;
+	l->groups[of].handle = set;
+	return set;
+}
+
+/* Two containers in a pod, a third in another, all of one workload, and a neighbour. The kernel accounts the unions itself:
+ * they are nested. */
+static void unions(struct lab *l)
+{
+	int w = lab_group(l, "wl"), pod = lab_group(l, "wl/pod1"), other = lab_group(l, "wl/pod2"),
+	    a = lab_group(l, "wl/pod1/a"), b = lab_group(l, "wl/pod1/b"),
+	    c = lab_group(l, "wl/pod2/c"), n = lab_group(l, "bully");
+	int of[] = { a, b, c, n };
+	struct lab_work first = { LAB_SPIN, scene_cpu(), 0, 0, 0, 100 * LAB_MS };
+	struct lab_work on[] = { { LAB_WAKE, scene_cpu(), 4000, 9000, 200 * LAB_MS, 4 * LAB_SEC },
+				 { LAB_WAKE, -1, 3000, 5000, 200 * LAB_MS, 4 * LAB_SEC },
+				 { LAB_WAKE, scene_cpu(), 2000, 11000, 200 * LAB_MS, 4 * LAB_SEC },
+				 { LAB_SPIN, scene_cpu(), 0, 0, 200 * LAB_MS, 4 * LAB_SEC } };
+	double before[2], sum;
+	uint32_t h[3];
+
+	(void)other;
+	for (int i = 0; i < 4; i++) {
+		lab_spawn(l, of[i], &first);
+		lab_spawn(l, of[i], &on[i]);
+	}
+	lab_window(l);
+	for (int i = 0; i < 3; i++)
+		h[i] = lab_handle(l, of[i]);
+	h[1] = set_above(l, pod, h, 2);
+	(void)set_above(l, w, h + 1, 2);
+	before[0] = lab_psi_ms(l, pod);
+	before[1] = lab_psi_ms(l, w);
+	lab_window(l);
+	lab_go(l);
+	lab_join(l);
+	lab_window(l);
+	sum = scene_stall_ms(l, a) + scene_stall_ms(l, b);
+	lab_until(l->w.to_ns + 2200 * LAB_MS);
+	lab_near(l, "the pod against its cpu.pressure, ms", scene_stall_ms(l, pod),
+		 lab_psi_ms(l, pod) - before[0], 0.04);
+	lab_near(l, "the workload against its cpu.pressure, ms", scene_stall_ms(l, w),
+		 lab_psi_ms(l, w) - before[1], 0.04);
+	lab_most(l, "the pod, against the sum of its containers, ms", scene_stall_ms(l, pod),
+		 0.95 * sum);
+	for (int i = 0; i < 2; i++) {
+		const struct stall_victim *v = lab_victim(l, lab_handle(l, i ? w : pod));
+
+		lab_near(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
+			 (double)v->check_ns / 1e6, 0.001);
+	}
+	scene_print(l, pod);
+	scene_print(l, w);
+	scene_counts(l);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct lab *l);
@@ -271,6 +333,7 @@ static const struct {
 	{ "parent_quota", parent_quota },
 	{ "own_threads", own_threads },
 	{ "two_cpus", two_cpus },
+	{ "unions", unions },
 	{ "node", node },
 	{ "fork_storm", fork_storm },
 	{ "bully_gone", scene_bully_gone },

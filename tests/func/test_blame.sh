@@ -142,6 +142,57 @@ own_processes_are_self()
 	near "self" "$(part '.kind == "self"')" "$(used_ms "$victim")" 5 30
 }
 
+# Two containers of one pod wait at the same time: the pod's stall is what the kernel says of the pod, not their sum.
+pod_is_a_union_of_its_containers()
+{
+	local top uid pod a b bully spinners=() from sum=0
+	exact_agent
+	uid=11111111-2222-3333-4444-$(printf '%012d' $$)
+	group top
+	pod=$top/kubepods/burstable/pod$uid
+	a=$pod/$(printf '%064d' 1) b=$pod/$(printf '%064d' 2)
+	for g in "$top/kubepods" "$top/kubepods/burstable" "$pod" "$a" "$b"; do
+		for root in "$v2" ${cpu_root:+"$cpu_root"}; do
+			mkdir "$root/$g" || skip "no right to make cgroups"
+			groups=("$root/$g" "${groups[@]}")
+		done
+	done
+	group bully
+	# A first second, in which the agent learns that there are two.
+	busy "$a" 1
+	busy "$b" 1
+	go
+	poll 5 ask "$b" || fail "not seen: $(cat "$tmp/blame")"
+	from=$(date +%s.%N)
+	spinners=()
+	rm -f "$tmp"/ready.*
+	busy "$a" 3
+	busy "$b" 3
+	busy "$bully" 3
+	go
+	pod_told()
+	{
+		get "/blame?from=${from:0:14}&resource=cpu&by=pod&victim=/$pod" >"$tmp/blame" && [ "$(jq '.victims | length' "$tmp/blame")" -eq 1 ] &&
+			awk -v s="$(field stalled_ms)" 'BEGIN { exit !(s > 2700) }'
+	}
+	poll 5 pod_told || fail "one of the three always waits: $(cat "$tmp/blame")"
+	# psi_ms is the difference of two reads of the pod's own file, at the windows' ends.
+	near "the pod's stalled_ms" "$(field stalled_ms)" "$(field psi_ms)" 5 20
+	check_sum
+	[ "$(field victim.cgroup)" = "/$pod" ] || fail "its cgroup: $(field victim)"
+	[ "$(part '.kind == "sibling"')" = 0 ] || fail "siblings are self when asked by pod"
+	[ "$(part '.kind == "self"')" != 0 ] || fail "nothing by itself: $(cat "$tmp/blame")"
+	jq -e '.victims[0].notes | index("sum-of-cgroups") | not' "$tmp/blame" >/dev/null || fail "it is a sum: $(cat "$tmp/blame")"
+	pod=$(field stalled_ms)
+	for g in "$a" "$b"; do
+		get "/blame?from=${from:0:14}&resource=cpu&victim=$(stat -c %i "$v2/$g")" >"$tmp/blame" || fail "/blame"
+		[ "$(part '.kind == "sibling"')" != 0 ] || fail "no sibling by container: $(cat "$tmp/blame")"
+		sum=$(awk -v a="$sum" -v b="$(field stalled_ms)" 'BEGIN { print a + b }')
+	done
+	awk -v s="$sum" -v p="$pod" 'BEGIN { exit !(s > 1.2 * p) }' || fail "containers $sum ms, the pod $pod ms"
+	get "/blame?from=${from:0:14}&resource=cpu&by=workload&victim=/${a%/*}" | jq -e '.victims | length == 1' >/dev/null || fail "by workload"
+}
+
 selftest_passes_as_root()
 {
 	exact_agent
@@ -224,6 +275,6 @@ bad_questions_are_refused_by_name()
 	done
 }
 
-run bully_is_blamed_for_what_it_ran quota_is_nobody_elses_fault own_processes_are_self selftest_passes_as_root \
+run bully_is_blamed_for_what_it_ran quota_is_nobody_elses_fault own_processes_are_self pod_is_a_union_of_its_containers selftest_passes_as_root \
 	selftest_needs_a_right_and_an_agent selftest_passes_for_an_agent_with_two_capabilities \
 	without_the_ledger_nobody_is_blamed bad_questions_are_refused_by_name
