@@ -227,6 +227,8 @@ int lnx_app_rules_load(struct lnx_app *app, bool is_first)
 		.budget = c->rules_budget,
 		.generation = app->rules_generation + 1,
 		.proc = lnx_rules_proc,
+		.tags = app->tags,
+		.wall_ns = lnx_app_wall_ns,
 		.arg = app,
 	};
 	struct lnx_buf errors = { 0 };

@@ -104,6 +104,8 @@ int lnx_app_paths(struct lnx_app *app);
 int lnx_app_loop_start(struct lnx_app *app);
 void lnx_app_loop_stop(struct lnx_app *app);
 void lnx_app_touch_time(struct lnx_app *app);
+/* Unix time of a CLOCK_BOOTTIME; <arg> is the app. */
+uint64_t lnx_app_wall_ns(void *arg, uint64_t boot_ns);
 /* What the JSON of an event needs: names and times. */
 void lnx_app_json_env(struct lnx_app *app, struct lnx_json_env *ret_env);
 /* app_status.c: service core/1 and the core's metrics. */

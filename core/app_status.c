@@ -17,7 +17,7 @@ static const char *const lnx_resources[] = { "cpu", "memory", "io" };
 
 /* ---- JSON of events */
 
-static uint64_t lnx_app_wall(void *arg, uint64_t boot_ns)
+uint64_t lnx_app_wall_ns(void *arg, uint64_t boot_ns)
 {
 	const struct lnx_app *app = arg;
 
@@ -27,7 +27,7 @@ static uint64_t lnx_app_wall(void *arg, uint64_t boot_ns)
 void lnx_app_json_env(struct lnx_app *app, struct lnx_json_env *ret_env)
 {
 	ret_env->registry = app->registry;
-	ret_env->wall_ns = lnx_app_wall;
+	ret_env->wall_ns = lnx_app_wall_ns;
 	ret_env->tags = app->tags;
 	ret_env->arg = app;
 	ret_env->ident = &app->ident;
@@ -447,6 +447,8 @@ static void lnx_collect(void *arg)
 	if (app->probes)
 		lnx_probes_collect(app->probes, app->metrics);
 	lnx_collect_tags(app);
+	if (app->rules)
+		lnx_rules_collect(app->rules);
 	lnx_put(app, "linnix_config_last_reload_successful", "1 if the last reload took effect.",
 		LNX_GAUGE, NULL, NULL, app->reload_ok);
 	lnx_put(app, "linnix_config_last_reload_success_timestamp_seconds",

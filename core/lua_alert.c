@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linnix/ev_action.h>
 #include <linnix/ev_alert.h>
 #include <linnix/ev_stall.h>
 
 #include "lua_bind.h"
+#include "tags.h"
 
 #define ALERT_EVIDENCE_MAX 1000 /* bytes of JSON: a string of an event holds 1,024 */
 
@@ -17,6 +19,7 @@ union alert_space {
 	struct lnx_event h;
 	struct lnx_ev_alert alert;
 	struct lnx_ev_rule_disabled disabled;
+	struct lnx_ev_action_request request;
 	char bytes[LNX_EVENT_MAX];
 };
 
@@ -306,13 +309,104 @@ static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t sev
 	lnx_metric_add(rule->m_alerts[severity], 1);
 }
 
-void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity)
+void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap)
+{
+	if (key->rule->by == LNX_BY_NONE)
+		buf[0] = 0;
+	else if (key->is_text)
+		(void)lnx_lua_printable(key->text, buf, cap);
+	else
+		(void)snprintf(buf, cap, "%llu", (unsigned long long)key->num);
+}
+
+/* Remember for GET /rules: the newest few. */
+static void alert_note(struct lnx_key *key, const struct lnx_ev_alert *a)
+{
+	struct lnx_rule *rule = key->rule;
+	struct lnx_rule_recent *x = &rule->recent[rule->n_recent++ % LNX_RULE_RECENT];
+
+	x->ts_ns = a->h.ts_ns;
+	x->state = a->state;
+	x->severity = a->severity;
+	x->pid = key->subject.pid;
+	x->value = a->value;
+	(void)lnx_lua_printable(key->subject.comm, x->comm, sizeof(x->comm));
+	lnx_alert_key_text(key, x->key, sizeof(x->key));
+}
+
+static void alert_publish(struct lnx_rules *r, const struct lnx_event *ev)
+{
+	if (r->emit && r->emit(r, ev) < 0)
+		r->alerts_lost++;
+}
+
+/* Ask for what the rule wants done about its subject. Enforcement decides, if there is one. */
+static void alert_request(struct lnx_rules *r, struct lnx_key *key, const char *say, size_t say_len)
+{
+	const struct lnx_subject *s = &key->subject;
+	struct lnx_rule *rule = key->rule;
+	struct lnx_ev_action_request *q;
+	struct lnx_tag tag = { .size = sizeof(tag) };
+	union alert_space u;
+
+	if (!s->pid && !s->cgroup_id) {
+		rule->acts_aimless++;
+		return;
+	}
+	(void)lnx_tags_get(r->conf.tags, s->cgroup_id, &tag); /* unknown: "" */
+	q = &u.request;
+	memset(q, 0, sizeof(*q));
+	q->h.size = q->h.fixed = sizeof(*q);
+	q->h.type = LNX_EV_ACTION_REQUEST;
+	q->h.ts_ns = r->now_ns;
+	q->h.pid = s->pid;
+	q->h.cpu = LNX_CPU_NONE;
+	q->verb = rule->act.verb;
+	q->signal = rule->act.signal;
+	q->value = rule->act.value;
+	q->lease_ns = rule->act.lease_ns;
+	q->start_ns = s->start_ns;
+	q->cgroup_id = s->cgroup_id;
+	q->rule = alert_str(&u, rule->name, strlen(rule->name));
+	q->workload = alert_str(&u, tag.workload, strlen(tag.workload));
+	q->namespace_ = alert_str(&u, tag.namespace_, strlen(tag.namespace_));
+	q->comm = alert_str(&u, s->comm, strlen(s->comm));
+	q->reason = alert_str(&u, say, say_len);
+	rule->acts++;
+	alert_publish(r, &u.h);
+}
+
+/* The words of the alert, into its tail. */
+static void alert_texts(struct lnx_rules *r, struct lnx_key *key, union alert_space *u)
 {
 	struct lnx_buf say = { .max = LNX_EVENT_MAX }, evidence = { .max = LNX_EVENT_MAX };
+	const struct lnx_rule *rule = key->rule;
+	const char *labels = rule->labels_json ? rule->labels_json : "{}";
+	struct lnx_ev_alert *a = &u->alert;
+	struct lnx_tag tag = { .size = sizeof(tag) };
+
+	(void)lnx_tags_get(r->conf.tags, key->subject.cgroup_id, &tag); /* unknown: "" */
+	a->rule = alert_str(u, rule->name, strlen(rule->name));
+	a->subject_workload = alert_str(u, tag.workload, strlen(tag.workload));
+	a->subject_comm = alert_str(u, key->subject.comm, strlen(key->subject.comm));
+	alert_say(r, key, a, &say);
+	alert_evidence(r, key, &evidence);
+	if (!lnx_buf_error(&say))
+		a->say = alert_str(u, say.data, say.size);
+	if (!lnx_buf_error(&evidence))
+		a->evidence = alert_str(u, evidence.data, evidence.size);
+	a->labels = alert_str(u, labels, strlen(labels));
+	alert_victim(r, u);
+	lnx_buf_done(&say);
+	lnx_buf_done(&evidence);
+}
+
+void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
+		    bool is_first)
+{
 	struct lnx_rule *rule = key->rule;
 	union alert_space u;
 	struct lnx_ev_alert *a = &u.alert;
-	const char *labels = rule->labels_json ? rule->labels_json : "{}";
 
 	memset(a, 0, sizeof(*a));
 	a->h.size = a->h.fixed = sizeof(*a);
@@ -330,23 +424,17 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 	a->key = key->h1 >> 11;
 	a->value = alert_value(r, key);
 	a->threshold = rule->threshold;
-	a->rule = alert_str(&u, rule->name, strlen(rule->name));
-	a->subject_comm = alert_str(&u, key->subject.comm, strlen(key->subject.comm));
-	alert_say(r, key, a, &say);
-	alert_evidence(r, key, &evidence);
-	if (!lnx_buf_error(&say))
-		a->say = alert_str(&u, say.data, say.size);
-	if (!lnx_buf_error(&evidence))
-		a->evidence = alert_str(&u, evidence.data, evidence.size);
-	a->labels = alert_str(&u, labels, strlen(labels));
-	alert_victim(r, &u);
-	lnx_buf_done(&say);
-	lnx_buf_done(&evidence);
+	alert_texts(r, key, &u);
+	alert_note(key, a);
+	if (rule->is_shadow && !r->emit_arg)
+		return;
 	if (state == LNX_ALERT_FIRING)
 		alert_count(r, rule, severity);
 	r->alerting = key;
-	if (r->emit && r->emit(r, &u.h) < 0)
-		r->alerts_lost++;
+	alert_publish(r, &u.h);
+	/* a rise of severity asks for nothing new */
+	if (rule->act.is_set && !rule->is_shadow && state == LNX_ALERT_FIRING && is_first)
+		alert_request(r, key, u.bytes + a->say.off, a->say.len);
 }
 
 void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule)
@@ -366,6 +454,5 @@ void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule)
 	d->rule = alert_str(&u, rule->name, strlen(rule->name));
 	d->file = alert_str(&u, path, strlen(path));
 	d->error = alert_str(&u, rule->error, strlen(rule->error));
-	if (r->emit && r->emit(r, &u.h) < 0)
-		r->alerts_lost++;
+	alert_publish(r, &u.h);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What rules ask for by a call: a process, a pattern. */
+/* What rules ask for by a call: a process, a cgroup, a pattern. */
 #include <string.h>
 
 #include "lua_bind.h"
+#include "tags.h"
 
 #define BIND_GLOB_BYTES 65536 /* of a text that glob() looks at */
 
@@ -117,8 +118,57 @@ static int bind_proc(lua_State *L)
 	return 1;
 }
 
+/* What cgroup(id) shows. */
+static const char *const bind_cgroup_names[] = {
+	"cgroup_id", "path",	       "workload",     "namespace", "pod_name",
+	"pod_uid",   "container_name", "container_id", "runtime",   NULL
+};
+
+static int bind_cgroup_unknown(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 2);
+	char shown[64];
+
+	return lnx_lua_unknown(L, "field of a cgroup",
+			       lnx_lua_printable(name, shown, sizeof(shown)),
+			       lnx_suggest(name, bind_cgroup_names));
+}
+
+/* Who a cgroup is, as events told; nil when none did. */
+static int bind_cgroup(lua_State *L)
+{
+	const struct lnx_rules *r = lnx_bind_rules(L);
+	lua_Integer id = luaL_checkinteger(L, 1);
+	const char *texts[8];
+	struct lnx_tag tag = { .size = sizeof(tag) };
+	unsigned i;
+
+	if (lnx_tags_get(r->conf.tags, (uint64_t)id, &tag) < 0) {
+		lua_pushnil(L);
+		return 1;
+	}
+	texts[0] = tag.path;
+	texts[1] = tag.workload;
+	texts[2] = tag.namespace_;
+	texts[3] = tag.pod_name;
+	texts[4] = tag.pod_uid;
+	texts[5] = tag.container_name;
+	texts[6] = tag.container_id;
+	texts[7] = tag.runtime;
+	lua_createtable(L, 0, 9);
+	lua_pushinteger(L, id);
+	lua_setfield(L, -2, bind_cgroup_names[0]);
+	for (i = 0; i < 8; i++) {
+		lua_pushstring(L, texts[i]);
+		lua_setfield(L, -2, bind_cgroup_names[i + 1]);
+	}
+	luaL_setmetatable(L, "lnx.cgroup");
+	return 1;
+}
+
 void lnx_bind_proc_open(lua_State *L)
 {
+	lnx_bind_meta(L, "lnx.cgroup", bind_cgroup_unknown);
 	lnx_bind_meta(L, "lnx.proc", bind_proc_unknown);
 }
 
@@ -128,4 +178,6 @@ void lnx_bind_proc_env(lua_State *L, int env)
 	lua_setfield(L, env, "glob");
 	lua_pushcfunction(L, bind_proc);
 	lua_setfield(L, env, "proc");
+	lua_pushcfunction(L, bind_cgroup);
+	lua_setfield(L, env, "cgroup");
 }

@@ -186,6 +186,7 @@ static int call_run(struct call *c, int (*take)(struct call *c, struct lnx_err *
 	struct lnx_err err;
 	int rc;
 
+	rule->calls++;
 	err.line =
 		0; /* the rest is written with a failure; clearing it costs as much as a small rule */
 	rc = call_lua(c, &err);
@@ -196,8 +197,7 @@ static int call_run(struct call *c, int (*take)(struct call *c, struct lnx_err *
 	rule->grown_bytes += (int64_t)r->lua->used_bytes - (int64_t)used;
 	if (is_timed) {
 		from = call_clock() - from;
-		rule->timed_ns += from;
-		rule->timed++;
+		lnx_cost_add(rule, from);
 		if (rule->m_eval)
 			lnx_metric_observe(rule->m_eval, (double)from / 1e9);
 	}

@@ -113,8 +113,11 @@ int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_
 int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t cap);
 
 /* lua_alert.c */
-/* Publish the state of <key>; state: enum lnx_alert_state. */
-void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity);
+/* Publish the state of <key>; state: enum lnx_alert_state. is_first: it begins to fire. */
+void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
+		    bool is_first);
+/* The key for people; "" without one. */
+void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap);
 void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule);
 /* A window, "series.part" or fact as a word for later, or -ENOENT. */
 int lnx_alert_figure(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
@@ -122,6 +125,12 @@ int lnx_alert_figure(const struct lnx_rules *r, const struct lnx_rule *rule, con
 /* The same for a name in a `say` template, which may also be one of the alert's own. */
 int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
 		   size_t len);
+
+/* lua_tell.c */
+/* A call of the rule took so long. */
+void lnx_cost_add(struct lnx_rule *rule, uint64_t ns);
+/* Make the series of all rules. */
+void lnx_rules_metrics(struct lnx_rules *r);
 
 /* lua_tree.c */
 /* The process or tree that <ev> is about. */

@@ -121,7 +121,7 @@ static void eval_fire(struct lnx_rules *r, struct lnx_key *key)
 	key->severity = (uint8_t)severity;
 	eval_subject(r, key);
 	rule->fires++;
-	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity);
+	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity, true);
 }
 
 /* A rise of severity is news; a fall is not. */
@@ -134,14 +134,14 @@ static void eval_escalate(struct lnx_rules *r, struct lnx_key *key)
 		return;
 	key->severity = (uint8_t)severity;
 	eval_subject(r, key);
-	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity);
+	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity, false);
 }
 
 static void eval_resolve(struct lnx_rules *r, struct lnx_key *key)
 {
 	eval_set_state(key, LNX_KEY_IDLE);
 	key->false_ns = 0;
-	lnx_alert_emit(r, key, LNX_ALERT_RESOLVED, key->severity);
+	lnx_alert_emit(r, key, LNX_ALERT_RESOLVED, key->severity, false);
 }
 
 void lnx_eval_drop(struct lnx_rules *r, struct lnx_key *key)
@@ -518,8 +518,11 @@ void lnx_eval_reset(struct lnx_rules *r)
 		free(rule->host_weight);
 		rule->host_sum = rule->host_weight = NULL;
 		rule->host_ns = 0;
-		rule->events = rule->evals = rule->fires = rule->evicted = rule->unkeyed = 0;
-		rule->failures = 0;
+		rule->events = rule->evals = rule->calls = rule->fires = 0;
+		rule->evicted = rule->unkeyed = rule->timed = rule->timed_ns = 0;
+		memset(rule->cost, 0, sizeof(rule->cost));
+		rule->failures = rule->n_recent = 0;
+		rule->acts = rule->acts_aimless = 0;
 	}
 	for (i = 0; i < r->n_facts; i++)
 		r->host_now[i] = NAN;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,48 +127,6 @@ void lnx_rules_free(struct lnx_rules *r)
 	free(r);
 }
 
-static void rules_metrics(struct lnx_rules *r)
-{
-	static const char *const rule_label[] = { "rule", NULL }, *const hash_label[] = { "hash",
-											  NULL };
-	static const double bounds[] = { 2e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5, 1e-4, 1e-3, 1e-2 };
-	static const struct lnx_metric_desc eval = {
-		.name = "linnix_rule_eval_seconds",
-		.help = "Cost of one evaluation of a rule, one in 16 measured.",
-		.kind = LNX_HISTOGRAM,
-		.n_buckets = sizeof(bounds) / sizeof(bounds[0]),
-		.labels = rule_label,
-		.buckets = bounds
-	};
-	static const struct lnx_metric_desc evicted = {
-		.name = "linnix_rule_keys_evicted_total",
-		.help = "Keys of a rule that gave way to newer ones.",
-		.kind = LNX_COUNTER,
-		.labels = rule_label
-	};
-	static const struct lnx_metric_desc info = { .name = "linnix_rules_generation_info",
-						     .help = "Hash of the rules that run.",
-						     .kind = LNX_GAUGE,
-						     .labels = hash_label };
-	struct lnx_metric *m;
-	char hash[20];
-	const char *value = hash;
-	unsigned i;
-
-	if (!r->conf.metrics)
-		return;
-	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, r->hash);
-	if (lnx_metrics_series(r->conf.metrics, &info, &value, r, &m) == 0)
-		lnx_metric_set(m, 1);
-	/* a series that does not fit is counted by the registry; the rule runs without */
-	for (i = 0; i < r->n_rules; i++) {
-		value = r->rules[i]->name;
-		(void)lnx_metrics_series(r->conf.metrics, &eval, &value, r, &r->rules[i]->m_eval);
-		(void)lnx_metrics_series(r->conf.metrics, &evicted, &value, r,
-					 &r->rules[i]->m_evicted);
-	}
-}
-
 int lnx_rules_start(struct lnx_rules *r)
 {
 	unsigned i;
@@ -186,7 +143,7 @@ int lnx_rules_start(struct lnx_rules *r)
 	}
 	r->n_tests = 0;
 	r->is_started = true;
-	rules_metrics(r);
+	lnx_rules_metrics(r);
 	for (i = 0; rc == 0 && i < lnx_registry_count(r->conf.registry); i++)
 		if (r->routes[i].rules)
 			rc = lnx_bus_subscribe(r->conf.bus, "rules",
@@ -216,79 +173,6 @@ void lnx_rules_tick(struct lnx_rules *r, uint64_t now_ns)
 uint64_t lnx_rules_next_ns(const struct lnx_rules *r)
 {
 	return r->n_timers ? r->timers[0]->due_ns : UINT64_MAX;
-}
-
-static void rules_json_one(const struct lnx_rules *r, const struct lnx_rule *rule,
-			   struct lnx_buf *out)
-{
-	static const char *const severities[] = { "info", "warning", "critical" };
-	double per_call = rule->timed ? (double)rule->timed_ns / (double)rule->timed : 0;
-	unsigned i;
-
-	lnx_buf_char(out, '{');
-	lnx_json_kv_str(out, "name", rule->name);
-	lnx_json_kv_str(out, "file", r->files[rule->file].path);
-	lnx_json_kv_u64(out, "line", (uint64_t)rule->line);
-	lnx_json_kv_str(out, "severity",
-			rule->severity == LUA_NOREF ? severities[rule->severity_is]
-						    : "by function");
-	lnx_json_kv_str(out, "state",
-			rule->is_disabled ? "disabled"
-			: rule->n_firing  ? "firing"
-			: rule->n_pending ? "pending"
-					  : "idle");
-	lnx_json_key(out, "on");
-	lnx_buf_char(out, '[');
-	for (i = 0; i < rule->n_ons; i++) {
-		lnx_json_next(out);
-		lnx_json_str(out, rule->ons[i].desc->name);
-	}
-	lnx_buf_char(out, ']');
-	lnx_json_kv_str(out, "by", rule->by_name);
-	lnx_json_kv_u64(out, "events", rule->events);
-	lnx_json_kv_u64(out, "evals", rule->evals);
-	lnx_json_kv_u64(out, "fired", rule->fires);
-	lnx_json_kv_u64(out, "pending", rule->n_pending);
-	lnx_json_kv_u64(out, "firing", rule->n_firing);
-	lnx_json_kv_u64(out, "failures", rule->failed);
-	lnx_json_kv_u64(out, "keys", rule->n_keys);
-	lnx_json_kv_u64(out, "keys_max", rule->max_keys);
-	lnx_json_kv_u64(out, "keys_evicted", rule->evicted);
-	lnx_json_kv_u64(out, "unkeyed", rule->unkeyed);
-	lnx_json_kv_u64(
-		out, "memory_bytes",
-		sizeof(*rule) + rule->n_keys * rule->key_bytes +
-			(rule->table ? rule->n_buckets * sizeof(void *) + rule->key_bytes : 0));
-	lnx_json_kv_f64(out, "ns_total", round(per_call * (double)rule->evals));
-	lnx_json_kv_f64(out, "ns_per_eval", round(per_call));
-	lnx_json_kv_str(out, "error", rule->error);
-	lnx_json_kv_u64(out, "error_line", (uint64_t)rule->error_line);
-	lnx_buf_char(out, '}');
-}
-
-void lnx_rules_json(const struct lnx_rules *r, struct lnx_buf *out)
-{
-	unsigned i;
-
-	lnx_buf_char(out, '{');
-	lnx_json_kv_u64(out, "generation", r->conf.generation ? r->conf.generation : 1);
-	lnx_json_key(out, "hash");
-	lnx_buf_printf(out, "\"%016" PRIx64 "\"", r->hash);
-	lnx_json_kv_u64(out, "lua_bytes", r->lua->used_bytes);
-	lnx_json_kv_u64(out, "lua_max_bytes", r->lua->max_bytes);
-	lnx_json_kv_u64(out, "alerts_lost", r->alerts_lost);
-	lnx_json_key(out, "errors");
-	lnx_buf_char(out, '[');
-	if (r->errors_json.size)
-		lnx_buf_add(out, r->errors_json.data, r->errors_json.size);
-	lnx_buf_char(out, ']');
-	lnx_json_key(out, "rules");
-	lnx_buf_char(out, '[');
-	for (i = 0; i < r->n_rules; i++) {
-		lnx_json_next(out);
-		rules_json_one(r, r->rules[i], out);
-	}
-	lnx_buf_str(out, "]}");
 }
 
 unsigned lnx_rules_count(const struct lnx_rules *r)

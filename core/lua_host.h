@@ -9,7 +9,10 @@
 #include <linnix/buf.h>
 #include <linnix/svc_proc.h>
 
+#define LNX_RULES_VERSION 1 /* of the language: `linnix = 1` in a rule file */
+
 struct lnx_rules;
+struct lnx_tags;
 
 struct lnx_rules_conf {
 	const char *const *dirs;  /* rules.dir; NULL at the end */
@@ -23,6 +26,10 @@ struct lnx_rules_conf {
 	const struct lnx_svc_proc *(*proc)(void *arg, void **ret_self);
 	void *arg;
 	unsigned generation; /* told in GET /rules; 0: 1 */
+	/* Names of cgroups, or NULL: then rules know none. */
+	const struct lnx_tags *tags;
+	/* Unix time of a CLOCK_BOOTTIME, for GET /rules; may be NULL. */
+	uint64_t (*wall_ns)(void *arg, uint64_t boot_ns);
 };
 
 /* Load every *.lua of the directories, in name order. A bad file is an error line in <errors> ("file:line: text\n") and is
@@ -39,6 +46,8 @@ void lnx_rules_tick(struct lnx_rules *r, uint64_t now_ns);
 uint64_t lnx_rules_next_ns(const struct lnx_rules *r);
 /* The object of GET /rules: {generation,hash,errors[],rules[]}. */
 void lnx_rules_json(const struct lnx_rules *r, struct lnx_buf *out);
+/* Bring the metrics of each rule up to date. */
+void lnx_rules_collect(const struct lnx_rules *r);
 unsigned lnx_rules_count(const struct lnx_rules *r);
 unsigned lnx_rules_errors(const struct lnx_rules *r);
 /* Rules disabled after failures; first such name or NULL. */

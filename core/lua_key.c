@@ -137,8 +137,6 @@ struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t
 	if (rule->n_keys >= rule->max_keys) {
 		key = rule->oldest;
 		rule->evicted++;
-		if (rule->m_evicted)
-			lnx_metric_add(rule->m_evicted, 1);
 		lnx_eval_drop(r, key);
 		key_remove(r, rule, key);
 		memset(key, 0, sizeof(*key));

@@ -64,5 +64,9 @@ void lnx_rule_severity(lua_State *L, const struct lnx_parse *p);
 void lnx_rule_say(lua_State *L, const struct lnx_parse *p);
 void lnx_rule_labels(lua_State *L, const struct lnx_parse *p);
 void lnx_rule_value(lua_State *L, const struct lnx_parse *p);
+void lnx_rule_act(lua_State *L, const struct lnx_parse *p);
+/* Index of the text on top of the stack among <words>. */
+unsigned lnx_rule_word(lua_State *L, const struct lnx_parse *p, const char *field,
+		       const char *const *words);
 
 #endif

@@ -19,10 +19,8 @@
 static const char *const rule_fields[] = { "on",       "by",	    "every", "where",	"series",
 					   "sum",      "window",    "when",  "lasting", "keep",
 					   "cooldown", "severity",  "blame", "say",	"labels",
-					   "runbook",  "threshold", "value", NULL };
-
-/* Of the language, but not of this version. */
-static const char *const rule_later[] = { "act", "mode", NULL };
+					   "runbook",  "threshold", "value", "act",	"mode",
+					   NULL };
 
 static bool rule_is_in(const char *const *words, const char *w)
 {
@@ -56,8 +54,6 @@ static void rule_check_fields(lua_State *L, struct lnx_parse *p)
 		(void)lnx_lua_printable(key, shown, sizeof(shown));
 		if (rule_is_in(rule_fields, key))
 			;
-		else if (rule_is_in(rule_later, key))
-			lnx_parse_note(p, key, "field '%s' is not supported by this version", key);
 		else if ((near = lnx_suggest(key, rule_fields)))
 			lnx_parse_note(p, key, "unknown field '%s' (did you mean '%s'?)", shown,
 				       near);
@@ -266,6 +262,30 @@ static void rule_layout(lua_State *L, const struct lnx_parse *p)
 		lnx_parse_fail(L, p, NULL, "not enough memory");
 }
 
+/* A shadow may have the name of the rule that it is to be compared with. */
+static void rule_mode(lua_State *L, const struct lnx_parse *p)
+{
+	static const char *const modes[] = { "active", "shadow", NULL };
+	struct lnx_rule *rule = p->rule, *other;
+	struct lnx_rules *r = p->rules;
+	const char *s = lnx_rule_text(L, p, "mode");
+	char shown[256];
+	unsigned i;
+
+	rule->is_shadow = s && lnx_rule_word(L, p, "mode", modes) == 1;
+	lua_pop(L, 1);
+	for (i = 0; i < r->n_rules; i++) {
+		other = r->rules[i];
+		if (other != rule && other->is_shadow == rule->is_shadow &&
+		    strcmp(other->name, rule->name) == 0)
+			lnx_parse_fail(
+				L, p, NULL, "%s '%s' is already defined in %s:%d",
+				rule->is_shadow ? "shadow rule" : "rule", rule->name,
+				lnx_lua_printable(r->files[other->file].path, shown, sizeof(shown)),
+				other->line);
+	}
+}
+
 static void rule_when(lua_State *L, const struct lnx_parse *p)
 {
 	struct lnx_rule *rule = p->rule;
@@ -330,6 +350,7 @@ static int rule_table(lua_State *L)
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
 	rule_check_fields(L, p);
+	(void)rule_try(L, p, rule_mode);
 	if (!rule_try(L, p, rule_on))
 		return 0; /* nothing else can be judged without the event */
 	is_sound = rule_try(L, p, rule_windows);
@@ -338,6 +359,7 @@ static int rule_table(lua_State *L)
 	(void)rule_try(L, p, rule_times);
 	(void)rule_try(L, p, lnx_rule_severity);
 	(void)rule_try(L, p, lnx_rule_labels);
+	(void)rule_try(L, p, lnx_rule_act);
 	if (is_sound) {
 		(void)rule_try(L, p, rule_when);
 		(void)rule_try(L, p, rule_lasting);
@@ -398,12 +420,6 @@ int lnx_rule_begin(lua_State *L)
 		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
 			lnx_parse_fail(L, p, NULL, "the name '%s' has control characters",
 				       lnx_lua_printable(name, shown, sizeof(shown)));
-	for (i = 0; i < r->n_rules; i++)
-		if (strcmp(r->rules[i]->name, name) == 0)
-			lnx_parse_note(p, NULL, "rule '%s' is already defined in %s:%d", name,
-				       lnx_lua_printable(r->files[r->rules[i]->file].path, shown,
-							 sizeof(shown)),
-				       r->rules[i]->line);
 	if (r->n_rules == LNX_RULES_MAX)
 		lnx_parse_fail(L, p, NULL, "more than %d rules", LNX_RULES_MAX);
 	rule_grow(L, p, (void **)&r->rules, r->n_rules, sizeof(*r->rules));

@@ -19,6 +19,9 @@
 #define LNX_RULE_FAILURES   3 /* in a row, then it is disabled */
 #define LNX_RULE_READS	    8 /* facts that one evaluation remembers as evidence */
 #define LNX_RULE_TESTS	    1024
+#define LNX_RULE_RECENT	    8  /* alerts of one rule that GET /rules tells */
+#define LNX_RULE_COST_BINS  96 /* to 2^24 ns */
+#define LNX_RULE_FIGURES    5  /* metrics beside those of alerts and evaluations */
 #define LNX_HOST_FACTS	    64 /* fields of host.sample */
 #define LNX_TIMED_ONE_IN    16 /* evaluations whose cost is measured */
 
@@ -27,8 +30,7 @@
 #define LNX_BY_TREE  1
 #define LNX_BY_FIELD 2
 
-/* enum lnx_key_state */
-#define LNX_KEY_IDLE	0
+#define LNX_KEY_IDLE	0 /* enum lnx_key_state */
 #define LNX_KEY_PENDING 1 /* true, not for long enough */
 #define LNX_KEY_FIRING	2
 
@@ -85,6 +87,22 @@ struct lnx_key {
 	size_t last_cap;
 };
 
+/* What a rule asks enforcement for when it fires. */
+struct lnx_rule_act {
+	bool is_set;
+	uint32_t verb, signal; /* verb: enum lnx_action_verb */
+	double value;	       /* of throttle and weight, else NaN */
+	uint64_t lease_ns;     /* 0: as enforcement is configured */
+};
+
+/* An alert as GET /rules tells it. */
+struct lnx_rule_recent {
+	uint64_t ts_ns; /* 0: none */
+	uint32_t state, severity, pid;
+	double value;
+	char key[32], comm[17];
+};
+
 struct lnx_rule {
 	char name[LNX_RULE_NAME];
 	unsigned file; /* index of its file */
@@ -104,6 +122,8 @@ struct lnx_rule {
 	char *say_text, *labels_json; /* NULL: none */
 	int value;	  /* of the alert: a word of lua_alert.c, or -1: what `when` read first */
 	double threshold; /* NaN: none */
+	bool is_shadow;	  /* runs and only notes what it would have said */
+	struct lnx_rule_act act;
 	/* run time */
 	struct lnx_key **table;
 	void *totals; /* of share windows, over all keys */
@@ -117,8 +137,13 @@ struct lnx_rule {
 	int error_line;
 	int64_t grown_bytes; /* memory taken less given back by its calls */
 	char error[256];
-	uint64_t evals, fires, events, evicted, unkeyed, failed, timed_ns, timed;
-	struct lnx_metric *m_alerts[3], *m_eval, *m_evicted;
+	uint64_t evals, calls, fires, events, evicted, unkeyed, failed;
+	uint64_t timed_ns, timed; /* of the calls whose cost was measured */
+	uint32_t cost[LNX_RULE_COST_BINS];
+	uint64_t acts, acts_aimless; /* requests published; those without a process or cgroup */
+	struct lnx_rule_recent recent[LNX_RULE_RECENT];
+	unsigned n_recent; /* ever */
+	struct lnx_metric *m_alerts[3], *m_eval, *m_figures[LNX_RULE_FIGURES];
 };
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Of a rule table what its alerts carry: severity, sentence, labels, figures. */
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <linnix/ev_action.h>
 #include <linnix/ev_alert.h>
 
 #include "lua_parse.h"
@@ -15,22 +17,24 @@
 static const char *const out_severities[] = { "info", "warning", "critical", NULL };
 static const char *const out_blames[] = { "cpu", "memory", "io", NULL };
 
-static unsigned out_word(lua_State *L, const struct lnx_parse *p, const char *field,
-			 const char *const *words)
+unsigned lnx_rule_word(lua_State *L, const struct lnx_parse *p, const char *field,
+		       const char *const *words)
 {
 	const char *s = lua_tostring(L, -1), *near = lnx_suggest(s, words);
-	char shown[64];
+	char shown[64], all[64] = "";
+	size_t n = 0;
 	unsigned i;
 
-	for (i = 0; words[i]; i++)
+	for (i = 0; words[i]; i++) {
 		if (strcmp(words[i], s) == 0)
 			return i;
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", words[i]);
+	}
 	(void)lnx_lua_printable(s, shown, sizeof(shown));
 	if (near)
 		lnx_parse_fail(L, p, field, "%s: unknown value '%s' (did you mean '%s'?)", field,
 			       shown, near);
-	lnx_parse_fail(L, p, field, "%s: unknown value '%s' (one of %s, %s, %s)", field, shown,
-		       words[0], words[1], words[2]);
+	lnx_parse_fail(L, p, field, "%s: unknown value '%s' (one of %s)", field, shown, all);
 	return 0;
 }
 
@@ -44,7 +48,7 @@ void lnx_rule_severity(lua_State *L, const struct lnx_parse *p)
 		return;
 	}
 	if (type == LUA_TSTRING)
-		p->rule->severity_is = out_word(L, p, "severity", out_severities);
+		p->rule->severity_is = lnx_rule_word(L, p, "severity", out_severities);
 	else if (type != LUA_TNIL)
 		lnx_parse_fail(L, p, "severity",
 			       "severity: expected a text or a function, not a %s",
@@ -97,7 +101,7 @@ void lnx_rule_labels(lua_State *L, const struct lnx_parse *p)
 
 	blame = lnx_rule_text(L, p, "blame");
 	if (blame)
-		(void)out_word(L, p, "blame", out_blames);
+		(void)lnx_rule_word(L, p, "blame", out_blames);
 	runbook = lnx_rule_text(L, p, "runbook");
 	if (lua_getfield(L, 1, "labels") != LUA_TNIL && !lua_istable(L, -1))
 		lnx_parse_fail(L, p, "labels", "labels: expected a table, not a %s",
@@ -150,4 +154,93 @@ void lnx_rule_value(lua_State *L, const struct lnx_parse *p)
 		lnx_parse_fail(L, p, "threshold", "threshold: expected a number, not a %s",
 			       luaL_typename(L, -1));
 	lua_pop(L, 1);
+}
+
+static const struct out_signal {
+	const char *name;
+	int number;
+} out_signals[] = { { "TERM", SIGTERM }, { "KILL", SIGKILL }, { "INT", SIGINT },
+		    { "QUIT", SIGQUIT }, { "HUP", SIGHUP },   { "STOP", SIGSTOP },
+		    { "CONT", SIGCONT }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 } };
+
+/* The verb on top of the stack into <a>. */
+static void out_act_verb(lua_State *L, const struct lnx_parse *p, struct lnx_rule_act *a)
+{
+	const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+	char *end = NULL, shown[40];
+	unsigned i;
+
+	(void)lnx_lua_printable(s, shown, sizeof(shown));
+	switch (a->verb) {
+	case LNX_ACTION_THROTTLE:
+		a->value = strtod(s, &end);
+		if (end == s || strcmp(end, "%") != 0 || !(a->value >= 1 && a->value <= 100000))
+			lnx_parse_fail(
+				L, p, "act",
+				"act: throttle is a share of one CPU such as \"50%%\", not '%s'",
+				shown);
+		return;
+	case LNX_ACTION_WEIGHT:
+		a->value = lua_isinteger(L, -1) ? lua_tonumber(L, -1) : 0;
+		if (!(a->value >= 1 && a->value <= 10000))
+			lnx_parse_fail(L, p, "act", "act: weight is a whole number, 1 to 10000");
+		return;
+	case LNX_ACTION_FREEZE:
+		if (lua_type(L, -1) != LUA_TBOOLEAN || !lua_toboolean(L, -1))
+			lnx_parse_fail(L, p, "act", "act: freeze can only be true");
+		return;
+	}
+	for (i = 0; i < sizeof(out_signals) / sizeof(out_signals[0]); i++)
+		if (strcmp(out_signals[i].name, s) == 0)
+			a->signal = (uint32_t)out_signals[i].number;
+	if (!a->signal)
+		lnx_parse_fail(L, p, "act",
+			       "act: signal is TERM, KILL, INT, QUIT, HUP, STOP, CONT, USR1 or "
+			       "USR2, not '%s'",
+			       shown);
+}
+
+/* act = { throttle = "50%", lease = "10m" } */
+void lnx_rule_act(lua_State *L, const struct lnx_parse *p)
+{
+	static const char *const keys[] = {
+		"throttle", "weight", "freeze", "signal", "lease", NULL
+	}; /* by verbs */
+	struct lnx_rule_act *a = &p->rule->act;
+	const char *key, *near;
+	char shown[64];
+	unsigned i, n = 0;
+
+	if (lua_getfield(L, 1, "act") == LUA_TNIL)
+		return;
+	if (!lua_istable(L, -1))
+		lnx_parse_fail(L, p, "act",
+			       "act: expected a table such as { throttle = \"50%%\" }, not a %s",
+			       luaL_typename(L, -1));
+	if (p->rule->every_ns)
+		lnx_parse_fail(L, p, "act", "act: a rule with `every` is about the machine");
+	a->value = NAN;
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+		key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+		for (i = 0; keys[i] && strcmp(keys[i], key) != 0; i++)
+			;
+		if (!keys[i]) {
+			near = lnx_suggest(key, keys);
+			lnx_parse_fail(L, p, "act", "act: unknown word '%s'%s%s%s",
+				       lnx_lua_printable(key, shown, sizeof(shown)),
+				       near ? " (did you mean '" : "", near ? near : "",
+				       near ? "'?)" : "");
+		} else if (i <= LNX_ACTION_SIGNAL) {
+			a->verb = i;
+			n++;
+		} else {
+			a->lease_ns = lnx_parse_time(L, p, "act", -1);
+		}
+	}
+	if (n != 1)
+		lnx_parse_fail(L, p, "act",
+			       "act: exactly one of throttle, weight, freeze and signal");
+	(void)lua_getfield(L, -1, keys[a->verb]);
+	out_act_verb(L, p, a);
+	a->is_set = true;
 }

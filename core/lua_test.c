@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linnix/ev_action.h>
 #include <linnix/ev_alert.h>
 #include <linnix/ev_proc.h>
 
 #include "lua_engine.h"
+#include "tags.h"
 
 #define TEST_EVENTS_MAX	 500000
 #define TEST_BYTES_MAX	 (64u << 20)
@@ -26,10 +28,11 @@ struct test_event {
 };
 
 struct test_fire {
-	char rule[LNX_RULE_NAME];
+	const struct lnx_rule *rule;
 	double at_s, over_s; /* over: when it was resolved, NaN if not */
 	uint32_t severity;   /* highest */
 	uint64_t key;
+	const char *act; /* what it asked for, or NULL */
 };
 
 struct test_run {
@@ -40,6 +43,7 @@ struct test_run {
 	unsigned n_events, cap_events, n_fires;
 	uint32_t next_pid;
 	uint32_t *roots; /* of pids seen */
+	struct lnx_tags *tags;
 	struct test_fire fires[TEST_FIRES_MAX];
 	struct lnx_buf *tap; /* comments on what differs */
 	unsigned n_bad;
@@ -227,6 +231,14 @@ static int test_emit(struct lnx_rules *r, const struct lnx_event *ev)
 	struct test_fire *f;
 	unsigned i;
 
+	if (ev->type == LNX_EV_ACTION_REQUEST) {
+		/* it follows the alert that asks; names of an enum live in its table */
+		const struct lnx_event_desc *desc = lnx_registry_get(r->conf.registry, ev->type);
+
+		t->fires[t->n_fires - 1].act =
+			lnx_event_value(ev, lnx_desc_field(desc, "verb")).str;
+		return 0;
+	}
 	if (ev->type == LNX_EV_RULE_DISABLED) {
 		const struct lnx_ev_rule_disabled *d = (const struct lnx_ev_rule_disabled *)ev;
 
@@ -237,7 +249,7 @@ static int test_emit(struct lnx_rules *r, const struct lnx_event *ev)
 	}
 	for (i = t->n_fires; i; i--) {
 		f = &t->fires[i - 1];
-		if (f->key != key->h1 || strcmp(f->rule, key->rule->name) != 0 || !isnan(f->over_s))
+		if (f->key != key->h1 || f->rule != key->rule || !isnan(f->over_s))
 			continue;
 		if (a->state == LNX_ALERT_RESOLVED)
 			f->over_s = test_seconds(ev->ts_ns);
@@ -248,7 +260,7 @@ static int test_emit(struct lnx_rules *r, const struct lnx_event *ev)
 	if (t->n_fires == TEST_FIRES_MAX)
 		return -ENOSPC;
 	f = &t->fires[t->n_fires++];
-	memcpy(f->rule, key->rule->name, sizeof(f->rule));
+	*f = (struct test_fire){ .rule = key->rule };
 	f->at_s = test_seconds(ev->ts_ns);
 	f->over_s = NAN;
 	f->severity = a->severity;
@@ -280,6 +292,7 @@ static void test_play(struct test_run *t)
 
 		if (e->at != SIZE_MAX) {
 			ev = (const struct lnx_event *)(t->bytes.data + e->at);
+			lnx_tags_event(t->tags, ev);
 			route = &r->routes[lnx_registry_index(r->conf.registry, ev->type)];
 		}
 		/* an event that no rule wants lets time pass */
@@ -293,16 +306,16 @@ static void test_play(struct test_run *t)
 static void test_bad(struct test_run *t, const char *what, const struct test_fire *f)
 {
 	t->n_bad++;
-	lnx_buf_printf(t->tap, "# %s: %s at %.3f s, %s\n", what, f->rule, f->at_s,
+	lnx_buf_printf(t->tap, "# %s: %s at %.3f s, %s\n", what, f->rule->name, f->at_s,
 		       test_severities[f->severity]);
 }
 
 /* Entry <i> of `fires`, on top of the stack, against fire <i>. */
 static void test_match(lua_State *L, struct test_run *t, unsigned i)
 {
-	static const char *const fields[] = { "rule", "at", "severity", "resolved", NULL };
+	static const char *const fields[] = { "rule", "at", "severity", "resolved", "act", NULL };
 	const struct test_fire *f = i < t->n_fires ? &t->fires[i] : NULL;
-	const char *rule = "", *severity = NULL, *key;
+	const char *rule = "", *severity = NULL, *act = NULL, *key;
 	double at = NAN, over = NAN;
 
 	luaL_checktype(L, -1, LUA_TTABLE);
@@ -312,6 +325,8 @@ static void test_match(lua_State *L, struct test_run *t, unsigned i)
 			rule = luaL_checkstring(L, -1);
 		else if (strcmp(key, "severity") == 0)
 			severity = luaL_checkstring(L, -1);
+		else if (strcmp(key, "act") == 0)
+			act = luaL_checkstring(L, -1);
 		else if (strcmp(key, "at") == 0)
 			at = luaL_checknumber(L, -1);
 		else if (strcmp(key, "resolved") == 0)
@@ -325,16 +340,21 @@ static void test_match(lua_State *L, struct test_run *t, unsigned i)
 		return;
 	}
 	/* a second covers the sample that shows it */
-	if ((*rule && strcmp(rule, f->rule) != 0) ||
+	if ((*rule && strcmp(rule, f->rule->name) != 0) ||
 	    !(isnan(at) || (f->at_s >= at && f->at_s < at + 1)) ||
 	    (severity && strcmp(severity, test_severities[f->severity]) != 0)) {
 		test_bad(t, "fired otherwise than expected", f);
 		lnx_buf_printf(t->tap, "#   expected: %s at %g s%s%s\n", rule, at,
 			       severity ? ", " : "", severity ? severity : "");
 	}
+	if (act && strcmp(act, f->act ? f->act : "") != 0) {
+		t->n_bad++;
+		lnx_buf_printf(t->tap, "# %s: asked for %s, expected %s\n", f->rule->name,
+			       f->act ? f->act : "nothing", act);
+	}
 	if (!isnan(over) && !(f->over_s >= over && f->over_s < over + 1)) {
 		t->n_bad++;
-		lnx_buf_printf(t->tap, "# %s: resolved at %.3f s, expected %g s\n", f->rule,
+		lnx_buf_printf(t->tap, "# %s: resolved at %.3f s, expected %g s\n", f->rule->name,
 			       f->over_s, over);
 	}
 }
@@ -401,13 +421,65 @@ static void test_report(const struct test_run *t, struct lnx_buf *tap, unsigned 
 		lnx_buf_add(tap, notes->data, notes->size);
 }
 
+/* What a test replaces in the engine. */
+struct test_before {
+	int (*emit)(struct lnx_rules *r, const struct lnx_event *ev);
+	const struct lnx_svc_proc *(*proc)(void *arg, void **ret_self);
+	const struct lnx_tags *tags;
+};
+
+/* The machine that the tests run on must not be seen by them. */
+static struct test_before test_enter(struct test_run *t)
+{
+	struct lnx_rules *r = t->r;
+	struct test_before before = { r->emit, r->conf.proc, r->conf.tags };
+
+	r->emit = test_emit;
+	r->emit_arg = t;
+	r->test_root = test_root;
+	r->conf.proc = NULL;
+	return before;
+}
+
+static void test_leave(struct lnx_rules *r, const struct test_before *before)
+{
+	/* the reset resolves nothing: no alert leaves a test */
+	lnx_eval_reset(r);
+	r->emit = before->emit;
+	r->emit_arg = NULL;
+	r->test_root = NULL;
+	r->conf.proc = before->proc;
+	r->conf.tags = before->tags;
+	r->only_file = -1;
+}
+
+/* Run test <i>. Returns whether it failed, or -ENOMEM. */
+static int test_run(struct test_run *t, unsigned i, struct lnx_buf *tap)
+{
+	t->test = &t->r->tests[i];
+	t->n_events = t->n_fires = t->n_bad = 0;
+	t->next_pid = 1000;
+	memset(t->roots, 0, TEST_PIDS * sizeof(*t->roots));
+	lnx_buf_reset(&t->bytes);
+	lnx_buf_reset(t->tap);
+	t->tags = lnx_tags_new();
+	if (!t->tags)
+		return -ENOMEM;
+	t->r->conf.tags = t->tags;
+	test_one(t);
+	t->r->conf.tags = NULL;
+	lnx_tags_free(t->tags);
+	test_report(t, tap, i + 1, t->tap);
+	return t->n_bad != 0;
+}
+
 int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests)
 {
-	int (*emit)(struct lnx_rules * rules, const struct lnx_event *ev) = r->emit;
 	struct lnx_buf notes = { .max = 1 << 20 };
 	struct test_run *t = calloc(1, sizeof(*t));
+	struct test_before before;
+	int failures = 0, rc = 0;
 	unsigned i;
-	int failures = 0;
 
 	if (r->is_started || !t) {
 		free(t);
@@ -417,28 +489,14 @@ int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests
 	t->r = r;
 	t->tap = &notes;
 	t->bytes.max = TEST_BYTES_MAX;
-	r->emit = test_emit;
-	r->emit_arg = t;
-	r->test_root = test_root;
-	for (i = 0; t->roots && i < r->n_tests; i++) {
-		t->test = &r->tests[i];
-		t->n_events = t->n_fires = t->n_bad = 0;
-		t->next_pid = 1000;
-		memset(t->roots, 0, TEST_PIDS * sizeof(*t->roots));
-		lnx_buf_reset(&t->bytes);
-		lnx_buf_reset(&notes);
-		test_one(t);
-		failures += t->n_bad != 0;
-		test_report(t, tap, i + 1, &notes);
+	before = test_enter(t);
+	for (i = 0; t->roots && rc >= 0 && i < r->n_tests; i++) {
+		rc = test_run(t, i, tap);
+		failures += rc > 0;
 	}
 	lnx_buf_printf(tap, "1..%u\n", r->n_tests);
-	/* the reset resolves nothing: no alert leaves a test */
-	lnx_eval_reset(r);
-	r->emit = emit;
-	r->emit_arg = NULL;
-	r->test_root = NULL;
-	r->only_file = -1;
-	if (!t->roots)
+	test_leave(r, &before);
+	if (!t->roots || rc < 0)
 		failures = -ENOMEM;
 	lnx_buf_done(&t->bytes);
 	lnx_buf_done(&notes);

@@ -48,12 +48,23 @@ shipped_rules_pass_without_a_word_of_where_they_are()
 	[[ $out != *"not ok"* && $out == *"fork_storm"* ]] || fail "$out"
 }
 
-example_of_the_language_page_passes()
+# Each block of Lua of <page> as a file of its own in $tmp.
+examples_of()
 {
-	# shellcheck disable=SC2016 # the backquotes are the page's
-	sed -n '/^```lua$/,/^```$/p' scripts/RULES.md | sed '/^```/d' >"$tmp/a.lua"
-	[ -s "$tmp/a.lua" ] || fail "no example in scripts/RULES.md"
-	"$linnix" rules test "$tmp" || fail "exit status $?"
+	awk -v dir="$tmp" '/^```lua$/ { f = dir "/" ++n ".lua"; next } /^```$/ { f = "" } f { print >f } END { print n + 0 }' "$1"
+}
+
+examples_of_the_pages_pass()
+{
+	n=$(examples_of scripts/RULES.md)
+	[ "$n" -ge 3 ] || fail "only $n examples in scripts/RULES.md"
+	# A shadow has the name of the rule that it stands beside.
+	out=$("$linnix" rules test "$tmp") || fail "exit status $?: $out"
+	[ "$(grep -c '^ok ' <<<"$out")" -ge 2 ] || fail "their tests did not run: $out"
+	n=$(examples_of scripts/README.md)
+	[ "$n" -ge 1 ] || fail "no example in scripts/README.md"
+	out=$("$linnix" rules test "$tmp/1.lua") || fail "exit status $?: $out"
+	[ "$(grep -c '^ok ' <<<"$out")" -ge 1 ] || fail "its tests did not run: $out"
 }
 
 wrong_words_are_exit_status_2()
@@ -68,4 +79,4 @@ wrong_words_are_exit_status_2()
 
 run sound_file_is_said_to_be_sound bad_file_is_named_with_its_line_and_exit_status_2 every_bad_file_is_told_at_once \
 	failing_test_is_exit_status_1 shipped_rules_pass_without_a_word_of_where_they_are \
-	example_of_the_language_page_passes wrong_words_are_exit_status_2
+	examples_of_the_pages_pass wrong_words_are_exit_status_2

@@ -34,6 +34,7 @@ static int run_on_alert(void *arg, const struct lnx_event *ev)
 	run_copy(out->evidence, sizeof(out->evidence), ev, a->evidence);
 	run_copy(out->labels, sizeof(out->labels), ev, a->labels);
 	run_copy(out->comm, sizeof(out->comm), ev, a->subject_comm);
+	run_copy(out->workload, sizeof(out->workload), ev, a->subject_workload);
 	out->state = a->state;
 	out->severity = a->severity;
 	out->kind = a->subject_kind;
@@ -177,6 +178,17 @@ static void run_head(struct lnx_event *h, uint16_t type, size_t size, double s, 
 	h->pid = pid;
 }
 
+void run_fork_fixed(struct run *t, double s, uint32_t child, size_t fixed)
+{
+	struct lnx_ev_proc_fork e;
+
+	memset(&e, 0, sizeof(e));
+	run_head(&e.h, LNX_EV_PROC_FORK, fixed, s, 1);
+	e.child_pid = child;
+	e.parent_cgroup_id = 6;
+	assert_int_equal(lnx_bus_deliver(t->bus, &e.h, e.h.size), 0);
+}
+
 void run_fork(struct run *t, double s, uint32_t ppid, uint32_t child, const char *comm)
 {
 	struct lnx_ev_proc_fork e;
@@ -234,6 +246,17 @@ void run_sample(struct run *t, double s, double cpu_pct, double psi_cpu_some)
 	e.cpu_pct = cpu_pct;
 	e.psi_cpu_some = psi_cpu_some;
 	e.n_cpus = 4;
+	assert_int_equal(lnx_bus_deliver(t->bus, &e.h, e.h.size), 0);
+}
+
+void run_sample_load(struct run *t, double s, double load1)
+{
+	struct lnx_ev_host_sample e;
+
+	memset(&e, 0, sizeof(e));
+	run_head(&e.h, LNX_EV_HOST_SAMPLE, sizeof(e), s, 0);
+	e.window_ns = RUN_S;
+	e.load1 = load1;
 	assert_int_equal(lnx_bus_deliver(t->bus, &e.h, e.h.size), 0);
 }
 

@@ -15,7 +15,7 @@
 #define RUN_S	   1000000000ULL
 
 struct run_alert {
-	char rule[64], say[256], evidence[1024], labels[1024], comm[20];
+	char rule[64], say[256], evidence[1024], labels[1024], comm[20], workload[64];
 	uint32_t state, severity, kind, pid;
 	uint64_t ts_ns, since_ns, cgroup_id, cause_seq, key, victim_cgroup_id;
 	char victim[64], victim_namespace[64];
@@ -53,6 +53,9 @@ void run_exit(struct run *t, double s, uint32_t pid, uint32_t ppid, uint32_t exi
 	      uint64_t lifetime_ns);
 void run_exec(struct run *t, double s, uint32_t pid, const char *comm, const char *filename);
 void run_sample(struct run *t, double s, double cpu_pct, double psi_cpu_some);
+void run_sample_load(struct run *t, double s, double load1);
+/* A fork as a producer told it that knew only <fixed> bytes; parent_cgroup_id 6. */
+void run_fork_fixed(struct run *t, double s, uint32_t child, size_t fixed);
 void run_tick(struct run *t, double s);
 /* GET /rules as text, until the next call. */
 const char *run_json(struct run *t);

@@ -290,123 +290,6 @@ static void a_rise_of_severity_is_published_and_a_fall_is_not(void **state)
 	run_close(&t);
 }
 
-static void a_rule_that_fails_three_times_is_disabled_and_the_others_run(void **state)
-{
-	struct run t;
-	unsigned i, n = 9;
-
-	(void)state;
-	run_text(&t, "rule 'bad' { on = 'proc.fork',\n"
-		     " when = function(w, k, ev)\n  return ev.child_pidd > 1 end }\n"
-		     "rule 'good' { on = 'proc.fork', by = 'child_pid' }");
-	assert_null(lnx_rules_disabled(t.rules, &n));
-	assert_int_equal(n, 0);
-	for (i = 0; i < 5; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
-	assert_int_equal(t.n_alerts, 5);
-	assert_int_equal(t.n_disabled, 1);
-	assert_string_equal(t.disabled_error,
-			    "unknown field of proc.fork 'child_pidd' (did you mean 'child_pid'?)");
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "bad");
-	assert_int_equal(n, 1);
-	assert_non_null(strstr(run_json(&t), "\"state\":\"disabled\""));
-	assert_non_null(strstr(run_json(&t), "\"error_line\":3"));
-	run_close(&t);
-}
-
-static void a_success_forgives_failures(void **state)
-{
-	struct run t;
-	unsigned i;
-
-	(void)state;
-	run_text(&t, "rule 'moody' { on = 'proc.fork', when = function(w, k, ev)\n"
-		     " if ev.child_pid % 3 ~= 0 then error('no') end return false end }");
-	for (i = 0; i < 30; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
-	assert_int_equal(t.n_disabled, 0);
-	assert_non_null(strstr(run_json(&t), "\"failures\":20"));
-	run_close(&t);
-}
-
-static void a_firing_rule_that_is_disabled_is_resolved(void **state)
-{
-	struct run t;
-	unsigned i;
-
-	(void)state;
-	run_text(&t, "rule 'b' { every = '1s', when = function(h)\n"
-		     " if h.cpu > 50 then error('late') end return true end }");
-	for (i = 0; i < 8; i++)
-		run_sample(&t, i, i < 3 ? 10 : 60, 0);
-	assert_int_equal(t.n_disabled, 1);
-	assert_int_equal(t.alerts[t.n_alerts - 1].state, LNX_ALERT_RESOLVED);
-	run_close(&t);
-}
-
-static void when_returns_true_or_false(void **state)
-{
-	struct run t;
-	unsigned i;
-
-	(void)state;
-	run_text(&t, "rule 'nil' { on = 'proc.fork', when = function() end }\n"
-		     "rule 'table' { on = 'proc.exec',\n when = function() return {} end }");
-	for (i = 0; i < 3; i++) {
-		run_fork(&t, i, 1, 100 + i, "x");
-		run_exec(&t, i, 1, "x", "/x");
-	}
-	assert_int_equal(t.n_alerts, 0);
-	assert_int_equal(t.n_disabled, 1);
-	assert_string_equal(t.disabled_error, "when must return true or false, not a table");
-	run_close(&t);
-}
-
-static void a_rule_that_hoards_memory_goes_and_not_its_neighbour(void **state)
-{
-	static const char text[] =
-		"local hoard = {}\n"
-		"rule 'hog' { on = 'proc.fork', when = function() hoard[#hoard + 1] = ('x'):rep(100000 + #hoard) return false end }\n"
-		"rule 'lean' { on = 'proc.fork', by = 'child_pid', when = function() return #(('y'):rep(50000)) == 50000 end }";
-	struct run t;
-	unsigned i, n;
-
-	(void)state;
-	run_open(&t);
-	t.conf.memory_max = 2 << 20;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
-	for (i = 0; i < 60; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hog");
-	assert_int_equal(n, 1);
-	assert_int_equal(t.alerts[t.n_alerts - 1].state, LNX_ALERT_FIRING);
-	assert_int_equal(t.alerts[t.n_alerts - 1].pid, 159);
-	run_close(&t);
-}
-
-static void keys_are_bounded_and_the_least_used_gives_way(void **state)
-{
-	struct run t;
-	unsigned i;
-
-	(void)state;
-	run_text(
-		&t,
-		"rule 'k' { on = 'proc.fork', by = 'child_pid', window = 'count 1m', severity = 'info',\n"
-		" when = function(w, key) return key == 1 and w.count > 0 end }");
-	run_fork(&t, 1, 1, 1, "x");
-	assert_int_equal(t.n_alerts, 1);
-	for (i = 0; i < 5000; i++)
-		run_fork(&t, 2, 1, 100 + i, "x");
-	assert_non_null(
-		strstr(run_json(&t), "\"keys\":4096,\"keys_max\":4096,\"keys_evicted\":905"));
-	/* what fires is not forgotten in silence */
-	assert_int_equal(t.n_alerts, 2);
-	assert_int_equal(t.alerts[1].state, LNX_ALERT_RESOLVED);
-	run_close(&t);
-}
-
 static void windows_of_other_events_and_of_fields(void **state)
 {
 	struct run t;
@@ -521,7 +404,10 @@ static void metrics_tell_alerts_and_costs(void **state)
 		&t,
 		"rule 'm' { on = 'proc.fork', severity = 'warning', when = function() return true end }");
 	run_fork(&t, 1, 1, 2, "x");
+	lnx_rules_collect(t.rules);
 	lnx_metrics_text(t.metrics, 0, &text);
+	assert_non_null(strstr(text.data, "linnix_rule_calls_total{rule=\"m\"} 1"));
+	assert_non_null(strstr(text.data, "linnix_rule_keys{rule=\"m\"} 1"));
 	assert_non_null(
 		strstr(text.data, "linnix_alerts_total{rule=\"m\",severity=\"warning\"} 1"));
 	assert_non_null(strstr(text.data, "linnix_rule_eval_seconds_count{rule=\"m\"} 1"));
@@ -622,12 +508,6 @@ int main(void)
 		cmocka_unit_test(filters_decide_without_lua),
 		cmocka_unit_test(a_cooldown_holds_the_next_alert_back),
 		cmocka_unit_test(a_rise_of_severity_is_published_and_a_fall_is_not),
-		cmocka_unit_test(a_rule_that_fails_three_times_is_disabled_and_the_others_run),
-		cmocka_unit_test(a_success_forgives_failures),
-		cmocka_unit_test(a_firing_rule_that_is_disabled_is_resolved),
-		cmocka_unit_test(when_returns_true_or_false),
-		cmocka_unit_test(a_rule_that_hoards_memory_goes_and_not_its_neighbour),
-		cmocka_unit_test(keys_are_bounded_and_the_least_used_gives_way),
 		cmocka_unit_test(windows_of_other_events_and_of_fields),
 		cmocka_unit_test(facts_are_there_for_rules_on_events),
 		cmocka_unit_test(unknown_facts_and_windows_are_errors_with_a_suggestion),

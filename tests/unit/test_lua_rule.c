@@ -31,15 +31,6 @@ static void unknown_fields_name_their_line_and_a_suggestion(void **state)
 		    ":1: rule 'a': every value needs the name of a field");
 }
 
-static void fields_of_later_versions_are_said_to_be_so(void **state)
-{
-	(void)state;
-	run_refuses("rule 'a' { on = 'proc.fork',\n act = {} }",
-		    ":2: field 'act' is not supported by this version");
-	run_refuses("rule 'a' { on = 'proc.fork',\n mode = 'shadow' }",
-		    ":2: field 'mode' is not supported by this version");
-}
-
 static void all_errors_of_a_file_are_told_by_lines(void **state)
 {
 	static const char text[] =
@@ -377,7 +368,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unknown_fields_name_their_line_and_a_suggestion),
-		cmocka_unit_test(fields_of_later_versions_are_said_to_be_so),
 		cmocka_unit_test(all_errors_of_a_file_are_told_by_lines),
 		cmocka_unit_test(a_file_with_a_thousand_errors_is_cut_short),
 		cmocka_unit_test(sources_are_checked),

@@ -81,6 +81,27 @@ static void what_fires_as_told_passes(void **state)
 	finish(&o);
 }
 
+static void tests_see_cgroups_actions_and_shadows(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	play(&o,
+	     "rule 'a' { on = 'proc.fork', act = { freeze = true }, when = function(w, k, ev)\n"
+	     " local c = cgroup(ev.cgroup_id) return c and c.workload == 'shop' and proc(1) == nil end }\n"
+	     "rule 'a' { on = 'proc.fork', mode = 'shadow', severity = 'info' }\n"
+	     "test 'one' { feed = function(t) t.event(0, 'workload.update', { cgroup_id = 5, workload = 'shop' })\n"
+	     " t.fork(1, { cgroup_id = 5 }) end,\n"
+	     " fires = { { at = 1, act = 'freeze', severity = 'warning' }, { at = 1, severity = 'info' } } }\n"
+	     "test 'two: names are forgotten' { feed = function(t) t.fork(1, { cgroup_id = 5 }) end,\n"
+	     " fires = { { at = 1, severity = 'info' } } }\n"
+	     "test 'three' { feed = function(t) t.fork(1, {}) end, fires = { { act = 'throttle' } } }");
+	assert_int_equal(o.failed, 1);
+	assert_int_equal(o.n, 3);
+	assert_non_null(strstr(o.tap.data, "# a: asked for nothing, expected throttle\n"));
+	finish(&o);
+}
+
 static void what_differs_is_named(void **state)
 {
 #define STORM \
@@ -169,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_fires_as_told_passes),
+		cmocka_unit_test(tests_see_cgroups_actions_and_shadows),
 		cmocka_unit_test(what_differs_is_named),
 		cmocka_unit_test(mistakes_in_a_feed_name_their_line),
 		cmocka_unit_test(a_rule_that_fails_in_a_test_fails_the_test),

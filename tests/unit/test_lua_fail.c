@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Rules that fail, hoard or meet what they did not expect: what becomes of them, and that their neighbours never notice.
+ * LINK: tests/unit/rules_run.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rules_run.h"
+
+static void a_rule_that_fails_three_times_is_disabled_and_the_others_run(void **state)
+{
+	struct run t;
+	unsigned i, n = 9;
+
+	(void)state;
+	run_text(&t, "rule 'bad' { on = 'proc.fork',\n"
+		     " when = function(w, k, ev)\n  return ev.child_pidd > 1 end }\n"
+		     "rule 'good' { on = 'proc.fork', by = 'child_pid' }");
+	assert_null(lnx_rules_disabled(t.rules, &n));
+	assert_int_equal(n, 0);
+	for (i = 0; i < 5; i++)
+		run_fork(&t, i, 1, 100 + i, "x");
+	assert_int_equal(t.n_alerts, 5);
+	assert_int_equal(t.n_disabled, 1);
+	assert_string_equal(t.disabled_error,
+			    "unknown field of proc.fork 'child_pidd' (did you mean 'child_pid'?)");
+	assert_string_equal(lnx_rules_disabled(t.rules, &n), "bad");
+	assert_int_equal(n, 1);
+	assert_non_null(strstr(run_json(&t), "\"state\":\"disabled\""));
+	assert_non_null(strstr(run_json(&t), "\"error_line\":3"));
+	run_close(&t);
+}
+
+static void a_success_forgives_failures(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(&t, "rule 'moody' { on = 'proc.fork', when = function(w, k, ev)\n"
+		     " if ev.child_pid % 3 ~= 0 then error('no') end return false end }");
+	for (i = 0; i < 30; i++)
+		run_fork(&t, i, 1, 100 + i, "x");
+	assert_int_equal(t.n_disabled, 0);
+	assert_non_null(strstr(run_json(&t), "\"failures\":20"));
+	run_close(&t);
+}
+
+static void a_firing_rule_that_is_disabled_is_resolved(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(&t, "rule 'b' { every = '1s', when = function(h)\n"
+		     " if h.cpu > 50 then error('late') end return true end }");
+	for (i = 0; i < 8; i++)
+		run_sample(&t, i, i < 3 ? 10 : 60, 0);
+	assert_int_equal(t.n_disabled, 1);
+	assert_int_equal(t.alerts[t.n_alerts - 1].state, LNX_ALERT_RESOLVED);
+	run_close(&t);
+}
+
+static void when_returns_true_or_false(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(&t, "rule 'nil' { on = 'proc.fork', when = function() end }\n"
+		     "rule 'table' { on = 'proc.exec',\n when = function() return {} end }");
+	for (i = 0; i < 3; i++) {
+		run_fork(&t, i, 1, 100 + i, "x");
+		run_exec(&t, i, 1, "x", "/x");
+	}
+	assert_int_equal(t.n_alerts, 0);
+	assert_int_equal(t.n_disabled, 1);
+	assert_string_equal(t.disabled_error, "when must return true or false, not a table");
+	run_close(&t);
+}
+
+static void a_rule_that_hoards_memory_goes_and_not_its_neighbour(void **state)
+{
+	static const char text[] =
+		"local hoard = {}\n"
+		"rule 'hog' { on = 'proc.fork', when = function() hoard[#hoard + 1] = ('x'):rep(100000 + #hoard) return false end }\n"
+		"rule 'lean' { on = 'proc.fork', by = 'child_pid', when = function() return #(('y'):rep(50000)) == 50000 end }";
+	struct run t;
+	unsigned i, n;
+
+	(void)state;
+	run_open(&t);
+	t.conf.memory_max = 2 << 20;
+	(void)run_file(&t, "a.lua", text, strlen(text));
+	run_load(&t);
+	for (i = 0; i < 60; i++)
+		run_fork(&t, i, 1, 100 + i, "x");
+	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hog");
+	assert_int_equal(n, 1);
+	assert_int_equal(t.alerts[t.n_alerts - 1].state, LNX_ALERT_FIRING);
+	assert_int_equal(t.alerts[t.n_alerts - 1].pid, 159);
+	run_close(&t);
+}
+
+static void keys_are_bounded_and_the_least_used_gives_way(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'k' { on = 'proc.fork', by = 'child_pid', window = 'count 1m', severity = 'info',\n"
+		" when = function(w, key) return key == 1 and w.count > 0 end }");
+	run_fork(&t, 1, 1, 1, "x");
+	assert_int_equal(t.n_alerts, 1);
+	for (i = 0; i < 5000; i++)
+		run_fork(&t, 2, 1, 100 + i, "x");
+	assert_non_null(
+		strstr(run_json(&t), "\"keys\":4096,\"keys_max\":4096,\"keys_evicted\":905"));
+	/* what fires is not forgotten in silence */
+	assert_int_equal(t.n_alerts, 2);
+	assert_int_equal(t.alerts[1].state, LNX_ALERT_RESOLVED);
+	run_close(&t);
+}
+
+/* The clock of a rule is that of its events. */
+static void a_rule_that_errs_only_at_three_in_the_morning(void **state)
+{
+	struct run t;
+	unsigned h;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'night' { every = '1s', keep = '1s', when = function(h)\n"
+		"  local hours = h.load1 % 24\n"
+		"  if hours == 3 then local x = nil .. 'x' end\n"
+		"  return hours > 3 end }\n"
+		"rule 'day' { every = '1s', keep = '1s', severity = 'info', when = function(h) return h.load1 > 1 end }");
+	for (h = 0; h < 48; h++)
+		run_sample_load(&t, h * 3600, h);
+	/* twice at 03:00 is not three times in a row: it goes on */
+	assert_int_equal(t.n_disabled, 0);
+	assert_non_null(strstr(run_json(&t), "\"failures\":2"));
+	assert_non_null(strstr(run_json(&t), "attempt to concatenate a nil value"));
+	assert_non_null(strstr(run_json(&t), "\"error_line\":3"));
+	/* three samples within that hour are */
+	for (h = 0; h < 3; h++)
+		run_sample_load(&t, 51 * 3600 + h, 51);
+	assert_int_equal(t.n_disabled, 1);
+	assert_string_equal(t.disabled_error, "attempt to concatenate a nil value");
+	run_close(&t);
+}
+
+static void events_without_the_field_of_by_are_counted_and_left_out(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(&t,
+		 "rule 'half' { on = 'proc.fork', by = 'parent_cgroup_id', window = 'count 10s',\n"
+		 " when = function(w) return w.count == 5 end }");
+	for (i = 0; i < 10; i++)
+		run_fork_fixed(&t, 1 + i * 0.1, 100 + i,
+			       i & 1 ? sizeof(struct lnx_ev_proc_fork)
+				     : offsetof(struct lnx_ev_proc_fork, parent_cgroup_id));
+	assert_int_equal(t.n_alerts, 1);
+	assert_non_null(strstr(run_json(&t), "\"unkeyed\":5"));
+	assert_non_null(strstr(run_json(&t), "\"keys\":1,"));
+	run_close(&t);
+}
+
+static void endless_calls_are_cut_off_and_disable_their_rule(void **state)
+{
+	static const char text[] =
+		"rule 'loop' { on = 'proc.fork', when = function()\n"
+		"  while true do pcall(function() while true do end end) end end }\n"
+		"rule 'deep' { on = 'proc.exec', when = function()\n"
+		"  local function f() return 1 + f() end return f() > 0 end }";
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_open(&t);
+	t.conf.budget = 10000;
+	(void)run_file(&t, "a.lua", text, strlen(text));
+	run_load(&t);
+	for (i = 0; i < 3; i++)
+		run_fork(&t, i, 1, 100 + i, "x");
+	assert_string_equal(t.disabled_error, "used up its budget of 10000 instructions");
+	for (i = 0; i < 3; i++)
+		run_exec(&t, 5 + i, 1, "x", "/x");
+	assert_int_equal(t.n_disabled, 2);
+	run_close(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rule_that_fails_three_times_is_disabled_and_the_others_run),
+		cmocka_unit_test(a_success_forgives_failures),
+		cmocka_unit_test(a_firing_rule_that_is_disabled_is_resolved),
+		cmocka_unit_test(when_returns_true_or_false),
+		cmocka_unit_test(a_rule_that_hoards_memory_goes_and_not_its_neighbour),
+		cmocka_unit_test(keys_are_bounded_and_the_least_used_gives_way),
+		cmocka_unit_test(a_rule_that_errs_only_at_three_in_the_morning),
+		cmocka_unit_test(events_without_the_field_of_by_are_counted_and_left_out),
+		cmocka_unit_test(endless_calls_are_cut_off_and_disable_their_rule),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
