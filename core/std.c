@@ -8,14 +8,12 @@
 
 int lnx_std_open(void)
 {
-	int fd;
-
-	do {
-		/* not CLOEXEC: a child expects them, too */
-		fd = open("/dev/null", O_RDWR);
-		if (fd < 0)
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		/* The lowest that is free is this one. Not CLOEXEC: a child expects them, too. */
+		if (open("/dev/null", O_RDWR) < 0)
 			return -errno;
-	} while (fd <= STDERR_FILENO);
-	(void)close(fd);
+	}
 	return 0;
 }
