@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 #
-# install and deb. Included by GNUmakefile.
+# install, deb and image. Included by GNUmakefile.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -14,7 +14,7 @@ sysusersdir := $(PREFIX)/lib/sysusers.d
 sysconfdir := /etc
 pkgdir := $(libdir)/linnix
 
-.PHONY: install deb
+.PHONY: install deb image image-root
 
 # put MODE,DIR,FILES: nothing when there are no files.
 put = $(if $(strip $(3)),install -d $(DESTDIR)$(2) && install -m $(1) $(3) $(DESTDIR)$(2)/,:)
@@ -45,3 +45,9 @@ install: all ## bin, plugins, BPF objects, Lua, headers, pc, rules, etc, man, un
 
 deb: all ## a Debian package from a DESTDIR tree, to build/
 	$(Q)VERSION=$(VERSION) BUILD=$(BUILD) MAKE='$(MAKE)' scripts/dev/deb.sh
+
+image: all ## an OCI image without a Docker daemon, to build/
+	$(Q)VERSION=$(VERSION) BUILD=$(BUILD) MAKE='$(MAKE)' scripts/dev/image.sh
+image-root: all ## only the files of that image, into the empty folder DESTDIR
+	$(Q)$(if $(DESTDIR),,$(error image-root needs DESTDIR=FOLDER))VERSION=$(VERSION) BUILD=$(BUILD) MAKE='$(MAKE)' \
+		scripts/dev/image.sh $(DESTDIR)

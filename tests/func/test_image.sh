@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# The image: the same bytes twice, nothing in it that need not be, and from the archive to the first blame in 30 s under
+# containerd with exactly the rights of the DaemonSet. The network is not used.
+# TIMEOUT: 300
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+archive=
+make_image()
+{
+	need umoci
+	need jq
+	[ -z "${LNX_SAN:-}" ] || skip "not from an instrumented build"
+	unset MAKEFLAGS MAKELEVEL MFLAGS
+	made=$(make image BUILD="${LNX_BUILD:-build}" CC="${CC:-gcc}" 2>"$tmp/make.err") || fail "$made $(cat "$tmp/make.err")"
+	archive=$(tail -1 <<<"$made")
+	digest=${archive#* }
+	archive=${archive% *}
+	[ -s "$archive" ] || fail "no archive: $made"
+}
+
+# The root folder of the image, in $tmp/bundle/rootfs.
+unpack()
+{
+	mkdir "$tmp/oci"
+	tar -xf "$archive" -C "$tmp/oci"
+	umoci unpack --image "$tmp/oci:$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"]' "$tmp/oci/index.json")" "$tmp/bundle" >/dev/null ||
+		fail "umoci unpack"
+}
+
+# shellcheck disable=SC2016 # for the inner shell
+in_image()
+{
+	unshare -m --propagation private bash -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$tmp/bundle/rootfs" "$@"
+}
+
+same_build_same_image()
+{
+	local first sum
+	make_image
+	first=$digest sum=$(sha256sum <"$archive")
+	# Whatever the clock, the umask and the user's tar say.
+	umask 077
+	SOURCE_DATE_EPOCH=0 make_image
+	[ "$digest" = "$first" ] || fail "two digests: $first, $digest"
+	[ "$(sha256sum <"$archive")" = "$sum" ] || fail "the archive differs"
+	[ "$(stat -c %s "$archive")" -lt 25000000 ] || fail "$(stat -c %s "$archive") bytes"
+}
+
+everything_is_in_it_and_nothing_else()
+{
+	local f root
+	need_root
+	make_image
+	unpack
+	root=$tmp/bundle/rootfs
+	for f in plugins/*/plugin.mk; do
+		[ -e "$root/usr/lib/linnix/plugins/$(basename "$(dirname "$f")").so" ] || fail "no plugin of $f"
+	done
+	for f in bpf/*.bpf.c; do
+		[ -e "$root/usr/lib/linnix/bpf/$(basename "$f" .c).o" ] || fail "no object of $f"
+	done
+	diff -r scripts/rules "$root/etc/linnix/rules.d" || fail "other rules"
+	[ -z "$(find "$root" ! -type l ! -type d -perm /6022)" ] || fail "setuid, or writable by others: $(find "$root" ! -type l -perm /6022)"
+	[ -z "$(find "$root" ! -uid 0)" ] || fail "not root's: $(find "$root" ! -uid 0)"
+	[ "$(find "$root/usr/bin" -type f | wc -l)" -eq 2 ] || fail "more than two programs: $(ls "$root/usr/bin")"
+	! grep -rlI -e "$PWD" "$root/usr" "$root/etc" || fail "a text names the source tree"
+	in_image /usr/bin/linnixd --check-config || fail "it does not run on its own"
+	in_image /usr/bin/linnix version | grep -q "$("$linnixd" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+')" || fail "another version"
+}
+
+start_containerd()
+{
+	need containerd
+	need ctr
+	need nsenter
+	need runc
+	containerd --root "$tmp/ctd" --state "$tmp/cts" --address "$tmp/ctd.sock" --log-level error >"$tmp/containerd.log" 2>&1 &
+	ctr=(ctr --address "$tmp/ctd.sock" -n linnix-test)
+	poll 15 "${ctr[@]}" version >/dev/null || fail "containerd: $(cat "$tmp/containerd.log")"
+}
+
+stop_containerd()
+{
+	local c
+	for c in $("${ctr[@]}" containers ls -q); do
+		"${ctr[@]}" task kill -s KILL "$c" 2>/dev/null
+		no_task() { ! "${ctr[@]}" task ls | grep -q "^$c .*RUNNING"; }
+		poll 5 no_task || true
+		"${ctr[@]}" task rm -f "$c" >/dev/null 2>&1
+		"${ctr[@]}" containers rm "$c" >/dev/null 2>&1
+	done
+	finish
+	umount "$tmp/rootfs" 2>/dev/null
+}
+
+# A ConfigMap as a kubelet shows it: files are links to ..data/FILE, ..data is a link to a folder that is replaced at once.
+config_map()
+{
+	local dir=$1 version=..2026_$RANDOM
+	shift
+	mkdir -p "$dir/$version"
+	cp "$@" "$dir/$version/"
+	ln -sfn "$version" "$dir/..data_tmp"
+	mv -T "$dir/..data_tmp" "$dir/..data"
+	local f
+	for f in "$@"; do ln -sfn "..data/$(basename "$f")" "$dir/$(basename "$f")"; done
+}
+
+start_container()
+{
+	local v words
+	need python3
+	python3 -c 'import yaml' 2>/dev/null || skip "needs python3-yaml"
+	mkdir -p "$tmp"/vol/{state,run}
+	python3 - >"$tmp/linnix.yaml" <<-'END' || fail "no configuration in k8s/base"
+		import yaml
+		print(yaml.safe_load(open("k8s/base/20-config.yaml"))["data"]["linnix.yaml"], end="")
+	END
+	config_map "$tmp/vol/config" "$tmp/linnix.yaml"
+	config_map "$tmp/vol/rules" scripts/rules/*.lua
+	mapfile -t words < <(tests/func/ctr_args.py k8s/base/50-daemonset.yaml "$tmp/vol")
+	[ "${#words[@]}" -gt 40 ] || fail "ctr_args.py: ${words[*]}"
+	start_containerd
+	trap stop_containerd EXIT
+	"${ctr[@]}" images import --snapshotter native "$archive" >/dev/null || fail "containerd does not take the archive"
+	container=linnix-test-$$
+	image=$(printf '%s\n' "${words[@]}" | grep '^localhost/')
+	words=("${words[@]/#linnix-test-*/$container}")
+	# ctr cannot leave out the pid namespace, as a kubelet does for hostPID: so take what it would run, and change that.
+	"${ctr[@]}" containers create --snapshotter native "${words[@]}" || fail "the container is not created"
+	"${ctr[@]}" containers info --spec "$container" |
+		jq --arg root "$tmp/rootfs" 'del(.linux.namespaces[] | select(.type == "pid")) | .root.path = $root' >"$tmp/spec.json"
+	"${ctr[@]}" containers rm "$container"
+	mkdir "$tmp/rootfs"
+	"${ctr[@]}" images mount --snapshotter native --rw "$image" "$tmp/rootfs" >/dev/null || fail "the image has no root"
+	"${ctr[@]}" run --pid-file "$tmp/pid" --config "$tmp/spec.json" "$container" >"$tmp/log" 2>&1 &
+	poll 15 test -s "$tmp/pid" || fail "it does not start: $(cat "$tmp/log" "$tmp/containerd.log")"
+	pid=$(cat "$tmp/pid")
+	inside=(nsenter -t "$pid" -n)
+	log=$tmp/log
+}
+
+api() { "${inside[@]}" curl -fsS -m 5 "http://127.0.0.1:3000$1"; }
+is_exact() { [ "$(api /status | jq -r .tiers.cpu)" = exact ]; }
+ready() { "${inside[@]}" curl -fsS -m 5 http://127.0.0.1:9464/readyz >"$tmp/readyz" 2>/dev/null; }
+
+from_the_archive_to_the_first_blame_in_30_s()
+{
+	local begin caps
+	need_root
+	[ -r /sys/kernel/btf/vmlinux ] || skip "this kernel has no BTF"
+	make_image
+	begin=$(now_ms)
+	start_container
+	poll 20 ready || fail "not ready: $(cat "$tmp/readyz" "$tmp/log")"
+	echo "ready after $(($(now_ms) - begin)) ms: $(cat "$tmp/readyz")"
+	poll 10 is_exact || skip "this kernel has no exact tier: $(api /status)"
+	"${inside[@]}" "$linnix" --url http://127.0.0.1:3000 selftest >"$tmp/selftest" || fail "selftest: $(cat "$tmp/selftest" "$tmp/log")"
+	echo "blame after $(($(now_ms) - begin)) ms"
+	[ $(($(now_ms) - begin)) -le $((30000 * slow)) ] || fail "the first blame took $(($(now_ms) - begin)) ms"
+
+	# What it was given is what the manifest says: CAP_PERFMON is bit 38, CAP_BPF is bit 39.
+	caps=$(awk '/^CapBnd/ { print $2 }' "/proc/$pid/status")
+	[ "$caps" = 000000c000000000 ] || fail "capabilities: $caps"
+	grep -qE '^NoNewPrivs:\s1$' "/proc/$pid/status" || fail "it may gain privileges"
+	grep -qE '^Seccomp:\s2$' "/proc/$pid/status" || fail "no seccomp filter"
+	awk '$5 == "/" && $6 ~ /^ro/ { ro = 1 } END { exit !ro }' "/proc/$pid/mountinfo" || fail "its root is writable"
+
+	# The command line inside the pod, the API on its loopback only, and the node's name.
+	"${ctr[@]}" task exec --exec-id one "$container" /usr/bin/linnix plugins >"$tmp/plugins" || fail "linnix in the container: $(cat "$tmp/plugins")"
+	grep -q stall "$tmp/plugins" || fail "$(cat "$tmp/plugins")"
+	api /status | jq -e '.node == "test-node"' >/dev/null || fail "/status: $(api /status)"
+	! grep -qE '"level":"(error|warn)"' <(grep -vE 'CAP_(DAC_READ_SEARCH|SYS_PTRACE|SYS_RESOURCE)|LimitNOFILE' "$tmp/log") || fail "it complains: $(cat "$tmp/log")"
+	"${inside[@]}" ss -Hltn >"$tmp/listeners"
+	[ "$(grep -c -e '127.0.0.1:3000 ' -e ':9464 ' "$tmp/listeners")-$(wc -l <"$tmp/listeners")" = 2-2 ] || fail "other listeners: $(cat "$tmp/listeners")"
+
+	kill -TERM "$pid"
+	poll 6 is_gone "$pid" || fail "it does not stop"
+}
+
+run same_build_same_image everything_is_in_it_and_nothing_else from_the_archive_to_the_first_blame_in_30_s
