@@ -123,7 +123,8 @@ port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start_agent()
 {
-	local port=3000 env=()
+	# History of a trial run ends with it.
+	local port=3000 env=("LINNIX_STORE_PATH=$tmp/linnix.db")
 	if port_taken "$port"; then
 		while port_taken "$port"; do
 			port=$((port + 1))

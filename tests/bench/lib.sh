@@ -109,7 +109,7 @@ agent_start()
 	url=http://127.0.0.1:$port
 	: >"$tmp/linnix.yaml"
 	begin env -u LINNIX_URL LINNIX_HTTP_LISTEN="127.0.0.1:$port" LINNIX_HTTP_SOCKET="$tmp/sock" \
-		LINNIX_PLUGINS_STATE_FILE= "$@" "$build/bin/linnixd" --config "$tmp/linnix.yaml" 2>>"$tmp/agent.log"
+		LINNIX_PLUGINS_STATE_FILE= LINNIX_STORE_PATH="$tmp/linnix.db" "$@" "$build/bin/linnixd" --config "$tmp/linnix.yaml" 2>>"$tmp/agent.log"
 	agent=$job
 	poll 30 agent_ready || { note "bench: no agent"; tail -5 "$tmp/agent.log" >&2; return 1; }
 }

@@ -90,7 +90,7 @@ prepare()
 	socket=$tmp/linnix.sock
 	log=$tmp/log
 	export LINNIX_HTTP_LISTEN=127.0.0.1:$port LINNIX_HTTP_SOCKET=$socket \
-		LINNIX_PLUGINS_STATE_FILE=$tmp/plugins.state LINNIX_URL=$url
+		LINNIX_PLUGINS_STATE_FILE=$tmp/plugins.state LINNIX_URL=$url LINNIX_STORE_PATH=$tmp/linnix.db
 }
 
 # start_agent: with $agent_args; sets $agent; waits until it answers. $launcher stands before the program.

@@ -75,7 +75,7 @@ struct lnx_svc_store {
 	int (*put)(void *self, const struct lnx_store_record *r);
 	int (*del)(void *self, uint32_t kind, const char *id);
 	/* Records of <q>, <each> returning non-zero stops. Returns how many were visited, -EINVAL, or -EIO (the file cannot
-	 * be read: what is in memory was visited). */
+	 * be read, or not in time) or -EAGAIN (it is still being opened): what is in memory was visited. */
 	int (*each)(void *self, const struct lnx_store_query *q,
 		    int (*each)(void *arg, const struct lnx_store_record *r), void *arg);
 	/* Append a transition to the hash-chained log: never changed, removed by retention only behind a signed checkpoint.
