@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What an alert tells of the event that it is about. */
-* LINK: tests/unit/rules_run.c */
+/* What an alert tells of the event that it is about.
+ * LINK: tests/unit/rules_run.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
