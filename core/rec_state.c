@@ -286,6 +286,14 @@ static void state_workload(const struct state_item *item, union state_space *u)
 	e->container_name = state_str(u, w->container_name);
 	e->container_id = state_str(u, w->container_id);
 	e->runtime = state_str(u, w->runtime);
+	e->qos = state_str(u, w->qos);
+	e->owner_channel = state_str(u, w->owner_channel);
+	e->slo_tier = state_str(u, w->slo_tier);
+	e->is_ignored = w->is_ignored;
+	e->cpu_request_millicores = w->cpu_request_millicores;
+	e->cpu_limit_millicores = w->cpu_limit_millicores;
+	e->memory_request_bytes = w->memory_request_bytes;
+	e->memory_limit_bytes = w->memory_limit_bytes;
 }
 
 void lnx_rec_state_write(const struct lnx_rec_state *s, struct lnx_rec_writer *w)

@@ -99,7 +99,8 @@ int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_rules_list(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_doctor(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_record(struct lnx_cli *cli, const struct lnx_cli_args *args);
-extern const struct lnx_cli_opt lnx_record_opts[], lnx_blame_opts[],
+int lnx_cli_replay(struct lnx_cli *cli, const struct lnx_cli_args *args);
+extern const struct lnx_cli_opt lnx_record_opts[], lnx_replay_opts[], lnx_blame_opts[],
 	lnx_selftest_opts[], lnx_ps_opts[], lnx_workloads_opts[], lnx_events_opts[],
 	lnx_doctor_opts[], lnx_help_opts[], lnx_plugins_opts[];
 int lnx_cli_blame(struct lnx_cli *cli, const struct lnx_cli_args *args);

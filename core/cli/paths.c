@@ -69,3 +69,14 @@ int lnx_path_program(const char *name, char ret_path[LNX_PATH_BYTES])
 		return rc;
 	return path_exists(ret_path, snprintf(ret_path, LNX_PATH_BYTES, "%s/%s", own, name));
 }
+
+const char *lnx_path_rules(char ret_path[LNX_PATH_BYTES])
+{
+	char own[LNX_PATH_BYTES];
+
+	if (path_own(own) == 0 &&
+	    path_exists(ret_path,
+			snprintf(ret_path, LNX_PATH_BYTES, "%s/../../scripts/rules", own)) == 0)
+		return ret_path;
+	return "/etc/linnix/rules.d";
+}

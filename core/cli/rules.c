@@ -8,10 +8,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/paths.h"
 #include "event.h"
 #include "lua_host.h"
-
-#define RULES_DIR_MAX 1024
 
 static int rules_usage(void)
 {
@@ -72,34 +71,10 @@ static int rules_run(const char *const *files, const char *const *dirs, bool is_
 	return rc;
 }
 
-/* The shipped rules: in a build tree beside bin/, else where an installation has them. */
-static const char *rules_default_dir(char *buf, size_t cap)
-{
-	ssize_t n = readlink("/proc/self/exe", buf, cap - 1);
-	struct stat st;
-	char *slash;
-	unsigned i;
-
-	if (n <= 0)
-		return "/etc/linnix/rules.d";
-	buf[n] = 0;
-	for (i = 0; i < 3; i++) {
-		slash = strrchr(buf, '/');
-		if (!slash)
-			return "/etc/linnix/rules.d";
-		*slash = 0;
-	}
-	n = (ssize_t)strlen(buf);
-	if ((size_t)snprintf(buf + n, cap - (size_t)n, "/scripts/rules") < cap - (size_t)n &&
-	    stat(buf, &st) == 0)
-		return buf;
-	return "/etc/linnix/rules.d";
-}
-
 int lnx_cli_rules(int argc, char **argv)
 {
 	const char *dirs[2] = { NULL, NULL };
-	char dir[RULES_DIR_MAX];
+	char dir[LNX_PATH_BYTES];
 	bool is_test;
 	int i;
 
@@ -121,6 +96,6 @@ int lnx_cli_rules(int argc, char **argv)
 		return rules_run((const char *const *)argv + 2, NULL, false);
 	if (argc > 2)
 		return rules_run(NULL, (const char *const *)argv + 2, true);
-	dirs[0] = rules_default_dir(dir, sizeof(dir));
+	dirs[0] = lnx_path_rules(dir);
 	return rules_run(NULL, dirs, true);
 }

@@ -26,6 +26,12 @@ static const struct lnx_verb verbs[] = {
 	  "Write what crosses the agent's bus to a file, or what it still keeps",
 	  "The file explains itself and can be replayed with other rules, see replay. It begins with the processes and workloads that are known at its beginning. While it records, every type of event is wanted: probes attach that nobody else needs. What is lost is in the file and told by replay.",
 	  lnx_record_opts, lnx_cli_record, NULL, NULL },
+	{ "replay", "FILE [--rules DIR] [--diff OLDDIR] [OPTION…]",
+	  "Run rules over a recording: what fires, and what an edit changes",
+	  "Needs neither the agent nor root. Time is that of the recording, so the same file and rules give the same result, byte for byte. Alerts that the live machine made are not played; the rules make their own.\n\n"
+	  "With --diff: CHANGE is new (fires only with --rules), gone (only with --diff), changed, or same. What is missing in the recording is told on stderr.\n\n"
+	  "The exit code is 2 when a rule is bad (file:line on stderr), 1 when the recording cannot be read, 4 when --fail-on found something.",
+	  lnx_replay_opts, lnx_cli_replay, NULL, NULL },
 	{ "plugins", "[--options [SECTION]]", "Plugins of the agent and their state", NULL,
 	  lnx_plugins_opts, lnx_cli_plugins, NULL, NULL },
 	{ "rules", "list | check FILE… | test [DIR]…",

@@ -103,6 +103,38 @@ static int proc_on_exit(struct proc_state *s, const struct lnx_ev_proc_exit *ev)
 	return 0;
 }
 
+/* Only a recording brings our own event back: it stands for the refresh that made it. */
+static int proc_on_usage(struct proc_state *s, const struct lnx_ev_proc_usage *ev)
+{
+	struct proc_entry *e;
+	int is_new = 0;
+
+	if (!LNX_EV_HAS(&ev->h, struct lnx_ev_proc_usage, cpu_pct))
+		return -EINVAL;
+	e = proc_table_take(&s->table, ev->h.pid, ev->start_ns, ev->h.ts_ns, &is_new);
+	if (!e)
+		return 0;
+	if (is_new)
+		e->p.ppid = e->maker_pid = ev->ppid;
+	e->p.cgroup_id = ev->cgroup_id;
+	e->p.uid = ev->uid;
+	e->p.n_threads = ev->n_threads;
+	e->p.state = ev->state;
+	e->p.cpu_pct = ev->cpu_pct;
+	e->p.cpu_ns = ev->cpu_ns;
+	e->p.rss_bytes = ev->rss_bytes;
+	e->p.rss_anon_bytes = ev->rss_anon_bytes;
+	e->p.read_bytes = ev->read_bytes;
+	e->p.write_bytes = ev->write_bytes;
+	e->p.minflt = ev->minflt;
+	e->p.majflt = ev->majflt;
+	e->p.run_delay_ns = ev->run_delay_ns;
+	e->p.usage_ns = ev->h.ts_ns;
+	e->p.has_usage = 1;
+	memcpy(e->p.comm, ev->comm, sizeof(e->p.comm));
+	return 0;
+}
+
 static int proc_on_event(void *state, const struct lnx_event *ev)
 {
 	switch (ev->type) {
@@ -112,6 +144,8 @@ static int proc_on_event(void *state, const struct lnx_event *ev)
 		return proc_on_exec(state, (const struct lnx_ev_proc_exec *)ev);
 	case LNX_EV_PROC_EXIT:
 		return proc_on_exit(state, (const struct lnx_ev_proc_exit *)ev);
+	case LNX_EV_PROC_USAGE:
+		return proc_on_usage(state, (const struct lnx_ev_proc_usage *)ev);
 	default:
 		return -EINVAL;
 	}

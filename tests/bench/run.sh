@@ -30,6 +30,9 @@ part_programs()
 			elif .name == "life_probe_over_empty_pct" then . + {target: "value <= 2", ok: (.value <= 2)} else . end' >>"$figures" ||
 			skip_part "$p failed"
 	done
+	[ ! -x "$tools/bench_replay" ] || timeout 180 "$tools/bench_replay" "$build/plugins" scripts/rules | jq -c '
+		if .unit == "million events/s" then . + {target: "value >= 2", ok: (.value >= 2)} else . end' >>"$figures" ||
+		skip_part "bench_replay failed"
 }
 
 # ---- fork, exec, exit

@@ -26,6 +26,8 @@ a_recording_of_now_and_of_before()
 	"$linnix" record --last 30s -o - 2>"$tmp/said" >"$tmp/last.lxr" || fail "$(cat "$tmp/said")"
 	[ "$(blocks_in "$tmp/last.lxr")" -ge 6 ] || fail "too few blocks"
 	[ "$(metric 'linnix_recording_missed_total')" = 0 ] || fail "events missed"
+	mistakes_are_told
+	damage_and_mistakes_are_told
 }
 
 ctrl_c_and_a_dead_agent_end_it_properly()
@@ -46,10 +48,10 @@ ctrl_c_and_a_dead_agent_end_it_properly()
 	grep -q 'b.lxr: [0-9]* events' "$tmp/said" || fail "it does not say what it has: $(cat "$tmp/said")"
 }
 
+# Both with the agent of the test above.
 mistakes_are_told()
 {
 	local args want
-	start_agent
 	while IFS='|' read -r args want; do
 		# shellcheck disable=SC2086
 		"$linnix" record $args >"$tmp/out" 2>&1
@@ -71,4 +73,81 @@ mistakes_are_told()
 	[ ! -e "$tmp/x" ] || fail "a file was left behind"
 }
 
-run a_recording_of_now_and_of_before ctrl_c_and_a_dead_agent_end_it_properly mistakes_are_told
+rule_file() # LIMIT FILE
+{
+	cat >"$2" <<-END
+		rule "burst" {
+		  on = "proc.fork", where = { comm = "burst*" }, by = "tree", window = "count 10s",
+		  when = function(w) return w.count > $1 end,
+		  say = "{count} of {comm}",
+		}
+	END
+}
+
+# What fired while it was recorded fires in the replay, at the same event; and an edit shows what it changes.
+what_fired_fires_again()
+{
+	local rec
+	need_root
+	mkdir "$tmp/rules" "$tmp/old"
+	rule_file 20 "$tmp/rules/burst.lua"
+	rule_file 5000 "$tmp/old/burst.lua"
+	cp "$(command -v bash)" "$tmp/burst"
+	export LINNIX_RULES_DIR=$tmp/rules
+	start_agent
+	poll 20 probe_is_attached || fail "the probe is not attached"
+	"$linnix" record --for 30s -o "$tmp/a.lxr" 2>"$tmp/said" &
+	rec=$!
+	poll 10 has_state "$tmp/a.lxr" || fail "nothing is written"
+	"$tmp/burst" -c 'for i in {1..60}; do (:); done; exec sleep 0.3'
+	poll 10 has_alert || fail "the live rule does not fire"
+	poll 10 is_written || fail "the alert is not in the recording"
+	kill -INT "$rec"
+	wait "$rec" || fail "record ended with $?: $(cat "$tmp/said")"
+	"$linnix" replay "$tmp/a.lxr" --rules "$tmp/rules" -o json >"$tmp/one.json" 2>"$tmp/said" || fail "$(cat "$tmp/said")"
+	"$linnix" replay "$tmp/a.lxr" --rules "$tmp/rules/burst.lua" -o json >"$tmp/two.json" 2>/dev/null
+	cmp "$tmp/one.json" "$tmp/two.json" || fail "two runs differ"
+	jq -e '.recording.alerts.burst == 1 and .recording.complete and (.fires | length) == 1' "$tmp/one.json" >/dev/null ||
+		fail "live and replay differ: $(cat "$tmp/one.json")"
+	get '/events?type=alert&limit=10000' | jq -e --slurpfile r "$tmp/one.json" '
+		map(select(.rule == "burst" and .state == "firing")) as [$a] | $r[0].fires[0] as $f |
+		$a.say == $f.say and $a.subject == $f.subject and $a.value == $f.value and $a.cause_seq == $f.cause_seq' >/dev/null ||
+		fail "the alert is another one: $(cat "$tmp/one.json")"
+	"$linnix" replay "$tmp/a.lxr" --rules "$tmp/rules" --diff "$tmp/old" 2>/dev/null | grep -qE 'burst +warning .* new ' || fail "--diff shows nothing new"
+	"$linnix" replay "$tmp/a.lxr" --rules "$tmp/old" --diff "$tmp/rules" -o json 2>/dev/null | jq -e '.fires[0].change == "gone"' >/dev/null || fail "--diff shows nothing gone"
+	"$linnix" replay "$tmp/a.lxr" --rules "$tmp/rules" --fail-on warning >"$tmp/out" 2>&1
+	[ $? -eq 4 ] || fail "--fail-on does not find it"
+	"$linnix" replay "$tmp/a.lxr" --rules "$tmp/old" --fail-on info >"$tmp/out" 2>&1 || fail "--fail-on finds what is not there"
+}
+
+probe_is_attached() { get /status | jq -e '.probes | map(select(.name == "proc" and .state == "attached")) | length == 1' >/dev/null; }
+has_alert() { get '/events?type=alert&limit=10000' | jq -e 'any(.rule == "burst")' >/dev/null; }
+is_written() { "$linnix" replay "$tmp/a.lxr" --rules "$tmp/rules" -o json 2>/dev/null | jq -e '.recording.alerts.burst == 1' >/dev/null; }
+
+damage_and_mistakes_are_told()
+{
+	local rc
+	"$linnix" record --last 10s -o "$tmp/a.lxr" 2>/dev/null || fail "no recording"
+	head -c $(($(stat -c %s "$tmp/a.lxr") - 100)) "$tmp/a.lxr" >"$tmp/cut.lxr"
+	"$linnix" replay "$tmp/cut.lxr" >/dev/null 2>"$tmp/said" || fail "a cut recording is not replayed"
+	grep -q 'cut.lxr: it has no end' "$tmp/said" || fail "$(cat "$tmp/said")"
+	printf 'x' | cat - "$tmp/a.lxr" >"$tmp/odd.lxr"
+	printf 'rule "a" {\n  on = "proc.fork",\n  lastin = "5s",\n}\n' >"$tmp/bad.lua"
+	while IFS='|' read -r rc args want; do
+		# shellcheck disable=SC2086
+		"$linnix" replay $args >"$tmp/out" 2>&1
+		[ $? -eq "$rc" ] || fail "$args: not $rc: $(cat "$tmp/out")"
+		grep -qF -e "$want" "$tmp/out" || fail "$args: $(cat "$tmp/out")"
+	done <<-END
+		1|$tmp/odd.lxr|not a recording
+		1|$tmp/none.lxr|No such file
+		1|$tmp|Is a directory
+		2|$tmp/a.lxr --rules $tmp/bad.lua|bad.lua:3: unknown field 'lastin' (did you mean 'lasting'?)
+		2|$tmp/a.lxr --rules $tmp/none|cannot read $tmp/none
+		2|$tmp/a.lxr --fail-on loud|--fail-on is info, warning or critical
+		2||which recording?
+		2|$tmp/a.lxr $tmp/a.lxr|one recording at a time
+	END
+}
+
+run what_fired_fires_again a_recording_of_now_and_of_before ctrl_c_and_a_dead_agent_end_it_properly
