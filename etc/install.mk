@@ -38,6 +38,7 @@ install: all ## bin, plugins, BPF objects, Lua, headers, pc, rules, etc, man, un
 	$(Q)$(call fill,etc/linnix.service,$(unitdir),linnix.service)
 	$(Q)$(call put,644,$(sysusersdir),etc/linnix.conf)
 	$(Q)$(call put,644,$(PREFIX)/share/linnix/prometheus,$(wildcard etc/prometheus/*.yml))
+	$(Q)$(call put,644,$(PREFIX)/share/linnix/grafana,$(wildcard etc/grafana/*.json))
 	$(Q)$(call put_conf,etc/linnix.yaml,$(sysconfdir)/linnix/linnix.yaml)
 	$(Q)$(foreach f,$(wildcard scripts/rules/*.lua),$(call put_conf,$(f),$(sysconfdir)/linnix/rules.d/$(notdir $(f))) &&) :
 	$(Q)$(foreach s,1 5 7 8,$(call put,644,$(mandir)/man$(s),$(wildcard etc/man/*.$(s)));) :

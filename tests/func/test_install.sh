@@ -45,6 +45,7 @@ has_all()
 	done
 	for f in scripts/rules/*.lua; do [ ! -e "$f" ] || [ -e "$root/etc/linnix/rules.d/$(basename "$f")" ] || miss=1; done
 	for f in sdk/include/linnix/*.h; do [ -e "$root/usr/include/linnix/$(basename "$f")" ] || miss=1; done
+	[ -e "$root/usr/share/linnix/grafana/linnix.json" ] && [ -e "$root/usr/share/linnix/prometheus/linnix.rules.yml" ] || miss=1
 	[ ! -e etc/linnix.yaml ] || [ -e "$root/etc/linnix/linnix.yaml" ] || miss=1
 	return "$miss"
 }
