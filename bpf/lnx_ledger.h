@@ -141,6 +141,8 @@ LNX_FN void lnx_ledger_tick(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	}
 	at = lnx_ledger_index(tab, c->cur);
 	c->node_ns[LNX_BOUND(at, LNX_LEDGER_SLOTS)] += ns;
+	if (tab->no_detail)
+		return;
 	c->proc_node_ns += ns;
 	own = c->pos[LNX_BOUND(at, LNX_LEDGER_SLOTS)];
 	if (own && !c->wait[LNX_BOUND(own - 1, LNX_LEDGER_WAITS)].thr)

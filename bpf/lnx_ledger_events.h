@@ -391,6 +391,12 @@ LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_tab
 			lnx_prim_join(tab, prev, &j);
 		}
 	}
+	/* Without detail the processes of a cgroup are one. */
+	if (tab->no_detail && tgid && c->cur_tgid) {
+		c->cur_tgid = tgid;
+		c->proc_node_ns = 0;
+		c->proc_caused_ns = 0;
+	}
 	if (handle == c->cur && tgid == c->cur_tgid) {
 		if (!tp && !(tn && tn->handle))
 			return;

@@ -40,6 +40,7 @@ struct lnx_core_conf {
 	uint64_t rules_memory;
 	uint64_t rules_budget;
 	double budget_cpu_pct;
+	uint64_t budget_burst;
 	uint32_t budget_cpu_max_millicores, budget_memory_mb, budget_series;
 };
 
@@ -75,6 +76,7 @@ struct lnx_app {
 	struct lnx_probes *probes;
 	struct lnx_rules *rules;
 	struct lnx_loop *turn;	 /* watchers of the loop */
+	struct lnx_cost *cost;	 /* what the agent cost */
 	uint64_t start_ns;	 /* CLOCK_BOOTTIME */
 	uint64_t wall_offset_ns; /* Unix time minus CLOCK_BOOTTIME */
 	unsigned rules_generation;
@@ -112,6 +114,18 @@ void lnx_app_json_env(struct lnx_app *app, struct lnx_json_env *ret_env);
 int lnx_app_status_start(struct lnx_app *app);
 /* Why the agent is not ready ("" if it is), and what is degraded: one line each. */
 void lnx_app_explain(struct lnx_app *app, struct lnx_buf *out);
+/* app_cost.c: own cost: told each second as agent.cost, and shown. */
+int lnx_app_cost_start(struct lnx_app *app);
+void lnx_app_cost_stop(struct lnx_app *app);
+uint64_t lnx_app_cpu_ns(void);
+uint64_t lnx_app_rss_bytes(void);
+/* Of the CPU budget, in the last window; NaN before it. */
+double lnx_app_cost_ratio(const struct lnx_app *app);
+/* Over budget? Text of it into <why>. */
+bool lnx_app_cost_is_fat(const struct lnx_app *app, char *why, size_t cap);
+bool lnx_app_cost_is_over(const struct lnx_app *app, char *why, size_t cap);
+/* Member "self" of GET /status. */
+void lnx_app_cost_json(struct lnx_app *app, struct lnx_buf *out);
 /* notify.c: systemd's protocols. */
 void lnx_notify(const char *state);
 uint64_t lnx_notify_watchdog_ns(void);

@@ -202,7 +202,7 @@ int lnx_app_loop_start(struct lnx_app *app)
 	lnx_bus_on_queued(app->bus, lnx_on_queued, l);
 	lnx_bus_on_wanted(app->bus, lnx_on_wanted, app);
 	app->wanted_changed = true;
-	return 0;
+	return lnx_app_cost_start(app);
 }
 
 void lnx_app_loop_stop(struct lnx_app *app)
@@ -211,6 +211,7 @@ void lnx_app_loop_stop(struct lnx_app *app)
 
 	if (!l)
 		return;
+	lnx_app_cost_stop(app);
 	lnx_bus_on_queued(app->bus, NULL, NULL);
 	lnx_bus_on_wanted(app->bus, NULL, NULL);
 	ev_ref(app->loop);

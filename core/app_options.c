@@ -74,9 +74,11 @@ const struct lnx_option lnx_core_options_bus[] = {
 
 const struct lnx_option lnx_core_options_budget[] = {
 	{ "cpu_pct", LNX_OPT_F64, AT(budget_cpu_pct), "1", 0.01, 100, NULL, LNX_OPTF_RELOAD, 0,
-	  "share of the machine that the agent may use, BPF included, before it says that it is over" },
+	  "share of the machine that the agent may use, BPF included; over it, it says so and sheds: first the detail of processes, then the ledger" },
 	{ "cpu_max_millicores", LNX_OPT_U32, AT(budget_cpu_max_millicores), "250", 1, 1024000, NULL,
 	  LNX_OPTF_RELOAD, 0, "the same as an absolute figure; the smaller of the two counts" },
+	{ "burst", LNX_OPT_DURATION, AT(budget_burst), "30s", 1e9, 3.6e12, NULL, LNX_OPTF_RELOAD, 0,
+	  "CPU time of so long that may be saved and used at once before the budget is used up" },
 	{ "memory_mb", LNX_OPT_U32, AT(budget_memory_mb), "64", 8, 65536, NULL, LNX_OPTF_RELOAD, 0,
 	  "resident memory before the agent says that it is over" },
 	{ "series", LNX_OPT_U32, AT(budget_series), "300", 10, 100000, NULL, 0, 0,

@@ -6,7 +6,6 @@
 #include <linnix/svc_stall.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -110,6 +109,7 @@ static unsigned lnx_health_list(struct lnx_app *app, uint32_t state, struct lnx_
 {
 	unsigned i, k, n = 0;
 	struct health_list list = { out, &n };
+	char text[160];
 
 	for (i = 0; i < app->plugins->n; i++) {
 		const struct lnx_ctx *c = app->plugins->list[i];
@@ -127,6 +127,10 @@ static unsigned lnx_health_list(struct lnx_app *app, uint32_t state, struct lnx_
 		lnx_health_line(out, &n, "plugins",
 				"one that crashes the agent cannot be quarantined",
 				app->crash_note);
+	if (state == LNX_HEALTH_DEGRADED && lnx_app_cost_is_over(app, text, sizeof(text)))
+		lnx_health_line(out, &n, "budget", "CPU", text);
+	if (state == LNX_HEALTH_DEGRADED && lnx_app_cost_is_fat(app, text, sizeof(text)))
+		lnx_health_line(out, &n, "budget", "memory", text);
 	if (state == LNX_HEALTH_DEGRADED && !app->reload_ok)
 		lnx_health_line(out, &n, "configuration", "the last reload failed",
 				"the one of before is in force");
@@ -151,62 +155,6 @@ static int lnx_core_ready(void *self, struct lnx_buf *out, uint32_t *ret_ready)
 	if (ret_ready)
 		*ret_ready = lost == 0;
 	return lnx_buf_error(out);
-}
-
-/* ---- own cost */
-
-static uint64_t lnx_own_cpu_ns(void)
-{
-	struct rusage ru;
-
-	if (getrusage(RUSAGE_SELF, &ru) < 0)
-		return 0;
-	return (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000000u +
-	       (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000u;
-}
-
-static uint64_t lnx_own_rss_bytes(void)
-{
-	char text[128] = "";
-	unsigned long long size, rss;
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		(void)close(fd); /* read only */
-	if (n <= 0 || sscanf(text, "%llu %llu", &size, &rss) != 2)
-		return 0;
-	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t lnx_probes_run_ns(struct lnx_app *app)
-{
-	struct lnx_probe_info info;
-	uint64_t ns = 0;
-	unsigned i;
-
-	for (i = 0; app->probes && i < lnx_probes_count(app->probes); i++)
-		if (lnx_probes_info(app->probes, i, &info) == 0)
-			ns += info.run_ns;
-	return ns;
-}
-
-static void lnx_status_self(struct lnx_app *app, struct lnx_buf *out)
-{
-	uint64_t up_ns = lnx_bus_now(app->bus) - app->start_ns, cpu_ns = lnx_own_cpu_ns(),
-		 bpf_ns = lnx_probes_run_ns(app);
-
-	lnx_json_key(out, "self");
-	lnx_buf_char(out, '{');
-	lnx_json_kv_f64(out, "cpu_pct",
-			up_ns ? 100.0 * (double)(cpu_ns + bpf_ns) / (double)up_ns : NAN);
-	lnx_json_kv_f64(out, "user_space_cpu_ms", (double)cpu_ns / 1e6);
-	lnx_json_kv_f64(out, "bpf_cpu_ms", (double)bpf_ns / 1e6);
-	lnx_json_kv_u64(out, "rss_bytes", lnx_own_rss_bytes());
-	lnx_json_kv_f64(out, "budget_cpu_pct", app->config->core.budget_cpu_pct);
-	lnx_json_kv_u64(out, "budget_cpu_max_millicores",
-			app->config->core.budget_cpu_max_millicores);
-	lnx_buf_char(out, '}');
 }
 
 /* ---- /status */
@@ -306,7 +254,7 @@ static int lnx_core_status(void *self, struct lnx_buf *out)
 	lnx_json_key(out, "plugins");
 	lnx_plugins_json(app, out);
 	lnx_status_loss(app, out);
-	lnx_status_self(app, out);
+	lnx_app_cost_json(app, out);
 	lnx_json_kv_str(out, "config", app->config_path);
 	lnx_buf_char(out, '}');
 	return lnx_buf_error(out);
@@ -456,9 +404,12 @@ static void lnx_collect(void *arg)
 		(double)app->reload_wall_ns / 1e9);
 	lnx_put(app, "process_cpu_seconds_total",
 		"CPU time of the agent, without its BPF programs.", LNX_COUNTER, NULL, NULL,
-		(double)lnx_own_cpu_ns() / 1e9);
+		(double)lnx_app_cpu_ns() / 1e9);
 	lnx_put(app, "process_resident_memory_bytes", "Resident memory of the agent.", LNX_GAUGE,
-		NULL, NULL, (double)lnx_own_rss_bytes());
+		NULL, NULL, (double)lnx_app_rss_bytes());
+	lnx_put(app, "linnix_budget_used_ratio",
+		"What the agent used of its CPU budget in the last window, BPF included; above 1 it is over.",
+		LNX_GAUGE, NULL, NULL, lnx_app_cost_ratio(app));
 	lnx_put(app, "process_start_time_seconds", "Unix time at which the agent started.",
 		LNX_GAUGE, NULL, NULL, (double)(app->wall_offset_ns + app->start_ns) / 1e9);
 }

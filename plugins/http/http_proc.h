@@ -18,6 +18,7 @@ struct http_proc_view {
 	const struct lnx_svc_stall
 		*stall; /* NULL: no ledger counts, so nobody is known to have caused anything */
 	void *stall_self;
+	const char *stall_why; /* <stall> is NULL: why */
 	uint64_t now_ns, mem_total_bytes;
 	bool has_missing_usage; /* a row was shown without figures */
 };

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linnix/ev_proc.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -161,8 +162,13 @@ int http_proc_view_init(struct http *s, struct lnx_http_req *req, struct http_pr
 	if (s->host->service(s->ctx, "workload/1", (const void **)&v.workload, &v.workload_self) <
 	    0)
 		v.workload = NULL;
-	if (s->host->service(s->ctx, "stall/1", (const void **)&v.stall, &v.stall_self) < 0 ||
-	    v.stall->method(v.stall_self, LNX_RES_CPU) < LNX_METHOD_EXACT)
+	v.stall_why = "no stall ledger";
+	if (s->host->service(s->ctx, "stall/1", (const void **)&v.stall, &v.stall_self) < 0)
+		v.stall = NULL;
+	else if (v.stall->size > offsetof(struct lnx_svc_stall, degraded))
+		v.stall_why = v.stall->degraded(v.stall_self, LNX_RES_CPU, 1);
+	if (v.stall &&
+	    (*v.stall_why || v.stall->method(v.stall_self, LNX_RES_CPU) < LNX_METHOD_EXACT))
 		v.stall = NULL;
 	v.mem_total_bytes = s->host_sample.h.type ? s->host_sample.mem_total_bytes : 0;
 	pages = sysconf(_SC_PHYS_PAGES);
@@ -178,7 +184,7 @@ void http_proc_degraded(const struct http_proc_view *v, struct lnx_http_req *req
 {
 	if (!v->stall)
 		http_degraded(req, "psi_contribution, psi_contribution_ms, caused_ms",
-			      "no stall ledger");
+			      v->stall_why);
 	if (!v->workload)
 		http_degraded(req, "container_id, pod_name, namespace, container_name, workload",
 			      "no plugin workload");

@@ -222,6 +222,8 @@ static void say_degraded(struct stall *s, const struct lnx_svc_http *http, struc
 
 	if ((q->resource == LNX_RES_CPU || q->resource == LNX_RES_N) && !s->probe.is_live)
 		lnx_buf_printf(&text, "; cpu: no culprit is measured: %s", s->probe.why);
+	else if (q->resource != LNX_RES_MEMORY && q->resource != LNX_RES_IO && s->shed.why[0])
+		lnx_buf_printf(&text, "; cpu: %s", s->shed.why);
 	if (q->resource == LNX_RES_MEMORY || q->resource == LNX_RES_IO)
 		lnx_buf_str(&text, "; memory, io: pressure only, no culprit is measured");
 	if (!s->has_psi)

@@ -215,7 +215,9 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		      { STALL_F_NO_LIMIT, "quota-owner-unknown" },
 		      { STALL_F_FOLDED, "small-parts-in-other" },
 		      { STALL_F_OVERFLOW, "ledger-overflow-in-other" },
-		      { STALL_F_TORN, "ledger-read-late" } };
+		      { STALL_F_TORN, "ledger-read-late" },
+		      { STALL_F_NO_DETAIL, "over-budget-no-process-detail" },
+		      { STALL_F_SHED, "over-budget-psi-only" } };
 	uint32_t flags = r->flags | (r->resource == LNX_RES_CPU ? a->sum->flags : 0);
 
 	lnx_json_key(a->out, "notes");

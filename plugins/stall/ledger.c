@@ -217,7 +217,7 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 		ns = 0;
 	}
 	fly(s, REC_PART, LNX_LEDGER_NODE, c->cur, ns);
-	s->flight_tgid = c->cur_tgid;
+	s->flight_tgid = tab->no_detail ? 0 : c->cur_tgid;
 	s->flight_handle = c->cur;
 	s->flight_node_ns = c->proc_node_ns + ns;
 	s->flight_caused_ns = c->proc_caused_ns + ns * (others < LNX_LEDGER_WAITS ? others : 0);

@@ -126,6 +126,29 @@ void stall_probe_check(struct stall *s)
 	}
 }
 
+void stall_probe_pause(struct stall *s, const char *why)
+{
+	if (s->probe.is_wanted)
+		(void)s->host->probe_want(s->ctx, "sched", 0); /* nothing to do about it */
+	s->probe.is_wanted = 0;
+	(void)not_live(s, "%s", why);
+}
+
+int stall_probe_resume(struct stall *s)
+{
+	struct stall_probe *p = &s->probe;
+	int rc;
+
+	stall_cpus_reset(p->cpus, p->n_cpus);
+	rc = s->host->probe_want(s->ctx, "sched", 1);
+	if (rc < 0)
+		return not_live(s, "probe sched cannot be attached again: %s", strerror(-rc));
+	p->is_wanted = 1;
+	p->quiet_looks = QUIET_LOOKS; /* until it has seen something */
+	(void)not_live(s, "probe sched is attached again, and has seen nothing yet");
+	return 0;
+}
+
 void stall_probe_close(struct stall *s)
 {
 	struct stall_probe *p = &s->probe;

@@ -7,7 +7,8 @@
 
 #include "stall.h"
 
-#define DEFAULT_NS (10 * STALL_SEC)
+#define DEFAULT_NS   (10 * STALL_SEC)
+#define NO_PROCESSES (STALL_F_NO_DETAIL | STALL_F_SHED)
 
 static int add(void *sum, const struct stall_win *w)
 {
@@ -107,7 +108,7 @@ static int serve_process(void *self, uint32_t resource, uint32_t pid, uint64_t s
 	double share = 0, caused = 0, found = 0;
 
 	nothing(ret, window_ns ? window_ns : DEFAULT_NS);
-	if (!sum || !is_measured(s, resource))
+	if (!sum || !is_measured(s, resource) || (sum->flags & NO_PROCESSES))
 		return 0;
 	node = row_of(sum, STALL_WHO_NODE, resource);
 	for (uint32_t i = 0; i < sum->n_tasks; i++) {
@@ -227,8 +228,27 @@ uint32_t stall_method(void *self, uint32_t resource)
 	return resource < LNX_RES_N && s->has_psi ? LNX_METHOD_PSI_ONLY : LNX_METHOD_NONE;
 }
 
+static const char *serve_degraded(void *self, uint32_t resource, uint32_t of_process)
+{
+	struct stall *s = self;
+	const struct stall_sum *sum = share_sum(s, 0);
+
+	if (resource != LNX_RES_CPU)
+		return is_measured(s, resource) ? "" : "no culprit is measured for this resource";
+	if (!s->probe.is_live)
+		return s->probe.why[0] ? s->probe.why : "no stall ledger";
+	if (!of_process)
+		return "";
+	if (s->shed.why[0])
+		return s->shed.why;
+	return sum && sum->flags & NO_PROCESSES
+		       ? "no process was measured in part of the window: the agent was over its CPU budget"
+		       : "";
+}
+
 const struct lnx_svc_stall stall_service = { .size = sizeof(stall_service),
 					     .process = serve_process,
 					     .workload = serve_workload,
 					     .culprits = serve_culprits,
-					     .method = stall_method };
+					     .method = stall_method,
+					     .degraded = serve_degraded };

@@ -33,14 +33,15 @@ static const struct lnx_option stall_options[] = {
 	  "pressure files read for one window, those of the largest victims first" },
 	{ "history_size", LNX_OPT_SIZE, AT(history_size), "8MiB", 65536, 1073741824, NULL,
 	  LNX_OPTF_RELOAD, 0, "most memory of past windows" },
+	{ "shed_for", LNX_OPT_DURATION, AT(shed_for), "10s", 1e9, 3.6e12, NULL, 0, 0,
+	  "least time without what budget.* took away" },
 	{ NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL },
 };
 
 static const struct lnx_sub stall_subs[] = {
-	{ "psi.sample", LNX_STAGE_DETECT, 0 },
-	{ "psi.cgroup", LNX_STAGE_DETECT, 0 },
-	{ "cgroup.new", LNX_STAGE_DETECT, 0 },
-	{ "host.sample", LNX_STAGE_DETECT, 0 },
+	{ "psi.sample", LNX_STAGE_DETECT, 0 }, { "psi.cgroup", LNX_STAGE_DETECT, 0 },
+	{ "cgroup.new", LNX_STAGE_DETECT, 0 }, { "host.sample", LNX_STAGE_DETECT, 0 },
+	{ "agent.cost", LNX_STAGE_DETECT, 0 },
 };
 
 static const char *const stall_needs[] = { "workload/1?", "http/1?", "proc/1?", NULL };
@@ -95,7 +96,8 @@ static int stall_init(const struct lnx_host *host, struct lnx_ctx *ctx, const vo
 	s->ctx = ctx;
 	s->conf = conf;
 	s->store.max_bytes = s->conf->history_size;
-	s->load.cpu_pct = s->load.psi_pct = NAN;
+	s->load.cpu_pct = s->load.psi_pct = s->load.switches_per_s = NAN;
+	stall_govern_init(&s->shed.govern, s->conf->shed_for);
 	s->look = calloc(1, sizeof(*s->look));
 	rc = s->look ? stall_whos_init(&s->whos) : -ENOMEM;
 	rc = rc ? rc : stall_metrics_new(s);
@@ -227,6 +229,7 @@ static void on_host(struct stall *s, const struct lnx_event *ev)
 	double ns = (double)h->window_ns;
 
 	l->seen_ns = ev->ts_ns;
+	l->switches_per_s = h->switches_per_s;
 	if (!isnan(h->cpu_pct)) {
 		l->cpu += h->cpu_pct * ns;
 		l->cpu_ns += ns;
@@ -253,6 +256,9 @@ static int stall_on_event(void *state, const struct lnx_event *ev)
 	else if (ev->type == LNX_EV_HOST_SAMPLE &&
 		 LNX_EV_HAS(ev, struct lnx_ev_host_sample, psi_cpu_some))
 		on_host(s, ev);
+	else if (ev->type == LNX_EV_AGENT_COST &&
+		 LNX_EV_HAS(ev, struct lnx_ev_agent_cost, credit_ns))
+		stall_shed_cost(s, (const void *)ev);
 	return 0;
 }
 

@@ -3,10 +3,12 @@
 #ifndef LNX_STALL_H
 #define LNX_STALL_H
 
+#include "govern.h"
 #include "ledger.h"
 #include "store.h"
 #include "who.h"
 #include <linnix/buf.h>
+#include <linnix/ev_agent.h>
 #include <linnix/host.h>
 #include <linnix/svc_http.h>
 #include <linnix/svc_proc.h>
@@ -23,7 +25,7 @@
 struct stall_conf {
 	uint32_t mode; /* STALL_MODE_* */
 	uint32_t edges, windows, psi_reads;
-	uint64_t interval, edge_min, history_size;
+	uint64_t interval, edge_min, history_size, shed_for;
 };
 
 /* Reader's side of one ledger slot. */
@@ -65,7 +67,15 @@ struct stall_load {
 	double cpu, psi; /* pct times ns */
 	double cpu_ns, psi_ns;
 	double cpu_pct, psi_pct; /* NaN unknown */
+	double switches_per_s;	 /* of the last sample */
 	uint64_t seen_ns;	 /* when a sample came last */
+};
+
+/* What the budget of the agent takes away. */
+struct stall_shed {
+	struct stall_govern govern;
+	double ledger_ns; /* cost of the ledger at the last look */
+	char why[192];	  /* "" when nothing is taken away */
 };
 
 struct stall_metrics;
@@ -90,6 +100,7 @@ struct stall {
 	uint32_t has_psi;	   /* /proc/pressure/cpu can be read */
 	uint32_t has_sample[3];	   /* figures of psi.sample came in */
 	struct stall_load load;
+	struct stall_shed shed;
 	uint64_t unequal;      /* rows whose parts did not sum */
 	uint64_t sets_refused; /* no slot for a set */
 	/* the window in the making */
@@ -107,6 +118,9 @@ struct stall {
 /* probe.c */
 int stall_probe_open(struct stall *s);
 void stall_probe_close(struct stall *s);
+/* Detach, because of <why>; attach again. */
+void stall_probe_pause(struct stall *s, const char *why);
+int stall_probe_resume(struct stall *s);
 /* Attached and counting? Called before each look. */
 void stall_probe_check(struct stall *s);
 /* slot.c: keep slots and cgroups together, before and after a look. */
@@ -123,6 +137,10 @@ void stall_who_refresh(struct stall *s, uint64_t now_ns);
 int stall_stat_init(struct stall_stat *st, uint32_t n_cpus);
 void stall_stat_read(struct stall_stat *st, const char *text);
 void stall_stat_done(struct stall_stat *st);
+/* shed.c: keep to the budget of the agent. */
+void stall_shed_cost(struct stall *s, const struct lnx_ev_agent_cost *cost);
+/* Flags of windows made now. */
+uint32_t stall_shed_flags(const struct stall *s);
 /* tick.c: look, keep and tell a window that ends now, by both clocks. */
 void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns);
 /* rows.c: a look becomes rows, cells and tasks. 0 or -ENOMEM. */

@@ -25,6 +25,9 @@
 #define STALL_F_PSI_PART  1024 /* pressure is not known of all windows */
 #define STALL_F_NO_FILE	  2048 /* a union that the kernel has no pressure file of */
 #define STALL_F_TORN	  512  /* a CPU was never at rest while we looked */
+/* Of a window only: */
+#define STALL_F_NO_DETAIL 0x10000 /* over budget: no process was measured */
+#define STALL_F_SHED	  0x20000 /* over budget: the ledger was off */
 
 /* One victim and resource of one window. Times in ns. */
 struct stall_row {

@@ -33,17 +33,17 @@ static int look(struct stall *s, uint64_t mono_ns)
 void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns)
 {
 	uint64_t from_ns = s->boot_ns, window_ns = mono_ns - s->mono_ns;
-	uint32_t was_live = s->probe.is_live;
+	uint32_t was_live = s->probe.is_live, is_looking = s->probe.ledger && s->probe.is_wanted;
 	struct stall_win w = { .from_ns = from_ns, .to_ns = boot_ns };
 	int rc = 0;
 
 	s->n_rows = s->n_cells = s->n_tasks = 0;
 	s->boot_ns = boot_ns;
 	s->mono_ns = mono_ns;
-	if (s->probe.ledger && look(s, mono_ns) < 0)
+	if (is_looking && look(s, mono_ns) < 0)
 		return;
 	s->ticks++;
-	if (s->probe.ledger) {
+	if (is_looking) {
 		stall_slots_sync(s, boot_ns);
 		stall_sets_sync(s, boot_ns);
 		stall_probe_check(s);
@@ -57,6 +57,7 @@ void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns)
 	}
 	if (!rc)
 		rc = stall_rows_psi(s, window_ns, boot_ns);
+	w.flags |= stall_shed_flags(s);
 	w.n_rows = s->n_rows;
 	w.n_cells = s->n_cells;
 	w.n_tasks = s->n_tasks;
@@ -71,7 +72,7 @@ void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns)
 		stall_publish(s, &w);
 		stall_trees_publish(s, &w);
 	}
-	if (s->probe.ledger)
+	if (is_looking)
 		stall_slots_retire(s, boot_ns);
 	if (s->ticks < REFRESH_TICKS || s->ticks % REFRESH_TICKS == 0)
 		stall_who_refresh(s, boot_ns);

@@ -179,11 +179,26 @@ static bool row_matches(const struct workload_entry *e, const char *ns, const ch
 	return !text || strstr(e->path, text) || strstr(e->name, text);
 }
 
+/* Why stall figures are not there; "" if they are. */
+static const char *stall_why(struct workload *w)
+{
+	const struct lnx_svc_stall *stall;
+	const void *vtable;
+	void *self;
+
+	if (w->host->service(w->ctx, "stall/1", &vtable, &self) < 0)
+		return "no stall ledger: stall figures are null";
+	stall = vtable;
+	return stall->size > offsetof(struct lnx_svc_stall, degraded)
+		       ? stall->degraded(self, LNX_RES_CPU, 0)
+		       : "";
+}
+
 static void workload_list(void *arg, struct lnx_http_req *req)
 {
 	struct workload *w = arg;
 	const struct lnx_svc_http *http;
-	const char *sort, *ns, *text;
+	const char *sort, *ns, *text, *why;
 	struct lnx_buf out = { 0 };
 	uint64_t limit, offset, i, n = 0;
 	struct workload_entry *e;
@@ -228,9 +243,9 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 		row_json(&out, &rows[i], w);
 	lnx_buf_char(&out, ']');
 	free(rows);
-	if (w->host->service(w->ctx, "stall/1", &vtable, &self) < 0)
-		(void)http->set_header(req, "X-Linnix-Degraded",
-				       "no stall ledger: stall figures are null");
+	why = stall_why(w);
+	if (*why)
+		(void)http->set_header(req, "X-Linnix-Degraded", why);
 	if (lnx_buf_error(&out))
 		(void)http->error(req, 503, "no_memory", "out of memory");
 	else

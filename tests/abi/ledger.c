@@ -90,9 +90,11 @@ SIZE(lnx_ledger_cache, 16);
 AT(lnx_ledger_cache, cgroup_id, 0);
 AT(lnx_ledger_cache, tagged, 8);
 
-SIZE(lnx_ledger_table, 73744);
+SIZE(lnx_ledger_table, 73752);
 AT(lnx_ledger_table, free_head, 0);
 AT(lnx_ledger_table, free_tail, 8);
 AT(lnx_ledger_table, free, 16);
 AT(lnx_ledger_table, slot, 8208);
 AT(lnx_ledger_table, cache, 57360);
+AT(lnx_ledger_table, no_detail, 73744);
+AT(lnx_ledger_table, pad, 73748);

@@ -20,10 +20,11 @@ AT(lnx_stall_share, caused_ms, 32);
 AT(lnx_stall_share, stalled_ms, 40);
 AT(lnx_stall_share, throttled_ms, 48);
 
-SIZE(lnx_svc_stall, 40);
+SIZE(lnx_svc_stall, 48);
 AT(lnx_svc_stall, size, 0);
 AT(lnx_svc_stall, pad, 4);
 AT(lnx_svc_stall, process, 8);
 AT(lnx_svc_stall, workload, 16);
 AT(lnx_svc_stall, culprits, 24);
 AT(lnx_svc_stall, method, 32);
+AT(lnx_svc_stall, degraded, 40);

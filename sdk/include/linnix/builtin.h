@@ -5,6 +5,7 @@
 #define LINNIX_BUILTIN_H
 
 #include <linnix/ev_action.h>
+#include <linnix/ev_agent.h>
 #include <linnix/ev_alert.h>
 #include <linnix/ev_incident.h>
 #include <linnix/ev_proc.h>
@@ -53,6 +54,8 @@ static const struct lnx_event_desc lnx_builtin_events[] = {
 		    lnx_fields_workload_update, 0, "who a cgroup is became known"),
 	LNX_BUILTIN(LNX_EV_ALERT, "alert", lnx_ev_alert, lnx_fields_alert,
 		    LNX_EVF_IDENT | LNX_EVF_TAGS, "a rule fired or stopped firing"),
+	LNX_BUILTIN(LNX_EV_AGENT_COST, "agent.cost", lnx_ev_agent_cost, lnx_fields_agent_cost, 0,
+		    "what the agent itself cost, and what it may"),
 	LNX_BUILTIN(LNX_EV_RULE_DISABLED, "rule.disabled", lnx_ev_rule_disabled,
 		    lnx_fields_rule_disabled, LNX_EVF_IDENT,
 		    "a rule failed too often and no longer runs"),

@@ -164,6 +164,8 @@ struct lnx_ledger_table {
 	__u32 free[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_slot slot[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_cache cache[LNX_LEDGER_CACHE];
+	__u32 no_detail; /* written by the reader: keep no procs[] */
+	__u32 pad;
 };
 
 _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");

@@ -33,6 +33,9 @@ struct lnx_svc_stall {
 			void *arg);
 	/* How stalls of <resource> are measured now: enum lnx_method. */
 	uint32_t (*method)(void *self, uint32_t resource);
+	/* Why figures of <resource> are missing, or only those of processes (of_process 1): for people, "" if they are
+	 * there. Borrowed until the next turn of the loop. */
+	const char *(*degraded)(void *self, uint32_t resource, uint32_t of_process);
 };
 
 #endif
