@@ -39,8 +39,64 @@ static void list_add(struct workload_table *t, struct workload_entry *e)
 	e->next->prev = e;
 }
 
+/* What Kubernetes may know <e> by: "" for nothing. */
+static const char *key_of(const struct workload_entry *e)
+{
+	return e->ids.pod_uid[0] ? e->ids.pod_uid : e->ids.container_id;
+}
+
+static struct workload_entry **chain_of(struct workload_table *t, const char *key)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *key; key++)
+		h = (h ^ (unsigned char)*key) * 16777619u;
+	return &t->keys[h & (WORKLOAD_KEYS - 1)];
+}
+
+static void key_del(struct workload_table *t, struct workload_entry *e)
+{
+	struct workload_entry **p;
+
+	if (!*key_of(e))
+		return;
+	for (p = chain_of(t, key_of(e)); *p && *p != e;)
+		p = &(*p)->next_key;
+	if (*p)
+		*p = e->next_key;
+}
+
+static void key_add(struct workload_table *t, struct workload_entry *e)
+{
+	struct workload_entry **p = chain_of(t, key_of(e));
+
+	if (!*key_of(e))
+		return;
+	e->next_key = *p;
+	*p = e;
+}
+
+static struct workload_entry *same_key(struct workload_entry *e, const char *key)
+{
+	while (e && strcmp(key_of(e), key) != 0)
+		e = e->next_key;
+	return e;
+}
+
+struct workload_entry *workload_table_by_key(const struct workload_table *t, const char *key)
+{
+	/* the chain is only read */
+	return *key ? same_key(*chain_of((void *)(uintptr_t)t, key), key) : NULL;
+}
+
+struct workload_entry *workload_table_next_by_key(const struct workload_entry *e, const char *key)
+{
+	return same_key(e->next_key, key);
+}
+
 static void entry_free(struct workload_entry *e)
 {
+	free(e->pod);
 	free(e->path);
 	free(e->name);
 	free(e);
@@ -53,6 +109,7 @@ static void table_remove(struct workload_table *t, struct workload_entry *e)
 	while (*p != e)
 		p = &(*p)->next_hash;
 	*p = e->next_hash;
+	key_del(t, e);
 	list_del(e);
 	t->n--;
 	t->n_gone -= e->gone_ns != 0;
@@ -171,19 +228,24 @@ static void count_child(const struct workload_table *t, uint64_t parent_id, int 
 		p->n_children += (uint32_t)by;
 }
 
-/* Room for one: a removed cgroup gives way to a living one. */
-static bool make_room(struct workload_table *t)
+/* The removed cgroup that has been so for longest gives way. False: there is none. */
+static bool forget_one(struct workload_table *t)
 {
 	struct workload_entry *e;
 
-	if (t->n < t->max)
-		return true;
 	for (e = t->oldest.next; t->n_gone && e != &t->oldest; e = e->next) {
 		if (!e->gone_ns)
 			continue;
 		table_remove(t, e);
 		return true;
 	}
+	return false;
+}
+
+static bool make_room(struct workload_table *t)
+{
+	if (t->n < t->max || forget_one(t))
+		return true;
 	t->refused++;
 	return false;
 }
@@ -227,13 +289,18 @@ struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id,
 		free(copy);
 		return NULL;
 	}
+	key_del(t, e);
 	free(e->path);
 	e->path = copy;
 	e->seen_ns = now_ns;
+	free(e->pod); /* another path may be another pod */
+	e->pod = NULL;
 	if (entry_identify(e) < 0) {
+		memset(&e->ids, 0, sizeof(e->ids)); /* it is in no chain */
 		table_remove(t, e);
 		return NULL;
 	}
+	key_add(t, e);
 	*ret_changed = true;
 	return e;
 }
@@ -247,6 +314,8 @@ void workload_table_gone(struct workload_table *t, struct workload_entry *e, uin
 	count_child(t, e->parent_id, -1);
 	list_del(e);
 	list_add(t, e);
+	while (t->n_gone > WORKLOAD_GONE_MAX && forget_one(t))
+		t->forgotten++;
 }
 
 void workload_table_expire(struct workload_table *t, uint64_t now_ns, uint64_t keep_ns)
@@ -287,6 +356,8 @@ bool workload_is_slot(const struct workload_table *t, struct workload_entry *e)
 void workload_describe(const struct workload_table *t, struct workload_entry *e,
 		       struct lnx_workload *ret_w)
 {
+	static const struct workload_pod nobody = { "", "", "", "", "", "", "", 0, 0, 0, 0, 0, 0 };
+	const struct workload_pod *pod = e->pod ? e->pod : &nobody;
 	uint32_t size = ret_w->size;
 	struct lnx_workload w = {
 		.size = sizeof(w),
@@ -296,14 +367,21 @@ void workload_describe(const struct workload_table *t, struct workload_entry *e,
 		.parent_cgroup_id = e->parent_id,
 		.gone_ns = e->gone_ns,
 		.path = e->path,
-		.workload = e->name,
-		.namespace_ = "",
-		.pod_name = "",
+		.workload = e->pod ? pod->workload : e->name,
+		.namespace_ = pod->namespace_,
+		.pod_name = pod->pod_name,
 		.pod_uid = e->ids.pod_uid,
-		.container_name = "",
+		.container_name = pod->container_name,
 		.container_id = e->ids.container_id,
 		.runtime = e->ids.runtime,
-		.qos = e->ids.qos,
+		.qos = *e->ids.qos ? e->ids.qos : pod->qos,
+		.owner_channel = pod->owner_channel,
+		.slo_tier = pod->slo_tier,
+		.is_ignored = pod->is_ignored,
+		.cpu_request_millicores = pod->cpu_request_millicores,
+		.cpu_limit_millicores = pod->cpu_limit_millicores,
+		.memory_request_bytes = pod->memory_request_bytes,
+		.memory_limit_bytes = pod->memory_limit_bytes,
 	};
 
 	/* a caller built against an older table has fewer members */

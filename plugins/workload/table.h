@@ -8,9 +8,25 @@
 
 #include "parse.h"
 
+#define WORKLOAD_GONE_MAX 4096 /* removed cgroups that are remembered */
+#define WORKLOAD_KEYS	  1024 /* chains of those that Kubernetes may name */
+
+/* What Kubernetes says of a cgroup. One allocation, the strings behind it. */
+struct workload_pod {
+	const char *namespace_, *pod_name, *container_name, *workload, *qos, *owner_channel,
+		*slo_tier;
+	uint32_t is_ignored;
+	uint32_t cpu_request_millicores, cpu_limit_millicores;
+	uint32_t pad;
+	uint64_t memory_request_bytes, memory_limit_bytes;
+	char text[];
+};
+
 /* One cgroup. Strings are owned. */
 struct workload_entry {
 	struct workload_entry *next_hash;
+	struct workload_entry *next_key;    /* of the same chain */
+	struct workload_pod *pod;	    /* NULL: not known */
 	struct workload_entry *prev, *next; /* by last change: oldest first */
 	uint64_t id, parent_id;
 	uint64_t seen_ns; /* of the event or walk that told of it */
@@ -23,6 +39,7 @@ struct workload_entry {
 	/* of the last psi.cgroup; NaN before */
 	double psi_cpu_some, psi_memory_some, psi_io_some;
 	uint64_t psi_ns;
+	bool is_culprit; /* for the answer that is made */
 	/* sums over its processes and those below, made anew for each answer */
 	double cpu_pct;
 	uint64_t anon_bytes;
@@ -31,9 +48,11 @@ struct workload_entry {
 
 struct workload_table {
 	struct workload_entry **buckets;
+	struct workload_entry *keys[WORKLOAD_KEYS]; /* by pod uid, else by container id */
 	uint32_t n_buckets, n, n_gone, max;
 	struct workload_entry oldest; /* head of the list */
 	uint64_t refused;
+	uint64_t forgotten; /* removed ones over WORKLOAD_GONE_MAX */
 };
 
 /* 0 or -ENOMEM. */
@@ -44,6 +63,9 @@ struct workload_entry *workload_table_get(const struct workload_table *t, uint64
 struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id, uint64_t parent_id,
 					  const char *path, size_t n_path, uint64_t now_ns,
 					  bool *ret_changed);
+/* Those of a pod (by the uid in their paths), or of a container whose path names no pod: the first, and the one after <e>. */
+struct workload_entry *workload_table_by_key(const struct workload_table *t, const char *key);
+struct workload_entry *workload_table_next_by_key(const struct workload_entry *e, const char *key);
 void workload_table_gone(struct workload_table *t, struct workload_entry *e, uint64_t now_ns);
 /* Forget those gone for longer than <keep_ns>. */
 void workload_table_expire(struct workload_table *t, uint64_t now_ns, uint64_t keep_ns);

@@ -64,8 +64,9 @@ static void tail_add(char *buf, uint16_t *at, uint16_t cap, struct lnx_str *ret_
 	*at = (uint16_t)(*at + n);
 }
 
-static void workload_tell(struct workload *w, struct workload_entry *e)
+void workload_tell(struct workload *w, struct workload_entry *e)
 {
+	struct lnx_workload d = { .size = sizeof(d) };
 	union {
 		struct lnx_ev_workload_update ev;
 		char bytes[LNX_EVENT_MAX];
@@ -74,16 +75,28 @@ static void workload_tell(struct workload *w, struct workload_entry *e)
 
 	if (w->host->wanted(w->ctx, "workload.update") <= 0)
 		return;
+	workload_describe(&w->table, e, &d);
 	memset(&u.ev, 0, sizeof(u.ev));
 	u.ev.h.type = LNX_EV_WORKLOAD_UPDATE;
 	u.ev.h.fixed = sizeof(u.ev);
 	u.ev.h.cpu = LNX_CPU_NONE;
 	u.ev.cgroup_id = e->id;
-	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.path, e->path);
-	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.workload, e->name);
-	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.pod_uid, e->ids.pod_uid);
-	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.container_id, e->ids.container_id);
-	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.runtime, e->ids.runtime);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.path, d.path);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.workload, d.workload);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.namespace_, d.namespace_);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.pod_name, d.pod_name);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.pod_uid, d.pod_uid);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.container_name, d.container_name);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.container_id, d.container_id);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.runtime, d.runtime);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.qos, d.qos);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.owner_channel, d.owner_channel);
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.slo_tier, d.slo_tier);
+	u.ev.is_ignored = d.is_ignored;
+	u.ev.cpu_request_millicores = d.cpu_request_millicores;
+	u.ev.cpu_limit_millicores = d.cpu_limit_millicores;
+	u.ev.memory_request_bytes = d.memory_request_bytes;
+	u.ev.memory_limit_bytes = d.memory_limit_bytes;
 	u.ev.h.size = at;
 	(void)w->host->publish(w->ctx, &u.ev.h); /* the bus counts what it refuses */
 }
@@ -95,8 +108,10 @@ static void workload_saw(struct workload *w, uint64_t id, uint64_t parent_id, co
 	struct workload_entry *e = workload_table_put(&w->table, id, parent_id, path, n_path,
 						      w->host->now_ns(w->ctx), &changed);
 
-	if (e && changed)
-		workload_tell(w, e);
+	if (!e || !changed)
+		return;
+	(void)workload_join(w, e); /* it is told either way */
+	workload_tell(w, e);
 }
 
 static void workload_measure(struct workload *w)
@@ -104,6 +119,7 @@ static void workload_measure(struct workload *w)
 	w->host->metric_set(w->ctx, w->m_known, w->table.n - w->table.n_gone);
 	w->host->metric_set(w->ctx, w->m_gone, w->table.n_gone);
 	w->host->metric_set(w->ctx, w->m_refused, (double)w->table.refused);
+	w->host->metric_set(w->ctx, w->m_forgotten, (double)w->table.forgotten);
 }
 
 /* ---- events */
@@ -129,6 +145,10 @@ static int workload_on_event(void *state, const struct lnx_event *ev)
 	if (ev->type == LNX_EV_PSI_CGROUP) {
 		if (LNX_EV_HAS(ev, struct lnx_ev_psi_cgroup, io_some_us))
 			workload_on_psi(w, (const struct lnx_ev_psi_cgroup *)(const void *)ev);
+		return 0;
+	}
+	if (w->k8s && ev->type == w->type_pod) {
+		workload_on_pod(w, ev);
 		return 0;
 	}
 	if (!LNX_EV_HAS(ev, struct lnx_ev_cgroup, path))
@@ -199,6 +219,7 @@ static void workload_on_repair(void *arg)
 {
 	struct workload *w = arg;
 
+	workload_join_rest(w);
 	if (!w->root[0] || w->walk_ns)
 		return;
 	memset(&w->walk, 0, sizeof(w->walk));
@@ -231,6 +252,11 @@ static int workload_metrics(struct workload *w)
 		.help = "Folders that a walk could not enter.",
 		.kind = LNX_COUNTER
 	};
+	static const struct lnx_metric_desc forgotten = {
+		.name = "linnix_cgroups_forgotten_total",
+		.help = "Removed cgroups that gave way before workload.keep_gone was over.",
+		.kind = LNX_COUNTER
+	};
 	int rc = w->host->metric(w->ctx, &known, NULL, &w->m_known);
 
 	if (rc == 0)
@@ -239,6 +265,8 @@ static int workload_metrics(struct workload *w)
 		rc = w->host->metric(w->ctx, &refused, NULL, &w->m_refused);
 	if (rc == 0)
 		rc = w->host->metric(w->ctx, &skipped, NULL, &w->m_skipped);
+	if (rc == 0)
+		rc = w->host->metric(w->ctx, &forgotten, NULL, &w->m_forgotten);
 	return rc;
 }
 
@@ -281,6 +309,7 @@ static int workload_start(void *state)
 	struct workload *w = state;
 	int rc = 0;
 
+	workload_join_start(w);
 	if (*w->conf->cgroup_root)
 		(void)snprintf(w->root, sizeof(w->root), "%s",
 			       w->conf->cgroup_root); /* too long: cannot be read */
@@ -340,7 +369,7 @@ static const struct lnx_command workload_commands[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-static const char *const workload_needs[] = { "http/1?", "proc/1?", NULL };
+static const char *const workload_needs[] = { "http/1?", "proc/1?", "k8s/1?", NULL };
 static const char *const workload_provides[] = { "workload/1", NULL };
 
 static const struct lnx_plugin workload_plugin = {

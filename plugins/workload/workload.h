@@ -4,6 +4,7 @@
 #define LNX_WORKLOAD_H
 
 #include <linnix/plugin.h>
+#include <linnix/svc_k8s.h>
 #include <linnix/svc_proc.h>
 
 #include "table.h"
@@ -25,9 +26,20 @@ struct workload {
 	struct workload_walk walk;
 	uint64_t walk_ns; /* when the running walk began; 0: none runs */
 	char root[4096];  /* of the v2 hierarchy; "" without one */
-	struct lnx_metric *m_known, *m_gone, *m_refused, *m_skipped;
-	int type_new, type_gone, type_psi;
+	struct lnx_metric *m_known, *m_gone, *m_refused, *m_skipped, *m_forgotten;
+	const struct lnx_svc_k8s *k8s; /* NULL: no cluster */
+	void *k8s_self;
+	int type_pod; /* of k8s.pod */
 };
+
+/* workload.c: publish who <e> is. */
+void workload_tell(struct workload *w, struct workload_entry *e);
+/* join.c */
+/* Ask Kubernetes who <e> is. True: something new is known. */
+bool workload_join(struct workload *w, struct workload_entry *e);
+void workload_on_pod(struct workload *w, const struct lnx_event *ev);
+void workload_join_rest(struct workload *w);
+void workload_join_start(struct workload *w);
 
 /* routes.c: GET /workloads, when http/1 is there. */
 int workload_routes(struct workload *w);
