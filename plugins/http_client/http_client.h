@@ -10,7 +10,7 @@
 #include "curl.h"
 
 #define HTTPC_CALLS	 32 /* at a time */
-#define HTTPC_HEAD_BYTES 65536
+#define HTTPC_HEAD_BYTES 65536u
 
 struct httpc;
 

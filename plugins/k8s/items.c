@@ -163,7 +163,7 @@ int k8s_items_feed(struct k8s_items *s, const char *bytes, size_t n, each_fn *ea
 			s->is_key = s->is_list;
 		} else if (c == ':' && s->depth == 1) {
 			s->is_key = false;
-		} else if (!s->depth && !memchr(" \t\r\n", c, 4)) {
+		} else if (!s->depth && c != ' ' && c != '\n' && c != '\r' && c != '\t') {
 			return -EPROTO;
 		}
 	}

@@ -127,7 +127,7 @@ static const struct lnx_svc_k8s k8s_service = {
 
 static void tell_text(char *bytes, uint32_t *io_at, struct lnx_str *ret_str, const char *text)
 {
-	size_t n = strlen(text);
+	size_t n = strnlen(text, K8S_NAME_BYTES);
 
 	memcpy(bytes + *io_at, text, n);
 	ret_str->off = (uint16_t)*io_at;
