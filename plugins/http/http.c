@@ -142,7 +142,7 @@ static int http_init(const struct lnx_host *host, struct lnx_ctx *ctx, const voi
 	if (rc == 0)
 		rc = host->timer_add(ctx, HTTP_SEC, HTTP_SEC, http_sweep, s, &s->sweep);
 	if (rc == 0)
-		rc = http_listen_open(s);
+		rc = http_listen_check(s);
 	if (rc == 0)
 		rc = http_routes_init(s);
 	if (rc == 0)

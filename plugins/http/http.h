@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define HTTP_MAX_ROUTES	  96
 #define HTTP_MAX_PEERS	  1024
@@ -73,6 +74,8 @@ struct http_listener {
 	bool is_tls, is_woken; /* woken: it runs in the next turn */
 	uint16_t port;
 	uint64_t socket_dev, socket_ino; /* of the unix socket's file */
+	struct sockaddr_storage addr;
+	socklen_t addr_bytes; /* 0: not wanted */
 };
 
 struct http_route {
@@ -111,7 +114,8 @@ struct http {
 	struct http_cgroup cgroups[HTTP_CGROUP_CACHE];
 };
 
-int http_listen_open(struct http *s);
+/* Is what the configuration wants allowed? Nothing is opened. */
+int http_listen_check(struct http *s);
 int http_listen_start(struct http *s);
 void http_listener_wake(struct http_listener *l);
 void http_listen_stop(struct http *s);

@@ -324,16 +324,15 @@ static int http_exposure_check(struct http *s, const char *text)
 	return 0;
 }
 
-static int http_tcp_listen(struct http *s, uint32_t kind, const char *text)
+/* Is what the configuration wants allowed, and where is it? */
+static int http_tcp_check(struct http *s, uint32_t kind, const char *text)
 {
 	struct http_listener *l = &s->listeners[kind];
-	struct sockaddr_storage addr = { 0 };
-	socklen_t bytes = 0;
 	int rc;
 
 	if (!*text || !strcmp(text, "off"))
 		return 0;
-	rc = http_addr_parse(text, &addr, &bytes);
+	rc = http_addr_parse(text, &l->addr, &l->addr_bytes);
 	if (rc < 0) {
 		s->host->log(s->ctx, LNX_ERROR,
 			     "%s: '%s' is not ADDRESS:PORT with a literal address, such as "
@@ -341,13 +340,23 @@ static int http_tcp_listen(struct http *s, uint32_t kind, const char *text)
 			     http_kind_names[kind], text);
 		return rc;
 	}
-	if (kind == HTTP_KIND_TCP && !http_addr_is_loopback(&addr)) {
+	if (kind == HTTP_KIND_TCP && !http_addr_is_loopback(&l->addr)) {
 		rc = http_exposure_check(s, text);
 		if (rc < 0)
 			return rc;
 		s->is_exposed = true;
 	}
-	rc = http_tcp_open_any(l, &addr, bytes, &l->fd);
+	return 0;
+}
+
+static int http_tcp_listen(struct http *s, uint32_t kind, const char *text)
+{
+	struct http_listener *l = &s->listeners[kind];
+	int rc;
+
+	if (!l->addr_bytes)
+		return 0;
+	rc = http_tcp_open_any(l, &l->addr, l->addr_bytes, &l->fd);
 	if (rc < 0) {
 		s->host->log(s->ctx, LNX_ERROR, "%s: cannot listen on %s: %s",
 			     http_kind_names[kind], text, strerror(-rc));
@@ -370,8 +379,16 @@ void http_listen_init(struct http *s)
 	}
 }
 
-int http_listen_open(struct http *s)
+int http_listen_check(struct http *s)
 {
+	int rc = http_tcp_check(s, HTTP_KIND_TCP, s->conf->listen);
+
+	return rc ? rc : http_tcp_check(s, HTTP_KIND_OPS, s->conf->ops_listen);
+}
+
+int http_listen_start(struct http *s)
+{
+	unsigned i;
 	int rc;
 
 	http_fds_raise(s);
@@ -380,14 +397,6 @@ int http_listen_open(struct http *s)
 		rc = http_tcp_listen(s, HTTP_KIND_OPS, s->conf->ops_listen);
 	if (rc == 0)
 		http_unix_listen(s, &s->listeners[HTTP_KIND_UNIX]);
-	return rc;
-}
-
-int http_listen_start(struct http *s)
-{
-	unsigned i;
-	int rc = 0;
-
 	for (i = 0; rc == 0 && i < HTTP_KINDS; i++)
 		rc = http_listener_start(&s->listeners[i]);
 	return rc;

@@ -166,6 +166,17 @@ explain_tells_who_wants_what()
 	grep -qi 'probe' <<<"$out" || fail "$out"
 }
 
+explain_opens_nothing_beside_a_running_agent()
+{
+	local out
+	start_agent
+	out=$("$linnixd" --config etc/linnix.yaml --explain 2>&1) || fail "exit code $?: $out"
+	! grep -q 'listen' <<<"$out" || fail "it listens: $out"
+	[ "$(curl -fsS -m 5 --unix-socket "$socket" http://localhost/healthz -o /dev/null -w '%{http_code}')" = 200 ] ||
+		fail "the socket of the agent is gone"
+	answers || fail "the agent does not answer any more"
+}
+
 usage()
 {
 	local out code word
@@ -186,4 +197,4 @@ usage()
 run broken tab_in_indentation huge nested_lists nested_maps binary null_bytes a_folder missing_file unknown_plugin \
 	unknown_key_with_a_suggestion aliases_are_refused all_errors_at_once toml_gets_a_hint right_one_is_accepted \
 	flag_beats_environment_beats_file_beats_default dump_tells_origins unknown_variable_only_warns bad_variable_is_named \
-	explain_tells_who_wants_what usage
+	explain_tells_who_wants_what explain_opens_nothing_beside_a_running_agent usage
