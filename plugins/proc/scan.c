@@ -13,7 +13,8 @@
 
 #include "proc.h"
 
-#define SCAN_FILE 4096 /* bytes read of one file */
+#define SCAN_FILE    4096 /* bytes read of one file */
+#define SCAN_THREADS 1024 /* of one process whose waits are added up */
 
 /* Read a file of process <pid>. Returns its bytes; <buf> is terminated. */
 static int scan_read(const struct proc_scan *s, uint32_t pid, const char *name, char *buf,
@@ -122,6 +123,46 @@ static void scan_cgroup(struct proc_scan *s, const char *text, struct lnx_rec_pr
 	s->cgroup_id = r->cgroup_id = st.st_ino;
 }
 
+/* "ns on a CPU, ns waited for one, slices": of one thread. */
+static uint64_t scan_wait_ns(const struct proc_scan *s, uint32_t pid, const char *name)
+{
+	char text[128];
+	unsigned long long ran, waited;
+
+	if (scan_read(s, pid, name, text, sizeof(text)) <= 0 ||
+	    sscanf(text, "%llu %llu", &ran, &waited) != 2)
+		return 0; /* a kernel without it, or ended */
+	return waited;
+}
+
+/* Of all live threads: the file of the process tells of its first one only. */
+static uint64_t scan_run_delay(const struct proc_scan *s, uint32_t pid, uint32_t n_threads)
+{
+	char path[512], name[64];
+	const struct dirent *e;
+	uint64_t ns = 0;
+	unsigned n = 0;
+	DIR *d;
+
+	if (n_threads <= 1)
+		return scan_wait_ns(s, pid, "schedstat");
+	if (snprintf(path, sizeof(path), "%s/%u/task", s->proc_root, pid) >= (int)sizeof(path))
+		return 0;
+	d = opendir(path);
+	if (!d)
+		return 0;
+	while (n < SCAN_THREADS && (e = readdir(d))) {
+		if (!isdigit((unsigned char)e->d_name[0]) ||
+		    snprintf(name, sizeof(name), "task/%.16s/schedstat", e->d_name) >=
+			    (int)sizeof(name))
+			continue;
+		ns += scan_wait_ns(s, pid, name);
+		n++;
+	}
+	closedir(d);
+	return ns;
+}
+
 int proc_scan_one(struct proc_scan *s, uint32_t pid, struct lnx_rec_proc *ret_rec)
 {
 	struct lnx_rec_proc r = { .ts_ns = s->ts_ns, .pid = pid };
@@ -145,6 +186,7 @@ int proc_scan_one(struct proc_scan *s, uint32_t pid, struct lnx_rec_proc *ret_re
 		r.read_bytes = scan_key(buf, "read_bytes:");
 		r.write_bytes = scan_key(buf, "write_bytes:");
 	} /* else not ours to read: 0, as the health text says */
+	r.run_delay_ns = scan_run_delay(s, pid, r.n_threads);
 	if (scan_read(s, pid, "cgroup", buf, sizeof(buf)) > 0)
 		scan_cgroup(s, buf, &r);
 	*ret_rec = r;

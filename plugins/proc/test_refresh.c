@@ -198,6 +198,17 @@ static void put(const char *dir, const char *name, const char *text)
 	assert_int_equal(fclose(o), 0);
 }
 
+static void fake_thread(const struct test *f, int tid, const char *schedstat)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), "%s/10/task", f->dir);
+	(void)mkdir(dir, 0700); /* made by the first one */
+	snprintf(dir, sizeof(dir), "%s/10/task/%d", f->dir, tid);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	put(dir, "schedstat", schedstat);
+}
+
 static void fake_proc(struct test *f)
 {
 	char dir[128], conf[160];
@@ -213,6 +224,10 @@ static void fake_proc(struct test *f)
 	    "RssShmem:\t 2 kB\n");
 	put(dir, "io", "rchar: 1\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 1\n");
 	put(dir, "cgroup", "1:cpu:/old\n0::/10\n");
+	put(dir, "schedstat", "5 999 1\n"); /* of its first thread */
+	fake_thread(f, 10, "50 700 3\n");
+	fake_thread(f, 12, "1 40 3\n");
+	fake_thread(f, 13, "garbage\n");
 	snprintf(dir, sizeof(dir), "%s/11", f->dir);
 	assert_int_equal(mkdir(dir, 0700), 0);
 	put(dir, "stat", "garbage");
@@ -224,8 +239,14 @@ static void fake_proc(struct test *f)
 
 static void remove_fake_proc(const struct test *f)
 {
-	static const char *const names[] = { "10/stat", "10/status", "10/io", "10/cgroup",
-					     "10",	"11/stat",   "11",    "" };
+	static const char *const names[] = { "10/stat",	     "10/status",
+					     "10/io",	     "10/cgroup",
+					     "10/schedstat", "10/task/10/schedstat",
+					     "10/task/10",   "10/task/12/schedstat",
+					     "10/task/12",   "10/task/13/schedstat",
+					     "10/task/13",   "10/task",
+					     "10",	     "11/stat",
+					     "11",	     "" };
 	char path[160];
 	size_t i;
 
@@ -263,6 +284,7 @@ static void without_the_probe_proc_is_read(void **arg)
 	assert_int_equal(p->rss_anon_bytes, 43008);
 	assert_int_equal(p->read_bytes, 4096);
 	assert_int_equal(p->write_bytes, 8192);
+	assert_int_equal(p->run_delay_ns, 700 + 40); /* of its threads; one file is broken */
 	snprintf(path, sizeof(path), "%s/10", f->dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(p->cgroup_id, st.st_ino);

@@ -88,6 +88,7 @@ static int add_process(void *arg, const struct lnx_proc *p)
 	e = workload_table_slot(&w->table, e);
 	e->cpu_pct += p->has_usage && isfinite(p->cpu_pct) ? p->cpu_pct : 0;
 	e->anon_bytes += p->rss_anon_bytes;
+	e->run_delay_ns += p->run_delay_ns;
 	e->n_processes++;
 	return 0;
 }
@@ -101,7 +102,7 @@ static void sum_processes(struct workload *w)
 
 	for (e = w->table.oldest.next; e != &w->table.oldest; e = e->next) {
 		e->cpu_pct = 0;
-		e->anon_bytes = 0;
+		e->anon_bytes = e->run_delay_ns = 0;
 		e->n_processes = 0;
 	}
 	if (w->host->service(w->ctx, "proc/1", &vtable, &self) < 0)
@@ -169,6 +170,7 @@ static void row_json(struct lnx_buf *out, const struct row *r, struct workload *
 	lnx_json_kv_f64(out, "caused_ms", r->cpu.caused_ms);
 	lnx_json_kv_f64(out, "throttled_ms", r->cpu.throttled_ms);
 	lnx_json_kv_f64(out, "psi_contribution", r->cpu.psi_contribution);
+	lnx_json_kv_f64(out, "run_delay_ms", (double)r->e->run_delay_ns / 1e6);
 	lnx_buf_char(out, '}');
 }
 

@@ -42,7 +42,7 @@ struct workload_entry {
 	bool is_culprit; /* for the answer that is made */
 	/* sums over its processes and those below, made anew for each answer */
 	double cpu_pct;
-	uint64_t anon_bytes;
+	uint64_t anon_bytes, run_delay_ns;
 	uint32_t n_processes;
 };
 
