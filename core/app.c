@@ -205,72 +205,14 @@ static int lnx_step_plugins(struct lnx_app *app)
 	return lnx_vital_failed(app);
 }
 
-static const struct lnx_svc_proc *lnx_rules_proc(void *arg, void **ret_self)
-{
-	const struct lnx_app *app = arg;
-	const void *vtable;
-
-	return lnx_services_find(app->services, "proc/1", &vtable, ret_self) == 0 ? vtable : NULL;
-}
-
-/* On a reload a rule set with errors is not taken: the one of before runs on. */
-int lnx_app_rules_load(struct lnx_app *app, bool is_first)
-{
-	const char *const fallback[] = { app->default_rules, NULL };
-	const struct lnx_core_conf *c = &app->config->core;
-	struct lnx_rules_conf conf = {
-		.dirs = c->rules_dir[0] ? c->rules_dir : fallback,
-		.bus = app->bus,
-		.registry = app->registry,
-		.metrics = app->metrics,
-		.memory_max = c->rules_memory,
-		.budget = c->rules_budget,
-		.generation = app->rules_generation + 1,
-		.proc = lnx_rules_proc,
-		.tags = app->tags,
-		.wall_ns = lnx_app_wall_ns,
-		.arg = app,
-	};
-	struct lnx_buf errors = { 0 };
-	struct lnx_rules *rules = NULL;
-	int rc = lnx_rules_new(&conf, &errors, &rules);
-
-	app->rules_error[0] = 0;
-	if (errors.size) {
-		errors.data[errors.size - 1] = 0;
-		lnx_log(LNX_ERROR, "rules: %s", errors.data);
-	}
-	if (rc == 0 && !is_first && lnx_rules_errors(rules)) {
-		(void)snprintf(app->rules_error, sizeof(app->rules_error), "%s",
-			       errors.size ? errors.data : ""); /* cut is fine */
-		rc = -EINVAL;
-	}
-	if (rc == 0)
-		rc = is_first ? 0 : lnx_rules_start(rules);
-	if (rc < 0) {
-		if (!app->rules_error[0])
-			(void)snprintf(app->rules_error, sizeof(app->rules_error), "%s",
-				       strerror(-rc));
-		lnx_rules_free(rules);
-	} else {
-		lnx_rules_free(app->rules);
-		app->rules = rules;
-		app->rules_generation++;
-		lnx_log(LNX_INFO, "rules: %u loaded", lnx_rules_count(rules));
-	}
-	lnx_buf_done(&errors);
-	return rc;
-}
-
 static int lnx_step_rules(struct lnx_app *app)
 {
-	return lnx_app_rules_load(app, true) == -ENOMEM ? -ENOMEM : 0;
+	return lnx_app_rules_first(app) == -ENOMEM ? -ENOMEM : 0;
 }
 
 static void lnx_rules_down(struct lnx_app *app)
 {
-	lnx_rules_free(app->rules);
-	app->rules = NULL;
+	lnx_app_rules_done(app);
 }
 
 static int lnx_step_explain(struct lnx_app *app)
@@ -310,6 +252,7 @@ static int lnx_step_loop(struct lnx_app *app)
 		lnx_log(LNX_ERROR, "the ring buffer cannot be read: %s", strerror(-rc));
 	if (app->rules && lnx_rules_start(app->rules) < 0)
 		lnx_log(LNX_ERROR, "rules: not started");
+	lnx_app_rules_watch(app);
 	lnx_plugins_start(app);
 	return lnx_vital_failed(app);
 }
@@ -322,6 +265,7 @@ static void lnx_loop_down(struct lnx_app *app)
 		(void)lnx_probes_drain(app->probes); /* what is there is there */
 	while (lnx_bus_drain(app->bus, 1024) && budget--)
 		;
+	lnx_app_rules_unwatch(app);
 	lnx_plugins_stop(app);
 	lnx_app_loop_stop(app);
 }

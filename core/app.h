@@ -75,13 +75,12 @@ struct lnx_app {
 		*first_config; /* of the start: plugins without reload() keep pointing into it */
 	struct lnx_probes *probes;
 	struct lnx_rules *rules;
-	struct lnx_loop *turn;	 /* watchers of the loop */
-	struct lnx_cost *cost;	 /* what the agent cost */
-	uint64_t start_ns;	 /* CLOCK_BOOTTIME */
-	uint64_t wall_offset_ns; /* Unix time minus CLOCK_BOOTTIME */
-	unsigned rules_generation;
-	char rules_error[512]; /* of the last failed reload; "" */
-	char crash_note[256];  /* why no plugin can be quarantined; "" */
+	struct lnx_loop *turn;		  /* watchers of the loop */
+	uint64_t start_ns;		  /* CLOCK_BOOTTIME */
+	uint64_t wall_offset_ns;	  /* Unix time minus CLOCK_BOOTTIME */
+	struct lnx_cost *cost;		  /* what the agent cost */
+	struct lnx_app_rules *rules_load; /* of app_rules.c */
+	char crash_note[256];		  /* why no plugin can be quarantined; "" */
 	bool wanted_changed, is_stopping;
 	bool reload_ok;
 	uint64_t reload_wall_ns;
@@ -99,7 +98,19 @@ void lnx_app_config_free(struct lnx_config *c);
 /* The bound struct of an instance; NULL if it has no options. */
 const void *lnx_app_config_of(const struct lnx_config *c, const struct lnx_ctx *x);
 int lnx_app_reload(struct lnx_app *app);
-int lnx_app_rules_load(struct lnx_app *app, bool is_first);
+/* app_rules.c: load the rules, and load them anew. The first time a bad file is left out; later a set with errors or with
+ * tests that fail is not taken, and the one of before runs on. Returns 0 or -errno. */
+int lnx_app_rules_first(struct lnx_app *app);
+int lnx_app_rules_reload(struct lnx_app *app);
+/* The same beside the loop; says itself how it ended. is_asked: a person did, so that disabled rules get another chance. */
+void lnx_app_rules_reload_later(struct lnx_app *app, bool is_asked);
+/* Follow the folders of the configuration that is in force; and no longer. */
+void lnx_app_rules_watch(struct lnx_app *app);
+void lnx_app_rules_unwatch(struct lnx_app *app);
+void lnx_app_rules_done(struct lnx_app *app);
+/* Why the last reload was refused, or "". */
+const char *lnx_app_rules_refused(const struct lnx_app *app);
+void lnx_app_rules_collect(struct lnx_app *app);
 /* app_paths.c */
 int lnx_app_paths(struct lnx_app *app);
 /* app_loop.c: watchers, signals, time. */
@@ -112,6 +123,9 @@ uint64_t lnx_app_wall_ns(void *arg, uint64_t boot_ns);
 void lnx_app_json_env(struct lnx_app *app, struct lnx_json_env *ret_env);
 /* app_status.c: service core/1 and the core's metrics. */
 int lnx_app_status_start(struct lnx_app *app);
+/* Set one of the core's own metrics, from a collector. */
+void lnx_put(struct lnx_app *app, const char *name, const char *help, uint32_t kind,
+	     const char *const *labels, const char *const *values, double v);
 /* Why the agent is not ready ("" if it is), and what is degraded: one line each. */
 void lnx_app_explain(struct lnx_app *app, struct lnx_buf *out);
 /* app_cost.c: own cost: told each second as agent.cost, and shown. */

@@ -289,7 +289,8 @@ int lnx_app_reload(struct lnx_app *app)
 		app->reload_wall_ns = app->wall_offset_ns + lnx_bus_now(app->bus);
 		lnx_log(LNX_INFO, "configuration reloaded");
 	}
-	(void)lnx_app_rules_load(app, false); /* says itself what is wrong */
+	lnx_app_rules_watch(app);
+	lnx_app_rules_reload_later(app, true);
 	lnx_notify("READY=1");
 	lnx_buf_done(&errors);
 	lnx_buf_done(&warnings);

@@ -67,13 +67,15 @@ static void lnx_health_rules(struct lnx_app *app, uint32_t state, struct lnx_buf
 	char text[160];
 	const char *first;
 
-	if (state == LNX_HEALTH_DEGRADED && app->rules_error[0])
+	const char *refused = lnx_app_rules_refused(app);
+
+	if (state == LNX_HEALTH_DEGRADED && *refused)
 		lnx_health_line(out, n, "rules", "the last reload failed, the rules of before run",
-				app->rules_error);
+				refused);
 	if (state != LNX_HEALTH_LOST)
 		return;
 	if (!app->rules) {
-		lnx_health_line(out, n, "rules", "not loaded", app->rules_error);
+		lnx_health_line(out, n, "rules", "not loaded", refused);
 		return;
 	}
 	errors = lnx_rules_errors(app->rules);
@@ -279,7 +281,7 @@ static int lnx_core_rules(void *self, struct lnx_buf *out)
 
 static int lnx_core_rules_reload(void *self, struct lnx_buf *out)
 {
-	int rc = lnx_app_rules_load(self, false);
+	int rc = lnx_app_rules_reload(self);
 
 	(void)lnx_core_rules(self, out); /* memory: the caller sees it in the buffer */
 	return rc;
@@ -323,8 +325,8 @@ static int lnx_core_schema(void *self, struct lnx_buf *out)
 
 /* ---- metrics */
 
-static void lnx_put(struct lnx_app *app, const char *name, const char *help, uint32_t kind,
-		    const char *const *labels, const char *const *values, double v)
+void lnx_put(struct lnx_app *app, const char *name, const char *help, uint32_t kind,
+	     const char *const *labels, const char *const *values, double v)
 {
 	struct lnx_metric_desc d = { .name = name, .help = help, .kind = kind, .labels = labels };
 	struct lnx_metric *m;
@@ -395,8 +397,7 @@ static void lnx_collect(void *arg)
 	if (app->probes)
 		lnx_probes_collect(app->probes, app->metrics);
 	lnx_collect_tags(app);
-	if (app->rules)
-		lnx_rules_collect(app->rules);
+	lnx_app_rules_collect(app);
 	lnx_put(app, "linnix_config_last_reload_successful", "1 if the last reload took effect.",
 		LNX_GAUGE, NULL, NULL, app->reload_ok);
 	lnx_put(app, "linnix_config_last_reload_success_timestamp_seconds",

@@ -45,7 +45,10 @@ struct lnx_rules {
 	struct lnx_rule **rules;
 	struct lnx_rule_test *tests;
 	unsigned n_files, n_rules, n_tests, n_errors;
-	struct lnx_buf errors_json; /* elements, no brackets */
+	struct lnx_buf errors_json;  /* elements, no brackets */
+	struct lnx_buf refused_json; /* the same of a set that was not taken */
+	uint64_t refused_hash;
+	bool has_refused;
 	uint64_t hash;
 	struct lnx_rule_route routes[LNX_MAX_TYPES]; /* by dense index of the type */
 	struct lnx_key **timers;		     /* heap by due_ns */
@@ -84,6 +87,12 @@ struct lnx_rules {
 	bool is_started;
 };
 
+/* lua_host.c */
+/* Publish what waits in <late>. */
+void lnx_rules_flush(struct lnx_rules *r);
+/* No event comes in any more. */
+void lnx_rules_stop(struct lnx_rules *r);
+
 /* lua_key.c */
 uint64_t lnx_key_hash(const void *bytes, size_t n, uint64_t seed);
 /* Allocate the table of keys. Returns 0 or -ENOMEM. */
@@ -110,6 +119,8 @@ void lnx_eval_reset(struct lnx_rules *r);
 int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true);
 int lnx_call_where(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true);
 int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_severity);
+/* The rule does nothing from now on; its functions go. */
+void lnx_call_drop(struct lnx_rules *r, struct lnx_rule *rule);
 int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t cap);
 
 /* lua_alert.c */

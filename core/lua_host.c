@@ -100,17 +100,26 @@ int lnx_rules_new(const struct lnx_rules_conf *conf, struct lnx_buf *errors,
 	return 0;
 }
 
+void lnx_rules_stop(struct lnx_rules *r)
+{
+	unsigned i;
+
+	for (i = 0; i < LNX_MAX_TYPES; i++) {
+		if (r->routes[i].sub)
+			lnx_bus_unsubscribe(r->conf.bus, r->routes[i].sub);
+		r->routes[i].sub = NULL;
+	}
+}
+
 void lnx_rules_free(struct lnx_rules *r)
 {
 	unsigned i;
 
 	if (!r)
 		return;
-	for (i = 0; i < LNX_MAX_TYPES; i++) {
-		if (r->routes[i].sub)
-			lnx_bus_unsubscribe(r->conf.bus, r->routes[i].sub);
+	lnx_rules_stop(r);
+	for (i = 0; i < LNX_MAX_TYPES; i++)
 		free(r->routes[i].wants);
-	}
 	if (r->conf.metrics && r->is_started)
 		lnx_metrics_del_owner(r->conf.metrics, r);
 	for (i = 0; i < r->n_rules; i++)
@@ -119,6 +128,7 @@ void lnx_rules_free(struct lnx_rules *r)
 		free(r->files[i].path);
 	lnx_lua_free(r->lua);
 	lnx_buf_done(&r->errors_json);
+	lnx_buf_done(&r->refused_json);
 	lnx_buf_done(&r->late);
 	free(r->rules);
 	free(r->files);
@@ -153,13 +163,10 @@ int lnx_rules_start(struct lnx_rules *r)
 	return rc;
 }
 
-void lnx_rules_tick(struct lnx_rules *r, uint64_t now_ns)
+void lnx_rules_flush(struct lnx_rules *r)
 {
 	size_t at;
 
-	r->is_ticking = true;
-	lnx_eval_timers(r, now_ns);
-	r->is_ticking = false;
 	for (at = 0; at < r->late.size;) {
 		const struct lnx_event *ev = (const struct lnx_event *)(r->late.data + at);
 
@@ -170,9 +177,22 @@ void lnx_rules_tick(struct lnx_rules *r, uint64_t now_ns)
 	lnx_buf_reset(&r->late);
 }
 
+void lnx_rules_tick(struct lnx_rules *r, uint64_t now_ns)
+{
+	r->is_ticking = true;
+	lnx_eval_timers(r, now_ns);
+	r->is_ticking = false;
+	lnx_rules_flush(r);
+}
+
 uint64_t lnx_rules_next_ns(const struct lnx_rules *r)
 {
 	return r->n_timers ? r->timers[0]->due_ns : UINT64_MAX;
+}
+
+uint64_t lnx_rules_hash(const struct lnx_rules *r)
+{
+	return r->hash;
 }
 
 unsigned lnx_rules_count(const struct lnx_rules *r)

@@ -40,6 +40,10 @@ int lnx_rules_new(const struct lnx_rules_conf *conf, struct lnx_buf *errors,
 void lnx_rules_free(struct lnx_rules *r);
 /* Subscribe to the bus and begin. */
 int lnx_rules_start(struct lnx_rules *r);
+/* <to> has been started and takes the place of <from>, which stops: what fires in rules that are no more is resolved, and
+ * rules whose file has the same bytes keep their windows, timers, states and counters. Those that were disabled stay so,
+ * unless <is_asked>. <from> is only good for lnx_rules_free then. Not from a handler. */
+void lnx_rules_succeed(struct lnx_rules *to, struct lnx_rules *from, bool is_asked);
 /* Once a turn of the loop at most: evaluates rules with `every`, `lasting`, `cooldown` that are due at bus time. */
 void lnx_rules_tick(struct lnx_rules *r, uint64_t now_ns);
 /* When lnx_rules_tick must be called next (CLOCK_BOOTTIME), or UINT64_MAX. */
@@ -50,6 +54,13 @@ void lnx_rules_json(const struct lnx_rules *r, struct lnx_buf *out);
 void lnx_rules_collect(const struct lnx_rules *r);
 unsigned lnx_rules_count(const struct lnx_rules *r);
 unsigned lnx_rules_errors(const struct lnx_rules *r);
+/* Of the bytes of all files, in their order. */
+uint64_t lnx_rules_hash(const struct lnx_rules *r);
+/* GET /rules tells the errors of <attempt> (may be NULL: none) as those of a set that was refused. */
+void lnx_rules_refused(struct lnx_rules *r, const struct lnx_rules *attempt);
+/* Run the tests of a set that is to be started; one that fails is an error as those of loading.
+ * Returns 0, -EINVAL or -ENOMEM. */
+int lnx_rules_vet(struct lnx_rules *r, struct lnx_buf *errors);
 /* Rules disabled after failures; first such name or NULL. */
 const char *lnx_rules_disabled(const struct lnx_rules *r, unsigned *ret_n);
 /* Run the test{} blocks in virtual time. Appends a TAP document. Returns failures. */

@@ -15,8 +15,8 @@
 #include "lua_bind.h"
 #include "lua_parse.h"
 
-static void load_error(struct lnx_rules *r, struct lnx_buf *errors, const char *path,
-		       const struct lnx_err *err)
+void lnx_load_error(struct lnx_rules *r, struct lnx_buf *errors, const char *path,
+		    const struct lnx_err *err)
 {
 	char shown[512];
 
@@ -46,12 +46,12 @@ static void load_noted(struct lnx_rules *r, struct lnx_buf *errors, const char *
 		p->errs[k] = err;
 	}
 	for (i = 0; i < n; i++)
-		load_error(r, errors, path, &p->errs[i]);
+		lnx_load_error(r, errors, path, &p->errs[i]);
 	if (p->n_errs <= n)
 		return;
 	err.line = 0;
 	(void)lnx_err_set(&err, 0, "%u more errors", p->n_errs - n);
-	load_error(r, errors, path, &err);
+	lnx_load_error(r, errors, path, &err);
 }
 
 /* Who may write what the agent runs: root, itself, the owner of its program; and nobody else. */
@@ -181,7 +181,7 @@ int lnx_load_file(struct lnx_rules *r, const char *path, struct lnx_buf *errors)
 	if (r->n_files == LNX_LOAD_FILES) {
 		(void)lnx_err_set(&err, 0, "more than %d rule files", LNX_LOAD_FILES);
 		r->n_errors++;
-		load_error(r, errors, path, &err);
+		lnx_load_error(r, errors, path, &err);
 		return 0;
 	}
 	p = realloc(r->files, (r->n_files + 1) * sizeof(*r->files));
@@ -203,7 +203,7 @@ int lnx_load_file(struct lnx_rules *r, const char *path, struct lnx_buf *errors)
 	if (fd >= 0)
 		(void)close(fd); /* only read */
 	if (rc < 0)
-		load_error(r, errors, path, &err);
+		lnx_load_error(r, errors, path, &err);
 	if (rc == 0) {
 		f->hash = lnx_key_hash(text.data, text.size, 7);
 		r->hash = lnx_key_hash(&f->hash, sizeof(f->hash), r->hash);
@@ -243,7 +243,7 @@ int lnx_load_dir(struct lnx_rules *r, const char *dir, struct lnx_buf *errors)
 			return -ENOMEM;
 		(void)lnx_err_set(&err, 0, "%s", strerror(errno));
 		r->n_errors++;
-		load_error(r, errors, dir, &err);
+		lnx_load_error(r, errors, dir, &err);
 		return 0;
 	}
 	for (i = 0; i < n; i++) {

@@ -144,6 +144,7 @@ struct lnx_rule {
 	struct lnx_rule_recent recent[LNX_RULE_RECENT];
 	unsigned n_recent; /* ever */
 	struct lnx_metric *m_alerts[3], *m_eval, *m_figures[LNX_RULE_FIGURES];
+	double told[LNX_RULE_FIGURES]; /* what those counters have from this rule */
 };
 
 #endif

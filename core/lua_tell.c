@@ -99,7 +99,6 @@ static void tell_cost(const struct lnx_rule *rule, struct lnx_buf *out)
 	lnx_json_kv_u64(out, "keys", rule->n_keys);
 	lnx_json_kv_u64(out, "keys_max", rule->max_keys);
 	lnx_json_kv_u64(out, "keys_evicted", rule->evicted);
-	lnx_json_kv_u64(out, "keys_evicted", rule->evicted);
 	lnx_json_kv_u64(out, "unkeyed", rule->unkeyed);
 	lnx_json_kv_u64(out, "memory_bytes", tell_memory(rule));
 }
@@ -169,6 +168,7 @@ static void tell_rule(const struct lnx_rules *r, const struct lnx_rule *rule, st
 
 void lnx_rules_json(const struct lnx_rules *r, struct lnx_buf *out)
 {
+	const struct lnx_buf *errors;
 	unsigned i;
 
 	lnx_buf_char(out, '{');
@@ -178,10 +178,15 @@ void lnx_rules_json(const struct lnx_rules *r, struct lnx_buf *out)
 	lnx_json_kv_u64(out, "lua_bytes", r->lua->used_bytes);
 	lnx_json_kv_u64(out, "lua_max_bytes", r->lua->max_bytes);
 	lnx_json_kv_u64(out, "alerts_lost", r->alerts_lost);
+	if (r->has_refused) {
+		lnx_json_key(out, "refused_hash");
+		lnx_buf_printf(out, "\"%016" PRIx64 "\"", r->refused_hash);
+	}
 	lnx_json_key(out, "errors");
 	lnx_buf_char(out, '[');
-	if (r->errors_json.size)
-		lnx_buf_add(out, r->errors_json.data, r->errors_json.size);
+	errors = r->has_refused ? &r->refused_json : &r->errors_json;
+	if (errors->size)
+		lnx_buf_add(out, errors->data, errors->size);
 	lnx_buf_char(out, ']');
 	lnx_json_key(out, "rules");
 	lnx_buf_char(out, '[');
@@ -236,8 +241,15 @@ void lnx_rules_collect(const struct lnx_rules *r)
 						       (double)rule->evicted };
 
 		for (k = 0; k < LNX_RULE_FIGURES; k++)
-			if (rule->m_figures[k])
+			if (!rule->m_figures[k])
+				;
+			else if (k == 2 || k == 3)
 				lnx_metric_set(rule->m_figures[k], now[k]);
+			else if (now[k] > rule->told[k]) {
+				/* a rule of before may have counted in the same series */
+				lnx_metric_add(rule->m_figures[k], now[k] - rule->told[k]);
+				rule->told[k] = now[k];
+			}
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <linnix/ev_proc.h>
 
 #include "lua_engine.h"
+#include "lua_load.h"
 #include "tags.h"
 
 #define TEST_EVENTS_MAX	 500000
@@ -409,16 +410,15 @@ static void test_one(struct test_run *t)
 		test_error(t, &err);
 }
 
-static void test_report(const struct test_run *t, struct lnx_buf *tap, unsigned n,
-			const struct lnx_buf *notes)
+static void test_report(const struct test_run *t, struct lnx_buf *tap, unsigned n)
 {
 	char shown[256];
 
 	lnx_buf_printf(tap, "%sok %u - %s: %s\n", t->n_bad ? "not " : "", n,
 		       lnx_lua_printable(t->r->files[t->test->file].path, shown, sizeof(shown)),
 		       t->test->name);
-	if (notes->size)
-		lnx_buf_add(tap, notes->data, notes->size);
+	if (t->tap->size)
+		lnx_buf_add(tap, t->tap->data, t->tap->size);
 }
 
 /* What a test replaces in the engine. */
@@ -454,7 +454,7 @@ static void test_leave(struct lnx_rules *r, const struct test_before *before)
 }
 
 /* Run test <i>. Returns whether it failed, or -ENOMEM. */
-static int test_run(struct test_run *t, unsigned i, struct lnx_buf *tap)
+static int test_run(struct test_run *t, unsigned i)
 {
 	t->test = &t->r->tests[i];
 	t->n_events = t->n_fires = t->n_bad = 0;
@@ -469,11 +469,24 @@ static int test_run(struct test_run *t, unsigned i, struct lnx_buf *tap)
 	test_one(t);
 	t->r->conf.tags = NULL;
 	lnx_tags_free(t->tags);
-	test_report(t, tap, i + 1, t->tap);
 	return t->n_bad != 0;
 }
 
-int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests)
+/* A test that failed as an error of its file: its name and what it noted first. */
+static void test_to_error(const struct test_run *t, struct lnx_buf *errors)
+{
+	const char *note = t->tap->size > 2 ? t->tap->data + 2 : "";
+	struct lnx_err err;
+
+	(void)lnx_err_set(&err, 0, "test '%s' fails: %.*s", t->test->name, (int)strcspn(note, "\n"),
+			  note);
+	err.line = t->test->line;
+	t->r->n_errors++;
+	lnx_load_error(t->r, errors, t->r->files[t->test->file].path, &err);
+}
+
+/* All tests, to <tap> or, those that fail, to <errors>. Returns failures or -errno. */
+static int test_all(struct lnx_rules *r, struct lnx_buf *tap, struct lnx_buf *errors)
 {
 	struct lnx_buf notes = { .max = 1 << 20 };
 	struct test_run *t = calloc(1, sizeof(*t));
@@ -491,10 +504,13 @@ int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests
 	t->bytes.max = TEST_BYTES_MAX;
 	before = test_enter(t);
 	for (i = 0; t->roots && rc >= 0 && i < r->n_tests; i++) {
-		rc = test_run(t, i, tap);
+		rc = test_run(t, i);
 		failures += rc > 0;
+		if (tap)
+			test_report(t, tap, i + 1);
+		else if (rc > 0)
+			test_to_error(t, errors);
 	}
-	lnx_buf_printf(tap, "1..%u\n", r->n_tests);
 	test_leave(r, &before);
 	if (!t->roots || rc < 0)
 		failures = -ENOMEM;
@@ -503,6 +519,23 @@ int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests
 	free(t->events);
 	free(t->roots);
 	free(t);
+	return failures;
+}
+
+int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests)
+{
+	int failures = test_all(r, tap, NULL);
+
+	lnx_buf_printf(tap, "1..%u\n", r->n_tests);
 	*ret_tests = r->n_tests;
 	return failures;
+}
+
+int lnx_rules_vet(struct lnx_rules *r, struct lnx_buf *errors)
+{
+	int rc = test_all(r, NULL, errors);
+
+	if (rc == 0)
+		rc = lnx_buf_error(&r->errors_json);
+	return rc > 0 ? -EINVAL : rc;
 }

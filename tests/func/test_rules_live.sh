@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Rules edited under a running agent: taken within a second when they are sound, told and left when they are not.
+# TIMEOUT: 180
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+one_rule() { printf 'rule "%s" { on = "proc.exec", where = { comm = "%s" }, severity = "info" }\n' "$1" "${2:-none}"; }
+
+agent_with_rules()
+{
+	rules=$tmp/rules
+	[ -d "$rules" ] || {
+		mkdir "$rules"
+		one_rule first >"$rules/first.lua"
+	}
+	prepare
+	export LINNIX_RULES_DIR=${1:-$rules}
+	start_agent
+}
+
+generation() { get /rules | jq .generation; }
+has_rule() { get /rules | jq -e --arg n "$1" 'any(.rules[]; .name == $n)' >/dev/null; }
+lacks_rule() { get /rules | jq -e --arg n "$1" 'all(.rules[]; .name != $n)' >/dev/null; }
+is_sound() { get /rules | jq -e '.errors == []' >/dev/null; }
+has_error() { get /rules | jq -e --arg f "$1" --argjson l "$2" --arg m "$3" 'any(.errors[]; (.file | endswith($f)) and .line == $l and (.message | contains($m)))' >/dev/null; }
+
+an_edit_is_taken_within_a_second_and_a_broken_one_is_told()
+{
+	cp -r scripts/rules "$tmp/rules"
+	agent_with_rules
+	hash=$(get /rules | jq -r .hash)
+	[ "$(metric "linnix_rules_generation_info{hash=\"$hash\"}")" = 1 ] || fail "no metric of the hash"
+	begin=$(now_ms)
+	sed -i 's/^local per_second = .*/local per_second = 11/; s/ten a second is not more than ten/x/; s/storm(t, 10,/storm(t, 11,/' "$rules/fork_storm.lua"
+	until [ "$(generation)" -ge 2 ]; do
+		[ $(($(now_ms) - begin)) -lt $((10000 * slow)) ] || fail "not taken: $(get /rules | jq -c .errors)"
+		nap 0.02
+	done
+	took=$(($(now_ms) - begin))
+	echo "taken after $took ms"
+	[ "$took" -lt $((1000 * slow)) ] || fail "taken after $took ms"
+	[ "$(get /rules | jq -r .hash)" != "$hash" ] || fail "the hash did not change"
+	hash=$(get /rules | jq -r .hash)
+	printf 'rule "broken" {\n  on = "proc.exec",\n  lastin = "5s",\n}\n' >"$rules/zz.lua"
+	poll 5 has_error /zz.lua 3 "unknown field 'lastin' (did you mean 'lasting'?)" || fail "$(get /rules | jq -c .errors)"
+	get /rules | jq -e --arg h "$hash" '.generation == 2 and .hash == $h and .refused_hash != $h' >/dev/null || fail "the old set does not run on"
+	[ "$(metric linnix_rules_last_reload_successful)" = 0 ] || fail "the metric does not tell"
+	get /readyz | jq -e '.degraded | any(contains("lastin"))' >/dev/null || fail "/readyz does not tell: $(get /readyz)"
+	# its own test fails: as broken
+	printf 'rule "ok" { on = "proc.exec" }\ntest "no" { feed = function(t) t.exec(1) end, fires = {} }\n' >"$rules/zz.lua"
+	poll 5 has_error /zz.lua 2 "test 'no' fails" || fail "$(get /rules | jq -c .errors)"
+	rm "$rules/zz.lua"
+	poll 5 is_sound || fail "$(get /rules | jq -c .errors)"
+	[ "$(generation)" = 2 ] || fail "the same bytes are another generation"
+	[ "$(metric linnix_rules_last_reload_successful)" = 1 ] || fail "the metric does not tell"
+}
+
+editors_that_rename_and_links_that_swap_are_followed()
+{
+	# As Kubernetes mounts a ConfigMap.
+	mkdir -p "$tmp/rules/..1" "$tmp/rules/..2"
+	one_rule first >"$tmp/rules/..1/a.lua"
+	one_rule second >"$tmp/rules/..2/a.lua"
+	ln -s ..1 "$tmp/rules/..data"
+	ln -s ..data/a.lua "$tmp/rules/a.lua"
+	agent_with_rules
+	has_rule first || fail "not loaded through the links"
+	ln -s ..2 "$rules/..tmp"
+	mv -T "$rules/..tmp" "$rules/..data"
+	rm -r "$rules/..1"
+	poll 5 has_rule second || fail "a swapped link is not followed"
+	lacks_rule first || fail "the old one is still there"
+	one_rule third >"$tmp/third"
+	mv "$tmp/third" "$rules/a.lua"
+	poll 5 has_rule third || fail "a renamed file is not followed"
+	# What is not a rule does not matter.
+	n=$(generation)
+	echo x >"$rules/.a.lua.swp"
+	echo x >"$rules/4913"
+	one_rule fourth >"$rules/b.lua"
+	poll 5 has_rule fourth || fail "a new file is not followed"
+	[ "$(generation)" -eq $((n + 1)) ] || fail "$(($(generation) - n)) generations"
+}
+
+folder_that_vanishes_changes_nothing_until_it_is_back()
+{
+	mkdir -p "$tmp/real"
+	one_rule first >"$tmp/real/a.lua"
+	ln -s real "$tmp/rules"
+	agent_with_rules
+	mv "$tmp/real" "$tmp/away"
+	rm "$tmp/rules"
+	poll 5 has_error /rules 0 "No such file" || fail "$(get /rules | jq -c .errors)"
+	has_rule first || fail "the rules went with their folder"
+	mkdir "$tmp/rules"
+	one_rule second >"$tmp/rules/a.lua"
+	poll 5 has_rule second || fail "the folder that came back is not read"
+	is_sound || fail "$(get /rules | jq -c .errors)"
+	# And it is watched.
+	one_rule third >"$tmp/rules/b.lua"
+	poll 5 has_rule third || fail "the folder that came back is not watched"
+}
+
+swapped_a_hundred_times_in_a_second_it_ends_with_the_last()
+{
+	agent_with_rules
+	n=$(generation)
+	begin=$(now_ms)
+	for i in {1..100}; do
+		one_rule "swap$i" >"$tmp/next"
+		mv "$tmp/next" "$rules/first.lua"
+	done
+	took=$(($(now_ms) - begin))
+	poll 10 has_rule swap100 || fail "$(get /rules | jq -c '.rules[].name')"
+	is_sound || fail "$(get /rules | jq -c .errors)"
+	n=$(($(generation) - n))
+	# One for each pause of 80 ms or 400 ms of swaps, and the last.
+	[ "$n" -ge 1 ] && [ "$n" -le $((2 + took / 300)) ] || fail "$n generations in $took ms"
+}
+
+a_thousand_files_are_taken_at_once()
+{
+	agent_with_rules
+	mkdir "$tmp/many"
+	for i in {1..1000}; do printf 'rule "r%d" { on = "proc.exec", where = { comm = "x" } }\n' "$i" >"$tmp/many/r$i.lua"; done
+	mv "$tmp"/many/*.lua "$rules/"
+	poll 20 has_rule r1000 || fail "$(get /rules | jq -c .errors)"
+	get /rules | jq -e '.rules | length == 1001' >/dev/null || fail "$(get /rules | jq '.rules | length') rules"
+	answers || fail "the agent does not answer"
+	rm "$rules"/r*.lua
+	poll 20 lacks_rule r1 || fail "they are still there"
+}
+
+asking_reloads_too()
+{
+	need_root
+	agent_with_rules
+	post() { curl -sS -m 10 -o "$tmp/body" -w '%{http_code}' --unix-socket "$socket" -X POST -H 'Content-Type: application/json' http://localhost/rules/reload; }
+	# Asked over TCP without a token: refused.
+	[ "$(curl -sS -o /dev/null -w '%{http_code}' -X POST -H 'Content-Type: application/json' "$url/rules/reload")" = 403 ] || fail "anybody may reload"
+	[ "$(post)" = 200 ] || fail "$(cat "$tmp/body")"
+	[ "$(jq .generation "$tmp/body")" = 2 ] || fail "$(cat "$tmp/body")"
+	echo 'rule (' >"$rules/b.lua"
+	[ "$(post)" = 422 ] || fail "$(cat "$tmp/body")"
+	jq -e '.generation == 2 and .errors[0].line == 2' "$tmp/body" >/dev/null || fail "$(cat "$tmp/body")"
+	one_rule second >"$rules/b.lua"
+	poll 5 has_rule second || fail "not taken"
+	n=$(generation)
+	kill -HUP "$agent"
+	taken() { [ "$(generation)" -gt "$n" ]; }
+	poll 5 taken || fail "SIGHUP does not reload"
+	stop_agent TERM
+	[ "$code" = 0 ] || fail "exit status $code"
+}
+
+firing_state_outlives_the_edit_of_a_neighbour()
+{
+	need_root
+	printf 'rule "watch" { on = "proc.exec", where = { comm = "lnx-here" }, window = "count 1h", keep = "1h", when = function(w) return w.count > 0 end }\n' >"$tmp/watch.lua"
+	mkdir "$tmp/rules"
+	mv "$tmp/watch.lua" "$tmp/rules/"
+	agent_with_rules
+	get /readyz | jq -e '[.reasons[], .degraded[] | select(test("^probe: proc"))] == []' >/dev/null || skip "the probe does not run here: $(get /readyz)"
+	cp "$(type -P true)" "$tmp/lnx-here"
+	fires() { "$tmp/lnx-here"; get /rules | jq -e '.rules[] | select(.name == "watch") | .firing == 1' >/dev/null; }
+	poll 10 fires || fail "it does not fire: $(get /rules)"
+	before=$(get /rules | jq '.rules[] | select(.name == "watch") | .events')
+	one_rule other >"$rules/other.lua"
+	poll 5 has_rule other || fail "not taken"
+	get /rules | jq -e --argjson n "$before" '.rules[] | select(.name == "watch") | .firing == 1 and .fired == 1 and .events >= $n' >/dev/null ||
+		fail "it began anew: $(get /rules)"
+	# The rule itself goes: what fired is over.
+	rm "$rules/watch.lua"
+	over() { get '/events?type=alert&limit=100' | jq -e 'any(.[]; .rule == "watch" and .state == "resolved")' >/dev/null; }
+	poll 5 over || fail "never resolved"
+}
+
+run an_edit_is_taken_within_a_second_and_a_broken_one_is_told editors_that_rename_and_links_that_swap_are_followed \
+	folder_that_vanishes_changes_nothing_until_it_is_back swapped_a_hundred_times_in_a_second_it_ends_with_the_last \
+	a_thousand_files_are_taken_at_once asking_reloads_too firing_state_outlives_the_edit_of_a_neighbour
