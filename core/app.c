@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Bring-up in order, one step a line of the table; shutdown in reverse. */
 #include "app.h"
+#include "app_rules.h"
 
 #include <errno.h>
 #include <ev.h>

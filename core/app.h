@@ -98,19 +98,6 @@ void lnx_app_config_free(struct lnx_config *c);
 /* The bound struct of an instance; NULL if it has no options. */
 const void *lnx_app_config_of(const struct lnx_config *c, const struct lnx_ctx *x);
 int lnx_app_reload(struct lnx_app *app);
-/* app_rules.c: load the rules, and load them anew. The first time a bad file is left out; later a set with errors or with
- * tests that fail is not taken, and the one of before runs on. Returns 0 or -errno. */
-int lnx_app_rules_first(struct lnx_app *app);
-int lnx_app_rules_reload(struct lnx_app *app);
-/* The same beside the loop; says itself how it ended. is_asked: a person did, so that disabled rules get another chance. */
-void lnx_app_rules_reload_later(struct lnx_app *app, bool is_asked);
-/* Follow the folders of the configuration that is in force; and no longer. */
-void lnx_app_rules_watch(struct lnx_app *app);
-void lnx_app_rules_unwatch(struct lnx_app *app);
-void lnx_app_rules_done(struct lnx_app *app);
-/* Why the last reload was refused, or "". */
-const char *lnx_app_rules_refused(const struct lnx_app *app);
-void lnx_app_rules_collect(struct lnx_app *app);
 /* app_paths.c */
 int lnx_app_paths(struct lnx_app *app);
 /* app_loop.c: watchers, signals, time. */

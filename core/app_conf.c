@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "app_rules.h"
 
 extern char **environ;
 

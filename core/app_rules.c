@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The rules of the agent: loaded at the start, and anew when their folders change or somebody asks. A set is built aside, its
  * tests run, and only then takes the place of the one that runs, between two events. */
+#include "app_rules.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

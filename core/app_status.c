@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "app_rules.h"
 #include "rec.h"
 
 static const char *const lnx_resources[] = { "cpu", "memory", "io" };
