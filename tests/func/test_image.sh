@@ -8,18 +8,27 @@
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+# The archive is made by the first test.
 archive=
 make_image()
 {
-	need umoci
-	need jq
-	[ -z "${LNX_SAN:-}" ] || skip "not from an instrumented build"
 	unset MAKEFLAGS MAKELEVEL MFLAGS
 	made=$(make image BUILD="${LNX_BUILD:-build}" CC="${CC:-gcc}" 2>"$tmp/make.err") || fail "$made $(cat "$tmp/make.err")"
 	archive=$(tail -1 <<<"$made")
 	digest=${archive#* }
 	archive=${archive% *}
 	[ -s "$archive" ] || fail "no archive: $made"
+}
+
+needs_image()
+{
+	need umoci
+	need jq
+	need python3
+	python3 -c 'import yaml' 2>/dev/null || skip "needs python3-yaml"
+	[ -z "${LNX_SAN:-}" ] || skip "not from an instrumented build"
+	archive=$(find "$build" -maxdepth 1 -name 'linnix-*.oci.tar' -newer "$linnixd")
+	[ -n "$archive" ] || make_image
 }
 
 # The root folder of the image, in $tmp/bundle/rootfs.
@@ -40,6 +49,7 @@ in_image()
 same_build_same_image()
 {
 	local first sum
+	needs_image
 	make_image
 	first=$digest sum=$(sha256sum <"$archive")
 	# Whatever the clock, the umask and the user's tar say.
@@ -54,7 +64,7 @@ everything_is_in_it_and_nothing_else()
 {
 	local f root
 	need_root
-	make_image
+	needs_image
 	unpack
 	root=$tmp/bundle/rootfs
 	for f in plugins/*/plugin.mk; do
@@ -110,11 +120,10 @@ config_map()
 	for f in "$@"; do ln -sfn "..data/$(basename "$f")" "$dir/$(basename "$f")"; done
 }
 
+# start_container DAEMONSET: as the file says; other volumes than configuration and rules are already in $tmp/vol.
 start_container()
 {
-	local v words
-	need python3
-	python3 -c 'import yaml' 2>/dev/null || skip "needs python3-yaml"
+	local words
 	mkdir -p "$tmp"/vol/{state,run}
 	python3 - >"$tmp/linnix.yaml" <<-'END' || fail "no configuration in k8s/base"
 		import yaml
@@ -122,7 +131,7 @@ start_container()
 	END
 	config_map "$tmp/vol/config" "$tmp/linnix.yaml"
 	config_map "$tmp/vol/rules" scripts/rules/*.lua
-	mapfile -t words < <(tests/func/ctr_args.py k8s/base/50-daemonset.yaml "$tmp/vol")
+	mapfile -t words < <(tests/func/ctr_args.py "$1" "$tmp/vol")
 	[ "${#words[@]}" -gt 40 ] || fail "ctr_args.py: ${words[*]}"
 	start_containerd
 	trap stop_containerd EXIT
@@ -153,9 +162,9 @@ from_the_archive_to_the_first_blame_in_30_s()
 	local begin caps
 	need_root
 	[ -r /sys/kernel/btf/vmlinux ] || skip "this kernel has no BTF"
-	make_image
+	needs_image
 	begin=$(now_ms)
-	start_container
+	start_container k8s/base/50-daemonset.yaml
 	poll 20 ready || fail "not ready: $(cat "$tmp/readyz" "$tmp/log")"
 	echo "ready after $(($(now_ms) - begin)) ms: $(cat "$tmp/readyz")"
 	poll 10 is_exact || skip "this kernel has no exact tier: $(api /status)"
@@ -180,6 +189,70 @@ from_the_archive_to_the_first_blame_in_30_s()
 
 	kill -TERM "$pid"
 	poll 6 is_gone "$pid" || fail "it does not stop"
+	[ -s "$tmp/vol/state/linnix.db" ] || fail "no history on the host: $(ls "$tmp/vol/state")"
 }
 
-run same_build_same_image everything_is_in_it_and_nothing_else from_the_archive_to_the_first_blame_in_30_s
+# The manifest of an overlay, in $tmp/overlay.yaml.
+overlay()
+{
+	local bin
+	bin=$(scripts/dev/kubectl.sh 2>"$tmp/fetch.err") || {
+		[ $? -eq 77 ] && skip "$(tail -1 "$tmp/fetch.err")"
+		fail "$(cat "$tmp/fetch.err")"
+	}
+	"$bin/kubectl" kustomize "k8s/overlays/$1" >"$tmp/overlay.yaml" || fail "kubectl kustomize k8s/overlays/$1"
+}
+
+plugins_of_the_overlay_are_loaded()
+{
+	local words applet
+	need_root
+	need busybox
+	needs_image
+	overlay plugins
+	mkdir -p "$tmp"/init/{bin,plugins,copy} "$tmp/vol"
+	cp -r sdk/template/c "$tmp/crashes"
+	make -C "$tmp/crashes" LINNIX_SDK="$PWD/sdk" >"$tmp/make.log" 2>&1 || fail "$(cat "$tmp/make.log")"
+	# As somebody's image may have it, with which the agent would have nothing to do.
+	find "$tmp/crashes" -name crashes.so -exec install -m 666 -o 1000 -g 1000 {} "$tmp/init/plugins/" \;
+	cp "$(command -v busybox)" "$tmp/init/bin/busybox"
+	for applet in sh mkdir cp chmod; do ln -s busybox "$tmp/init/bin/$applet"; done
+	mapfile -t words < <(python3 - "$tmp/overlay.yaml" <<-'END'
+		import sys, yaml
+		docs = yaml.safe_load_all(open(sys.argv[1]))
+		pod = next(d for d in docs if d["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+		print(*pod["initContainers"][0]["command"], sep="\n")
+	END
+	)
+	[ "${#words[@]}" -ge 3 ] || fail "the init container runs nothing"
+	chroot "$tmp/init" "${words[@]}" || fail "the init container: ${words[*]} (busybox must be the static one)"
+	mv "$tmp/init/copy" "$tmp/vol/plugins"
+	start_container "$tmp/overlay.yaml"
+	poll 20 ready || fail "not ready: $(cat "$tmp/readyz" "$tmp/log")"
+	api /plugins | jq -e '[.[].plugin] | index("crashes") != null and index("stall") != null' >/dev/null || fail "$(api /plugins) $(cat "$tmp/log")"
+}
+
+api_of_the_overlay_wants_tls_and_a_token()
+{
+	local token
+	need_root
+	need openssl
+	needs_image
+	overlay api-token
+	mkdir -p "$tmp"/vol/{api,api-tls}
+	token=$(openssl rand -hex 32)
+	(umask 077 && echo "$token" >"$tmp/vol/api/token")
+	openssl req -x509 -newkey ed25519 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+		-keyout "$tmp/vol/api-tls/tls.key" -out "$tmp/vol/api-tls/tls.crt" 2>"$tmp/openssl.log" || fail "$(cat "$tmp/openssl.log")"
+	start_container "$tmp/overlay.yaml"
+	poll 20 ready || fail "not ready: $(cat "$tmp/readyz" "$tmp/log")"
+	"${inside[@]}" ss -Hltn | grep -q '[*]:3000 ' || fail "the API is not on every address: $("${inside[@]}" ss -Hltn)"
+	code() { "${inside[@]}" curl -sS -m 5 -o /dev/null -w '%{http_code}' --cacert "$tmp/vol/api-tls/tls.crt" "$@" 2>/dev/null; }
+	[ "$(code http://127.0.0.1:3000/status)" != 200 ] || fail "it answers without TLS"
+	[ "$(code https://127.0.0.1:3000/status)" = 401 ] || fail "without a token: $(code https://127.0.0.1:3000/status)"
+	[ "$(code -H "Authorization: Bearer ${token/[0-9]/x}" https://127.0.0.1:3000/status)" = 401 ] || fail "a wrong token"
+	[ "$(code -H "Authorization: Bearer $token" https://127.0.0.1:3000/status)" = 200 ] || fail "with the token: $(cat "$tmp/log")"
+}
+
+run same_build_same_image everything_is_in_it_and_nothing_else from_the_archive_to_the_first_blame_in_30_s \
+	plugins_of_the_overlay_are_loaded api_of_the_overlay_wants_tls_and_a_token
