@@ -98,7 +98,7 @@ static void http_proc_where(struct http_proc_view *v, struct lnx_buf *out, const
 	lnx_json_kv_str(out, "pod_name", w.pod_name);
 	lnx_json_kv_str(out, "namespace", w.namespace_);
 	lnx_json_kv_str(out, "container_name", w.container_name);
-	lnx_json_kv_str(out, "workload", w.workload);
+	lnx_workload_json(out, w.namespace_, w.workload);
 }
 
 static void http_proc_figure(struct lnx_buf *out, const char *key, double value, bool is_known)

@@ -107,7 +107,7 @@ static int fake_workload(void *self, uint64_t cgroup_id, struct lnx_workload *w)
 		return -ENOENT;
 	w->path = cgroup_id == 77 ? "/kube/a" : "/kube/b";
 	w->namespace_ = cgroup_id == 77 ? "prod" : "media";
-	w->workload = cgroup_id == 77 ? "prod/api" : "media/resize";
+	w->workload = cgroup_id == 77 ? "api" : "resize";
 	w->pod_name = cgroup_id == 77 ? "api-1" : "resize-1";
 	w->container_name = "app";
 	w->container_id = cgroup_id == 77 ? "0123456789abcdef" : "fedcba9876543210";

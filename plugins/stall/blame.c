@@ -13,8 +13,9 @@
 
 static const char *const resources[] = { "cpu", "memory", "io", NULL };
 static const char *const levels[] = { "container", "pod", "workload", "process", NULL };
-static const char *const query_names[] = { "victim", "culprit", "resource", "by",     "since",
-					   "from",   "to",	"limit",    "offset", NULL };
+static const char *const query_names[] = { "victim",   "culprit", "namespace", "victim_namespace",
+					   "resource", "by",	  "since",     "from",
+					   "to",       "limit",	  "offset",    NULL };
 
 int stall_parse_span(const char *text, uint64_t *ret_ns)
 {
@@ -196,6 +197,10 @@ static int parse_query(struct stall *s, const struct lnx_svc_http *http, struct 
 
 	q->victim = http->param(req, "victim");
 	q->culprit = http->param(req, "culprit");
+	q->namespace_ = http->param(req, "victim_namespace");
+	if (!q->namespace_)
+		q->namespace_ =
+			http->param(req, "namespace"); /* those who are listed are victims */
 	if (resource < 0)
 		return bad(http, req, "resource", "cpu, memory or io");
 	if (by < 0)

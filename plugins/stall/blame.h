@@ -7,6 +7,7 @@
 
 struct stall_query {
 	const char *victim, *culprit; /* NULL: any */
+	const char *namespace_;	      /* of the victim; NULL: any */
 	uint32_t resource;	      /* LNX_RES_N: all */
 	uint32_t by;		      /* STALL_BY_* */
 	uint64_t from_ns, to_ns;

@@ -45,7 +45,7 @@ static void put_who(struct answer *a, uint32_t who)
 	const struct stall_who *w = &a->s->whos.who[who < STALL_WHO_MAX ? who : STALL_WHO_OTHER];
 	struct lnx_buf *out = a->out;
 
-	lnx_json_kv_str(out, "workload", w->workload);
+	lnx_workload_json(out, w->namespace_, w->workload);
 	if (who < STALL_WHO_FIRST)
 		return;
 	lnx_json_kv_str(out, "namespace", w->namespace_);
@@ -330,6 +330,8 @@ static int is_wanted(const struct answer *a, const struct stall_sum_row *row)
 	if (!row->r.stalled_ns && (row->r.psi_ns == STALL_UNKNOWN || !row->r.psi_ns))
 		return 0;
 	if (q->victim && !is_meant(a, row->r.who, q->victim))
+		return 0;
+	if (q->namespace_ && strcmp(a->s->whos.who[row->r.who].namespace_, q->namespace_) != 0)
 		return 0;
 	if (!q->culprit)
 		return 1;

@@ -219,6 +219,34 @@ static int serve_culprits(void *self, uint32_t resource, const char *namespace_,
 	return n;
 }
 
+static int serve_culprit_cgroups(void *self, uint32_t resource, const char *namespace_,
+				 uint64_t window_ns,
+				 int (*each)(void *arg, uint64_t cgroup_id, double caused_ms),
+				 void *arg)
+{
+	struct stall *s = self;
+	const struct stall_sum *sum = share_sum(s, window_ns);
+	int n = 0;
+
+	if (!is_measured(s, resource))
+		return -ENODEV;
+	if (!sum)
+		return -ENOMEM;
+	for (uint32_t who = STALL_WHO_FIRST; who < s->whos.n; who++) {
+		double raw_ns, ns;
+
+		if (!s->whos.who[who].cgroup_id)
+			continue;
+		ns = caused_in(s, sum, who, resource, namespace_, &raw_ns);
+		if (ns <= 0)
+			continue;
+		n++;
+		if (each(arg, s->whos.who[who].cgroup_id, ns / 1e6))
+			break;
+	}
+	return n;
+}
+
 uint32_t stall_method(void *self, uint32_t resource)
 {
 	const struct stall *s = self;
@@ -251,4 +279,5 @@ const struct lnx_svc_stall stall_service = { .size = sizeof(stall_service),
 					     .workload = serve_workload,
 					     .culprits = serve_culprits,
 					     .method = stall_method,
-					     .degraded = serve_degraded };
+					     .degraded = serve_degraded,
+					     .culprit_cgroups = serve_culprit_cgroups };

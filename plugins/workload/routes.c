@@ -20,10 +20,19 @@ struct row {
 	double key;
 };
 
-static const char *const sort_keys[] = { "stalled_ms",	      "caused_ms",	 "psi_contribution",
-					 "cpu_pct",	      "anon_bytes",	 "throttled_ms",
-					 "working_set_bytes", "cpu_limit_ratio", "psi_cpu_pct",
-					 "psi_memory_pct",    "psi_io_pct",	 NULL };
+/* Which rows are wanted; NULL: any. */
+struct filter {
+	const char *namespace_, *victim_namespace, *text;
+	bool is_by_pod, is_ascending;
+	int key; /* of the sort */
+};
+
+static const char *const sort_keys[] = {
+	"stalled_ms",  "caused_ms",	 "psi_contribution",  "cpu_pct",
+	"anon_bytes",  "throttled_ms",	 "working_set_bytes", "cpu_limit_ratio",
+	"psi_cpu_pct", "psi_memory_pct", "psi_io_pct",	      "throttled_total_ms",
+	NULL
+};
 
 static double row_key(const struct row *r, unsigned key)
 {
@@ -39,7 +48,8 @@ static double row_key(const struct row *r, unsigned key)
 					: NAN,
 				r->e->psi_cpu_some,
 				r->e->psi_memory_some,
-				r->e->psi_io_some };
+				r->e->psi_io_some,
+				r->files.throttled_total_ms };
 
 	return keys[key];
 }
@@ -78,6 +88,14 @@ static int sort_key(const char *text, bool *ret_asc)
 
 /* ---- figures */
 
+static void count_process(struct workload_entry *e, const struct lnx_proc *p)
+{
+	e->cpu_pct += p->has_usage && isfinite(p->cpu_pct) ? p->cpu_pct : 0;
+	e->anon_bytes += p->rss_anon_bytes;
+	e->run_delay_ns += p->run_delay_ns;
+	e->n_processes++;
+}
+
 static int add_process(void *arg, const struct lnx_proc *p)
 {
 	struct workload *w = arg;
@@ -86,10 +104,17 @@ static int add_process(void *arg, const struct lnx_proc *p)
 	if (!e)
 		return 0;
 	e = workload_table_slot(&w->table, e);
-	e->cpu_pct += p->has_usage && isfinite(p->cpu_pct) ? p->cpu_pct : 0;
-	e->anon_bytes += p->rss_anon_bytes;
-	e->run_delay_ns += p->run_delay_ns;
-	e->n_processes++;
+	count_process(e, p);
+	/* and its pod, for lists of pods: the nearest above a container */
+	while (e->ids.form == WORKLOAD_CONTAINER && e->ids.pod_uid[0] && e->parent_id) {
+		e = workload_table_get(&w->table, e->parent_id);
+		if (!e)
+			break;
+		if (e->ids.form == WORKLOAD_POD) {
+			count_process(e, p);
+			break;
+		}
+	}
 	return 0;
 }
 
@@ -141,6 +166,22 @@ static void psi_json(struct lnx_buf *out, const struct workload_entry *e)
 	lnx_buf_char(out, '}');
 }
 
+/* What was asked for and what is allowed: of the pod's description, else of the cgroup's own files. Null: nothing. */
+static void limits_json(struct lnx_buf *out, const struct row *r, const struct lnx_workload *d)
+{
+	double limit =
+		d->cpu_limit_millicores ? d->cpu_limit_millicores : r->files.cpu_limit_cores * 1000;
+	uint64_t bytes =
+		d->memory_limit_bytes ? d->memory_limit_bytes : r->files.memory_limit_bytes;
+
+	lnx_json_kv_f64(out, "cpu_request_millicores",
+			d->cpu_request_millicores ? d->cpu_request_millicores : NAN);
+	lnx_json_kv_f64(out, "cpu_limit_millicores", limit > 0 ? limit : NAN);
+	lnx_json_kv_f64(out, "memory_request_bytes",
+			d->memory_request_bytes ? (double)d->memory_request_bytes : NAN);
+	lnx_json_kv_f64(out, "memory_limit_bytes", bytes ? (double)bytes : NAN);
+}
+
 static void row_json(struct lnx_buf *out, const struct row *r, struct workload *w)
 {
 	static const char *const kinds[] = { "other", "container", "unit", "session", "root" };
@@ -149,8 +190,8 @@ static void row_json(struct lnx_buf *out, const struct row *r, struct workload *
 	workload_describe(&w->table, r->e, &d);
 	lnx_json_next(out);
 	lnx_buf_char(out, '{');
-	lnx_json_kv_str(out, "workload", d.workload);
-	lnx_json_kv_str(out, "kind", kinds[d.kind]);
+	lnx_workload_json(out, d.namespace_, d.workload);
+	lnx_json_kv_str(out, "kind", r->e->ids.form == WORKLOAD_POD ? "pod" : kinds[d.kind]);
 	lnx_json_kv_str(out, "namespace", d.namespace_);
 	lnx_json_kv_str(out, "pod_name", d.pod_name);
 	lnx_json_kv_str(out, "pod_uid", d.pod_uid);
@@ -160,6 +201,12 @@ static void row_json(struct lnx_buf *out, const struct row *r, struct workload *
 	lnx_json_kv_str(out, "qos", d.qos);
 	lnx_json_kv_str(out, "cgroup", d.path);
 	lnx_json_kv_u64(out, "cgroup_id", d.cgroup_id);
+	if (*d.owner_channel)
+		lnx_json_kv_str(out, "owner_channel", d.owner_channel);
+	if (*d.slo_tier)
+		lnx_json_kv_str(out, "slo_tier", d.slo_tier);
+	if (d.is_ignored)
+		lnx_json_kv_bool(out, "ignored", 1);
 	lnx_json_kv_u64(out, "processes", r->e->n_processes);
 	psi_json(out, r->e);
 	lnx_json_kv_f64(out, "cpu_pct", r->e->cpu_pct);
@@ -171,14 +218,74 @@ static void row_json(struct lnx_buf *out, const struct row *r, struct workload *
 	lnx_json_kv_f64(out, "throttled_ms", r->cpu.throttled_ms);
 	lnx_json_kv_f64(out, "psi_contribution", r->cpu.psi_contribution);
 	lnx_json_kv_f64(out, "run_delay_ms", (double)r->e->run_delay_ns / 1e6);
+	lnx_json_kv_f64(out, "throttled_total_ms", r->files.throttled_total_ms);
+	lnx_json_kv_f64(out, "cfs_periods", r->files.cfs_periods);
+	lnx_json_kv_f64(out, "throttled_periods", r->files.throttled_periods);
+	limits_json(out, r, &d);
 	lnx_buf_char(out, '}');
 }
 
-static bool row_matches(const struct workload_entry *e, const char *ns, const char *text)
+static bool row_matches(const struct workload *w, struct workload_entry *e, const struct filter *f)
 {
-	if (ns && *ns)
-		return false; /* namespaces come with Kubernetes names */
-	return !text || strstr(e->path, text) || strstr(e->name, text);
+	if (e->gone_ns ||
+	    (f->is_by_pod ? e->ids.form != WORKLOAD_POD : !workload_is_slot(&w->table, e)))
+		return false;
+	if (f->victim_namespace && !e->is_culprit)
+		return false;
+	if (f->namespace_ && strcmp(e->pod ? e->pod->namespace_ : "", f->namespace_) != 0)
+		return false;
+	return !f->text || strstr(e->path, f->text) || strstr(e->name, f->text);
+}
+
+static int mark_culprit(void *arg, uint64_t cgroup_id, double caused_ms)
+{
+	struct workload *w = arg;
+	struct workload_entry *e = workload_table_get(&w->table, cgroup_id);
+
+	(void)caused_ms;
+	for (; e; e = e->parent_id ? workload_table_get(&w->table, e->parent_id) : NULL)
+		e->is_culprit = true; /* its pod, too */
+	return 0;
+}
+
+/* Who stalled a victim of that namespace in the window. */
+static void mark_culprits(struct workload *w, const char *victim_namespace)
+{
+	const struct lnx_svc_stall *stall;
+	struct workload_entry *e;
+	const void *vtable;
+	void *self;
+
+	for (e = w->table.oldest.next; e != &w->table.oldest; e = e->next)
+		e->is_culprit = false;
+	if (!victim_namespace || w->host->service(w->ctx, "stall/1", &vtable, &self) < 0)
+		return;
+	stall = vtable;
+	if (stall->size > offsetof(struct lnx_svc_stall, culprit_cgroups))
+		(void)stall->culprit_cgroups(self, LNX_RES_CPU, victim_namespace, WINDOW_NS,
+					     mark_culprit, w); /* none: an empty list */
+}
+
+/* -EINVAL after having answered. */
+static int read_filter(const struct lnx_svc_http *http, struct lnx_http_req *req,
+		       struct filter *ret_filter)
+{
+	const char *by = http->param(req, "by"), *sort = http->param(req, "sort");
+
+	ret_filter->namespace_ = http->param(req, "namespace");
+	ret_filter->victim_namespace = http->param(req, "victim_namespace");
+	ret_filter->text = http->param(req, "cgroup");
+	ret_filter->is_by_pod = by && !strcmp(by, "pod");
+	ret_filter->key = sort_key(sort ? sort : "stalled_ms", &ret_filter->is_ascending);
+	if (ret_filter->key < 0) {
+		(void)http->error(req, 400, "bad_request",
+				  "sort: '%s' is not a figure of a workload", sort);
+		return -EINVAL;
+	}
+	if (!by || ret_filter->is_by_pod || !strcmp(by, "container"))
+		return 0;
+	(void)http->error(req, 400, "bad_parameter", "by must be container or pod");
+	return -EINVAL;
 }
 
 /* Why stall figures are not there; "" if they are. */
@@ -200,46 +307,38 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 {
 	struct workload *w = arg;
 	const struct lnx_svc_http *http;
-	const char *sort, *ns, *text, *why;
+	struct filter filter;
+	const char *why;
 	struct lnx_buf out = { 0 };
 	uint64_t limit, offset, i, n = 0;
 	struct workload_entry *e;
 	struct row *rows;
 	const void *vtable;
-	bool asc = false;
 	void *self;
-	int key;
 
 	if (w->host->service(w->ctx, "http/1", &vtable, &self) < 0)
 		return;
 	http = vtable;
-	sort = http->param(req, "sort");
-	ns = http->param(req, "namespace");
-	text = http->param(req, "cgroup");
-	key = sort_key(sort ? sort : "stalled_ms", &asc);
-	if (http->param_u64(req, "limit", 100, 1, 10000, &limit) < 0 ||
+	if (read_filter(http, req, &filter) < 0 ||
+	    http->param_u64(req, "limit", 100, 1, 10000, &limit) < 0 ||
 	    http->param_u64(req, "offset", 0, 0, UINT32_MAX, &offset) < 0)
 		return; /* answered */
-	if (key < 0) {
-		(void)http->error(req, 400, "bad_request",
-				  "sort: '%s' is not a figure of a workload", sort);
-		return;
-	}
 	rows = calloc(w->table.n + 1u, sizeof(*rows));
 	if (!rows) {
 		(void)http->error(req, 503, "no_memory", "out of memory");
 		return;
 	}
 	sum_processes(w);
+	mark_culprits(w, filter.victim_namespace);
 	for (e = w->table.oldest.next; e != &w->table.oldest; e = e->next) {
-		if (e->gone_ns || !workload_is_slot(&w->table, e) || !row_matches(e, ns, text))
+		if (!row_matches(w, e, &filter))
 			continue;
 		rows[n].e = e;
 		row_fill(w, &rows[n]);
-		rows[n].key = row_key(&rows[n], (unsigned)key);
+		rows[n].key = row_key(&rows[n], (unsigned)filter.key);
 		n++;
 	}
-	qsort(rows, n, sizeof(*rows), asc ? by_key_asc : by_key_desc);
+	qsort(rows, n, sizeof(*rows), filter.is_ascending ? by_key_asc : by_key_desc);
 	lnx_buf_char(&out, '[');
 	for (i = offset; i < n && i - offset < limit; i++)
 		row_json(&out, &rows[i], w);
@@ -256,7 +355,7 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 }
 
 static const char *const workload_query[] = {
-	"sort", "limit", "offset", "namespace", "cgroup", NULL
+	"sort", "limit", "offset", "namespace", "victim_namespace", "cgroup", "by", NULL
 };
 
 static const struct lnx_http_route workload_route = {

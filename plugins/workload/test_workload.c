@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Paths, the table of cgroups, and the plugin on a folder tree that stands for a hierarchy. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -312,7 +313,7 @@ static void write_file(const char *dir, const char *name, const char *text)
 static void limits_and_memory_come_from_the_files_of_v2(void **state)
 {
 	static const char *const names[] = { "memory.stat", "memory.current", "memory.swap.current",
-					     "cpu.max" };
+					     "cpu.max",	    "cpu.stat",	      "memory.max" };
 	char root[] = "/tmp/lnx-usage-XXXXXX", path[256];
 	struct usage_files f;
 	unsigned i;
@@ -330,14 +331,52 @@ static void limits_and_memory_come_from_the_files_of_v2(void **state)
 	assert_int_equal(f.anon_bytes, 1100);
 	assert_int_equal((int)f.working_set_bytes, 1700);
 	assert_int_equal((int)(f.cpu_limit_cores * 10), 15);
+	assert_true(isnan(f.throttled_total_ms));
+	assert_int_equal(f.memory_limit_bytes, 0);
 	write_file(root, names[3], "max 100000\n");
+	write_file(root, names[4], "usage_usec 5\n"); /* no controller */
+	write_file(root, names[5], "max\n");
 	usage_read(root, "", &f);
 	assert_int_equal((int)f.cpu_limit_cores, 0);
-	for (i = 0; i < 4; i++) {
+	assert_int_equal(f.memory_limit_bytes, 0);
+	assert_true(isnan(f.throttled_total_ms));
+	write_file(root, names[4],
+		   "usage_usec 5\nnr_periods 40\nnr_throttled 7\nthrottled_usec 123500\n");
+	write_file(root, names[5], "33554432\n");
+	usage_read(root, "", &f);
+	assert_int_equal(f.memory_limit_bytes, 33554432);
+	assert_float_equal(f.throttled_total_ms, 123.5, 1e-9);
+	assert_float_equal(f.cfs_periods, 40, 0);
+	assert_float_equal(f.throttled_periods, 7, 0);
+	for (i = 0; i < 6; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", root, names[i]);
 		(void)unlink(path);
 	}
 	(void)rmdir(root);
+}
+
+static void throttling_comes_from_the_v1_controller_beside_it(void **state)
+{
+	char top[] = "/tmp/lnx-usage-XXXXXX", root[64], cpu[64], memory[64], path[128];
+	struct usage_files f;
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	(void)snprintf(root, sizeof(root), "%s/unified", top);
+	(void)snprintf(cpu, sizeof(cpu), "%s/cpu", top);
+	(void)snprintf(memory, sizeof(memory), "%s/memory", top);
+	assert_int_equal(mkdir(root, 0755) | mkdir(cpu, 0755) | mkdir(memory, 0755), 0);
+	write_file(cpu, "cpu.stat", "nr_periods 10\nnr_throttled 4\nthrottled_time 2500000\n");
+	write_file(memory, "memory.limit_in_bytes", "9223372036854771712\n");
+	usage_read(root, "", &f);
+	assert_float_equal(f.throttled_total_ms, 2.5, 1e-9);
+	assert_float_equal(f.throttled_periods, 4, 0);
+	assert_int_equal(f.memory_limit_bytes, 0);
+	write_file(memory, "memory.limit_in_bytes", "1048576\n");
+	usage_read(root, "", &f);
+	assert_int_equal(f.memory_limit_bytes, 1048576);
+	(void)snprintf(path, sizeof(path), "rm -rf %s", top);
+	assert_int_equal(system(path), 0);
 }
 
 int main(void)
@@ -352,6 +391,7 @@ int main(void)
 		cmocka_unit_test(repair_finds_what_no_event_told),
 		cmocka_unit_test(a_missing_hierarchy_is_said),
 		cmocka_unit_test(limits_and_memory_come_from_the_files_of_v2),
+		cmocka_unit_test(throttling_comes_from_the_v1_controller_beside_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,35 @@ static void read_memory(const char *root, const char *base, const char *path, st
 	f->working_set_bytes = used > file ? (double)(used - file) : 0;
 }
 
+/* A number that stands alone in a file; 0 for "max" and for v1's way of saying so. */
+static uint64_t read_limit(const char *root, const char *controller, const char *path,
+			   const char *name)
+{
+	char text[TEXT_BYTES];
+	uint64_t v;
+
+	if (!read_text(root, controller, path, name, text) || sscanf(text, "%" SCNu64, &v) != 1)
+		return 0;
+	return v < UINT64_C(1) << 60 ? v : 0;
+}
+
+static void read_throttling(const char *root, const char *base, const char *path,
+			    struct usage_files *f)
+{
+	char text[TEXT_BYTES];
+	bool is_v2 = read_text(root, "", path, "cpu.stat", text) && strstr(text, "nr_periods");
+
+	/* v2 has a cpu.stat without the controller, too: it counts time only */
+	if (!is_v2 && !read_text(base, "/cpu", path, "cpu.stat", text))
+		return;
+	if (!strstr(text, "nr_periods"))
+		return;
+	f->cfs_periods = (double)stat_value(text, "nr_periods");
+	f->throttled_periods = (double)stat_value(text, "nr_throttled");
+	f->throttled_total_ms = is_v2 ? (double)stat_value(text, "throttled_usec") / 1e3
+				      : (double)stat_value(text, "throttled_time") / 1e6;
+}
+
 static void read_quota(const char *root, const char *base, const char *path, struct usage_files *f)
 {
 	char text[TEXT_BYTES];
@@ -114,7 +143,13 @@ void usage_read(const char *root, const char *path, struct usage_files *ret_file
 
 	memset(ret_files, 0, sizeof(*ret_files));
 	ret_files->working_set_bytes = NAN;
+	ret_files->throttled_total_ms = ret_files->cfs_periods = ret_files->throttled_periods = NAN;
 	v1_base(root, base, sizeof(base));
 	read_memory(root, base, path, ret_files);
 	read_quota(root, base, path, ret_files);
+	read_throttling(root, base, path, ret_files);
+	ret_files->memory_limit_bytes = read_limit(root, "", path, "memory.max");
+	if (!ret_files->memory_limit_bytes)
+		ret_files->memory_limit_bytes =
+			read_limit(base, "/memory", path, "memory.limit_in_bytes");
 }

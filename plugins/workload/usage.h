@@ -7,10 +7,13 @@
 #include <stdint.h>
 
 struct usage_files {
-	bool has_memory;	  /* a memory controller counts it */
-	uint64_t anon_bytes;	  /* v2 anon + shmem + swap; v1 total_rss + total_swap */
-	double working_set_bytes; /* usage without inactive file pages; NaN when not known */
-	double cpu_limit_cores;	  /* its own quota; 0: none */
+	bool has_memory;	     /* a memory controller counts it */
+	uint64_t anon_bytes;	     /* v2 anon + shmem + swap; v1 total_rss + total_swap */
+	double working_set_bytes;    /* usage without inactive file pages; NaN when not known */
+	double cpu_limit_cores;	     /* its own quota; 0: none */
+	uint64_t memory_limit_bytes; /* its own; 0: none */
+	/* since it was made; NaN when no CPU controller counts it. Throttled time sums the queues of all CPUs. */
+	double throttled_total_ms, cfs_periods, throttled_periods;
 };
 
 /* <root>: of the v2 hierarchy; v1 controllers are looked for beside it. */

@@ -20,7 +20,7 @@ AT(lnx_stall_share, caused_ms, 32);
 AT(lnx_stall_share, stalled_ms, 40);
 AT(lnx_stall_share, throttled_ms, 48);
 
-SIZE(lnx_svc_stall, 48);
+SIZE(lnx_svc_stall, 56);
 AT(lnx_svc_stall, size, 0);
 AT(lnx_svc_stall, pad, 4);
 AT(lnx_svc_stall, process, 8);
@@ -28,3 +28,4 @@ AT(lnx_svc_stall, workload, 16);
 AT(lnx_svc_stall, culprits, 24);
 AT(lnx_svc_stall, method, 32);
 AT(lnx_svc_stall, degraded, 40);
+AT(lnx_svc_stall, culprit_cgroups, 48);

@@ -36,6 +36,11 @@ struct lnx_svc_stall {
 	/* Why figures of <resource> are missing, or only those of processes (of_process 1): for people, "" if they are
 	 * there. Borrowed until the next turn of the loop. */
 	const char *(*degraded)(void *self, uint32_t resource, uint32_t of_process);
+	/* As culprits, by cgroup: of the ledger's slots. */
+	int (*culprit_cgroups)(void *self, uint32_t resource, const char *namespace_,
+			       uint64_t window_ns,
+			       int (*each)(void *arg, uint64_t cgroup_id, double caused_ms),
+			       void *arg);
 };
 
 #endif

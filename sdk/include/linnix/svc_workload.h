@@ -3,7 +3,9 @@
 #ifndef LINNIX_SVC_WORKLOAD_H
 #define LINNIX_SVC_WORKLOAD_H
 
+#include <linnix/buf.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* enum lnx_workload_kind */
 #define LNX_WL_OTHER	 0
@@ -42,5 +44,16 @@ struct lnx_svc_workload {
 	int (*each)(void *self, uint32_t include_gone,
 		    int (*each)(void *arg, const struct lnx_workload *w), void *arg);
 };
+
+/* Member "workload" as people see it: "namespace/name". */
+static inline void lnx_workload_json(struct lnx_buf *out, const char *namespace_,
+				     const char *workload)
+{
+	char name[512];
+	int n = snprintf(name, sizeof(name), "%s/%s", namespace_, workload);
+
+	lnx_json_kv_str(out, "workload",
+			*namespace_ && n > 0 && n < (int)sizeof(name) ? name : workload);
+}
 
 #endif
