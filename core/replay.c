@@ -23,7 +23,15 @@ struct replay {
 
 static char *replay_text(const struct lnx_event *ev, struct lnx_str s)
 {
-	return strndup((const char *)ev + s.off, s.len); /* the bus checked that it lies inside */
+	char *text = malloc((size_t)s.len + 1);
+
+	/* not strndup: it is inside an event, and need not end with a NUL */
+	if (text) {
+		memcpy(text, (const char *)ev + s.off,
+		       s.len); /* the bus checked that it lies inside */
+		text[s.len] = 0;
+	}
+	return text;
 }
 
 static void replay_copy(char *to, size_t cap, const struct lnx_event *ev, struct lnx_str s)

@@ -99,6 +99,12 @@ bully_is_blamed_for_what_it_ran()
 	"$linnix" blame --since 60s --resource cpu --victim "/$victim" >"$tmp/table" || fail "linnix blame"
 	grep -q "$victim" "$tmp/table" || fail "$(cat "$tmp/table")"
 	grep -q "$bully: bash" "$tmp/table" || fail "$(cat "$tmp/table")"
+	"$linnix" blame --watch --count 2 --since 60s --resource cpu --victim "/$victim" --json >"$tmp/watch.json" &
+	"$linnix" blame --watch --count 2 --since 60s --resource cpu --victim "/$victim" >"$tmp/watch" || fail "blame --watch"
+	wait "$!" || fail "blame --watch --json"
+	[ "$(grep -c '^VICTIM' "$tmp/watch")" -eq 2 ] || fail "--watch: $(cat "$tmp/watch")"
+	jq -es 'length == 2 and all(.[]; .victims[0].parts | length > 0) and .[0].to != .[1].to' "$tmp/watch.json" >/dev/null ||
+		fail "--watch --json: $(cat "$tmp/watch.json")"
 	get '/processes?sort=psi_contribution&limit=1' | jq -e '.[0].psi_contribution > 0' >/dev/null || fail "psi_contribution"
 	get '/workloads?limit=1000' | jq -e --arg g "/$bully" '.[] | select(.cgroup == $g) | .caused_ms > 100 and .psi_contribution > 0' >/dev/null ||
 		fail "/workloads"
