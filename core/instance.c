@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "app.h"
+#include "lua_plugin.h"
 
 #define LNX_MAX_FILES 256 /* in one plugin folder */
 
@@ -65,6 +66,34 @@ static void lnx_ctx_refuse(struct lnx_ctx *c, uint32_t status, const char *why)
 	lnx_log(LNX_ERROR, "plugin %s: %s", c->path[0] ? c->path : c->name, c->error);
 }
 
+static const char *lnx_plugin_suffix(const char *base)
+{
+	size_t n = strlen(base);
+
+	if (n > 3 && !strcmp(base + n - 3, ".so"))
+		return ".so";
+	return n > 4 && !strcmp(base + n - 4, ".lua") ? ".lua" : NULL;
+}
+
+/* The table of the file of <c>: of a shared object or of a script. */
+static int lnx_ctx_open(struct lnx_ctx *c, const char *base, struct lnx_err *err)
+{
+	const struct lnx_plugin *p = NULL;
+	int rc;
+
+	if (strcmp(lnx_plugin_suffix(base), ".so") == 0) {
+		rc = lnx_plugin_open(c->path, &c->dl, &c->plugin, err);
+		c->owns_dl = rc == 0;
+		return rc;
+	}
+	rc = lnx_lua_plugin_open(c->path, c->app->registry, &c->lua, &p, err);
+	if (rc == 0)
+		rc = lnx_plugin_check_table(p, base, ".lua", err);
+	if (rc == 0)
+		c->plugin = p;
+	return rc;
+}
+
 static void lnx_plugins_add_file(struct lnx_app *app, const char *dir, const char *base)
 {
 	struct lnx_plugins *ps = app->plugins;
@@ -77,8 +106,9 @@ static void lnx_plugins_add_file(struct lnx_app *app, const char *dir, const cha
 		lnx_log(LNX_ERROR, "plugin %s/%s: path too long", dir, base);
 		return;
 	}
-	(void)snprintf(name, sizeof(name), "%.*s", (int)strlen(base) - 3,
-		       base); /* without .so; cut is refused by the handshake */
+	(void)snprintf(name, sizeof(name), "%.*s",
+		       (int)(strlen(base) - strlen(lnx_plugin_suffix(base))),
+		       base); /* cut is refused by the handshake */
 	for (i = 0; i < ps->n; i++) {
 		if (strcmp(ps->list[i]->name, name) != 0)
 			continue;
@@ -97,18 +127,14 @@ static void lnx_plugins_add_file(struct lnx_app *app, const char *dir, const cha
 		return;
 	}
 	lnx_crash_run(ps->crash, c->crash_index);
-	if (lnx_plugin_open(path, &c->dl, &c->plugin, &err) < 0)
-		lnx_ctx_refuse(c, LNX_INST_REFUSED, err.msg);
-	else
-		c->owns_dl = true;
+	if (lnx_ctx_open(c, base, &err) < 0)
+		lnx_ctx_refuse(c, LNX_INST_REFUSED, err.msg[0] ? err.msg : "not enough memory");
 	lnx_crash_run(ps->crash, -1);
 }
 
-static int lnx_is_so(const struct dirent *d)
+static int lnx_is_plugin(const struct dirent *d)
 {
-	size_t n = strlen(d->d_name);
-
-	return n > 3 && d->d_name[0] != '.' && !strcmp(d->d_name + n - 3, ".so");
+	return d->d_name[0] != '.' && lnx_plugin_suffix(d->d_name);
 }
 
 int lnx_plugins_scan(struct lnx_app *app, const char *const *dirs)
@@ -117,7 +143,7 @@ int lnx_plugins_scan(struct lnx_app *app, const char *const *dirs)
 	int i, n;
 
 	for (; *dirs; dirs++) {
-		n = scandir(*dirs, &list, lnx_is_so, alphasort);
+		n = scandir(*dirs, &list, lnx_is_plugin, alphasort);
 		if (n < 0) {
 			lnx_log(LNX_WARN, "plugins.dir %s: %s", *dirs, strerror(errno));
 			continue;
@@ -428,6 +454,7 @@ void lnx_plugins_free(struct lnx_app *app)
 		if (ps->list[i]->owns_dl && ps->list[i]->dl)
 			(void)dlclose(ps->list[i]->dl); /* nothing left to do about it */
 #endif
+		lnx_lua_plugin_close(ps->list[i]->lua);
 		free(ps->list[i]);
 	}
 	lnx_crash_close(ps->crash);

@@ -45,6 +45,7 @@ struct lnx_ctx {
 	char path[1024]; /* of the shared object */
 	void *dl;	 /* shared by the instances of one file; closed with the first */
 	bool owns_dl;
+	struct lnx_lua_plugin *lua;	 /* of a script, owned by its first instance */
 	const struct lnx_plugin *plugin; /* NULL when refused before it was known */
 	void *state;
 	const void *conf;
@@ -71,11 +72,14 @@ struct lnx_plugins {
 /* Owner and mode of <path>: root, the agent's uid or the owner of the agent's binary; not writable by group or others.
  * 0, -EPERM with the reason, -errno. Any thread. */
 int lnx_plugin_check_file(const char *path, struct lnx_err *err);
+/* The name that <p> gives itself is that of its file <base> without <suffix>, and its table makes sense. 0 or -errno. */
+int lnx_plugin_check_table(const struct lnx_plugin *p, const char *base, const char *suffix,
+			   struct lnx_err *err);
 /* Open <path> and fetch its table. Sizes and versions are checked. 0, -EPERM, -ENOEXEC (not a plugin), -EPROTO (ABI), … */
 int lnx_plugin_open(const char *path, void **ret_dl, const struct lnx_plugin **ret_plugin,
 		    struct lnx_err *err);
 
-/* Every *.so of <dirs> becomes an instance of its own name (or a refused one with its reason). 0 or -ENOMEM. */
+/* Every *.so and *.lua of <dirs> becomes an instance of its own name (or a refused one with its reason). 0 or -ENOMEM. */
 int lnx_plugins_scan(struct lnx_app *app, const char *const *dirs);
 /* Sections "name.x" of the file make further instances. */
 int lnx_plugins_add_named(struct lnx_app *app, const struct lnx_node *root);

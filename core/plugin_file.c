@@ -33,11 +33,28 @@ int lnx_plugin_check_file(const char *path, struct lnx_err *err)
 		(unsigned)st.st_uid);
 }
 
+int lnx_plugin_check_table(const struct lnx_plugin *p, const char *base, const char *suffix,
+			   struct lnx_err *err)
+{
+	size_t n = strlen(base), end = strlen(suffix);
+
+	if (!p->name || n <= end || strlen(p->name) != n - end ||
+	    strncmp(p->name, base, n - end) != 0)
+		return lnx_err_set(err, -EINVAL, "calls itself '%s'; the file must be named NAME%s",
+				   p->name ? p->name : "", suffix);
+	if (strspn(p->name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(p->name) ||
+	    strlen(p->name) > 40)
+		return lnx_err_set(err, -EINVAL, "bad name: a-z, 0-9 and _, at most 40 letters");
+	if ((p->n_subs && (!p->subs || !p->on_event)) || (p->options && p->conf_size == 0))
+		return lnx_err_set(
+			err, -EINVAL,
+			"its table contradicts itself (subs without on_event, or options without conf_size)");
+	return 0;
+}
+
 /* Members up to and including `fini` were there in the first version. */
 static int lnx_plugin_handshake(const struct lnx_plugin *p, const char *base, struct lnx_err *err)
 {
-	size_t n = strlen(base);
-
 	if (!p)
 		return lnx_err_set(err, -ENOEXEC, "%s() returned NULL", LNX_PLUGIN_SYMBOL);
 	if (p->abi_major != LNX_ABI_MAJOR || p->abi_minor > LNX_ABI_MINOR)
@@ -47,18 +64,7 @@ static int lnx_plugin_handshake(const struct lnx_plugin *p, const char *base, st
 	if (p->size < offsetof(struct lnx_plugin, fini) + sizeof(p->fini))
 		return lnx_err_set(err, -EPROTO,
 				   "its table has %u bytes, fewer than any version had", p->size);
-	if (!p->name || n < 4 || strlen(p->name) != n - 3 || strncmp(p->name, base, n - 3) != 0)
-		return lnx_err_set(err, -EINVAL,
-				   "calls itself '%s'; the file must be named NAME.so",
-				   p->name ? p->name : "");
-	if (strspn(p->name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(p->name) ||
-	    strlen(p->name) > 40)
-		return lnx_err_set(err, -EINVAL, "bad name: a-z, 0-9 and _, at most 40 letters");
-	if ((p->n_subs && (!p->subs || !p->on_event)) || (p->options && p->conf_size == 0))
-		return lnx_err_set(
-			err, -EINVAL,
-			"its table contradicts itself (subs without on_event, or options without conf_size)");
-	return 0;
+	return lnx_plugin_check_table(p, base, ".so", err);
 }
 
 int lnx_plugin_open(const char *path, void **ret_dl, const struct lnx_plugin **ret_plugin,

@@ -103,7 +103,7 @@ int lnx_app_recording(void *arg, struct lnx_recording *io, struct lnx_buf *out)
 		return -ENOMEM;
 	walk.w = w;
 	if (io->is_begin)
-		rc = rec_begin(app, w, io);
+		rc = rec_begin(app, w, io); /* with all types: nothing is left to skip below */
 	lnx_rec_write_from(w, io->since_seq, stats.seq);
 	if (rc == 0) {
 		uint64_t since = io->since_seq;

@@ -188,8 +188,17 @@ void lnx_rec_write_loss(struct lnx_rec_writer *w, const char *where, uint64_t n)
 
 void lnx_rec_write_from(struct lnx_rec_writer *w, uint64_t seq, uint64_t newest_seq)
 {
+	const struct lnx_event_desc *d;
+
 	w->seq = seq;
 	w->newest = newest_seq;
+	/* the first piece has described the built-in types; those of plugins may be younger */
+	while (w->n_types < lnx_registry_count(w->registry)) {
+		d = lnx_registry_at(w->registry, w->n_types);
+		if (d->type >= LNX_EV_PLUGIN_0)
+			break;
+		w->n_types++;
+	}
 }
 
 void lnx_rec_write_end(struct lnx_rec_writer *w, uint64_t events, uint64_t last_seq)

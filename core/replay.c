@@ -179,6 +179,7 @@ static int replay_rules(struct replay *r, const struct lnx_replay_conf *conf,
 					.bus = r->app->bus,
 					.registry = r->app->registry,
 					.proc = replay_proc,
+					.tags = r->app->tags,
 					.arg = r->app };
 	int rc = lnx_rules_new(&rules, errors, &r->rules);
 

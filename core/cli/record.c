@@ -15,7 +15,12 @@
 #include "cli/text.h"
 #include "rec.h"
 
-#define RECORD_EVERY_MS 250 /* between two pieces, when there is no more */
+/* Between two pieces when there is no more: the longer, the fuller their blocks; the shorter, the less a storm that begins
+ * just now can push out of the agent's ring. */
+#define RECORD_MIN_MS	50
+#define RECORD_MAX_MS	1000
+#define RECORD_A_LOT	2000 /* events of a piece: ask more often */
+#define RECORD_A_LITTLE 500
 
 const struct lnx_cli_opt lnx_record_opts[] = {
 	{ "for", "TIME", "record from now on for 60s, 5m …; Ctrl-C ends it earlier", 0, false },
@@ -30,6 +35,7 @@ struct record {
 	const char *path;
 	int fd;
 	uint64_t bytes, begin_ns, for_ns, until_seq;
+	unsigned every_ms;
 	struct lnx_rec_tally tally;
 };
 
@@ -94,8 +100,8 @@ static int record_piece(struct record *r, const char *path, bool *ret_is_gone)
 /* Are we done? Waits a little when there is nothing more at the moment. */
 static bool record_is_done(const struct record *r)
 {
-	struct timespec t = { .tv_nsec = RECORD_EVERY_MS * 1000000L };
-	uint64_t now, end = r->begin_ns + r->for_ns;
+	uint64_t now, end = r->begin_ns + r->for_ns, wait_ns = r->every_ms * 1000000ULL;
+	struct timespec t;
 
 	if (record_is_over)
 		return true;
@@ -106,8 +112,10 @@ static bool record_is_done(const struct record *r)
 		return now > end + r->for_ns; /* a storm without an end: what is late is let go */
 	if (now >= end)
 		return true;
-	if (end - now < RECORD_EVERY_MS * 1000000ULL)
-		t.tv_nsec = (long)(end - now);
+	if (end - now < wait_ns)
+		wait_ns = end - now;
+	t.tv_sec = (time_t)(wait_ns / 1000000000);
+	t.tv_nsec = (long)(wait_ns % 1000000000);
 	(void)nanosleep(&t, NULL); /* a signal ends the wait, and is seen next time */
 	return false;
 }
@@ -117,6 +125,7 @@ static int record_all(struct record *r, uint64_t last_s)
 {
 	char path[64] = "/recording";
 	bool is_gone = false;
+	uint64_t n;
 	int code;
 
 	if (last_s)
@@ -131,7 +140,13 @@ static int record_all(struct record *r, uint64_t last_s)
 		}
 		(void)snprintf(path, sizeof(path), "/recording?since_seq=%" PRIu64,
 			       r->tally.next_seq);
+		n = r->tally.events;
 		code = record_piece(r, path, &is_gone);
+		n = r->tally.events - n;
+		if (n > RECORD_A_LOT && r->every_ms > RECORD_MIN_MS)
+			r->every_ms /= 2;
+		else if (n < RECORD_A_LITTLE && r->every_ms < RECORD_MAX_MS)
+			r->every_ms *= 2;
 	}
 	if (is_gone)
 		lnx_cli_say("ended: the agent was restarted");
@@ -179,6 +194,7 @@ static int record_run(struct record *r, const struct lnx_cli *cli, uint64_t last
 	(void)sigaction(SIGINT, &on, NULL); /* valid signals: cannot fail */
 	(void)sigaction(SIGTERM, &on, NULL);
 	r->begin_ns = record_now_ns();
+	r->every_ms = RECORD_MIN_MS;
 	code = record_all(r, last_s);
 	/* also when the agent went away in the middle: what there is ends properly */
 	if (r->bytes && record_end(r) != LNX_EXIT_OK)

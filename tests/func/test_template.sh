@@ -36,9 +36,10 @@ load_template()
 	mkdir "$tmp/plugins" "$tmp/rules"
 	install -m 755 "$tmp/crashes/build/crashes.so" "$tmp/plugins/"
 	install -m 644 sdk/template/lua/crashes.lua "$tmp/rules/"
+	install -m 644 sdk/template/lua/crash_bursts.lua "$tmp/plugins/"
 	prepare
 	export LINNIX_PLUGINS_DIR=$build/plugins,$tmp/plugins LINNIX_RULES_DIR=$tmp/rules
-	export LINNIX_CRASHES_WINDOW=1s LINNIX_CRASHES_LIMIT=1
+	export LINNIX_CRASHES_WINDOW=1s LINNIX_CRASHES_LIMIT=1 LINNIX_CRASH_BURSTS_WINDOW=1s LINNIX_CRASH_BURSTS_LIMIT=1
 	start_agent
 }
 
@@ -49,9 +50,12 @@ agent_loads_it_without_a_line_of_yaml()
 		.path == "'"$tmp"'/plugins/crashes.so" and .subscriptions == ["proc.exit"]' ||
 		fail "$(get /plugins)"
 	[ "$(get /metrics | grep -c '^crashes_processes_total 0')" -eq 1 ] || fail "its metric is missing"
+	get /plugins | jq -e '.[] | select(.instance == "crash_bursts") | .state == "running" and .version == "1.0" and
+		.path == "'"$tmp"'/plugins/crash_bursts.lua" and .subscriptions == ["proc.exit"]' || fail "$(get /plugins)"
 }
 
 crash() { bash -c 'kill -SEGV $$' 2>/dev/null; }
+lua_burst_is_there() { crash; get '/events?type=crash_bursts.burst&limit=1' | jq -e '.[0].crashes > 1 and .[0].comm == "bash"' >/dev/null; }
 burst_is_there() { crash; get '/events?type=crashes.burst&limit=1' | jq -e '.[0].signal == 11 and .[0].crashes >= 1' >/dev/null; }
 alert_is_there() { crash; get '/events?type=alert&limit=100' | jq -e '[.[] | select(.rule == "crashes" and .severity == "warning")] | length > 0' >/dev/null; }
 
@@ -62,6 +66,8 @@ both_templates_see_real_crashes()
 	get /readyz | jq -e '[.reasons[], .degraded[] | select(test("^probe: proc"))] == []' >/dev/null ||
 		skip "the probe does not run here: $(get /readyz)"
 	poll 15 burst_is_there || fail "no event of the C template: $(get '/events?limit=20')"
+	poll 15 lua_burst_is_there || fail "no event of the Lua plugin: $(get /plugins)"
+	[ "$(metric 'crash_bursts_crashes_total{signal="11"}')" -ge 2 ] || fail "the metric of the Lua plugin is missing"
 	poll 15 alert_is_there || fail "no alert of the Lua template: $(get /rules)"
 	[ "$(metric crashes_processes_total)" -ge 4 ] || fail "its metric is $(metric crashes_processes_total)"
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lua_host.h"
+#include "lua_plugin.h"
 
 #define FUZZ_BUDGET 20000
 #define FUZZ_MEMORY (1u << 20)
@@ -80,6 +81,22 @@ static void fuzz_run(const char *path)
 	lnx_buf_done(&json);
 }
 
+/* The same bytes as a plugin. */
+static void fuzz_plugin(const char *path)
+{
+	struct lnx_registry *registry = lnx_registry_new();
+	struct lnx_lua_plugin *script = NULL;
+	const struct lnx_plugin *plugin = NULL;
+	struct lnx_err err = { { 0 }, 0, 0 };
+
+	if (!registry)
+		abort();
+	if (lnx_lua_plugin_open(path, registry, &script, &plugin, &err) < 0 && !err.msg[0])
+		abort();
+	lnx_lua_plugin_close(script);
+	lnx_registry_free(registry);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char path[64];
@@ -90,6 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	lnx_log_set_level(-1);
 	fuzz_run(path);
+	if (size && memmem(data, size, "plugin", 6))
+		fuzz_plugin(path);
 	(void)close(fd);
 	return 0;
 }
