@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Bring-up in order, one step a line of the table; shutdown in reverse. */
 #include "app.h"
-#include "app_rules.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -9,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "app_rules.h"
 
 #define LNX_EXIT_DONE 1 /* a step did all that was asked for: stop with exit_code */
 

@@ -44,6 +44,7 @@ static void call_push_key(lua_State *L, const struct lnx_rule *rule, const struc
 /* A result of the wrong kind: an error of the rule as any other. */
 static int call_result(const struct call *c, const char *expected, struct lnx_err *err)
 {
+	c->r->lua->is_sure = true;
 	(void)lnx_err_set(err, 0, "%s must return %s, not a %s", c->what, expected,
 			  luaL_typename(c->r->lua->L, -1));
 	return -EINVAL;
@@ -144,7 +145,7 @@ static void call_disable(struct lnx_rules *r, struct lnx_rule *rule)
 	if (rule->is_disabled)
 		return;
 	lnx_call_drop(r, rule);
-	if (!r->emit_arg) /* a test tells it itself */
+	if (!r->emit_arg && !r->rehearsal) /* they tell it themselves */
 		lnx_log(LNX_ERROR, "rules: '%s' is disabled after %u failures: %s:%d: %s",
 			rule->name, rule->failures,
 			lnx_lua_printable(r->files[rule->file].path, shown, sizeof(shown)),
@@ -179,6 +180,8 @@ static void call_failed(struct lnx_rules *r, struct lnx_rule *rule, const struct
 	rule->error_line = err->line ? err->line : rule->line;
 	rule->failed++;
 	rule->failures++;
+	if (r->rehearsal && (r->lua->is_sure || rc == -ETIME))
+		lnx_rehearse_note(r, rule);
 	if (rule->failures >= LNX_RULE_FAILURES)
 		call_disable(r, rule);
 	if (rc == -ENOMEM)
@@ -235,6 +238,7 @@ int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true)
 	if (rc == 0) {
 		*ret_is_true = c.is_true;
 		rule->failures = 0;
+		rule->seen |= c.is_true ? LNX_SEEN_TRUE : LNX_SEEN_FALSE;
 	}
 	return rc;
 }
@@ -258,8 +262,10 @@ int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_
 		c.severity = rule->severity_is;
 	else
 		rc = call_run(&c, call_severity);
-	if (rc == 0)
+	if (rc == 0) {
 		*ret_severity = c.severity;
+		rule->seen |= LNX_SEEN_INFO << c.severity;
+	}
 	return rc;
 }
 

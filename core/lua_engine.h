@@ -4,7 +4,7 @@
 #ifndef LNX_LUA_ENGINE_H
 #define LNX_LUA_ENGINE_H
 
-#include "lua_rule.h"
+#include "lua_key.h"
 
 /* A fact that a condition looked at; of a series also which of its figures, else NULL. */
 struct lnx_read {
@@ -85,6 +85,7 @@ struct lnx_rules {
 	bool is_ticking; /* alerts wait in <late>: no handler runs that would put them behind it */
 	struct lnx_buf late; /* events, each padded to 8 bytes */
 	bool is_started;
+	struct lnx_buf *rehearsal; /* errors of lnx_rules_rehearse, while it runs */
 };
 
 /* lua_host.c */
@@ -92,20 +93,6 @@ struct lnx_rules {
 void lnx_rules_flush(struct lnx_rules *r);
 /* No event comes in any more. */
 void lnx_rules_stop(struct lnx_rules *r);
-
-/* lua_key.c */
-uint64_t lnx_key_hash(const void *bytes, size_t n, uint64_t seed);
-/* Allocate the table of keys. Returns 0 or -ENOMEM. */
-int lnx_keys_init(struct lnx_rule *rule);
-void lnx_keys_done(struct lnx_rules *r, struct lnx_rule *rule);
-/* Find the key or make it; the least used gives way. NULL: -ENOMEM. */
-struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t h1, uint64_t h2);
-void *lnx_key_window(const struct lnx_key *key, const struct lnx_window *w);
-void *lnx_key_series(const struct lnx_key *key, const struct lnx_series *s);
-/* Remember the event for evaluations that time makes. */
-void lnx_key_keep(struct lnx_key *key, const struct lnx_event *ev);
-/* due_ns UINT64_MAX: none. */
-void lnx_timer_set(struct lnx_rules *r, struct lnx_key *key, uint64_t due_ns);
 
 /* lua_eval.c */
 int lnx_eval_event(void *route, const struct lnx_event *ev);
@@ -137,11 +124,17 @@ int lnx_alert_figure(const struct lnx_rules *r, const struct lnx_rule *rule, con
 int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,
 		   size_t len);
 
-/* lua_tell.c */
-/* A call of the rule took so long. */
+/* lua_tell.c: a call of the rule took so long */
 void lnx_cost_add(struct lnx_rule *rule, uint64_t ns);
-/* Make the series of all rules. */
 void lnx_rules_metrics(struct lnx_rules *r);
+
+/* lua_rehearse.c: the call of <rule> that failed would fail in the agent, too */
+void lnx_rehearse_note(struct lnx_rules *r, struct lnx_rule *rule);
+
+/* lua_cover.c: which lines of the rules' functions run */
+void lnx_cover_begin(struct lnx_rules *r);
+/* Append the coverage as TAP comments, and end it. */
+void lnx_cover_end(struct lnx_rules *r, struct lnx_buf *tap);
 
 /* lua_tree.c */
 /* The process or tree that <ev> is about. */

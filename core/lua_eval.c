@@ -444,7 +444,7 @@ static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rul
 	struct lnx_key *key;
 	bool is_wanted = true, is_due;
 
-	if (on->n_where && !lnx_filter_match(on->where, on->n_where, ev))
+	if (on->n_where && !lnx_filter_match(on->where, on->n_where, ev) && !r->rehearsal)
 		return;
 	rule->events++;
 	is_due = eval_is_due(r, rule, on, ev);

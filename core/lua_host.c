@@ -124,8 +124,10 @@ void lnx_rules_free(struct lnx_rules *r)
 		lnx_metrics_del_owner(r->conf.metrics, r);
 	for (i = 0; i < r->n_rules; i++)
 		lnx_rule_free(r, r->rules[i]);
-	for (i = 0; i < r->n_files; i++)
+	for (i = 0; i < r->n_files; i++) {
 		free(r->files[i].path);
+		free(r->files[i].ran);
+	}
 	lnx_lua_free(r->lua);
 	lnx_buf_done(&r->errors_json);
 	lnx_buf_done(&r->refused_json);

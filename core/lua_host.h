@@ -63,7 +63,11 @@ void lnx_rules_refused(struct lnx_rules *r, const struct lnx_rules *attempt);
 int lnx_rules_vet(struct lnx_rules *r, struct lnx_buf *errors);
 /* Rules disabled after failures; first such name or NULL. */
 const char *lnx_rules_disabled(const struct lnx_rules *r, unsigned *ret_n);
-/* Run the test{} blocks in virtual time. Appends a TAP document. Returns failures. */
+/* Feed made-up events to a set that is not to be started: errors that do not hang on what real ones hold (a wrong name, a
+ * wrong result, an endless loop) are added as those of loading. Returns 0 or -ENOMEM. */
+int lnx_rules_rehearse(struct lnx_rules *r, struct lnx_buf *errors);
+/* Run the test{} blocks in virtual time. Appends a TAP document, with the coverage of the rules' functions in comments.
+ * Returns failures. */
 int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests);
 
 #endif

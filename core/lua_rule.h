@@ -30,16 +30,19 @@
 #define LNX_BY_TREE  1
 #define LNX_BY_FIELD 2
 
-#define LNX_KEY_IDLE	0 /* enum lnx_key_state */
-#define LNX_KEY_PENDING 1 /* true, not for long enough */
-#define LNX_KEY_FIRING	2
+/* What the functions of a rule have returned so far. */
+#define LNX_SEEN_TRUE  1 /* `when` */
+#define LNX_SEEN_FALSE 2
+#define LNX_SEEN_INFO  4 /* a severity; shifted by it */
 
+struct lnx_key;
 struct lnx_rules;
-struct lnx_rule;
 
 struct lnx_rule_file {
 	char *path; /* as it was found */
 	uint64_t hash;
+	uint8_t *ran;	/* bit for each line that ran, while coverage is measured */
+	unsigned n_ran; /* bytes of it */
 	unsigned n_rules, n_tests;
 };
 
@@ -60,31 +63,6 @@ struct lnx_rule_on {
 	struct lnx_filter *where;
 	unsigned n_where;
 	struct lnx_rule_feed feeds[LNX_RULE_WINDOWS + LNX_RULE_SERIES]; /* windows first */
-};
-
-struct lnx_subject {
-	uint32_t kind, pid; /* kind: enum lnx_subject_kind */
-	uint64_t start_ns, cgroup_id;
-	char comm[17];
-};
-
-/* One key of one rule. Windows lie behind it. */
-struct lnx_key {
-	struct lnx_key *hash_next, *newer, *older;
-	struct lnx_rule *rule;
-	const struct lnx_rule_on *on; /* of the last event it was looked at for */
-	uint64_t h1, h2;	      /* of its value */
-	uint64_t num;
-	char text[32]; /* of a text key, cut */
-	bool is_text, is_hit, has_fired;
-	uint8_t state;	  /* enum lnx_key_state */
-	uint8_t severity; /* last published */
-	unsigned streak;  /* windows in a row that were true */
-	unsigned timer;	  /* place in the heap + 1; 0: none */
-	uint64_t due_ns, anchor_ns, since_ns, eval_ns, false_ns, fired_ns;
-	struct lnx_subject subject;
-	struct lnx_event *last; /* owned copy of the last event that was true; NULL: none */
-	size_t last_cap;
 };
 
 /* What a rule asks enforcement for when it fires. */
@@ -133,6 +111,7 @@ struct lnx_rule {
 	double *host_sum, *host_weight; /* of `every` longer than a sample */
 	uint64_t host_ns;
 	bool is_disabled;
+	unsigned seen; /* LNX_SEEN_* */
 	unsigned failures, n_pending, n_firing;
 	int error_line;
 	int64_t grown_bytes; /* memory taken less given back by its calls */

@@ -62,6 +62,11 @@ static void box_exceed(lua_State *L, struct lnx_lua *l, lua_Debug *ar);
 static void box_hook(lua_State *L, lua_Debug *ar)
 {
 	struct lnx_lua *l = lnx_lua_of(L);
+
+	if (ar->event == LUA_HOOKLINE) {
+		l->on_line(L, ar);
+		return;
+	}
 	l->spent += LNX_LUA_STEP;
 	if (l->cpu_until_ns == UINT64_MAX)
 		l->cpu_until_ns = box_cpu_ns() + LNX_LUA_CPU_NS;
@@ -98,6 +103,7 @@ void lnx_lua_charge(lua_State *L, uint64_t instructions)
 
 int lnx_lua_unknown(lua_State *L, const char *what, const char *name, const char *near)
 {
+	lnx_lua_of(L)->is_sure = true;
 	if (near)
 		return luaL_error(L, "unknown %s '%s' (did you mean '%s'?)", what, name, near);
 	return luaL_error(L, "unknown %s '%s'", what, name);
@@ -436,9 +442,11 @@ int lnx_lua_pcall(struct lnx_lua *l, int n_args, int n_results, uint64_t budget,
 	l->cpu_until_ns = UINT64_MAX;
 	if (l->is_exceeded || !lua_gethook(L)) {
 		/* it counts on from the call before: at most one step too early */
-		lua_sethook(L, box_hook, LUA_MASKCOUNT, LNX_LUA_STEP);
+		lua_sethook(L, box_hook, LUA_MASKCOUNT | (l->on_line ? LUA_MASKLINE : 0),
+			    LNX_LUA_STEP);
 		l->is_exceeded = false;
 	}
+	l->is_sure = false;
 	rc = lua_pcall(L, n_args, n_results, 0);
 	if (rc == LUA_OK && !l->is_exceeded)
 		return 0;

@@ -26,8 +26,11 @@ struct lnx_lua {
 	uint64_t spent;	 /* by the running call */
 	uint64_t cpu_until_ns;
 	bool is_exceeded; /* the running call went over its budget */
+	bool is_sure;	  /* the error of the running call does not hang on what an event holds */
 	uint64_t denied;  /* allocations refused by the cap */
-	void *owner;	  /* for C functions that rules call */
+	/* Called for each line that runs, or NULL. Set it, and lua_sethook to nothing, between two calls. */
+	void (*on_line)(lua_State *L, lua_Debug *ar);
+	void *owner; /* for C functions that rules call */
 };
 
 /* memory_max and budget 0: the defaults above. Returns 0 or -ENOMEM. */

@@ -524,8 +524,11 @@ static int test_all(struct lnx_rules *r, struct lnx_buf *tap, struct lnx_buf *er
 
 int lnx_rules_test(struct lnx_rules *r, struct lnx_buf *tap, unsigned *ret_tests)
 {
-	int failures = test_all(r, tap, NULL);
+	int failures;
 
+	lnx_cover_begin(r);
+	failures = test_all(r, tap, NULL);
+	lnx_cover_end(r, tap);
 	lnx_buf_printf(tap, "1..%u\n", r->n_tests);
 	*ret_tests = r->n_tests;
 	return failures;

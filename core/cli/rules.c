@@ -53,16 +53,17 @@ static int rules_run(const char *const *files, const char *const *dirs, bool is_
 		fprintf(stderr, "linnix: rules: %s\n", strerror(-rc));
 		return LNX_EXIT_FAILURE;
 	}
-	if (errors.size)
-		fputs(errors.data, stderr);
 	if (is_test) {
 		failed = lnx_rules_test(rules, &tap, &tests);
 		if (tap.size)
 			fputs(tap.data, stdout);
-	} else if (!lnx_rules_errors(rules)) {
+	} else if (lnx_rules_errors(rules) == 0 && lnx_rules_rehearse(rules, &errors) == 0 &&
+		   !lnx_rules_errors(rules)) {
 		printf("%u %s\n", lnx_rules_count(rules),
 		       lnx_rules_count(rules) == 1 ? "rule is sound" : "rules are sound");
 	}
+	if (errors.size)
+		fputs(errors.data, stderr);
 	rc = lnx_rules_errors(rules) ? LNX_EXIT_USAGE : failed ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
 	lnx_rules_free(rules);
 	lnx_registry_free(registry);

@@ -33,6 +33,66 @@ every_bad_file_is_told_at_once()
 	[[ $out == *"b.lua:1: used up its budget"* ]] || fail "$out"
 }
 
+mistakes_inside_of_functions_are_found_without_an_event()
+{
+	cat >"$tmp/a.lua" <<-'END'
+		rule "field" { on = "proc.exec", where = { comm = "nobody" }, by = "pid",
+		  when = function(w, key, ev)
+		    return ev.filenme == "x" end }
+		rule "window" { on = "proc.fork", window = "count 1s",
+		  when = function(w) return w.cuont > 1 end }
+		rule "fact" { every = "1s", when = function(h) return h.psi.cpu.sone > 1 end }
+		rule "late" { on = "proc.exit", window = "count 1s", when = function(w) return w.count > 5 end,
+		  severity = function(w) return "warn" end }
+		rule "loop" { on = "proc.usage", when = function() while true do end end }
+		rule "figure" { on = "proc.exec", series = { u = "uid 1m" }, when = function(w) return w.u.solpe > 1 end }
+		rule "fine" { on = "proc.exec", when = function(w, k, ev) return proc(ev.pid).comm == "x" end }
+	END
+	rc=0
+	out=$("$linnix" rules check "$tmp/a.lua" 2>&1) || rc=$?
+	[ "$rc" -eq 2 ] || fail "exit status $rc: $out"
+	for line in "a.lua:3: unknown field of proc.exec 'filenme' (did you mean 'filename'?)" \
+		"a.lua:5: unknown window 'cuont' (did you mean 'count'?)" \
+		"a.lua:6: unknown fact of the machine 'psi.cpu.sone' (did you mean 'psi.cpu.some'?)" \
+		"a.lua:7: severity must return \"info\", \"warning\" or \"critical\", not a string" \
+		"a.lua:9: used up its budget of 1000000 instructions" \
+		"a.lua:10: unknown figure of a series 'solpe' (did you mean 'slope'?)"; do
+		[[ $out == *"$line"* ]] || fail "not told: $line; told: $out"
+	done
+	[ "$(wc -l <<<"$out")" -eq 6 ] || fail "$out"
+}
+
+tests_tell_which_lines_and_results_they_saw()
+{
+	cat >"$tmp/a.lua" <<-'END'
+		rule "a" {
+		  on = "proc.fork",
+		  by = "child_pid",
+		  when = function(w, key, ev)
+		    if ev.uid == 0 then
+		      return false
+		    end
+		    return true
+		  end,
+		}
+		test "t" { feed = function(t) t.fork(1, { uid = 7 }) end, fires = { {} } }
+	END
+	out=$("$linnix" rules test "$tmp") || fail "exit status $?"
+	[[ $out == *"# coverage: a: when only true; 2 of 3 lines; not run: 6"* ]] || fail "$out"
+	[[ $out == *"# coverage: 2 of 3 lines; 0 of 1 conditions both true and false"* ]] || fail "$out"
+}
+
+shipped_tests_take_less_than_two_seconds_and_see_both_results()
+{
+	begin=$(now_ms)
+	out=$("$linnix" rules test scripts/rules) || fail "exit status $?: $out"
+	took=$(($(now_ms) - begin))
+	[ "$took" -lt $((2000 * slow)) ] || fail "$took ms"
+	# shellcheck disable=SC2034 # words are read by their place
+	read -r _ _ ran _ all _ both _ conditions _ < <(grep -E '^# coverage: [0-9]+ of' <<<"$out")
+	if [ "$ran" -eq 0 ] || [ $((ran * 10)) -lt $((all * 9)) ] || [ "$both" != "$conditions" ]; then fail "$(grep coverage <<<"$out")"; fi
+}
+
 failing_test_is_exit_status_1()
 {
 	printf 'rule "a" { on = "proc.fork" }\ntest "t" { feed = function(t) t.fork(1) end, fires = {} }\n' >"$tmp/a.lua"
@@ -78,5 +138,6 @@ wrong_words_are_exit_status_2()
 }
 
 run sound_file_is_said_to_be_sound bad_file_is_named_with_its_line_and_exit_status_2 every_bad_file_is_told_at_once \
-	failing_test_is_exit_status_1 shipped_rules_pass_without_a_word_of_where_they_are \
+	mistakes_inside_of_functions_are_found_without_an_event tests_tell_which_lines_and_results_they_saw \
+	shipped_tests_take_less_than_two_seconds_and_see_both_results failing_test_is_exit_status_1 shipped_rules_pass_without_a_word_of_where_they_are \
 	examples_of_the_pages_pass wrong_words_are_exit_status_2

@@ -277,22 +277,24 @@ static void two_rules_of_one_name_are_refused(void **state)
 static void files_that_cannot_be_trusted_or_read_are_refused(void **state)
 {
 	static const char text[] = "rule 'a' { on = 'proc.fork' }";
-	char *big = calloc(1, LNX_LUA_FILE_BYTES + 1);
+	char *big = calloc(1, 10 << 20);
 	struct run t;
 
 	(void)state;
 	run_open(&t);
 	assert_int_equal(chmod(run_file(&t, "open.lua", text, strlen(text)), 0666), 0);
 	(void)run_file(&t, "big.lua", big, LNX_LUA_FILE_BYTES + 1);
+	(void)run_file(&t, "huge.lua", big, 10 << 20);
 	(void)snprintf(t.disabled_error, sizeof(t.disabled_error), "%s/fifo.lua", t.dir);
 	assert_int_equal(mkfifo(t.disabled_error, 0644), 0);
 	(void)run_file(&t, "x\ny.lua", "x", 1);
 	run_load(&t);
 	assert_non_null(strstr(t.errors.data, "/open.lua: is writable by everybody: chmod o-w\n"));
 	assert_non_null(strstr(t.errors.data, "/big.lua: is larger than 1048576 bytes\n"));
+	assert_non_null(strstr(t.errors.data, "/huge.lua: is larger than 1048576 bytes\n"));
 	assert_non_null(strstr(t.errors.data, "/fifo.lua: is not a regular file\n"));
 	assert_non_null(strstr(t.errors.data, "/x\\x0ay.lua:1: "));
-	assert_int_equal(lnx_rules_errors(t.rules), 4);
+	assert_int_equal(lnx_rules_errors(t.rules), 5);
 	free(big);
 	run_close(&t);
 }

@@ -54,6 +54,25 @@ static void memory_has_a_cap(void **state)
 	run_refuses("local t, s = {}, ('x'):rep(1000) for i = 1, 1e9 do t[i] = s .. i end", MEMORY);
 }
 
+static void tables_of_a_million_keys_do_not_fit(void **state)
+{
+	(void)state;
+	run_refuses("local t = {} for i = 1, 1e6 do t['k' .. i] = i end", ":1" BUDGET);
+	run_refuses("local t = {} for i = 1, 1e6 do t[i] = {} end", ":1" BUDGET);
+}
+
+static void metatables_and_coroutines_are_out_of_reach(void **state)
+{
+	(void)state;
+	run_refuses("getmetatable('').__index = {}", ":1: unknown name 'getmetatable'");
+	run_refuses("setmetatable({}, { __gc = function() while true do end end })",
+		    ":1: unknown name 'setmetatable'");
+	run_refuses("local c = coroutine.wrap(function() while true do end end)",
+		    ":1: unknown name 'coroutine'");
+	run_refuses("host.psi = 1", ":1: events, windows and facts cannot be written");
+	run_refuses("local x = ('').dump('')", ":1: attempt to call a nil value (field 'dump')");
+}
+
 static void repeating_nothing_is_nothing(void **state)
 {
 	struct run t;
@@ -188,6 +207,8 @@ int main(void)
 		cmocka_unit_test(endless_loops_end),
 		cmocka_unit_test(work_inside_c_functions_is_paid_for),
 		cmocka_unit_test(memory_has_a_cap),
+		cmocka_unit_test(tables_of_a_million_keys_do_not_fit),
+		cmocka_unit_test(metatables_and_coroutines_are_out_of_reach),
 		cmocka_unit_test(repeating_nothing_is_nothing),
 		cmocka_unit_test(pattern_bombs_are_refused),
 		cmocka_unit_test(ordinary_patterns_work),

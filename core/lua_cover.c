@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Coverage of tests: lines of the rules' functions that ran, and what the functions returned. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua_engine.h"
+
+#define COVER_LINES_MAX (LNX_LUA_FILE_BYTES) /* a line has a byte */
+#define COVER_SHOWN	20		     /* lines that did not run, of one rule */
+
+struct cover {
+	struct lnx_rules *r;
+	struct lnx_buf *tap;
+	unsigned lines, ran; /* of all rules */
+	unsigned rules, both;
+	unsigned numbers[4096]; /* lines of the rule that is looked at */
+};
+
+static void cover_on_line(lua_State *L, lua_Debug *ar)
+{
+	struct lnx_rules *r = lnx_lua_of(L)->owner;
+	unsigned byte = ar->currentline > 0 ? (unsigned)ar->currentline / 8 : 0, n;
+	struct lnx_rule_file *f;
+	unsigned long chunk;
+	void *p;
+
+	if (!lua_getinfo(L, "S", ar) || strncmp(ar->source, "=#", 2) != 0)
+		return;
+	chunk = strtoul(ar->source + 2, NULL, 10);
+	if (chunk >= r->n_files || byte >= COVER_LINES_MAX / 8)
+		return;
+	f = &r->files[chunk];
+	if (byte >= f->n_ran) {
+		n = 2 * byte + 64;
+		p = realloc(f->ran, n);
+		if (!p)
+			return; /* such a line is told as one that did not run */
+		f->ran = p;
+		memset(f->ran + f->n_ran, 0, n - f->n_ran);
+		f->n_ran = n;
+	}
+	f->ran[byte] |= (uint8_t)(1u << (ar->currentline % 8));
+}
+
+void lnx_cover_begin(struct lnx_rules *r)
+{
+	unsigned i;
+
+	for (i = 0; i < r->n_rules; i++)
+		r->rules[i]->seen = 0;
+	r->lua->on_line = cover_on_line;
+	lua_sethook(r->lua->L, NULL, 0, 0);
+}
+
+static bool cover_has_run(const struct lnx_rule_file *f, unsigned line)
+{
+	return line / 8 < f->n_ran && f->ran[line / 8] >> (line % 8) & 1;
+}
+
+/* Lines of the function at <ref> into <lines>; *n counts on. */
+static int cover_function(lua_State *L, int ref, unsigned *lines, unsigned *n, unsigned max)
+{
+	lua_Debug ar;
+	int first, last;
+
+	if (lua_rawgeti(L, LUA_REGISTRYINDEX, ref) != LUA_TFUNCTION || lua_iscfunction(L, -1)) {
+		lua_pop(L, 1);
+		return 0;
+	}
+	if (!lua_getinfo(L, ">SL", &ar))
+		return 0;
+	first = ar.linedefined;
+	last = ar.lastlinedefined;
+	for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
+		lua_Integer line = lua_tointeger(L, -2);
+
+		/* its `end` only runs when nothing was returned before */
+		if (*n < max && (line != last || first == last))
+			lines[(*n)++] = (unsigned)line;
+	}
+	lua_pop(L, 1);
+	return 0;
+}
+
+static int cover_compare(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void cover_results(struct cover *c, const struct lnx_rule *rule)
+{
+	static const char *const severities[] = { "info", "warning", "critical" };
+	const char *between = " ";
+	unsigned i;
+
+	if (rule->when != LUA_NOREF) {
+		bool is_true = rule->seen & LNX_SEEN_TRUE, is_false = rule->seen & LNX_SEEN_FALSE;
+
+		c->rules++;
+		c->both += is_true && is_false;
+		lnx_buf_str(c->tap, is_true && is_false ? "when true and false"
+				    : is_true		? "when only true"
+				    : is_false		? "when only false"
+							: "when never called");
+	} else {
+		lnx_buf_str(c->tap, "no when");
+	}
+	if (rule->severity == LUA_NOREF)
+		return;
+	lnx_buf_str(c->tap, ", severity");
+	for (i = 0; i < 3; i++)
+		if (rule->seen & LNX_SEEN_INFO << i) {
+			lnx_buf_printf(c->tap, "%s%s", between, severities[i]);
+			between = ", ";
+		}
+}
+
+static int cover_rule(lua_State *L)
+{
+	struct cover *c = lua_touserdata(L, 1);
+	const struct lnx_rule *rule = c->r->rule;
+	const struct lnx_rule_file *f = &c->r->files[rule->file];
+	unsigned *lines = c->numbers;
+	const int refs[] = { rule->where, rule->when, rule->severity, rule->say };
+	unsigned n = 0, i, k, ran = 0, missed = 0;
+
+	for (i = 0; i < 4; i++)
+		(void)cover_function(L, refs[i], lines, &n,
+				     sizeof(c->numbers) / sizeof(c->numbers[0]));
+	qsort(lines, n, sizeof(lines[0]), cover_compare);
+	for (i = k = 0; i < n; i++)
+		if (i == 0 || lines[i] != lines[i - 1])
+			lines[k++] = lines[i];
+	for (i = 0; i < k; i++)
+		ran += cover_has_run(f, lines[i]);
+	c->lines += k;
+	c->ran += ran;
+	lnx_buf_printf(c->tap, "# coverage: %s: ", rule->name);
+	cover_results(c, rule);
+	lnx_buf_printf(c->tap, "; %u of %u lines", ran, k);
+	for (i = 0; i < k; i++)
+		if (!cover_has_run(f, lines[i]) && missed++ < COVER_SHOWN)
+			lnx_buf_printf(c->tap, "%s%u", missed == 1 ? "; not run: " : ", ",
+				       lines[i]);
+	lnx_buf_str(c->tap, missed > COVER_SHOWN ? " ...\n" : "\n");
+	return 0;
+}
+
+void lnx_cover_end(struct lnx_rules *r, struct lnx_buf *tap)
+{
+	struct cover c = { .r = r, .tap = tap };
+	unsigned i;
+
+	r->lua->on_line = NULL;
+	lua_sethook(r->lua->L, NULL, 0, 0);
+	for (i = 0; i < r->n_rules; i++) {
+		r->rule = r->rules[i];
+		(void)lnx_lua_call(r->lua, cover_rule, &c, 0, NULL); /* only memory can be short */
+	}
+	r->rule = NULL;
+	if (r->n_rules)
+		lnx_buf_printf(tap,
+			       "# coverage: %u of %u lines; %u of %u conditions both true and "
+			       "false\n",
+			       c.ran, c.lines, c.both, c.rules);
+}
