@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <linnix/ev_proc.h>
 #include <linnix/ev_psi.h>
 #include <linnix/ev_workload.h>
 #include <linnix/svc_workload.h>
@@ -379,6 +380,77 @@ static void throttling_comes_from_the_v1_controller_beside_it(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+static void forks_in(struct scene *s, uint64_t cgroup_id, unsigned n)
+{
+	struct lnx_ev_proc_fork f = { .h = { sizeof(f), LNX_EV_PROC_FORK, sizeof(f), 0, 41, 0 },
+				      .cgroup_id = cgroup_id };
+
+	while (n--)
+		assert_int_equal(testhost_deliver(s->host, &f.h), 0);
+}
+
+static int is_counting(struct scene *s)
+{
+	struct lnx_ev_proc_fork f = { .h = { sizeof(f), LNX_EV_PROC_FORK, sizeof(f), 0, 2, 0 },
+				      .is_kthread = 1 };
+
+	return testhost_deliver(s->host, &f.h) == 0;
+}
+
+static void limit_of_processes_is_looked_at_where_many_are_made(void **state)
+{
+	const struct lnx_ev_cgroup_pids *e;
+	char slice[128], path[160];
+	struct scene s;
+	uint64_t id;
+
+	(void)state;
+	scene_open(&s);
+	id = inode(&s, "system.slice/ssh.service");
+	(void)snprintf(slice, sizeof(slice), "%s/system.slice", s.root);
+	(void)testhost_advance(s.host, SECOND);
+	assert_int_equal(is_counting(&s), 0);
+	(void)testhost_set_wanted(s.host, "cgroup.pids", 1);
+	(void)testhost_advance(s.host, SECOND);
+	assert_int_equal(is_counting(&s), 1);
+	forks_in(&s, id, 20);
+	(void)testhost_advance(s.host, SECOND);
+	assert_int_equal(testhost_count(s.host, "cgroup.pids"), 0); /* there is no limit */
+	write_file(slice, "pids.max", "50\n");
+	write_file(slice, "pids.current", "45\n");
+	forks_in(&s, id, 9);
+	(void)testhost_advance(s.host, SECOND);
+	assert_int_equal(testhost_count(s.host, "cgroup.pids"), 0); /* too few */
+	forks_in(&s, id, 10);
+	forks_in(&s, 4711, 30); /* nobody knows it */
+	(void)testhost_advance(s.host, SECOND);
+	assert_int_equal(testhost_count(s.host, "cgroup.pids"), 1);
+	e = (const void *)testhost_last(s.host, "cgroup.pids");
+	assert_int_equal(e->h.pid, 41);
+	assert_int_equal(e->cgroup_id, id);
+	assert_int_equal(e->pids, 45);
+	assert_int_equal(e->pids_max, 50);
+	assert_int_equal(e->forks, 10);
+	assert_float_equal(e->pids_ratio, 0.9, 1e-9);
+	assert_int_equal(e->path.len, strlen("/system.slice"));
+	assert_memory_equal((const char *)e + e->path.off, "/system.slice", e->path.len);
+	write_file(slice, "pids.max", "max\n");
+	forks_in(&s, id, 100);
+	(void)testhost_advance(s.host, SECOND);
+	assert_int_equal(testhost_count(s.host, "cgroup.pids"), 1);
+	for (uint64_t i = 0; i < 70; i++)
+		forks_in(&s, 5000 + i, 1);
+	assert_float_equal(testhost_metric(s.host, "linnix_cgroup_pids_missed_total", ""), 6, 0);
+	(void)testhost_set_wanted(s.host, "cgroup.pids", 0);
+	(void)testhost_advance(s.host, SECOND);
+	assert_int_equal(is_counting(&s), 0);
+	(void)snprintf(path, sizeof(path), "%s/pids.max", slice);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/pids.current", slice);
+	(void)unlink(path);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +461,7 @@ int main(void)
 		cmocka_unit_test(first_walk_knows_what_exists),
 		cmocka_unit_test(events_add_and_remove_and_are_told),
 		cmocka_unit_test(repair_finds_what_no_event_told),
+		cmocka_unit_test(limit_of_processes_is_looked_at_where_many_are_made),
 		cmocka_unit_test(a_missing_hierarchy_is_said),
 		cmocka_unit_test(limits_and_memory_come_from_the_files_of_v2),
 		cmocka_unit_test(throttling_comes_from_the_v1_controller_beside_it),

@@ -2,6 +2,7 @@
 /* See usage.h. */
 #include "usage.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
@@ -152,4 +153,32 @@ void usage_read(const char *root, const char *path, struct usage_files *ret_file
 	if (!ret_files->memory_limit_bytes)
 		ret_files->memory_limit_bytes =
 			read_limit(base, "/memory", path, "memory.limit_in_bytes");
+}
+
+int usage_pids(const char *root, const char *path, uint64_t *ret_pids, uint64_t *ret_max,
+	       char *ret_owner, size_t cap)
+{
+	char base[4096], *slash;
+
+	v1_base(root, base, sizeof(base));
+	if ((size_t)snprintf(ret_owner, cap, "%s", path) >= cap)
+		return -ENOENT;
+	while (*ret_owner && strcmp(ret_owner, "/") != 0) {
+		uint64_t max = read_limit(root, "", ret_owner, "pids.max");
+		int is_v2 = max != 0;
+
+		if (!max)
+			max = read_limit(base, "/pids", ret_owner, "pids.max");
+		if (max) {
+			*ret_max = max;
+			*ret_pids = read_limit(is_v2 ? root : base, is_v2 ? "" : "/pids", ret_owner,
+					       "pids.current");
+			return 0;
+		}
+		slash = strrchr(ret_owner, '/');
+		if (!slash)
+			break;
+		*slash = 0;
+	}
+	return -ENOENT;
 }

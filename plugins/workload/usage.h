@@ -4,6 +4,7 @@
 #define LNX_WORKLOAD_USAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct usage_files {
@@ -18,5 +19,10 @@ struct usage_files {
 
 /* <root>: of the v2 hierarchy; v1 controllers are looked for beside it. */
 void usage_read(const char *root, const char *path, struct usage_files *ret_files);
+
+/* The nearest limit of the number of tasks from <path> up, and how many are below it; the path that carries it goes to
+ * <ret_owner>. 0, or -ENOENT: there is none. */
+int usage_pids(const char *root, const char *path, uint64_t *ret_pids, uint64_t *ret_max,
+	       char *ret_owner, size_t cap);
 
 #endif

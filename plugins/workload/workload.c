@@ -147,6 +147,10 @@ static int workload_on_event(void *state, const struct lnx_event *ev)
 			workload_on_psi(w, (const struct lnx_ev_psi_cgroup *)(const void *)ev);
 		return 0;
 	}
+	if (ev->type == LNX_EV_PROC_FORK) {
+		workload_on_fork(w, ev);
+		return 0;
+	}
 	if (w->k8s && ev->type == w->type_pod) {
 		workload_on_pod(w, ev);
 		return 0;
@@ -327,6 +331,8 @@ static int workload_start(void *state)
 		workload_walk_finished(w, workload_walk_run(&w->walk));
 	}
 	rc = workload_routes(w);
+	if (rc == 0)
+		rc = workload_pids_start(w);
 	if (rc < 0)
 		return rc;
 	return w->host->timer_add(w->ctx, w->conf->repair_ns, w->conf->repair_ns,

@@ -17,6 +17,20 @@ struct workload_conf {
 	uint64_t keep_gone_ns, repair_ns;
 };
 
+#define WORKLOAD_HOT 64 /* cgroups that fork whose limits are looked at */
+
+struct workload_hot {
+	uint64_t cgroup_id;
+	uint32_t forks, pid; /* since the last look; who forked last */
+};
+
+struct workload_pids {
+	struct lnx_timer *timer;
+	struct lnx_metric *m_missed;
+	uint32_t is_on, n; /* on: forks are subscribed */
+	struct workload_hot hot[WORKLOAD_HOT];
+};
+
 struct workload {
 	const struct lnx_host *host;
 	struct lnx_ctx *ctx;
@@ -24,6 +38,7 @@ struct workload {
 	struct workload_table table;
 	struct lnx_timer *repair;
 	struct workload_walk walk;
+	struct workload_pids pids;
 	uint64_t walk_ns; /* when the running walk began; 0: none runs */
 	char root[4096];  /* of the v2 hierarchy; "" without one */
 	struct lnx_metric *m_known, *m_gone, *m_refused, *m_skipped, *m_forgotten;
@@ -41,6 +56,9 @@ void workload_on_pod(struct workload *w, const struct lnx_event *ev);
 void workload_join_rest(struct workload *w);
 void workload_join_start(struct workload *w);
 
+/* pids.c: cgroup.pids while somebody wants it. */
+int workload_pids_start(struct workload *w);
+void workload_on_fork(struct workload *w, const struct lnx_event *ev);
 /* routes.c: GET /workloads, when http/1 is there. */
 int workload_routes(struct workload *w);
 /* command.c: linnix workloads parse. */

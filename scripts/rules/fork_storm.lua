@@ -15,6 +15,7 @@ local never_exec_pct = 80
 local enough_ends = 20 -- children that must have ended before their share means something
 local live_growth = 100
 local caused_ms = 100 -- of stall to others, a second
+local full = 0.8 -- of pids.max
 
 rule "fork-storm" {
   on        = "proc.fork",
@@ -27,6 +28,7 @@ rule "fork-storm" {
     barren_10s = { "count 10s", on = "proc.exit", where = { did_exec = false } },
     harm       = { "count 3s", on = "stall.tree",
       where = { caused_ms_per_s = { ge = caused_ms } } },
+    full       = { "count 3s", on = "cgroup.pids", where = { pids_ratio = { gt = full } } },
   },
   when      = function(w) return w.forks > per_second end,
   lasting   = "2 windows",
@@ -38,7 +40,7 @@ rule "fork-storm" {
     if ends >= enough_ends and w.barren_10s * 100 >= ends * never_exec_pct then
       return "warning"
     end
-    if w.forks_10s - ends >= live_growth or w.harm > 0 then
+    if w.forks_10s - ends >= live_growth or w.harm > 0 or w.full > 0 then
       return "warning"
     end
     return "info"
@@ -101,6 +103,23 @@ test "what it takes from others in little pieces, and what another tree takes, d
       t.event(s, "stall.tree", { pid = 100, caused_ms_per_s = 99 })
       t.event(s, "stall.tree", { pid = 200, caused_ms_per_s = 900 })
     end
+  end,
+  fires = { { at = 1, severity = "info" } },
+}
+
+test "make -j2 in a cgroup whose limit of processes is nearly reached is a warning" {
+  feed  = function(t)
+    storm(t, 300, 0, 10, 0.006, true)
+    t.event(5, "cgroup.pids", { pid = 100, pids = 81, pids_max = 100, pids_ratio = 0.81 })
+  end,
+  fires = { { at = 1, severity = "warning" } },
+}
+
+test "a limit that is far away, or another tree's, does not count" {
+  feed  = function(t)
+    storm(t, 300, 0, 10, 0.006, true)
+    t.event(5, "cgroup.pids", { pid = 100, pids = 80, pids_max = 100, pids_ratio = 0.8 })
+    t.event(5, "cgroup.pids", { pid = 200, pids = 99, pids_max = 100, pids_ratio = 0.99 })
   end,
   fires = { { at = 1, severity = "info" } },
 }

@@ -39,3 +39,12 @@ AT(lnx_ev_workload_update, cpu_limit_millicores, 84);
 AT(lnx_ev_workload_update, pad, 88);
 AT(lnx_ev_workload_update, memory_request_bytes, 96);
 AT(lnx_ev_workload_update, memory_limit_bytes, 104);
+
+SIZE(lnx_ev_cgroup_pids, 64);
+AT(lnx_ev_cgroup_pids, h, 0);
+AT(lnx_ev_cgroup_pids, cgroup_id, 24);
+AT(lnx_ev_cgroup_pids, pids, 32);
+AT(lnx_ev_cgroup_pids, pids_max, 40);
+AT(lnx_ev_cgroup_pids, pids_ratio, 48);
+AT(lnx_ev_cgroup_pids, forks, 56);
+AT(lnx_ev_cgroup_pids, path, 60);

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
 #
-# The shipped circuit breaker on a real saturated machine: critical when one process tree takes the CPUs from others, and it
-# names that tree; a note when a load holds up only itself.
+# Shipped rules that need facts of others on the real kernel. The circuit breaker: critical when one process tree takes the CPUs
+# from others, and it names that tree; a note when a load holds up only itself. The fork storm below a limit of processes.
 # TIMEOUT: 180
 
 # shellcheck disable=SC2016 # $pid is jq's
@@ -77,4 +77,32 @@ load_of_its_own_is_a_note()
 	alerts_have '.severity == "critical" or (.say | contains("saturated by its own load"))' || fail "$(alerts)"
 }
 
-run hog_that_stalls_others_is_critical_and_named load_of_its_own_is_a_note
+# Children that run a program and do not pile up: only the limit of their cgroup makes it a warning.
+storm_below_a_limit_of_processes_is_a_warning()
+{
+	local storm pids_root root
+	exact_agent
+	group storm
+	pids_root=$(awk '$0 ~ / - cgroup / && $NF ~ /(^|,)pids(,|$)/ { print $5; exit }' /proc/self/mountinfo)
+	if [ -n "$pids_root" ]; then
+		mkdir "$pids_root/$storm" || skip "no right to make cgroups"
+		groups+=("$pids_root/$storm")
+	else
+		pids_root=$v2
+	fi
+	echo 20 >"$pids_root/$storm/pids.max" || skip "no pids controller"
+	# shellcheck disable=SC2016 # for the inner shell
+	bash -c '
+		for d in "$@"; do echo $$ >"$d/cgroup.procs" || exit; done
+		trap "kill \$(jobs -p)" EXIT
+		trap exit TERM
+		for ((i = 0; i < 17; i++)); do sleep 60 & done
+		while :; do /bin/true; read -rt 0.02 -u 9; done 9<> <(:)' storm "$v2/$storm" "$pids_root/$storm" 2>/dev/null &
+	root=$!
+	warned() { get '/events?type=alert&limit=1000' | jq -es --argjson pid "$root" 'any(.[][]; .rule == "fork-storm" and .severity == "warning" and .subject.pid == $pid)' >/dev/null; }
+	poll 30 warned || fail "$(get '/events?type=alert&limit=100') $(get '/events?type=cgroup.pids&limit=3')"
+	get '/events?type=cgroup.pids&limit=1000' | jq -e --arg p "/$storm" 'any(.[]; .pids_max == 20 and .pids >= 17 and .path == $p)' >/dev/null ||
+		fail "$(get '/events?type=cgroup.pids&limit=3')"
+}
+
+run hog_that_stalls_others_is_critical_and_named load_of_its_own_is_a_note storm_below_a_limit_of_processes_is_a_warning

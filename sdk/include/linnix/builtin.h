@@ -50,6 +50,8 @@ static const struct lnx_event_desc lnx_builtin_events[] = {
 		    LNX_EVF_KERNEL, "a cgroup was made or renamed"),
 	LNX_BUILTIN(LNX_EV_CGROUP_GONE, "cgroup.gone", lnx_ev_cgroup, lnx_fields_cgroup,
 		    LNX_EVF_KERNEL, "a cgroup was removed"),
+	LNX_BUILTIN(LNX_EV_CGROUP_PIDS, "cgroup.pids", lnx_ev_cgroup_pids, lnx_fields_cgroup_pids,
+		    LNX_EVF_PROCESS, "how full the limit of processes is where many are made"),
 	LNX_BUILTIN(LNX_EV_WORKLOAD_UPDATE, "workload.update", lnx_ev_workload_update,
 		    lnx_fields_workload_update, 0, "who a cgroup is became known"),
 	LNX_BUILTIN(LNX_EV_ALERT, "alert", lnx_ev_alert, lnx_fields_alert,

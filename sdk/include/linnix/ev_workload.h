@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cgroup.new and cgroup.gone (probe `cgroup`), workload.update (plugin `workload`). */
+/* cgroup.new and cgroup.gone (probe `cgroup`), workload.update and cgroup.pids (plugin `workload`). */
 #ifndef LINNIX_EV_WORKLOAD_H
 #define LINNIX_EV_WORKLOAD_H
 
@@ -32,7 +32,33 @@ struct lnx_ev_workload_update {
 	__u64 memory_request_bytes, memory_limit_bytes;
 };
 
+/* A cgroup in which many processes are made, below a limit of their number (pids.max, its own or an ancestor's). Once a second
+ * while it goes on. h.pid is the one that forked last. */
+struct lnx_ev_cgroup_pids {
+	struct lnx_event h;
+	__u64 cgroup_id; /* where they are made */
+	__u64 pids;	 /* tasks below the limit now, threads included */
+	__u64 pids_max;
+	double pids_ratio;
+	__u32 forks;	     /* in the last second */
+	struct lnx_str path; /* of the cgroup that carries the limit, for display */
+};
+
 #ifdef LNX_EVENT_TABLES
+static const struct lnx_field lnx_fields_cgroup_pids[] = {
+	LNX_FIELD(lnx_ev_cgroup_pids, "cgroup_id", LNX_ID, cgroup_id, "",
+		  "cgroup in which processes are made", NULL),
+	LNX_FIELD(lnx_ev_cgroup_pids, "pids", LNX_U64, pids, "",
+		  "tasks below the limit, threads included", NULL),
+	LNX_FIELD(lnx_ev_cgroup_pids, "pids_max", LNX_U64, pids_max, "", "the limit", NULL),
+	LNX_FIELD(lnx_ev_cgroup_pids, "pids_ratio", LNX_F64, pids_ratio, "", "how full it is, 0..1",
+		  NULL),
+	LNX_FIELD(lnx_ev_cgroup_pids, "forks", LNX_U32, forks, "",
+		  "processes made in the last second", NULL),
+	LNX_FIELD(lnx_ev_cgroup_pids, "path", LNX_STR, path, "",
+		  "cgroup that carries the limit, for display", NULL),
+};
+
 static const struct lnx_field lnx_fields_cgroup[] = {
 	LNX_FIELD(lnx_ev_cgroup, "cgroup_id", LNX_ID, cgroup_id, "", "id of the v2 cgroup", NULL),
 	LNX_FIELD(lnx_ev_cgroup, "parent_id", LNX_ID, parent_id, "", "id of its parent", NULL),

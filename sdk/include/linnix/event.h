@@ -59,6 +59,7 @@ struct lnx_str {
 #define LNX_EV_STALL_TREE      21
 #define LNX_EV_STALL_NODE      22
 #define LNX_EV_AGENT_COST      23
+#define LNX_EV_CGROUP_PIDS     24
 
 /* Field types (enum lnx_field_type). */
 #define LNX_U8	  1
