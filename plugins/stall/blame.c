@@ -225,12 +225,13 @@ static void say_degraded(struct stall *s, const struct lnx_svc_http *http, struc
 	struct lnx_buf text = { 0 };
 	uint64_t oldest = stall_store_oldest(&s->store);
 
-	if ((q->resource == LNX_RES_CPU || q->resource == LNX_RES_N) && !s->probe.is_live)
-		lnx_buf_printf(&text, "; cpu: no culprit is measured: %s", s->probe.why);
-	else if (q->resource != LNX_RES_MEMORY && q->resource != LNX_RES_IO && s->shed.why[0])
+	for (uint32_t r = 0; r < LNX_RES_N; r++)
+		if ((q->resource == r || q->resource == LNX_RES_N) && !stall_can_measure(s, r))
+			lnx_buf_printf(&text, "; %s: no culprit is measured: %s", resources[r],
+				       stall_why(s, r));
+	if ((q->resource == LNX_RES_CPU || q->resource == LNX_RES_N) && s->probe.is_live &&
+	    s->shed.why[0])
 		lnx_buf_printf(&text, "; cpu: %s", s->shed.why);
-	if (q->resource == LNX_RES_MEMORY || q->resource == LNX_RES_IO)
-		lnx_buf_str(&text, "; memory, io: pressure only, no culprit is measured");
 	if (!s->has_psi)
 		lnx_buf_str(&text, "; psi: /proc/pressure cannot be read");
 	if (!s->workload)

@@ -157,10 +157,13 @@ static void put_part_head(struct answer *a, const struct stall_row *r, const str
 			w->who[r->who].workload[0] &&
 				!strcmp(w->who[r->who].workload, w->who[c->culprit].workload) &&
 				!strcmp(w->who[r->who].namespace_, w->who[c->culprit].namespace_));
-	if (c->kind == LNX_STALL_THROTTLED) {
+	/* Of memory: the limit that was met, and what the heuristic goes by. */
+	if (c->kind == LNX_STALL_THROTTLED || c->limit) {
 		lnx_json_kv_str(out, "limit", c->limit ? w->limits[c->limit].text : "");
 		lnx_json_kv_str(out, "owner", c->limit ? w->limits[c->limit].owner : "");
 	}
+	if (c->amount)
+		lnx_json_kv_u64(out, "allocated_pages", c->amount);
 }
 
 static void put_part(struct answer *a, const struct stall_row *r, const struct stall_cell *c,
@@ -199,6 +202,16 @@ static void put_part(struct answer *a, const struct stall_row *r, const struct s
 	free(sh);
 }
 
+static const char *why_psi_only(const struct stall *s, uint32_t resource)
+{
+	const char *why = stall_why(s, resource);
+
+	if (*why)
+		return why;
+	return resource == LNX_RES_CPU ? "the ledger was off in part of the window"
+				       : "pressure was below stall.attach_above";
+}
+
 static void put_notes(struct answer *a, const struct stall_row *r)
 {
 	static const struct {
@@ -215,6 +228,7 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		      { STALL_F_NO_LIMIT, "quota-owner-unknown" },
 		      { STALL_F_FOLDED, "small-parts-in-other" },
 		      { STALL_F_OVERFLOW, "ledger-overflow-in-other" },
+		      { STALL_F_ATTACHED, "probe-attached-in-part-of-the-window" },
 		      { STALL_F_TORN, "ledger-read-late" },
 		      { STALL_F_NO_DETAIL, "over-budget-no-process-detail" },
 		      { STALL_F_SHED, "over-budget-psi-only" } };
@@ -238,12 +252,7 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 	}
 	if (r->method == LNX_METHOD_PSI_ONLY) {
 		lnx_json_next(a->out);
-		lnx_json_str(a->out,
-			     r->resource == LNX_RES_CPU
-				     ? (a->s->probe.why[0]
-						? a->s->probe.why
-						: "the ledger was off in part of the window")
-				     : "no culprit is measured for this resource");
+		lnx_json_str(a->out, why_psi_only(a->s, r->resource));
 	}
 	lnx_buf_char(a->out, ']');
 }
@@ -254,13 +263,14 @@ static void put_victim_figures(struct answer *a, const struct stall_row *r)
 	static const char *const methods[] = { "none", "psi-only", "exact",
 					       "pair", "model",	   "heuristic" };
 	int is_known = r->psi_ns != STALL_UNKNOWN && !(r->flags & STALL_F_PSI_PART);
-	double coverage = stall_coverage(r, a->lost_ratio);
+	double lost = r->resource == LNX_RES_CPU ? a->lost_ratio : 0; /* of the ledger */
+	double coverage = stall_coverage(r, lost);
 	struct lnx_buf *out = a->out;
 
 	lnx_json_kv_str(out, "resource", resources[r->resource % LNX_RES_N]);
 	lnx_json_kv_str(out, "method", methods[r->method % 6]);
 	lnx_json_kv_f64(out, "coverage_ratio", coverage);
-	lnx_json_kv_f64(out, "confidence", isnan(coverage) ? 1 - a->lost_ratio : coverage);
+	lnx_json_kv_f64(out, "confidence", isnan(coverage) ? 1 - lost : coverage);
 	lnx_json_kv_f64(out, "stalled_ms", (double)r->stalled_ns * a->scale / 1e6);
 	lnx_json_kv_f64(out, "psi_ms", is_known ? (double)r->psi_ns / 1e6 : NAN);
 	lnx_json_kv_f64(out, "raw_ms", (double)r->raw_ns / 1e6);

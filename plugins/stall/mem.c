@@ -46,6 +46,14 @@ static int by_id(const void *a, const void *b)
 	return x->cgroup_id < y->cgroup_id ? -1 : x->cgroup_id > y->cgroup_id;
 }
 
+uint64_t stall_mem_pages(const struct stall_mem *m, uint64_t cgroup_id)
+{
+	const struct stall_mem_alloc key = { .cgroup_id = cgroup_id }, *a;
+
+	a = m->n_alloc ? bsearch(&key, m->alloc, m->n_alloc, sizeof(*a), by_id) : NULL;
+	return a ? a->delta : 0;
+}
+
 static void look_at(struct stall_mem *m, uint32_t n_sorted, uint64_t id, uint64_t pages,
 		    uint64_t now_ns)
 {

@@ -40,4 +40,7 @@ void stall_mem_read(struct stall_mem *m, const struct stall_res_maps *maps,
 		    const struct stall_mem_scope *scope, uint64_t now_ns,
 		    struct stall_res_window *ret_w);
 
+/* Pages that a cgroup allocated in the last window. */
+uint64_t stall_mem_pages(const struct stall_mem *m, uint64_t cgroup_id);
+
 #endif

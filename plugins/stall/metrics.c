@@ -82,7 +82,8 @@ struct series {
 struct stall_metrics {
 	struct series *series;		   /* PAIRS_KEPT */
 	uint32_t n_admitted[2], budget[2]; /* workloads, pairs */
-	struct lnx_metric *coverage, *evicted, *windows, *unequal, *count[LNX_LEDGER_COUNTS];
+	struct lnx_metric *coverage[LNX_RES_N], *evicted, *windows, *unequal,
+		*count[LNX_LEDGER_COUNTS];
 };
 
 int stall_metrics_new(struct stall *s)
@@ -100,7 +101,7 @@ int stall_metrics_new(struct stall *s)
 	m->budget[0] = budget - m->budget[1];
 	if (!m->series)
 		rc = -ENOMEM;
-	rc = rc ? rc : s->host->metric(s->ctx, &coverage_desc, cpu, &m->coverage);
+	rc = rc ? rc : s->host->metric(s->ctx, &coverage_desc, cpu, &m->coverage[LNX_RES_CPU]);
 	rc = rc ? rc : s->host->metric(s->ctx, &evicted_desc, NULL, &m->evicted);
 	rc = rc ? rc : s->host->metric(s->ctx, &windows_desc, NULL, &m->windows);
 	rc = rc ? rc : s->host->metric(s->ctx, &unequal_desc, NULL, &m->unequal);
@@ -254,26 +255,34 @@ static void count_workloads(struct stall *s, const struct stall_win *w)
 	stall_sum_done(&sum);
 }
 
-void stall_metrics_add(struct stall *s, const struct stall_win *w)
+/* A resource has a series from its first window that can be compared. */
+static void set_coverage(struct stall *s, const struct stall_win *w, uint32_t resource)
 {
-	struct stall_metrics *m = s->metrics;
-	double lost = stall_lost_ratio(w->lost, w->events);
+	double lost = resource == LNX_RES_CPU ? stall_lost_ratio(w->lost, w->events) : 0, coverage;
 	struct stall_row all = { .method = LNX_METHOD_EXACT, .psi_ns = 0 };
-	double coverage;
+	const char *name[] = { resources[resource], NULL };
+	struct lnx_metric **m = &s->metrics->coverage[resource];
 
-	count_workloads(s, w);
 	for (uint32_t i = 0; i < w->n_rows; i++) {
 		const struct stall_row *r = &w->rows[i];
 
-		if (r->resource == LNX_RES_CPU && r->method == LNX_METHOD_EXACT &&
+		if (r->resource == resource && r->method != LNX_METHOD_PSI_ONLY &&
 		    !s->whos.who[r->who].level && r->psi_ns != STALL_UNKNOWN) {
 			all.psi_ns += r->psi_ns;
 			all.cover_ns += r->cover_ns;
 		}
 	}
 	coverage = stall_coverage(&all, lost);
-	if (!isnan(coverage))
-		s->host->metric_set(s->ctx, m->coverage, coverage);
+	if (!isnan(coverage) && (*m || !s->host->metric(s->ctx, &coverage_desc, name, m)))
+		s->host->metric_set(s->ctx, *m, coverage);
+}
+
+void stall_metrics_add(struct stall *s, const struct stall_win *w)
+{
+	struct stall_metrics *m = s->metrics;
+	count_workloads(s, w);
+	for (uint32_t res = 0; res < LNX_RES_N; res++)
+		set_coverage(s, w, res);
 	s->host->metric_set(s->ctx, m->windows, (double)s->store.evicted);
 	s->host->metric_set(s->ctx, m->unequal, (double)s->unequal);
 	for (uint32_t i = 0; s->probe.ledger && i < LNX_LEDGER_COUNTS; i++)

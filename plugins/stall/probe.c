@@ -23,7 +23,7 @@ __attribute__((format(printf, 2, 3))) static int not_live(struct stall *s, const
 }
 
 /* "0-3,8-11": the highest number and one. */
-static uint32_t possible_cpus(void)
+uint32_t stall_possible_cpus(void)
 {
 	char text[256];
 	uint32_t n = 1;
@@ -69,7 +69,7 @@ static int open_maps(struct stall *s)
 
 	if (p->cpus && p->tab)
 		return 0; /* a test's own memory */
-	p->n_cpus = possible_cpus();
+	p->n_cpus = stall_possible_cpus();
 	p->cpus = map_it(s, "cpus", p->n_cpus * STALL_CPU_STRIDE, &p->cpus_bytes);
 	p->tab = p->cpus ? map_it(s, "table", sizeof(*p->tab), &p->tab_bytes) : NULL;
 	if (!p->tab)

@@ -48,6 +48,12 @@ double stall_confidence(double coverage, double lost_ratio)
 	return isnan(coverage) ? 1 - lost_ratio : coverage;
 }
 
+/* Of the ledger; the other probes count what they missed, not of how much. */
+static double lost_of(const struct stall_win *w, const struct stall_row *r)
+{
+	return r->resource == LNX_RES_CPU ? stall_lost_ratio(w->lost, w->events) : 0;
+}
+
 /* The process of <who> that ran most while others waited. */
 static const struct stall_task *first_task(const struct stall_win *w, uint32_t who)
 {
@@ -93,8 +99,9 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 	const struct stall_row *r = &w->rows[p->row];
 	const struct stall_cell *c = &w->cells[p->cell];
 	const struct stall_who *victim = &s->whos.who[r->who], *culprit = NULL;
-	const struct stall_task *task = first_task(w, c->culprit);
-	double lost = stall_lost_ratio(w->lost, w->events), coverage = stall_coverage(r, lost);
+	const struct stall_task *task =
+		r->resource == LNX_RES_CPU ? first_task(w, c->culprit) : NULL;
+	double lost = lost_of(w, r), coverage = stall_coverage(r, lost);
 	union stall_event e;
 	char limit[512];
 
@@ -135,7 +142,7 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 	stall_emit_str(&e, &e.edge.culprit_pod_name, culprit ? culprit->pod_name : "");
 	stall_emit_str(&e, &e.edge.culprit_comm, task ? task->comm : "");
 	limit[0] = 0;
-	if (c->kind == LNX_STALL_THROTTLED && c->limit)
+	if (c->limit)
 		(void)snprintf(limit, sizeof(limit), "%s of %s", s->whos.limits[c->limit].text,
 			       s->whos.limits[c->limit].owner); /* cut when too long */
 	stall_emit_str(&e, &e.edge.limit, limit);
@@ -148,7 +155,7 @@ static void publish_window(struct stall *s, const struct stall_win *w, uint32_t 
 {
 	const struct stall_row *r = &w->rows[row];
 	const struct stall_who *who = &s->whos.who[r->who];
-	double lost = stall_lost_ratio(w->lost, w->events), ms[LNX_STALL_KINDS] = { 0 };
+	double lost = lost_of(w, r), ms[LNX_STALL_KINDS] = { 0 };
 	struct lnx_ev_stall_window *v;
 	union stall_event e;
 

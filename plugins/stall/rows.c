@@ -8,7 +8,6 @@
 
 #include "stall.h"
 
-#define PSI_FROM_NS 200000ULL /* waits under 0.2 ms do not ask for a read of the pressure file */
 #define CREDIT_NS \
 	20000000ULL /* pressure that one window may leave to the next: the reads are not one instant */
 #define EQUAL_NS      1000000ULL /* parts and wait may differ by that, or by one in EQUAL_OF */
@@ -60,6 +59,7 @@ int stall_cell_add(struct stall *s, struct stall_row *row, const struct stall_ce
 		if (to->kind == c->kind && to->culprit == c->culprit && to->limit == c->limit) {
 			to->stall_ns += c->stall_ns;
 			to->raw_ns += c->raw_ns;
+			to->amount += c->amount;
 			return 0;
 		}
 	}
@@ -111,6 +111,25 @@ static uint32_t is_same_pod(const struct stall_who *a, const struct stall_who *b
 	return a->pod_uid[0] && !strcmp(a->pod_uid, b->pod_uid);
 }
 
+void stall_cell_of(const struct stall *s, const struct stall_row *row, uint32_t who,
+		   struct stall_cell *c)
+{
+	const struct stall_who *w = s->whos.who;
+
+	c->culprit = STALL_WHO_NONE;
+	c->kind = LNX_STALL_OTHER;
+	if (who == row->who ||
+	    (who >= STALL_WHO_FIRST && who < STALL_WHO_MAX && row->who >= STALL_WHO_FIRST &&
+	     stall_set_has(&w[row->who], &w[who]))) {
+		c->kind = LNX_STALL_SELF;
+		c->culprit = row->who;
+	} else if (who >= STALL_WHO_FIRST && who < STALL_WHO_MAX) {
+		c->kind = is_same_pod(&w[who], &w[row->who]) ? LNX_STALL_SIBLING
+							     : LNX_STALL_NEIGHBOUR;
+		c->culprit = who;
+	}
+}
+
 /* Quota at <depth> that throttled <slot>. In a set it was some member that met it. */
 static uint16_t limit_of(struct stall *s, const struct stall_row *row, uint32_t slot,
 			 uint32_t depth, uint64_t now_ns)
@@ -160,54 +179,43 @@ static void classify(struct stall *s, struct stall_row *row, uint32_t culprit, u
 		if (!c->limit && row->who != STALL_WHO_NODE)
 			row->flags |= STALL_F_NO_LIMIT;
 	} else if (culprit >= LNX_LEDGER_FIRST) {
-		uint32_t who = stall_slot_who(s, culprit);
-
-		if (who == row->who || (who >= STALL_WHO_FIRST && row->who >= STALL_WHO_FIRST &&
-					stall_set_has(&s->whos.who[row->who], &s->whos.who[who]))) {
-			c->kind = LNX_STALL_SELF;
-			c->culprit = row->who;
-		} else if (who >= STALL_WHO_FIRST) {
-			c->kind = is_same_pod(&s->whos.who[who], &s->whos.who[row->who])
-					  ? LNX_STALL_SIBLING
-					  : LNX_STALL_NEIGHBOUR;
-			c->culprit = who;
-		}
+		stall_cell_of(s, row, stall_slot_who(s, culprit), c);
 	}
 }
 
 /* ---- pressure */
 
-/* What the kernel says since the last read, and when the ledger's figure began that it is to be compared with. */
-static void read_psi(struct stall *s, struct stall_row *row, uint64_t now_ledger_ns)
+void stall_row_psi(struct stall *s, struct stall_row *row, uint64_t now_ledger_ns)
 {
 	struct stall_who *who = &s->whos.who[row->who];
+	struct stall_psi *psi = &who->psi[row->resource % LNX_RES_N];
 	uint64_t some, full;
 	int rc;
 
 	if (row->who != STALL_WHO_NODE)
-		rc = stall_who_psi(&s->whos, who, &some, &full);
+		rc = stall_who_psi(&s->whos, who, row->resource, &some, &full);
 	else
-		rc = s->has_psi ? stall_psi_node(&some, &full) : -ENOENT;
+		rc = s->has_psi ? stall_psi_node(row->resource, &some, &full) : -ENOENT;
 	if (rc < 0) {
 		/* The root's pressure is the machine's. */
 		row->flags |= who->level && !*who->path ? STALL_F_NO_FILE
 			      : row->who == STALL_WHO_NODE || strcmp(who->path, "/") != 0
 				      ? STALL_F_NO_PSI
 				      : STALL_F_PSI_WIDER;
-		who->has_psi = 0;
+		psi->is_known = 0;
 		return;
 	}
 	if (who->n_children && row->who != STALL_WHO_NODE)
 		row->flags |= STALL_F_PSI_WIDER;
-	else if (who->has_psi) {
-		row->psi_ns = some > who->psi_some_us ? (some - who->psi_some_us) * 1000 : 0;
-		row->full_ns = full > who->psi_full_us ? (full - who->psi_full_us) * 1000 : 0;
-		row->cover_ns = who->unread_ns + now_ledger_ns;
+	else if (psi->is_known) {
+		row->psi_ns = some > psi->some_us ? (some - psi->some_us) * 1000 : 0;
+		row->full_ns = full > psi->full_us ? (full - psi->full_us) * 1000 : 0;
+		row->cover_ns = psi->unread_ns + now_ledger_ns;
 	}
-	who->psi_some_us = some;
-	who->psi_full_us = full;
-	who->has_psi = 1;
-	who->psi_window = s->ticks;
+	psi->some_us = some;
+	psi->full_us = full;
+	psi->is_known = 1;
+	psi->window = s->ticks;
 }
 
 struct read_order {
@@ -232,11 +240,11 @@ static int read_all_psi(struct stall *s, const struct stall_victim *const *v)
 	if (!order)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->n_rows; i++) {
-		const struct stall_who *who = &s->whos.who[s->rows[i].who];
+		const struct stall_psi *psi = &s->whos.who[s->rows[i].who].psi[LNX_RES_CPU];
 
-		if (who->unread_ns + v[i]->stall_ns < PSI_FROM_NS)
+		if (psi->unread_ns + v[i]->stall_ns < STALL_PSI_FROM_NS)
 			continue;
-		if (who->has_psi && who->psi_window == s->ticks)
+		if (psi->is_known && psi->window == s->ticks)
 			continue; /* its first reading is of just now */
 		order[n++] = (struct read_order){ s->rows[i].who == STALL_WHO_NODE ? UINT64_MAX
 										   : v[i]->stall_ns,
@@ -244,7 +252,7 @@ static int read_all_psi(struct stall *s, const struct stall_victim *const *v)
 	}
 	qsort(order, n, sizeof(*order), by_ns);
 	for (uint32_t i = 0; i < n && i < s->conf->psi_reads; i++)
-		read_psi(s, &s->rows[order[i].row], v[order[i].row]->stall_ns);
+		stall_row_psi(s, &s->rows[order[i].row], v[order[i].row]->stall_ns);
 	free(order);
 	return 0;
 }
@@ -253,27 +261,27 @@ static int read_all_psi(struct stall *s, const struct stall_victim *const *v)
 static double scale_of(struct stall *s, struct stall_row *row, uint64_t ledger_ns,
 		       uint64_t window_ns)
 {
-	struct stall_who *who = &s->whos.who[row->who];
-	uint64_t unread = who->unread_ns, allowed, used;
+	struct stall_psi *psi = &s->whos.who[row->who].psi[LNX_RES_CPU];
+	uint64_t unread = psi->unread_ns, allowed, used;
 	double scale = 1;
 
 	if (row->psi_ns == STALL_UNKNOWN) {
-		who->unread_ns = who->psi_window == s->ticks ? 0 : unread + ledger_ns;
+		psi->unread_ns = psi->window == s->ticks ? 0 : unread + ledger_ns;
 		if (ledger_ns > window_ns)
 			scale = (double)window_ns / (double)ledger_ns;
 		return scale;
 	}
-	allowed = row->psi_ns + who->credit_ns;
+	allowed = row->psi_ns + psi->credit_ns;
 	used = unread + ledger_ns;
 	if (used > allowed && ledger_ns)
 		scale = allowed > unread ? (double)(allowed - unread) / (double)ledger_ns : 0;
 	if (scale * (double)ledger_ns > (double)window_ns)
 		scale = (double)window_ns / (double)ledger_ns;
 	used = unread + (uint64_t)(scale * (double)ledger_ns);
-	who->credit_ns = allowed > used ? allowed - used : 0;
-	if (who->credit_ns > CREDIT_NS)
-		who->credit_ns = CREDIT_NS;
-	who->unread_ns = 0;
+	psi->credit_ns = allowed > used ? allowed - used : 0;
+	if (psi->credit_ns > CREDIT_NS)
+		psi->credit_ns = CREDIT_NS;
+	psi->unread_ns = 0;
 	return scale;
 }
 
@@ -311,7 +319,7 @@ static int fill_row(struct stall *s, uint32_t row_index, const struct stall_vict
 	return rc;
 }
 
-static void sum_row(struct stall *s, struct stall_row *row)
+void stall_row_sum(struct stall *s, struct stall_row *row)
 {
 	row->stalled_ns = row->raw_ns = 0;
 	for (uint32_t i = row->first; i < row->first + row->n; i++) {
@@ -414,7 +422,7 @@ int stall_rows_make(struct stall *s, uint64_t window_ns, uint64_t now_ns)
 	if (!rc && s->n_cells > CELLS_SOFT)
 		fold_small(s);
 	for (uint32_t i = first; i < s->n_rows; i++)
-		sum_row(s, &s->rows[i]);
+		stall_row_sum(s, &s->rows[i]);
 	free(v);
 	return rc ? rc : make_tasks(s);
 }
@@ -426,13 +434,16 @@ int stall_rows_psi(struct stall *s, uint64_t window_ns, uint64_t now_ns)
 	for (uint32_t i = 0; i < s->whos.n; i++) {
 		struct stall_who *who = &s->whos.who[i];
 
-		for (uint32_t res = s->probe.is_live ? LNX_RES_MEMORY : LNX_RES_CPU;
-		     res < LNX_RES_N; res++) {
+		for (uint32_t res = 0; res < LNX_RES_N; res++) {
 			struct stall_cell c = { .culprit = STALL_WHO_NONE,
 						.kind = LNX_STALL_OTHER };
 			struct stall_row *row;
 			uint64_t *ns = who->sample_ns[res], full;
 
+			if (stall_is_live(s, res)) {
+				ns[0] = ns[1] = 0;
+				continue;
+			}
 			/* A sample may be longer than our window: the rest is for the next one. */
 			c.stall_ns = ns[0] < window_ns ? ns[0] : window_ns;
 			c.raw_ns = c.stall_ns;
@@ -446,10 +457,8 @@ int stall_rows_psi(struct stall *s, uint64_t window_ns, uint64_t now_ns)
 				return -ENOMEM;
 			row->psi_ns = c.stall_ns;
 			row->full_ns = full;
-			sum_row(s, row);
+			stall_row_sum(s, row);
 		}
-		if (s->probe.is_live)
-			memset(who->sample_ns[LNX_RES_CPU], 0, sizeof(who->sample_ns[0]));
 	}
 	return 0;
 }

@@ -71,10 +71,13 @@ static void caused_by(const struct stall *s, const struct stall_sum *sum, uint32
 /* Raw time of the node's waits that <who> held, and what its processes say of it. */
 static double node_raw(const struct stall_sum *sum, uint32_t who)
 {
-	for (uint32_t i = 0; i < sum->n_cells; i++)
-		if (sum->cells[i].c.culprit == who &&
-		    sum->rows[sum->cells[i].row].r.who == STALL_WHO_NODE)
+	for (uint32_t i = 0; i < sum->n_cells; i++) {
+		const struct stall_row *r = &sum->rows[sum->cells[i].row].r;
+
+		if (sum->cells[i].c.culprit == who && r->who == STALL_WHO_NODE &&
+		    r->resource == LNX_RES_CPU)
 			return (double)sum->cells[i].c.raw_ns;
+	}
 	return 0;
 }
 
@@ -94,7 +97,8 @@ static double ratio(double part, double whole)
 	return r > 1 ? 1 : r;
 }
 
-static int is_measured(const struct stall *s, uint32_t resource)
+/* Processes are told apart by what they ran, of the CPU. */
+static int knows_processes(const struct stall *s, uint32_t resource)
 {
 	return resource == LNX_RES_CPU && s->probe.is_live;
 }
@@ -108,7 +112,7 @@ static int serve_process(void *self, uint32_t resource, uint32_t pid, uint64_t s
 	double share = 0, caused = 0, found = 0;
 
 	nothing(ret, window_ns ? window_ns : DEFAULT_NS);
-	if (!sum || !is_measured(s, resource) || (sum->flags & NO_PROCESSES))
+	if (!sum || !knows_processes(s, resource) || (sum->flags & NO_PROCESSES))
 		return 0;
 	node = row_of(sum, STALL_WHO_NODE, resource);
 	for (uint32_t i = 0; i < sum->n_tasks; i++) {
@@ -148,9 +152,9 @@ static int serve_workload(void *self, uint32_t resource, uint64_t cgroup_id, uin
 	if (!sum || !s->store.fine.n)
 		return 0;
 	row = who != STALL_WHO_NONE ? row_of(sum, who, resource) : NULL;
-	if (row || is_measured(s, resource))
+	if (row || stall_can_measure(s, resource))
 		ret->stalled_ms = row ? (double)row->r.stalled_ns / 1e6 : 0;
-	if (!is_measured(s, resource))
+	if (!stall_can_measure(s, resource))
 		return who != STALL_WHO_NONE ? 0 : -ENOENT;
 	ret->throttled_ms = ret->psi_contribution = ret->psi_contribution_ms = ret->caused_ms = 0;
 	if (who == STALL_WHO_NONE)
@@ -195,7 +199,7 @@ static int serve_culprits(void *self, uint32_t resource, const char *namespace_,
 	const struct stall_sum *sum = share_sum(s, window_ns);
 	int n = 0;
 
-	if (!is_measured(s, resource))
+	if (!knows_processes(s, resource))
 		return -ENODEV;
 	if (!sum)
 		return -ENOMEM;
@@ -228,7 +232,7 @@ static int serve_culprit_cgroups(void *self, uint32_t resource, const char *name
 	const struct stall_sum *sum = share_sum(s, window_ns);
 	int n = 0;
 
-	if (!is_measured(s, resource))
+	if (!stall_can_measure(s, resource))
 		return -ENODEV;
 	if (!sum)
 		return -ENOMEM;
@@ -249,11 +253,15 @@ static int serve_culprit_cgroups(void *self, uint32_t resource, const char *name
 
 uint32_t stall_method(void *self, uint32_t resource)
 {
+	static const uint32_t methods[LNX_RES_N] = { LNX_METHOD_EXACT, LNX_METHOD_HEURISTIC,
+						     LNX_METHOD_MODEL };
 	const struct stall *s = self;
 
-	if (resource == LNX_RES_CPU && s->probe.is_live)
-		return LNX_METHOD_EXACT;
-	return resource < LNX_RES_N && s->has_psi ? LNX_METHOD_PSI_ONLY : LNX_METHOD_NONE;
+	if (resource >= LNX_RES_N)
+		return LNX_METHOD_NONE;
+	if (stall_can_measure(s, resource) && (s->has_psi || resource == LNX_RES_CPU))
+		return methods[resource];
+	return s->has_psi ? LNX_METHOD_PSI_ONLY : LNX_METHOD_NONE;
 }
 
 static const char *serve_degraded(void *self, uint32_t resource, uint32_t of_process)
@@ -261,8 +269,10 @@ static const char *serve_degraded(void *self, uint32_t resource, uint32_t of_pro
 	struct stall *s = self;
 	const struct stall_sum *sum = share_sum(s, 0);
 
+	if (resource != LNX_RES_CPU && of_process)
+		return "processes are told apart for the CPU only";
 	if (resource != LNX_RES_CPU)
-		return is_measured(s, resource) ? "" : "no culprit is measured for this resource";
+		return stall_can_measure(s, resource) ? "" : stall_why(s, resource);
 	if (!s->probe.is_live)
 		return s->probe.why[0] ? s->probe.why : "no stall ledger";
 	if (!of_process)

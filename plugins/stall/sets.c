@@ -104,7 +104,7 @@ static uint32_t set_make(struct stall *s, const struct group *g, uint32_t level,
 		s->sets_refused++;
 		return 0; /* its members are added up, and that is noted */
 	}
-	stall_psi_base_of(s, &s->whos.who[who]);
+	stall_psi_base_of(s, &s->whos.who[who], LNX_RES_CPU);
 	slot = LNX_LEDGER_SLOT(handle);
 	s->probe.slot[slot] = (struct stall_slot){
 		.handle = handle, .who = who, .level = level, .key = g->key, .ran_ns = now_ns

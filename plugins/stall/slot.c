@@ -24,24 +24,25 @@ static uint32_t slot_id_of(struct stall *s, uint64_t cgroup_id, struct lnx_workl
 	return 1;
 }
 
-void stall_psi_base_of(struct stall *s, struct stall_who *who)
+void stall_psi_base_of(struct stall *s, struct stall_who *who, uint32_t resource)
 {
-	if (!stall_who_psi(&s->whos, who, &who->psi_some_us, &who->psi_full_us)) {
-		who->has_psi = 1;
-		who->psi_window = s->ticks;
-		who->unread_ns = 0;
-	}
+	struct stall_psi *psi = &who->psi[resource];
+	int rc = who == &s->whos.who[STALL_WHO_NODE]
+			 ? stall_psi_node(resource, &psi->some_us, &psi->full_us)
+			 : stall_who_psi(&s->whos, who, resource, &psi->some_us, &psi->full_us);
+
+	psi->is_known = rc == 0;
+	psi->window = s->ticks;
+	psi->unread_ns = psi->credit_ns = 0;
 }
 
-void stall_psi_base(struct stall *s)
+void stall_psi_base(struct stall *s, uint32_t resource)
 {
-	struct stall_who *node = &s->whos.who[STALL_WHO_NODE];
-
-	node->has_psi = !stall_psi_node(&node->psi_some_us, &node->psi_full_us);
+	stall_psi_base_of(s, &s->whos.who[STALL_WHO_NODE], resource);
 	for (uint32_t i = STALL_WHO_FIRST; i < s->whos.n; i++) {
-		s->whos.who[i].has_psi = 0;
+		s->whos.who[i].psi[resource].is_known = 0;
 		if (s->whos.who[i].cgroup_id && !s->whos.who[i].is_gone)
-			stall_psi_base_of(s, &s->whos.who[i]);
+			stall_psi_base_of(s, &s->whos.who[i], resource);
 	}
 }
 
@@ -63,8 +64,9 @@ uint32_t stall_who_of(struct stall *s, uint64_t cgroup_id, uint64_t now_ns)
 		(void)stall_who_name(who, &w, now_ns); /* no memory: the old names stay */
 	if (!is_known && who->is_known)
 		who->is_gone = 1;
-	if (is_new)
-		stall_psi_base_of(s, who);
+	for (uint32_t r = 0; is_new && r < LNX_RES_N; r++)
+		if (r == LNX_RES_CPU || stall_is_attached(s, r))
+			stall_psi_base_of(s, who, r);
 	return i;
 }
 

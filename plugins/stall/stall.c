@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "demand.h"
 #include "stall.h"
 
 #define AT(m) offsetof(struct stall_conf, m)
@@ -35,6 +36,11 @@ static const struct lnx_option stall_options[] = {
 	  LNX_OPTF_RELOAD, 0, "most memory of past windows" },
 	{ "shed_for", LNX_OPT_DURATION, AT(shed_for), "10s", 1e9, 3.6e12, NULL, 0, 0,
 	  "least time without what budget.* took away" },
+	{ "attach_above", LNX_OPT_DURATION, AT(attach_above), "5ms", 0, 1e10, NULL, LNX_OPTF_RELOAD,
+	  0,
+	  "stall of the machine in a window from which the probe of I/O, or of memory, is attached" },
+	{ "attach_for", LNX_OPT_DURATION, AT(attach_for), "60s", 1e9, 8.64e13, NULL,
+	  LNX_OPTF_RELOAD, 0, "such a probe is detached after that long without so much stall" },
 	{ NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL },
 };
 
@@ -73,6 +79,7 @@ static void stall_fini(void *state)
 		return;
 	s->host->timer_del(s->ctx, s->timer);
 	stall_probe_close(s);
+	stall_demand_close(s);
 	stall_metrics_free(s);
 	stall_sum_done(&s->share);
 	stall_store_done(&s->store);
@@ -161,12 +168,15 @@ static int stall_start(void *state)
 		s->proc = NULL;
 	if (s->whos.root_fd < 0)
 		read_mounts(s);
-	s->has_psi = stall_psi_node(&some, &full) == 0;
+	s->has_psi = stall_psi_node(LNX_RES_CPU, &some, &full) == 0;
 	if (!s->has_psi)
 		s->host->health(
 			s->ctx, "psi", LNX_HEALTH_DEGRADED,
 			"/proc/pressure cannot be read: the kernel may need psi=1 on its command line");
 	start_ledger(s);
+	rc = stall_demand_open(s);
+	if (rc < 0)
+		return rc;
 	read_clocks(&s->mono_ns, &s->boot_ns);
 	rc = stall_blame_route(s);
 	if (rc < 0)
@@ -175,51 +185,59 @@ static int stall_start(void *state)
 				  &s->timer);
 }
 
+/* What plugin psi read of <who>: it counts while nobody measures the resource. Where our own reading is known, which may be
+ * newer or older than its window, what the totals rose since. */
+static void on_pressure(struct stall *s, uint32_t i, uint32_t resource, const double pct[2],
+			const uint64_t total_us[2], uint64_t window_ns)
+{
+	struct stall_who *who = &s->whos.who[i];
+	struct stall_psi *psi = &who->psi[resource];
+	uint64_t *last[2] = { &psi->some_us, &psi->full_us };
+
+	if (stall_is_live(s, resource))
+		return;
+	for (int k = 0; k < 2; k++) {
+		if (psi->is_known && total_us[k] > *last[k])
+			who->sample_ns[resource][k] += (total_us[k] - *last[k]) * 1000;
+		else if (!psi->is_known && pct[k] > 0)
+			who->sample_ns[resource][k] += (uint64_t)(pct[k] / 100 * (double)window_ns);
+		if (total_us[k] > *last[k] || !psi->is_known)
+			*last[k] = total_us[k];
+	}
+	psi->is_known = 1;
+}
+
 static void on_sample(struct stall *s, const struct lnx_event *ev)
 {
 	const struct lnx_ev_psi_sample *p = (const void *)ev;
-	const struct lnx_psi_line *lines[3][2] = { { &p->cpu_some, NULL },
-						   { &p->memory_some, &p->memory_full },
-						   { &p->io_some, &p->io_full } };
+	const struct lnx_psi_line none = { 0 };
+	const struct lnx_psi_line *lines[LNX_RES_N][2] = { { &p->cpu_some, &none },
+							   { &p->memory_some, &p->memory_full },
+							   { &p->io_some, &p->io_full } };
 
-	for (int r = 0; r < LNX_RES_N; r++)
-		for (int k = 0; k < 2; k++)
-			if (lines[r][k] && lines[r][k]->pct > 0)
-				s->whos.who[STALL_WHO_NODE].sample_ns[r][k] +=
-					(uint64_t)(lines[r][k]->pct / 100 * (double)p->window_ns);
+	for (uint32_t r = 0; r < LNX_RES_N; r++)
+		on_pressure(s, STALL_WHO_NODE, r,
+			    (const double[]){ lines[r][0]->pct, lines[r][1]->pct },
+			    (const uint64_t[]){ lines[r][0]->total_us, lines[r][1]->total_us },
+			    p->window_ns);
 }
 
 static void on_cgroup_psi(struct stall *s, const struct lnx_event *ev)
 {
 	const struct lnx_ev_psi_cgroup *p = (const void *)ev;
-	const double pct[3][2] = { { p->cpu_some_pct, p->cpu_full_pct },
-				   { p->memory_some_pct, p->memory_full_pct },
-				   { p->io_some_pct, p->io_full_pct } };
+	const double pct[LNX_RES_N][2] = { { p->cpu_some_pct, p->cpu_full_pct },
+					   { p->memory_some_pct, p->memory_full_pct },
+					   { p->io_some_pct, p->io_full_pct } };
+	const uint64_t total_us[LNX_RES_N][2] = { { p->cpu_some_us, p->cpu_full_us },
+						  { p->memory_some_us, p->memory_full_us },
+						  { p->io_some_us, p->io_full_us } };
 	uint32_t i = stall_who_of(s, p->cgroup_id, ev->ts_ns);
-	struct stall_who *who;
-	int first = LNX_RES_CPU;
 
 	/* Of a cgroup inside a container the container's own file counts. */
 	if (i < STALL_WHO_FIRST || s->whos.who[i].cgroup_id != p->cgroup_id)
 		return;
-	/* Our own first reading of a new cgroup is older than that of the event's. */
-	who = &s->whos.who[i];
-	if (!s->probe.is_live && who->has_psi) {
-		if (p->cpu_some_us > who->psi_some_us)
-			who->sample_ns[LNX_RES_CPU][0] +=
-				(p->cpu_some_us - who->psi_some_us) * 1000;
-		if (p->cpu_full_us > who->psi_full_us)
-			who->sample_ns[LNX_RES_CPU][1] +=
-				(p->cpu_full_us - who->psi_full_us) * 1000;
-		who->psi_some_us = p->cpu_some_us;
-		who->psi_full_us = p->cpu_full_us;
-		first = LNX_RES_MEMORY;
-	}
-	for (int r = first; r < LNX_RES_N; r++)
-		for (int k = 0; k < 2; k++)
-			if (pct[r][k] > 0)
-				s->whos.who[i].sample_ns[r][k] +=
-					(uint64_t)(pct[r][k] / 100 * (double)p->window_ns);
+	for (uint32_t r = 0; r < LNX_RES_N; r++)
+		on_pressure(s, i, r, pct[r], total_us[r], p->window_ns);
 }
 
 static void on_host(struct stall *s, const struct lnx_event *ev)

@@ -15,17 +15,19 @@
 #include <linnix/svc_stall.h>
 #include <linnix/svc_workload.h>
 
-#define STALL_SEC	 1000000000ULL
-#define STALL_KEEP_NS	 (3700 * STALL_SEC) /* names outlive the windows */
-#define STALL_TASKS_MAX	 128		    /* processes of one window, the largest */
-#define STALL_MODE_EXACT 0
-#define STALL_MODE_PSI	 1
-#define STALL_MODE_AUTO	 2
+#define STALL_SEC	  1000000000ULL
+#define STALL_KEEP_NS	  (3700 * STALL_SEC) /* names outlive the windows */
+#define STALL_TASKS_MAX	  128		     /* processes of one window, the largest */
+#define STALL_PSI_FROM_NS 200000ULL /* less stall does not ask for a read of the pressure file */
+#define STALL_MODE_EXACT  0
+#define STALL_MODE_PSI	  1
+#define STALL_MODE_AUTO	  2
 
 struct stall_conf {
 	uint32_t mode; /* STALL_MODE_* */
 	uint32_t edges, windows, psi_reads;
 	uint64_t interval, edge_min, history_size, shed_for;
+	uint64_t attach_above, attach_for;
 };
 
 /* Reader's side of one ledger slot. */
@@ -79,6 +81,7 @@ struct stall_shed {
 };
 
 struct stall_metrics;
+struct stall_res;
 
 struct stall {
 	const struct lnx_host *host;
@@ -91,6 +94,7 @@ struct stall {
 	struct lnx_timer *timer;
 	struct stall_probe probe;
 	struct stall_stat stat;
+	struct stall_res *res; /* I/O and memory */
 	struct stall_whos whos;
 	struct stall_store store;
 	struct stall_window *look; /* of the ledger; large */
@@ -116,6 +120,7 @@ struct stall {
 };
 
 /* probe.c */
+uint32_t stall_possible_cpus(void);
 int stall_probe_open(struct stall *s);
 void stall_probe_close(struct stall *s);
 /* Detach, because of <why>; attach again. */
@@ -123,15 +128,24 @@ void stall_probe_pause(struct stall *s, const char *why);
 int stall_probe_resume(struct stall *s);
 /* Attached and counting? Called before each look. */
 void stall_probe_check(struct stall *s);
+/* demand.c */
+/* Stalls of <resource> are measured: the window in the making is whole. */
+int stall_is_live(const struct stall *s, uint32_t resource);
+/* The probe of <resource> is attached, maybe since less than a window. */
+int stall_is_attached(const struct stall *s, uint32_t resource);
+/* They are measured whenever there are any. */
+int stall_can_measure(const struct stall *s, uint32_t resource);
+/* Why <resource> is psi-only, "" if it is not. */
+const char *stall_why(const struct stall *s, uint32_t resource);
 /* slot.c: keep slots and cgroups together, before and after a look. */
 void stall_slots_sync(struct stall *s, uint64_t now_ns);
 void stall_slots_retire(struct stall *s, uint64_t now_ns);
 uint32_t stall_slot_who(const struct stall *s, uint32_t handle);
 /* The one who is named by a cgroup: its container, unit or itself. */
 uint32_t stall_who_of(struct stall *s, uint64_t cgroup_id, uint64_t now_ns);
-/* From now on pressure is compared with the ledger: of all, of one. */
-void stall_psi_base(struct stall *s);
-void stall_psi_base_of(struct stall *s, struct stall_who *who);
+/* From now on pressure is compared with what is measured: of all, of one. */
+void stall_psi_base(struct stall *s, uint32_t resource);
+void stall_psi_base_of(struct stall *s, struct stall_who *who, uint32_t resource);
 void stall_who_refresh(struct stall *s, uint64_t now_ns);
 /* stat.c: 0 or -errno. <text> of /proc/stat, NULL reads the file. */
 int stall_stat_init(struct stall_stat *st, uint32_t n_cpus);
@@ -147,6 +161,12 @@ void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns);
 int stall_rows_make(struct stall *s, uint64_t window_ns, uint64_t now_ns);
 int stall_rows_psi(struct stall *s, uint64_t window_ns, uint64_t now_ns);
 struct stall_row *stall_row_add(struct stall *s, uint32_t who, uint32_t resource, uint32_t method);
+/* Read its pressure, to be compared with <ns> that were measured. */
+void stall_row_psi(struct stall *s, struct stall_row *row, uint64_t ns);
+/* Kind and culprit of a part that <who> holds. */
+void stall_cell_of(const struct stall *s, const struct stall_row *row, uint32_t who,
+		   struct stall_cell *ret_cell);
+void stall_row_sum(struct stall *s, struct stall_row *row);
 int stall_cell_add(struct stall *s, struct stall_row *row, const struct stall_cell *cell);
 double stall_lost_ratio(uint64_t lost, uint64_t events);
 double stall_coverage(const struct stall_row *r, double lost_ratio);

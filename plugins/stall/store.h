@@ -24,6 +24,7 @@
 #define STALL_F_OVERFLOW  256  /* a bounded structure of the ledger was full */
 #define STALL_F_PSI_PART  1024 /* pressure is not known of all windows */
 #define STALL_F_NO_FILE	  2048 /* a union that the kernel has no pressure file of */
+#define STALL_F_ATTACHED  4096 /* the probe was attached in a part of the windows */
 #define STALL_F_TORN	  512  /* a CPU was never at rest while we looked */
 /* Of a window only: */
 #define STALL_F_NO_DETAIL 0x10000 /* over budget: no process was measured */
@@ -48,6 +49,7 @@ struct stall_cell {
 	uint8_t kind;	  /* enum lnx_stall_kind */
 	uint8_t pad;
 	uint64_t stall_ns, raw_ns;
+	uint64_t amount; /* of memory: pages that the culprit allocated */
 };
 
 /* What one process did to others while it ran. Summed over CPUs. */

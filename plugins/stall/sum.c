@@ -96,6 +96,20 @@ static void take(struct stall_hash *h, struct entry *e, uint64_t a, uint64_t b, 
 	h->n++;
 }
 
+/* A window of psi only makes a sum of the CPU no more than that. The other probes are attached as pressure rises: of what was
+ * before, nobody is to blame, and that is noted. */
+static void take_method(struct stall_row *to, const struct stall_row *r)
+{
+	if (!to->method || to->method == r->method) {
+		to->method = r->method;
+		return;
+	}
+	if (r->resource != LNX_RES_CPU)
+		to->flags |= STALL_F_ATTACHED;
+	if ((r->method == LNX_METHOD_PSI_ONLY) == (r->resource == LNX_RES_CPU))
+		to->method = r->method;
+}
+
 static int row_of(struct stall_sum *s, const struct stall_row *r, uint32_t *ret_row)
 {
 	uint32_t who = level_of(s, r->who);
@@ -119,9 +133,7 @@ static int row_of(struct stall_sum *s, const struct stall_row *r, uint32_t *ret_
 		return rc;
 	*ret_row = e->index - 1;
 	to = &s->rows[*ret_row].r;
-	/* A window of psi only makes the sum no more than that. */
-	if (!to->method || r->method == LNX_METHOD_PSI_ONLY)
-		to->method = r->method;
+	take_method(to, r);
 	to->flags |= r->flags;
 	if (s->rows[*ret_row].window == s->n_windows && s->rows[*ret_row].who != r->who)
 		to->flags |= STALL_F_SUM;
@@ -175,6 +187,7 @@ static int cell_add(struct stall_sum *s, uint32_t row, const struct stall_cell *
 	to = &s->cells[e->index - 1];
 	to->c.stall_ns += c->stall_ns;
 	to->c.raw_ns += c->raw_ns;
+	to->c.amount += c->amount;
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "demand.h"
 #include "stall.h"
 
 #define REFRESH_TICKS 5
@@ -48,7 +49,7 @@ void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns)
 		stall_sets_sync(s, boot_ns);
 		stall_probe_check(s);
 		if (s->probe.is_live && !was_live)
-			stall_psi_base(s);
+			stall_psi_base(s, LNX_RES_CPU);
 	}
 	if (from_ns && s->probe.is_live && was_live) { /* else it saw a part of the window only */
 		rc = stall_rows_make(s, window_ns, boot_ns);
@@ -56,7 +57,11 @@ void stall_tick(struct stall *s, uint64_t mono_ns, uint64_t boot_ns)
 		w.flags = window_flags(s->look);
 	}
 	if (!rc)
+		rc = stall_demand_rows(s, window_ns, mono_ns, boot_ns);
+	stall_demand_sync(s, mono_ns, boot_ns);
+	if (!rc)
 		rc = stall_rows_psi(s, window_ns, boot_ns);
+	stall_demand_next(s);
 	w.flags |= stall_shed_flags(s);
 	w.n_rows = s->n_rows;
 	w.n_cells = s->n_cells;

@@ -12,7 +12,8 @@ static const char *const pseudo_names[] = { "_node", "_kernel", "_other" };
 static void who_reset(struct stall_who *who)
 {
 	memset(who, 0, sizeof(*who));
-	who->psi_fd = -1;
+	for (int r = 0; r < 3; r++)
+		who->psi[r].fd = -1;
 	who->workload = who->namespace_ = who->pod_name = who->pod_uid = "";
 	who->container_name = who->container_id = who->path = who->qos = "";
 }
@@ -36,11 +37,13 @@ int stall_whos_init(struct stall_whos *w)
 
 static void who_close(struct stall_whos *w, struct stall_who *who)
 {
-	if (who->psi_fd < 0)
-		return;
-	(void)close(who->psi_fd); /* read only */
-	who->psi_fd = -1;
-	w->n_fds--;
+	for (int r = 0; r < 3; r++) {
+		if (who->psi[r].fd < 0)
+			continue;
+		(void)close(who->psi[r].fd); /* read only */
+		who->psi[r].fd = -1;
+		w->n_fds--;
+	}
 }
 
 void stall_whos_done(struct stall_whos *w)
@@ -48,6 +51,7 @@ void stall_whos_done(struct stall_whos *w)
 	for (uint32_t i = 0; w->who && i < w->n; i++) {
 		who_close(w, &w->who[i]);
 		free(w->who[i].text);
+		free(w->who[i].mem_path);
 	}
 	for (uint32_t i = 0; i < w->n_limits; i++) {
 		free(w->limits[i].owner);
@@ -56,6 +60,8 @@ void stall_whos_done(struct stall_whos *w)
 	if (w->root_fd > 0)
 		(void)close(w->root_fd); /* read only */
 	free(w->cpu_root);
+	free(w->mem_root);
+	free(w->io_root);
 	free(w->v2_root);
 	free(w->who);
 	memset(w, 0, sizeof(*w));
@@ -102,6 +108,7 @@ static uint32_t reclaim(struct stall_whos *w, uint64_t now_ns, uint64_t keep_ns)
 		if (who->cgroup_id && who->used_ns + keep_ns < now_ns) {
 			who_close(w, who);
 			free(who->text);
+			free(who->mem_path);
 			who_reset(who);
 		}
 		if (!who->cgroup_id)

@@ -4,6 +4,7 @@
 #define LNX_STALL_WHO_H
 
 #include <linnix/svc_workload.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define STALL_WHO_MAX	 4096
@@ -14,14 +15,26 @@
 #define STALL_WHO_FIRST	 3
 #define STALL_WHO_NONE	 0xffffffffU
 
-#define STALL_LIMITS_MAX 256 /* quotas remembered; the first says unknown */
-#define STALL_DEPTHS	 16  /* of a quota's owner below the root */
+#define STALL_LIMITS_MAX    256		   /* quotas remembered; the first says unknown */
+#define STALL_DEPTHS	    16		   /* of a quota's owner below the root */
+#define STALL_LIMIT_KEEP_NS 10000000000ULL /* then limits and paths are asked for again */
 
-/* A quota, as shown. */
+/* A quota, or a limit of memory, as shown. */
 struct stall_limit {
 	char *owner; /* path of the cgroup that carries it; owned */
 	char *text;  /* "cpu.max 200000 100000"; owned */
 	uint64_t read_ns;
+};
+
+/* Pressure of one cgroup and resource, against what was measured. */
+struct stall_psi {
+	int fd;		   /* of its file, -1 none */
+	uint32_t is_known; /* the totals are valid */
+	uint32_t window;   /* number of the window that read it last */
+	uint32_t pad;
+	uint64_t some_us, full_us;
+	uint64_t unread_ns; /* what was measured since that read */
+	uint64_t credit_ns; /* pressure not yet matched by it */
 };
 
 struct stall_who {
@@ -39,17 +52,14 @@ struct stall_who {
 	uint32_t is_gone;
 	uint32_t
 		n_children; /* cgroups below that are victims of their own: its pressure file counts them, too */
-	int psi_fd;	     /* cpu.pressure, -1 none */
-	uint32_t has_psi;    /* the totals below are valid */
-	uint32_t psi_window; /* number of the window that read it last */
-	uint64_t psi_some_us, psi_full_us;
-	uint64_t unread_ns; /* ledger's figure since that read */
-	uint64_t credit_ns; /* pressure not yet matched by the ledger */
+	struct stall_psi psi[3]; /* by resource */
 	uint64_t
 		sample_ns[3]
 			 [2]; /* from psi.cgroup and psi.sample since the last window: some, full */
 	uint16_t limit[STALL_DEPTHS]; /* by depth of the owner; 0 not asked */
 	uint64_t limit_ns;
+	char *mem_path; /* in a v1 hierarchy of memory; NULL: not asked; owned */
+	uint64_t mem_path_ns;
 };
 
 struct stall_whos {
@@ -63,6 +73,9 @@ struct stall_whos {
 	int root_fd;	/* of the v2 hierarchy, -1 */
 	char *cpu_root; /* folder of the cpu controller's hierarchy, NULL unknown; owned */
 	uint32_t is_v1; /* of the cpu controller */
+	uint32_t is_mem_v1;
+	char *mem_root; /* of the memory controller's; owned */
+	char *io_root;	/* of blkio's, if it is v1; owned */
 	char *v2_root;	/* owned */
 };
 
@@ -93,10 +106,17 @@ uint32_t stall_who_make(struct stall_whos *w, uint64_t cgroup_id, uint64_t now_n
 /* Take the names over. 0 or -ENOMEM (the old ones stay). */
 int stall_who_name(struct stall_who *who, const struct lnx_workload *from, uint64_t now_ns);
 /* Its pressure totals. 0, or -errno: none known. */
-int stall_who_psi(struct stall_whos *w, struct stall_who *who, uint64_t *ret_some_us,
-		  uint64_t *ret_full_us);
-/* /proc/pressure/cpu. */
-int stall_psi_node(uint64_t *ret_some_us, uint64_t *ret_full_us);
+int stall_who_psi(struct stall_whos *w, struct stall_who *who, uint32_t resource,
+		  uint64_t *ret_some_us, uint64_t *ret_full_us);
+/* Those of /proc/pressure. */
+int stall_psi_node(uint32_t resource, uint64_t *ret_some_us, uint64_t *ret_full_us);
+/* First line of a small file. 0 or -errno. */
+int stall_read_word(const char *dir, const char *file, char *ret_text, size_t cap);
+/* Path of <who> in the v1 hierarchy of <controller>, from one of its processes, else the v2 path. */
+void stall_who_path(const struct stall_whos *w, const struct stall_who *who, const char *controller,
+		    char *ret_path, size_t cap);
+/* Index of limits[], 0 when it is full. */
+uint16_t stall_limit_put(struct stall_whos *w, const char *owner, const char *text);
 /* Quota at <depth> above <who>; <owner_id> is the cgroup of it, 0 unknown. Returns an index of limits[]. */
 uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t depth,
 			 uint64_t owner_id, uint64_t now_ns);

@@ -10,9 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FDS_MAX	      512 /* pressure files kept open; others are opened for each read */
-#define LIMIT_KEEP_NS 10000000000ULL
-#define PATH_BYTES    4096
+#define FDS_MAX	   512 /* pressure files kept open; others are opened for each read */
+#define PATH_BYTES 4096
 
 /* "TYPE ... - FSTYPE SOURCE OPTIONS": mount point and options of a line of mountinfo. */
 static int mount_line(const char *line, size_t n, char *ret_dir, size_t cap, const char **ret_fs)
@@ -47,6 +46,20 @@ static int has_word(const char *s, size_t n, const char *word)
 	return 0;
 }
 
+static void v1_mount(struct stall_whos *w, const char *dir, const char *options, size_t n)
+{
+	const struct {
+		const char *controller;
+		char **root;
+	} roots[] = { { "cpu", &w->cpu_root },
+		      { "memory", &w->mem_root },
+		      { "blkio", &w->io_root } };
+
+	for (unsigned i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
+		if (!*roots[i].root && has_word(options, n, roots[i].controller))
+			*roots[i].root = strdup(dir);
+}
+
 void stall_whos_mounts(struct stall_whos *w, const char *mountinfo)
 {
 	char dir[PATH_BYTES];
@@ -60,15 +73,17 @@ void stall_whos_mounts(struct stall_whos *w, const char *mountinfo)
 
 			if (!w->v2_root && !strncmp(fs, "cgroup2 ", 8))
 				w->v2_root = strdup(dir);
-			else if (!w->cpu_root && !strncmp(fs, "cgroup ", 7) &&
-				 has_word(fs, rest, "cpu"))
-				w->cpu_root = strdup(dir);
+			else if (!strncmp(fs, "cgroup ", 7))
+				v1_mount(w, dir, fs, rest);
 		}
 		line += n + (line[n] == '\n');
 	}
 	w->is_v1 = w->cpu_root != NULL;
+	w->is_mem_v1 = w->mem_root != NULL;
 	if (!w->cpu_root && w->v2_root)
 		w->cpu_root = strdup(w->v2_root);
+	if (!w->mem_root && w->v2_root)
+		w->mem_root = strdup(w->v2_root);
 	if (w->v2_root)
 		w->root_fd = open(w->v2_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -98,10 +113,15 @@ static int read_pressure(int fd, uint64_t *ret_some_us, uint64_t *ret_full_us)
 	return parse_pressure(text, ret_some_us, ret_full_us);
 }
 
-int stall_psi_node(uint64_t *ret_some_us, uint64_t *ret_full_us)
-{
-	int fd = open("/proc/pressure/cpu", O_RDONLY | O_CLOEXEC), rc;
+static const char *const resources[] = { "cpu", "memory", "io" };
 
+int stall_psi_node(uint32_t resource, uint64_t *ret_some_us, uint64_t *ret_full_us)
+{
+	char path[64];
+	int fd, rc;
+
+	(void)snprintf(path, sizeof(path), "/proc/pressure/%s", resources[resource % 3]); /* fits */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	rc = read_pressure(fd, ret_some_us, ret_full_us);
@@ -109,30 +129,31 @@ int stall_psi_node(uint64_t *ret_some_us, uint64_t *ret_full_us)
 	return rc;
 }
 
-int stall_who_psi(struct stall_whos *w, struct stall_who *who, uint64_t *ret_some_us,
-		  uint64_t *ret_full_us)
+int stall_who_psi(struct stall_whos *w, struct stall_who *who, uint32_t resource,
+		  uint64_t *ret_some_us, uint64_t *ret_full_us)
 {
+	struct stall_psi *psi = &who->psi[resource % 3];
 	char path[PATH_BYTES];
-	int fd = who->psi_fd, rc;
+	int fd = psi->fd, rc;
 
 	if (fd < 0) {
 		if (w->root_fd < 0 || who->path[0] != '/' || !who->path[1])
 			return -ENOENT;
-		if (snprintf(path, sizeof(path), "%s/cpu.pressure", who->path + 1) >=
-		    (int)sizeof(path))
+		if (snprintf(path, sizeof(path), "%s/%s.pressure", who->path + 1,
+			     resources[resource % 3]) >= (int)sizeof(path))
 			return -ENAMETOOLONG;
 		fd = openat(w->root_fd, path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
 	}
 	rc = read_pressure(fd, ret_some_us, ret_full_us);
-	if (fd == who->psi_fd && rc < 0) { /* the cgroup is gone */
-		(void)close(fd);	   /* read only */
-		who->psi_fd = -1;
+	if (fd == psi->fd && rc < 0) { /* the cgroup is gone */
+		(void)close(fd);       /* read only */
+		psi->fd = -1;
 		w->n_fds--;
-	} else if (fd != who->psi_fd) {
+	} else if (fd != psi->fd) {
 		if (!rc && w->n_fds < FDS_MAX) {
-			who->psi_fd = fd;
+			psi->fd = fd;
 			w->n_fds++;
 		} else {
 			(void)close(fd); /* read only */
@@ -143,7 +164,7 @@ int stall_who_psi(struct stall_whos *w, struct stall_who *who, uint64_t *ret_som
 
 /* ---- quotas */
 
-static int read_word(const char *dir, const char *file, char *ret_text, size_t cap)
+int stall_read_word(const char *dir, const char *file, char *ret_text, size_t cap)
 {
 	char path[PATH_BYTES + 64];
 	ssize_t n;
@@ -169,30 +190,29 @@ static int quota_text(const struct stall_whos *w, const char *dir, char *ret_tex
 	char a[64] = "", b[64] = "";
 
 	if (!w->is_v1) {
-		if (read_word(dir, "cpu.max", a, sizeof(a)) || !strncmp(a, "max", 3))
+		if (stall_read_word(dir, "cpu.max", a, sizeof(a)) || !strncmp(a, "max", 3))
 			return -ENOENT;
 		(void)snprintf(ret_text, cap, "cpu.max %s", a); /* fits */
 		return 0;
 	}
-	if (read_word(dir, "cpu.cfs_quota_us", a, sizeof(a)) || a[0] == '-' ||
-	    read_word(dir, "cpu.cfs_period_us", b, sizeof(b)))
+	if (stall_read_word(dir, "cpu.cfs_quota_us", a, sizeof(a)) || a[0] == '-' ||
+	    stall_read_word(dir, "cpu.cfs_period_us", b, sizeof(b)))
 		return -ENOENT;
 	(void)snprintf(ret_text, cap, "cpu.cfs_quota_us %s %s", a, b); /* fits */
 	return 0;
 }
 
-/* Path of <who> in the cpu controller's hierarchy, from one of its processes, else the v2 path. */
-static void cpu_path(const struct stall_whos *w, const struct stall_who *who, char *ret_path,
-		     size_t cap)
+void stall_who_path(const struct stall_whos *w, const struct stall_who *who, const char *controller,
+		    char *ret_path, size_t cap)
 {
 	char dir[PATH_BYTES], text[PATH_BYTES], proc[64], *line, *hit = NULL;
 	ssize_t n;
 	int fd;
 
 	(void)snprintf(ret_path, cap, "%s", who->path); /* both are paths of at most PATH_BYTES */
-	if (!w->is_v1 || !w->v2_root ||
+	if (!w->v2_root ||
 	    snprintf(dir, sizeof(dir), "%s%s", w->v2_root, who->path) >= (int)sizeof(dir) ||
-	    read_word(dir, "cgroup.procs", text, sizeof(text)))
+	    stall_read_word(dir, "cgroup.procs", text, sizeof(text)))
 		return;
 	(void)snprintf(proc, sizeof(proc), "/proc/%lu/cgroup", strtoul(text, NULL, 10)); /* fits */
 	fd = open(proc, O_RDONLY | O_CLOEXEC);
@@ -205,7 +225,7 @@ static void cpu_path(const struct stall_whos *w, const struct stall_who *who, ch
 		size_t end = strcspn(line, "\n");
 
 		if (path && path < line + end &&
-		    has_word(names + 1, (size_t)(path - names - 1), "cpu")) {
+		    has_word(names + 1, (size_t)(path - names - 1), controller)) {
 			line[end] = 0;
 			hit = path + 1;
 			break;
@@ -231,7 +251,7 @@ static int cut_path(char *path, uint32_t depth)
 	return 0;
 }
 
-static uint16_t limit_put(struct stall_whos *w, const char *owner, const char *text)
+uint16_t stall_limit_put(struct stall_whos *w, const char *owner, const char *text)
 {
 	struct stall_limit *l;
 	uint32_t i;
@@ -278,19 +298,22 @@ uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t d
 	char path[PATH_BYTES], dir[2 * PATH_BYTES], text[160];
 
 	depth %= STALL_DEPTHS;
-	if (who->limit_ns + LIMIT_KEEP_NS < now_ns) {
+	if (who->limit_ns + STALL_LIMIT_KEEP_NS < now_ns) {
 		memset(who->limit, 0, sizeof(who->limit));
 		who->limit_ns = now_ns;
 	}
 	if (who->limit[depth] || !w->cpu_root || strlen(w->cpu_root) >= PATH_BYTES)
 		return who->limit[depth];
-	cpu_path(w, who, path, sizeof(path));
+	if (w->is_v1)
+		stall_who_path(w, who, "cpu", path, sizeof(path));
+	else
+		(void)snprintf(path, sizeof(path), "%s", who->path); /* as long */
 	if ((!depth || depth == STALL_DEPTHS - 1 || cut_path(path, depth)) &&
 	    (!owner_id || find_owner(w, path, owner_id)))
 		return 0;
 	(void)snprintf(dir, sizeof(dir), "%s%s", w->cpu_root, path); /* fits */
 	if (quota_text(w, dir, text, sizeof(text)))
 		return 0;
-	who->limit[depth] = limit_put(w, path, text);
+	who->limit[depth] = stall_limit_put(w, path, text);
 	return who->limit[depth];
 }

@@ -6,6 +6,8 @@
 
 v2=
 cpu_root=
+controllers=(cpu) # those in whose v1 hierarchies, where there are any, groups are made, too
+v1_roots=()
 groups=()
 
 find_roots()
@@ -17,8 +19,14 @@ find_roots()
 	[ -n "$v2" ] || skip "no cgroup v2"
 	[ -r "$v2/cgroup.controllers" ] || skip "no cgroup v2"
 	[ -r /proc/pressure/cpu ] || skip "no PSI"
-	cpu_root=$(awk '$0 ~ / - cgroup / && $NF ~ /(^|,)cpu(,|$)/ { print $5; exit }' /proc/self/mountinfo)
+	# shellcheck disable=SC2034 # for the tests
+	cpu_root=$(v1_root cpu)
+	local c
+	for c in "${controllers[@]}"; do [ -z "$(v1_root "$c")" ] || v1_roots+=("$(v1_root "$c")"); done
 }
+
+# v1_root CONTROLLER: where it is mounted, nothing if it is of v2.
+v1_root() { awk -v c="$1" '$0 ~ / - cgroup / && $NF ~ "(^|,)" c "(,|$)" { print $5; exit }' /proc/self/mountinfo; }
 
 exact_agent()
 {
@@ -29,17 +37,22 @@ exact_agent()
 	poll 20 is_exact || skip "this kernel has no exact tier: $(get /status | jq -c .probes)"
 }
 
-# group NAME: in v2, and in the v1 hierarchy of the cpu controller if there is one.
+# group NAME [PARENT]: in v2, and in the v1 hierarchies of the controllers.
 group()
 {
-	local g=linnix-test-$$-$BASHPID-$1
-	mkdir "$v2/$g" || skip "no right to make cgroups"
-	groups+=("$v2/$g")
-	if [ -n "$cpu_root" ]; then
-		mkdir "$cpu_root/$g" || skip "no right to make cgroups"
-		groups+=("$cpu_root/$g")
-	fi
+	local g=${2:+$2/}linnix-test-$$-$BASHPID-$1 r
+	for r in "$v2" "${v1_roots[@]+"${v1_roots[@]}"}"; do
+		mkdir -p "$r/$g" || skip "no right to make cgroups"
+		groups=("$r/$g" "${groups[@]+"${groups[@]}"}") # children go first
+	done
 	eval "$1=$g"
+}
+
+# enter GROUP: this shell.
+enter()
+{
+	local r
+	for r in "$v2" "${v1_roots[@]+"${v1_roots[@]}"}"; do echo "$BASHPID" >"$r/$1/cgroup.procs" || return 1; done
 }
 
 remove_groups()
