@@ -7,8 +7,8 @@
 -- Why these figures: nothing that waits for people starts 10 processes a second for long, but an
 -- ordinary `make -j2` makes 300. So a rate alone is only worth a note (info). It becomes a warning
 -- when the children do no work of their own (at least 80 % of those that ended never ran a
--- program), when 100 more are alive than 10 s ago, or when other workloads lost 100 ms in a second
--- to the tree.
+-- program), when 100 more are alive than 10 s ago, when more than 80 % of the cgroup's limit of
+-- processes (pids.max) is used, or when other workloads lost 100 ms in a second to the tree.
 
 local per_second = 10
 local never_exec_pct = 80
