@@ -347,7 +347,7 @@ int main(int argc, char **argv)
 {
 	const char *build = getenv("LNX_BUILD");
 	char object[256];
-	struct lab l;
+	static struct lab l; /* cleaned at exit, after main */
 
 	snprintf(object, sizeof(object), "%s/bpf/sched.bpf.o", build ? build : "build");
 	lab_open(&l, argc > 1 ? argv[1] : object);
