@@ -187,6 +187,14 @@ from_the_archive_to_the_first_blame_in_30_s()
 	"${inside[@]}" ss -Hltn >"$tmp/listeners"
 	[ "$(grep -c -e '127.0.0.1:3000 ' -e ':9464 ' "$tmp/listeners")-$(wc -l <"$tmp/listeners")" = 2-2 ] || fail "other listeners: $(cat "$tmp/listeners")"
 
+	# A rule is edited in the ConfigMap: no restart.
+	cp -r scripts/rules "$tmp/edited"
+	sed -i 's/"fork-storm"/"edited"/' "$tmp/edited/fork_storm.lua"
+	config_map "$tmp/vol/rules" "$tmp"/edited/*.lua
+	is_edited() { api /rules | jq -e '[.rules[].name] | index("edited") != null and index("fork-storm") == null' >/dev/null; }
+	poll 15 is_edited || fail "the edited rule is not in force: $(api /rules) $(tail -5 "$tmp/log")"
+	! is_gone "$pid" || fail "it was restarted"
+
 	kill -TERM "$pid"
 	poll 6 is_gone "$pid" || fail "it does not stop"
 	[ -s "$tmp/vol/state/linnix.db" ] || fail "no history on the host: $(ls "$tmp/vol/state")"
