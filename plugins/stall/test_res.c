@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* I/O and memory on the test host, over maps made of memory: when the probes are attached, whose rows come of them, which
+ * limit was met, whose requests those of a v1 cgroup are. */
+#include "test_fixture.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "demand.h"
+
+#define MS 1000000ULL
+
+static int fd_of(struct test *f, const char *probe, const char *map)
+{
+	return testhost_host(f->t)->probe_map(testhost_ctx(f->t), probe, map);
+}
+
+static void put(struct test *f, const char *probe, const char *map, const void *key,
+		const void *value)
+{
+	assert_int_equal(testhost_host(f->t)->map_update(testhost_ctx(f->t), fd_of(f, probe, map),
+							 key, value, 0),
+			 0);
+}
+
+static void make_maps(struct test *f, const char *probe)
+{
+	assert_true(testhost_map(f->t, probe, "gates", 8, sizeof(struct lnx_rec_gate)) >= 0);
+	assert_true(testhost_map(f->t, probe, "waiting", 4, sizeof(struct lnx_rec_waiting)) >= 0);
+	assert_true(testhost_map(f->t, probe, "counts", 4, sizeof(struct lnx_rec_counts)) >= 0);
+	assert_true(testhost_map(f->t, probe, "alias", 8, 8) >= 0);
+}
+
+/* Both probes are loaded and attached: pressure of the real machine rose, once, and is not looked at any more. */
+static int setup_res(void **ret)
+{
+	struct test *f;
+
+	if (setup(ret))
+		return -1;
+	f = *ret;
+	make_maps(f, "blkio");
+	make_maps(f, "mem");
+	assert_true(testhost_map(f->t, "blkio", "devs", 4, sizeof(struct lnx_rec_io_dev)) >= 0);
+	assert_true(testhost_map(f->t, "blkio", "costs", 4, sizeof(struct lnx_rec_io_cost)) >= 0);
+	assert_true(testhost_map(f->t, "mem", "allocs", 8, 8 * stall_possible_cpus()) >= 0);
+	stall_demand_close(f->s);
+	assert_int_equal(stall_demand_open(f->s), 0);
+	return 0;
+}
+
+static int has_pressure(void)
+{
+	uint64_t io = 0, memory = 0, full;
+
+	return !stall_psi_node(LNX_RES_IO, &io, &full) &&
+	       !stall_psi_node(LNX_RES_MEMORY, &memory, &full) && io && memory;
+}
+
+/* A reading of the machine's pressure that is far above the one before. */
+static void rise(struct test *f)
+{
+	if (!has_pressure()) {
+		print_message("SKIP: no pressure of I/O and memory to be seen here\n");
+		skip();
+	}
+	assert_int_equal(testhost_conf(f->t, "attach_above=0"), 0);
+	assert_int_equal(testhost_reload(f->t), 0);
+	f->s->res->io.has_node = f->s->res->mem.has_node = 1;
+	f->s->has_psi = 1;
+	tick(f);
+	f->s->has_psi = 0;
+	assert_true(stall_is_attached(f->s, LNX_RES_IO));
+	assert_true(stall_is_attached(f->s, LNX_RES_MEMORY));
+}
+
+static const struct stall_row *res_row(struct test *f, uint32_t who_id, uint32_t resource)
+{
+	uint32_t who = who_id ? stall_who_find(&f->s->whos, who_id) : STALL_WHO_NODE;
+
+	for (uint32_t i = 0; i < f->s->n_rows; i++)
+		if (f->s->rows[i].resource == resource && f->s->rows[i].who == who)
+			return &f->s->rows[i];
+	return NULL;
+}
+
+static const struct stall_cell *cell_of(struct test *f, const struct stall_row *r, uint32_t kind,
+					uint64_t culprit)
+{
+	uint32_t who = culprit ? stall_who_find(&f->s->whos, culprit) : STALL_WHO_NONE;
+
+	for (uint32_t i = r->first; i < r->first + r->n; i++)
+		if (f->s->cells[i].kind == kind && f->s->cells[i].culprit == who)
+			return &f->s->cells[i];
+	return NULL;
+}
+
+static uint64_t cells_ns(struct test *f, const struct stall_row *r)
+{
+	uint64_t ns = 0;
+
+	for (uint32_t i = r->first; i < r->first + r->n; i++)
+		ns += f->s->cells[i].stall_ns;
+	return ns;
+}
+
+/* A cgroup waited for <ms> since the last look. */
+static void waited(struct test *f, const char *probe, uint64_t id, uint64_t ms)
+{
+	const struct lnx_rec_gate g = { .stall_ns = ms * MS, .born = f->mono + 1, .waits = 1 };
+
+	put(f, probe, "gates", &id, &g);
+}
+
+static void requests(struct test *f, uint64_t victim, uint64_t culprit, uint64_t culprit_ms,
+		     uint64_t own_ms)
+{
+	struct lnx_rec_io_dev *d = calloc(1, sizeof(*d));
+	uint32_t place = 0;
+
+	assert_non_null(d);
+	d->dev = 1;
+	d->victim[1] = (struct lnx_rec_io_victim){ .id = victim, .gen = 1 };
+	d->culprit[1] = (struct lnx_rec_io_culprit){ .id = culprit, .gen = 1 };
+	d->culprit[2] = (struct lnx_rec_io_culprit){ .id = victim, .gen = 1 };
+	d->m[1][1] = culprit_ms * MS;
+	d->m[1][2] = own_ms * MS;
+	put(f, "blkio", "devs", &place, d);
+	free(d);
+}
+
+static void io_has_a_victim_a_culprit_and_the_machine(void **state)
+{
+	struct test *f = *state;
+	struct lnx_stall_share share = { .size = sizeof(share) };
+	const struct stall_row *r;
+
+	rise(f);
+	waited(f, "blkio", 100, 400);
+	requests(f, 100, 102, 300, 100);
+	tick(f);
+	r = res_row(f, 100, LNX_RES_IO);
+	assert_non_null(r);
+	assert_int_equal(r->method, LNX_METHOD_MODEL);
+	assert_int_equal(r->stalled_ns, 400 * MS);
+	assert_int_equal(cells_ns(f, r), r->stalled_ns);
+	assert_int_equal(cell_of(f, r, LNX_STALL_NEIGHBOUR, 102)->stall_ns, 300 * MS);
+	assert_int_equal(cell_of(f, r, LNX_STALL_SELF, 100)->stall_ns, 100 * MS);
+	r = res_row(f, 0, LNX_RES_IO);
+	assert_non_null(r);
+	assert_int_equal(r->stalled_ns, 400 * MS);
+	assert_int_equal(cell_of(f, r, LNX_STALL_NEIGHBOUR, 102)->stall_ns, 300 * MS);
+	assert_int_equal(stall_service.workload(f->s, LNX_RES_IO, 102, 0, &share), 0);
+	assert_float_equal(share.caused_ms, 300, 1e-9);
+	assert_float_equal(share.psi_contribution, 0.75, 1e-9);
+	assert_int_equal(stall_service.workload(f->s, LNX_RES_CPU, 102, 0, &share), 0);
+	assert_false(share.caused_ms > 0);
+	/* The next window has none of it. */
+	tick(f);
+	assert_null(res_row(f, 100, LNX_RES_IO));
+}
+
+static void cgroup_inside_a_container_counts_there_from_then_on(void **state)
+{
+	struct test *f = *state;
+	uint64_t child = 200, to = 0;
+	const struct stall_row *r;
+
+	rise(f);
+	waited(f, "blkio", 100, 40);
+	waited(f, "blkio", child, 30);
+	tick(f);
+	r = res_row(f, 100, LNX_RES_IO);
+	assert_non_null(r);
+	assert_int_equal(r->stalled_ns, 70 * MS);
+	assert_true(r->flags & STALL_F_SUM);
+	assert_int_equal(testhost_host(f->t)->map_lookup(testhost_ctx(f->t),
+							 fd_of(f, "blkio", "alias"), &child, &to),
+			 0);
+	assert_int_equal(to, 100);
+}
+
+static void more_than_a_window_is_cut_to_it(void **state)
+{
+	struct test *f = *state;
+	const struct stall_row *r;
+
+	rise(f);
+	waited(f, "blkio", 100, 1500);
+	requests(f, 100, 102, 1500, 0);
+	tick(f);
+	r = res_row(f, 100, LNX_RES_IO);
+	assert_non_null(r);
+	assert_true(r->stalled_ns <= SEC && r->stalled_ns > SEC - 10);
+	assert_int_equal(r->raw_ns, 1500 * MS);
+	assert_int_equal(cells_ns(f, r), r->stalled_ns);
+}
+
+/* ---- memory */
+
+struct tree {
+	char dir[64];
+};
+
+static void write_file(const char *dir, const char *file, const char *text)
+{
+	char path[256];
+	FILE *out;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	out = fopen(path, "we");
+	assert_non_null(out);
+	assert_true(fputs(text, out) >= 0);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* Pod "uid" may use 100 MiB, of which <used> are used. */
+static void make_tree(struct test *f, struct tree *t, const char *used)
+{
+	static const char *const folders[] = { "t",	     "t/poduid", "t/poduid/a",
+					       "t/poduid/b", "t/podc",	 "t/podc/c" };
+	char path[256];
+
+	(void)snprintf(t->dir, sizeof(t->dir), "/tmp/lnx-scope-XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", t->dir, folders[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	(void)snprintf(path, sizeof(path), "%s/t/poduid", t->dir);
+	write_file(path, "memory.usage_in_bytes", used);
+	write_file(path, "memory.limit_in_bytes", "104857600\n");
+	free(f->s->whos.mem_root);
+	free(f->s->whos.io_root);
+	f->s->whos.mem_root = strdup(t->dir);
+	f->s->whos.io_root = strdup(t->dir);
+	f->s->whos.is_mem_v1 = 1;
+}
+
+static void drop_tree(const struct tree *t)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", t->dir);
+	assert_int_equal(system(command), 0);
+}
+
+static void allocated(struct test *f, uint64_t id, uint64_t pages)
+{
+	uint64_t *by_cpu = calloc(stall_possible_cpus(), sizeof(*by_cpu));
+
+	assert_non_null(by_cpu);
+	by_cpu[0] = pages;
+	put(f, "mem", "allocs", &id, by_cpu);
+	free(by_cpu);
+}
+
+static void memory_is_blamed_below_the_limit_that_was_met(void **state)
+{
+	struct test *f = *state;
+	const struct stall_row *r;
+	const struct stall_cell *c;
+	struct tree t;
+
+	rise(f);
+	make_tree(f, &t, "99857600\n");
+	waited(f, "mem", 100, 400);
+	allocated(f, 100, 100);
+	allocated(f, 101, 300);
+	allocated(f, 102, 90000);
+	tick(f);
+	r = res_row(f, 100, LNX_RES_MEMORY);
+	assert_non_null(r);
+	assert_int_equal(r->method, LNX_METHOD_HEURISTIC);
+	assert_int_equal(cells_ns(f, r), r->stalled_ns);
+	c = cell_of(f, r, LNX_STALL_SIBLING, 101);
+	assert_non_null(c);
+	assert_int_equal(c->stall_ns, 300 * MS);
+	assert_int_equal(c->amount, 300);
+	assert_string_equal(f->s->whos.limits[c->limit].text, "memory.limit_in_bytes 104857600");
+	assert_string_equal(f->s->whos.limits[c->limit].owner, "/t/poduid");
+	assert_null(cell_of(f, r, LNX_STALL_NEIGHBOUR, 102));
+	drop_tree(&t);
+}
+
+static void memory_of_no_known_level_has_no_culprit(void **state)
+{
+	struct test *f = *state;
+	const struct stall_row *r;
+	struct tree t;
+
+	rise(f);
+	make_tree(f, &t, "1000\n");
+	f->s->res->scope.scans = UINT64_MAX; /* the real machine's reclaim has no place here */
+	waited(f, "mem", 100, 400);
+	allocated(f, 101, 300);
+	tick(f);
+	r = res_row(f, 100, LNX_RES_MEMORY);
+	assert_non_null(r);
+	assert_int_equal(r->n, 1);
+	assert_int_equal(cell_of(f, r, LNX_STALL_OTHER, 0)->stall_ns, 400 * MS);
+	drop_tree(&t);
+}
+
+static void reclaim_for_the_machine_makes_everybody_a_suspect(void **state)
+{
+	struct test *f = *state;
+	struct stall_scope *sc = &f->s->res->scope;
+	struct tree t;
+	int level;
+
+	make_tree(f, &t, "max\n");
+	stall_scope_begin(sc, "pgscan_kswapd 10\nallocstall_normal 1\npgscan_direct 5\n", f->boot);
+	assert_true(stall_scope_contended(sc, 100) < 0);
+	/* Reclaim below a limit is counted as direct, too: it says nothing of the machine. */
+	stall_scope_begin(sc, "pgscan_kswapd 10\nallocstall_normal 1\npgscan_direct 99\n", f->boot);
+	assert_true(stall_scope_contended(sc, 100) < 0);
+	stall_scope_begin(sc, "pgscan_kswapd 10\nallocstall_normal 2\npgscan_direct 99", f->boot);
+	level = stall_scope_contended(sc, 100);
+	assert_true(level >= 0);
+	assert_true(stall_scope_is_below(sc, 102, level));
+	assert_int_equal(stall_scope_limit(sc, 100), 0);
+	drop_tree(&t);
+}
+
+static void requests_of_a_v1_cgroup_are_those_of_the_same_path(void **state)
+{
+	struct test *f = *state;
+	struct stall_scope *sc = &f->s->res->scope;
+	struct tree t;
+	struct stat st;
+	char path[128];
+
+	tick(f); /* names come in */
+	make_tree(f, &t, "0\n");
+	(void)snprintf(path, sizeof(path), "%s/t/podc/c", t.dir);
+	assert_int_equal(stat(path, &st), 0);
+	stall_scope_begin(sc, "", f->boot);
+	assert_int_equal(stall_scope_translate(sc, st.st_ino, 7), 102);
+	assert_int_equal(stall_scope_translate(sc, st.st_ino + 100000, 7), 7);
+	drop_tree(&t);
+}
+
+/* ---- the probes */
+
+static void probes_go_when_pressure_does_not_rise_any_more(void **state)
+{
+	struct test *f = *state;
+
+	rise(f);
+	assert_int_equal(testhost_probe_wanted(f->t, "blkio"), 1);
+	assert_int_equal(testhost_conf(f->t, "attach_above=10s"), 0);
+	assert_int_equal(testhost_reload(f->t), 0);
+	f->s->has_psi = 1;
+	for (int i = 0; i < 58; i++)
+		tick(f);
+	assert_true(stall_is_live(f->s, LNX_RES_IO));
+	for (int i = 0; i < 4; i++)
+		tick(f);
+	assert_false(stall_is_attached(f->s, LNX_RES_IO));
+	assert_int_equal(testhost_probe_wanted(f->t, "blkio"), 0);
+	assert_int_equal(testhost_probe_wanted(f->t, "mem"), 0);
+	assert_int_equal(stall_method(f->s, LNX_RES_IO), LNX_METHOD_MODEL);
+}
+
+static void probe_that_cannot_be_attached_is_told_once(void **state)
+{
+	struct test *f = *state;
+
+	if (!has_pressure()) {
+		print_message("SKIP: no pressure of I/O and memory to be seen here\n");
+		skip();
+	}
+	f->s->res->io.has_node = 1;
+	f->s->has_psi = 1;
+	testhost_fail(f->t, "probe_want", -EPERM, 0, 1);
+	tick(f);
+	assert_false(stall_can_measure(f->s, LNX_RES_IO));
+	assert_int_equal(testhost_health(f->t, "blkio"), LNX_HEALTH_DEGRADED);
+	assert_non_null(strstr(stall_why(f->s, LNX_RES_IO), "cannot be attached"));
+	assert_int_equal(stall_method(f->s, LNX_RES_IO), LNX_METHOD_PSI_ONLY);
+}
+
+static void without_its_probe_a_resource_is_psi_only(void **state)
+{
+	struct test *f = *state;
+
+	f->s->has_psi = 1;
+	assert_int_equal(stall_method(f->s, LNX_RES_IO), LNX_METHOD_PSI_ONLY);
+	assert_int_equal(stall_method(f->s, LNX_RES_MEMORY), LNX_METHOD_PSI_ONLY);
+	assert_non_null(strstr(stall_why(f->s, LNX_RES_IO), "probe blkio is not loaded"));
+	assert_int_equal(testhost_health(f->t, "mem"), LNX_HEALTH_DEGRADED);
+}
+
+#define RES_TEST(f) cmocka_unit_test_setup_teardown(f, setup_res, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RES_TEST(io_has_a_victim_a_culprit_and_the_machine),
+		RES_TEST(cgroup_inside_a_container_counts_there_from_then_on),
+		RES_TEST(more_than_a_window_is_cut_to_it),
+		RES_TEST(memory_is_blamed_below_the_limit_that_was_met),
+		RES_TEST(memory_of_no_known_level_has_no_culprit),
+		RES_TEST(reclaim_for_the_machine_makes_everybody_a_suspect),
+		RES_TEST(requests_of_a_v1_cgroup_are_those_of_the_same_path),
+		RES_TEST(probes_go_when_pressure_does_not_rise_any_more),
+		RES_TEST(probe_that_cannot_be_attached_is_told_once),
+		TEST(without_its_probe_a_resource_is_psi_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
