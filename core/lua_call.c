@@ -194,12 +194,11 @@ static int call_run(struct call *c, int (*take)(struct call *c, struct lnx_err *
 	struct lnx_rules *r = c->r;
 	struct lnx_rule *rule = c->rule;
 	size_t used = r->lua->used_bytes;
-	bool is_timed = r->calls++ % LNX_TIMED_ONE_IN == 0;
+	bool is_timed = rule->calls++ % LNX_TIMED_ONE_IN == 0;
 	uint64_t from = is_timed ? call_clock() : 0;
 	struct lnx_err err;
 	int rc;
 
-	rule->calls++;
 	err.line =
 		0; /* the rest is written with a failure; clearing it costs as much as a small rule */
 	rc = call_lua(c, &err);

@@ -79,7 +79,7 @@ struct lnx_rules {
 	int only_file; /* -1: rules of all files run */
 	bool has_tree; /* <tree> is the root of the event being handled */
 	struct lnx_subject tree;
-	uint64_t calls, alerts_lost;
+	uint64_t alerts_lost;
 	const struct lnx_key *alerting; /* whose alert is being emitted */
 	struct lnx_parse *loading;	/* NULL: no file is being loaded */
 	bool is_ticking; /* alerts wait in <late>: no handler runs that would put them behind it */

@@ -23,7 +23,8 @@
 #define LNX_RULE_COST_BINS  96 /* to 2^24 ns */
 #define LNX_RULE_FIGURES    5  /* metrics beside those of alerts and evaluations */
 #define LNX_HOST_FACTS	    64 /* fields of host.sample */
-#define LNX_TIMED_ONE_IN    16 /* evaluations whose cost is measured */
+#define LNX_TIMED_ONE_IN \
+	17 /* calls of a rule whose cost is measured: odd, as its functions take turns */
 
 /* What a key is made of. */
 #define LNX_BY_NONE  0

@@ -208,7 +208,7 @@ static void tell_figure(struct lnx_rules *r, struct lnx_rule *rule, unsigned i, 
 		  .kind = LNX_COUNTER,
 		  .labels = rule_label },
 		{ .name = "linnix_rule_seconds_total",
-		  .help = "Time in a rule's functions, from one call in 16.",
+		  .help = "Time in a rule's functions, from one call in 17.",
 		  .kind = LNX_COUNTER,
 		  .labels = rule_label },
 		{ .name = "linnix_rule_keys",
@@ -260,7 +260,7 @@ void lnx_rules_metrics(struct lnx_rules *r)
 	static const double bounds[] = { 2e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5, 1e-4, 1e-3, 1e-2 };
 	static const struct lnx_metric_desc eval = {
 		.name = "linnix_rule_eval_seconds",
-		.help = "Cost of one evaluation of a rule, one in 16 measured.",
+		.help = "Cost of one evaluation of a rule, one in 17 measured.",
 		.kind = LNX_HISTOGRAM,
 		.n_buckets = sizeof(bounds) / sizeof(bounds[0]),
 		.labels = rule_label,

@@ -120,6 +120,24 @@ static void run(const char *name, double floor_ns, unsigned keys, const char *te
 	bench_close(&b);
 }
 
+/* 100 rules, of which five want the event and count it; `where` in C turns 95 away. */
+static void run_hundred(double floor_ns)
+{
+	struct lnx_buf text = { 0 };
+	unsigned i;
+
+	for (i = 0; i < 100; i++)
+		lnx_buf_printf(
+			&text,
+			"rule 'r%u' { on = 'proc.fork', where = { uid = %u }, by = 'ppid',"
+			" window = 'count 1s', when = function(w) return w.count < 0 end }\n",
+			i, i % 20);
+	if (lnx_buf_error(&text))
+		fail("not enough memory");
+	run("rule_hundred_five_wanted", floor_ns, 64, text.data);
+	lnx_buf_done(&text);
+}
+
 /* memory_bytes of the only rule of GET /rules. */
 static double memory_of(struct bench *b)
 {
@@ -174,6 +192,10 @@ int main(void)
 	run("rule_window_and_lua", floor_ns, 1,
 	    "rule 'a' { on = 'proc.fork', by = 'ppid', window = 'count 1s',"
 	    " when = function(w) return w.count < 0 end }");
+	run("rule_series", floor_ns, 1,
+	    "rule 'a' { on = 'proc.fork', by = 'ppid', window = 'count 10s', series = { c = 'child_pid 1m' },"
+	    " lasting = '9 windows', when = function(w) return w.count > 0 end }");
+	run_hundred(floor_ns);
 	run_memory();
 	return 0;
 }

@@ -27,6 +27,9 @@ part_programs()
 		[ -x "$tools/$p" ] || continue
 		LNX_BUILD=$build timeout 180 "$tools/$p" | jq -c '
 			if .name == "ring_to_subscriber_events_per_s" then . + {target: "value >= 1000000", ok: (.value >= 1000000)}
+			elif .name == "rule_unwanted" then . + {target: "value <= 50", ok: (.value <= 50)}
+			elif .name == "rule_window" then . + {target: "value <= 150", ok: (.value <= 150)}
+			elif .name == "rule_lua_call" then . + {target: "value <= 200", ok: (.value <= 200)}
 			elif .name == "life_probe_over_empty_pct" then . + {target: "value <= 2", ok: (.value <= 2)} else . end' >>"$figures" ||
 			skip_part "$p failed"
 	done
