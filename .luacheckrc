@@ -3,6 +3,6 @@ std = "lua54"
 max_line_length = 100
 -- What the sandbox gives to rules and plugins.
 read_globals = {
-  "rule", "test", "plugin", "agent", "host", "proc", "glob",
+  "rule", "test", "plugin", "agent", "host", "proc", "cgroup", "glob",
   "KiB", "MiB", "GiB", "second", "minute", "hour", "percent",
 }

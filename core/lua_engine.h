@@ -141,6 +141,11 @@ void lnx_cover_end(struct lnx_rules *r, struct lnx_buf *tap);
 void lnx_tree_subject(struct lnx_rules *r, const struct lnx_rule_on *on, const struct lnx_event *ev,
 		      bool is_root, struct lnx_subject *ret_subject);
 
+/* The same container or unit over its restarts, as text in <buf>: pod uid and container name, else container id, else path.
+ * Bytes, or 0: nobody told who its cgroup is. */
+size_t lnx_tree_container(const struct lnx_rules *r, const struct lnx_rule_on *on,
+			  const struct lnx_event *ev, char *buf, size_t cap);
+
 /* lua_build.c: events from Lua tables, for tests */
 /* Build an event of <desc> from the table at <at> into <buf>. Returns bytes. */
 size_t lnx_build_event(lua_State *L, const struct lnx_rules *r, const struct lnx_event_desc *desc,

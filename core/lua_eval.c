@@ -83,6 +83,9 @@ static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
 	} else if (rule->by == LNX_BY_NONE) {
 		if (is_process && !rule->has_past)
 			lnx_tree_subject(r, on, ev, false, &s);
+	} else if (rule->by == LNX_BY_CONTAINER) {
+		lnx_tree_subject(r, on, ev, false, &s);
+		s.kind = LNX_SUBJECT_CGROUP;
 	} else if (strcmp(rule->by_name, "cgroup_id") == 0) {
 		s.kind = LNX_SUBJECT_CGROUP;
 		s.cgroup_id = key->num;
@@ -308,6 +311,7 @@ static struct lnx_key *eval_find_key(struct lnx_rules *r, struct lnx_rule *rule,
 {
 	struct lnx_value v = { .kind = LNX_VAL_U64 };
 	uint64_t part[2] = { 0, 0 };
+	char text[LNX_STR_MAX];
 	struct lnx_key *key;
 	bool is_text;
 
@@ -324,6 +328,14 @@ static struct lnx_key *eval_find_key(struct lnx_rules *r, struct lnx_rule *rule,
 			return NULL;
 		}
 		part[0] = v.u64;
+	} else if (rule->by == LNX_BY_CONTAINER) {
+		v.kind = LNX_VAL_STR;
+		v.str = text;
+		v.size = (uint32_t)lnx_tree_container(r, on, ev, text, sizeof(text));
+		if (!v.size) {
+			rule->unkeyed++;
+			return NULL;
+		}
 	}
 	is_text = v.kind == LNX_VAL_STR || v.kind == LNX_VAL_JSON;
 	if (is_text)

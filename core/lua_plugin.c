@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "instance.h"
+#include "app.h"
 #include "lua_plugin_impl.h"
 
 const char *const lnx_lua_plugin_fns[LUA_FN_N] = { "init", "start", "on_event", "reload", "stop" };
@@ -89,6 +89,7 @@ static int inst_new(struct lnx_lua_plugin *s, const struct lnx_host *host, struc
 		in->fns[i] = LUA_NOREF;
 	in->engine.conf.registry = (struct lnx_registry *)(uintptr_t)s->registry; /* only read */
 	in->engine.conf.proc = plugin_proc;
+	in->engine.conf.tags = ctx ? ctx->app->tags : NULL;
 	in->engine.conf.arg = in;
 	in->engine.only_file = -1;
 	lnx_lua_bind_facts(&in->engine);

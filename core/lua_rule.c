@@ -148,7 +148,7 @@ static void rule_by(lua_State *L, const struct lnx_parse *p)
 
 		(void)lnx_lua_printable(by, shown, sizeof(shown));
 		on->by = lnx_lua_bind_field(on->desc, by);
-		if (strcmp(by, "tree") == 0) {
+		if (strcmp(by, "tree") == 0 || strcmp(by, "container") == 0) {
 			if (!(on->desc->flags & LNX_EVF_PROCESS))
 				lnx_parse_fail(L, p, "by", "by: %s is not about a process",
 					       on->desc->name);
@@ -163,7 +163,9 @@ static void rule_by(lua_State *L, const struct lnx_parse *p)
 		}
 	}
 	if (by) {
-		rule->by = strcmp(by, "tree") == 0 ? LNX_BY_TREE : LNX_BY_FIELD;
+		rule->by = strcmp(by, "tree") == 0	  ? LNX_BY_TREE
+			   : strcmp(by, "container") == 0 ? LNX_BY_CONTAINER
+							  : LNX_BY_FIELD;
 		(void)snprintf(rule->by_name, sizeof(rule->by_name), "%s", by);
 	}
 	lua_pop(L, 1);

@@ -27,9 +27,10 @@
 	17 /* calls of a rule whose cost is measured: odd, as its functions take turns */
 
 /* What a key is made of. */
-#define LNX_BY_NONE  0
-#define LNX_BY_TREE  1
-#define LNX_BY_FIELD 2
+#define LNX_BY_NONE	 0
+#define LNX_BY_TREE	 1
+#define LNX_BY_FIELD	 2
+#define LNX_BY_CONTAINER 3
 
 /* What the functions of a rule have returned so far. */
 #define LNX_SEEN_TRUE  1 /* `when` */

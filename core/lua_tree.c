@@ -7,6 +7,7 @@
 #include <linnix/ev_proc.h>
 
 #include "lua_engine.h"
+#include "tags.h"
 
 static uint64_t tree_u64(const struct lnx_event *ev, const struct lnx_field *f)
 {
@@ -82,4 +83,19 @@ void lnx_tree_subject(struct lnx_rules *r, const struct lnx_rule_on *on, const s
 		s.start_ns = 0;
 	}
 	*ret_subject = s;
+}
+
+size_t lnx_tree_container(const struct lnx_rules *r, const struct lnx_rule_on *on,
+			  const struct lnx_event *ev, char *buf, size_t cap)
+{
+	struct lnx_tag tag = { .size = sizeof(tag) };
+	int n;
+
+	if (lnx_tags_get(r->conf.tags, tree_u64(ev, on->cgroup), &tag) < 0)
+		return 0;
+	if (tag.pod_uid[0] && tag.container_name[0])
+		n = snprintf(buf, cap, "%s/%s", tag.pod_uid, tag.container_name);
+	else
+		n = snprintf(buf, cap, "%s", tag.container_id[0] ? tag.container_id : tag.path);
+	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }

@@ -15,8 +15,9 @@ run="curl jq procps"
 test="libcmocka-dev prometheus git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
 	libcap2-bin iproute2 psmisc python3 lua5.4 systemd npm ca-certificates python3-yaml umoci containerd runc busybox-static openssl"
 bench="nginx-light libbpf-tools stress-ng python3"
-# make coverage, make fuzz; make soak builds a kube-apiserver and k8s/Dockerfile.
-dev="lcov libclang-rt-14-dev golang-go etcd-server debootstrap buildah"
+# make coverage, make fuzz; make soak builds a kube-apiserver and k8s/Dockerfile; record_scenes.sh runs redis and java.
+dev="lcov libclang-rt-14-dev golang-go etcd-server debootstrap buildah redis-server
+	default-jdk-headless"
 
 case ${1:-} in
 build) set -- $build ;;
