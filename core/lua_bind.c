@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linnix/fields.h>
+
 #include "lua_bind.h"
+#include "tags.h"
 
 /* The head of every event, for where, by and ev.x. */
 static const struct lnx_field bind_head[] = {
@@ -32,6 +35,24 @@ struct lnx_rules *lnx_bind_rules(lua_State *L)
 	return lnx_lua_of(L)->owner;
 }
 
+/* Of the event's cgroup, as far as the events told before. <offset> is into struct lnx_tag. */
+#define BIND_TAG(nm, m)                                                                          \
+	{                                                                                        \
+		nm, LNX_TAG_FIELD, offsetof(struct lnx_tag, m), sizeof(const char *), 0, "", "", \
+			NULL, NULL                                                               \
+	}
+
+static const struct lnx_field bind_tags[] = { BIND_TAG("namespace", namespace_),
+					      BIND_TAG("pod_name", pod_name),
+					      BIND_TAG("container_id", container_id) };
+
+#define BIND_TAG_N (sizeof(bind_tags) / sizeof(bind_tags[0]))
+
+static bool bind_has_cgroup(const struct lnx_event_desc *desc)
+{
+	return lnx_desc_field(desc, "cgroup_id") || lnx_desc_field(desc, "subject.cgroup_id");
+}
+
 const struct lnx_field *lnx_lua_bind_field(const struct lnx_event_desc *desc, const char *name)
 {
 	const struct lnx_field *f = lnx_desc_field(desc, name);
@@ -40,7 +61,26 @@ const struct lnx_field *lnx_lua_bind_field(const struct lnx_event_desc *desc, co
 	for (i = 0; !f && i < BIND_HEAD_N; i++)
 		if (strcmp(bind_head[i].name, name) == 0)
 			f = &bind_head[i];
+	for (i = 0; !f && i < BIND_TAG_N; i++)
+		if (strcmp(bind_tags[i].name, name) == 0 && bind_has_cgroup(desc))
+			f = &bind_tags[i];
 	return f;
+}
+
+struct lnx_value lnx_lua_bind_value(const struct lnx_rules *r, const struct lnx_event *ev,
+				    const struct lnx_field *f)
+{
+	struct lnx_value v = { .kind = LNX_VAL_STR };
+	struct lnx_tag tag = { .size = sizeof(tag) };
+
+	if (f->type != LNX_TAG_FIELD)
+		return lnx_event_value(ev, f);
+	(void)lnx_tags_get(r->conf.tags,
+			   lnx_event_cgroup_id(lnx_registry_get(r->conf.registry, ev->type), ev),
+			   &tag); /* unknown: "" */
+	memcpy(&v.str, (const char *)&tag + f->offset, sizeof(v.str));
+	v.size = (uint32_t)strlen(v.str);
+	return v;
 }
 
 const char *lnx_lua_bind_suggest(const struct lnx_event_desc *desc, const char *name)
@@ -153,6 +193,12 @@ static int bind_ev_get(lua_State *L, const char *name)
 		lnx_bind_push(L, &v);
 		return 1;
 	case LUA_TUSERDATA:
+		return 1;
+	}
+	f = lnx_lua_bind_field(desc, name);
+	if (f) { /* a name of its cgroup */
+		v = lnx_lua_bind_value(r, r->ev, f);
+		lnx_bind_push(L, &v);
 		return 1;
 	}
 	if (strcmp(name, "type") == 0) {

@@ -9,9 +9,14 @@
 int lnx_lua_bind_open(lua_State *L);
 /* Fill the environment at <env>: units, host, glob, proc; unknown names are errors. */
 void lnx_lua_bind_env(lua_State *L, int env);
-/* A field of <desc> or of the head of every event, or NULL. */
+#define LNX_TAG_FIELD 64 /* type of a field that is no member: a name of the event's cgroup */
+
+/* A field of <desc>, of the head of every event, or (types with a cgroup) namespace, pod_name, container_id; or NULL. */
 const struct lnx_field *lnx_lua_bind_field(const struct lnx_event_desc *desc, const char *name);
 const char *lnx_lua_bind_suggest(const struct lnx_event_desc *desc, const char *name);
+/* Value of a field that lnx_lua_bind_field gave. Text is borrowed until the next event. */
+struct lnx_value lnx_lua_bind_value(const struct lnx_rules *r, const struct lnx_event *ev,
+				    const struct lnx_field *f);
 /* Place of a fact of the machine ("psi.cpu.some"), or -1. */
 int lnx_lua_bind_fact(const struct lnx_rules *r, const char *path);
 const char *lnx_lua_bind_fact_suggest(const struct lnx_rules *r, const char *path);

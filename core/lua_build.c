@@ -75,6 +75,10 @@ static void build_set(lua_State *L, struct build *b, const struct lnx_field *f)
 	case LNX_BOOL:
 		build_uint(b, f, (uint64_t)lua_toboolean(L, -1));
 		return;
+	case LNX_TAG_FIELD:
+		(void)luaL_error(L, "field '%s' is of the cgroup: feed a workload.update before",
+				 f->name);
+		return;
 	}
 	d = luaL_checknumber(L, -1);
 	if (d < -9.3e18 || d > 1.8e19 || isnan(d))

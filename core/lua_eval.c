@@ -11,7 +11,7 @@
 #include <linnix/ev_psi.h>
 #include <linnix/ev_tree.h>
 
-#include "lua_engine.h"
+#include "lua_bind.h"
 
 static void eval_set_state(struct lnx_key *key, uint8_t state)
 {
@@ -322,7 +322,7 @@ static struct lnx_key *eval_find_key(struct lnx_rules *r, struct lnx_rule *rule,
 		part[0] = v.u64 = r->tree.pid;
 		part[1] = r->tree.start_ns;
 	} else if (rule->by == LNX_BY_FIELD) {
-		v = lnx_event_value(ev, on->by);
+		v = lnx_lua_bind_value(r, ev, on->by);
 		if (v.kind == LNX_VAL_NONE) {
 			rule->unkeyed++;
 			return NULL;
@@ -369,10 +369,10 @@ static void eval_feed(struct lnx_rules *r, struct lnx_rule *rule, const struct l
 		const struct lnx_rule_feed *f = &on->feeds[i];
 		const struct lnx_window *w = &rule->windows[i];
 
-		if (!f->is_wanted || (f->n_where && !lnx_filter_match(f->where, f->n_where, ev)))
+		if (!f->is_wanted || (f->n_where && !lnx_filter_match(r, f->where, f->n_where, ev)))
 			continue;
 		if (f->of) {
-			v = lnx_event_value(ev, f->of);
+			v = lnx_lua_bind_value(r, ev, f->of);
 			if (v.kind == LNX_VAL_NONE)
 				continue;
 			d = lnx_value_number(&v);
@@ -388,9 +388,9 @@ static void eval_feed(struct lnx_rules *r, struct lnx_rule *rule, const struct l
 	for (i = 0; i < rule->n_series; i++) {
 		const struct lnx_rule_feed *f = &on->feeds[LNX_RULE_WINDOWS + i];
 
-		if (!f->is_wanted || (f->n_where && !lnx_filter_match(f->where, f->n_where, ev)))
+		if (!f->is_wanted || (f->n_where && !lnx_filter_match(r, f->where, f->n_where, ev)))
 			continue;
-		v = lnx_event_value(ev, f->of);
+		v = lnx_lua_bind_value(r, ev, f->of);
 		lnx_series_add(&rule->series[i], lnx_key_series(key, &rule->series[i]), r->now_ns,
 			       lnx_value_number(&v));
 	}
@@ -456,7 +456,7 @@ static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rul
 	struct lnx_key *key;
 	bool is_wanted = true, is_due;
 
-	if (on->n_where && !lnx_filter_match(on->where, on->n_where, ev) && !r->rehearsal)
+	if (on->n_where && !lnx_filter_match(r, on->where, on->n_where, ev) && !r->rehearsal)
 		return;
 	rule->events++;
 	is_due = eval_is_due(r, rule, on, ev);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Comparisons of event fields with constants, without Lua. */
-#include "lua_filter.h"
+#include "lua_bind.h"
 
 #include <math.h>
 #include <string.h>
@@ -102,12 +102,13 @@ static bool filter_holds(const struct lnx_filter *f, const struct lnx_value *v)
 	return d >= f->f64;
 }
 
-bool lnx_filter_match(const struct lnx_filter *f, unsigned n, const struct lnx_event *ev)
+bool lnx_filter_match(const struct lnx_rules *r, const struct lnx_filter *f, unsigned n,
+		      const struct lnx_event *ev)
 {
 	unsigned i = 0, group;
 
 	while (i < n) {
-		struct lnx_value v = lnx_event_value(ev, f[i].field);
+		struct lnx_value v = lnx_lua_bind_value(r, ev, f[i].field);
 		bool is_true = false;
 
 		for (group = f[i].group; i < n && f[i].group == group; i++)

@@ -26,7 +26,10 @@ struct lnx_filter {
 	char *text; /* owned */
 };
 
-bool lnx_filter_match(const struct lnx_filter *f, unsigned n, const struct lnx_event *ev);
+struct lnx_rules;
+
+bool lnx_filter_match(const struct lnx_rules *r, const struct lnx_filter *f, unsigned n,
+		      const struct lnx_event *ev);
 /* Shell pattern with * ? and [set]. Time is bounded by the product of both sizes. */
 bool lnx_glob(const char *pattern, size_t plen, const char *s, size_t len);
 /* Number of a value (bool: 0 or 1; text and none: NaN). */

@@ -175,7 +175,7 @@ const struct lnx_field *lnx_parse_field(lua_State *L, const struct lnx_parse *p,
 bool lnx_parse_is_text(const struct lnx_field *f)
 {
 	return f->type == LNX_CHARS || f->type == LNX_STR || f->type == LNX_JSON ||
-	       f->type == LNX_ENUM;
+	       f->type == LNX_ENUM || f->type == LNX_TAG_FIELD;
 }
 
 /* One value of a filter, at the top of the stack. "10s" and "8MiB" are numbers where the field has that unit. */
