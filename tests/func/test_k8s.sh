@@ -82,7 +82,7 @@ without_a_cluster_it_costs_nothing()
 	start_agent
 	grep -qE 'libcurl|libssl' "/proc/$agent/maps" && fail "libcurl is loaded"
 	[ "$(metric linnix_http_client_requests_total)" = 0 ] || fail "something was asked"
-	get /plugins | jq -e '[.[] | select(.name == "k8s" or .name == "http_client") | .state] | length == 2' >/dev/null || fail "not loaded"
+	get /plugins | jq -e '[.[] | select(.plugin == "k8s" or .plugin == "http_client") | .state] | length == 2' >/dev/null || fail "not loaded"
 	says '^k8s' && fail "it complains: $(readyz)"
 	true
 }
@@ -121,7 +121,7 @@ late_names()
 	id=$(printf '%064d' 7)
 	in_cgroup "$top/besteffort/pod$uid/$id" sh -c 'exec true'
 	poll 5 untagged "$id" || fail "no exec of it"
-	jq -c --arg u "$uid" --arg i "containerd://$id" '{type: "ADDED", object: (.items[1] | .metadata.uid = $u | .metadata.name = "late" |
+	jq -c --arg u "$uid" --arg i "containerd://$id" '{type: "ADDED", object: (.items[1] | .kind = "Pod" | .apiVersion = "v1" | .metadata.uid = $u | .metadata.name = "late" |
 		.metadata.resourceVersion = "1000" | .status.containerStatuses[0].containerID = $i)}' "$api/list.json" >>"$api/watch.jsonl"
 	poll 10 tagged shop late "$id" || fail "late: $(get '/events?type=proc.exec&limit=3')"
 }
@@ -205,7 +205,7 @@ kubectl_understands_the_double()
 	[ "$(jq -r '[.items[].metadata.name] | join(" ")' "$tmp/out")" = "static1-vm be bu gu" ] || fail "list: $(head -c 300 "$tmp/out")"
 	"${kubectl[@]}" get pods -A -o name --watch >"$tmp/watch" 2>"$tmp/err" &
 	poll 20 grep -q pod/gu "$tmp/watch" || fail "watch: $(cat "$tmp/err")"
-	jq -c '{type: "ADDED", object: (.items[1] | .metadata.name = "later" | .metadata.uid = "u" | .metadata.resourceVersion = "2000")}' \
+	jq -c '{type: "ADDED", object: (.items[1] | .kind = "Pod" | .apiVersion = "v1" | .metadata.name = "later" | .metadata.uid = "u" | .metadata.resourceVersion = "2000")}' \
 		"$api/list.json" >>"$api/watch.jsonl"
 	poll 20 grep -q pod/later "$tmp/watch" || fail "watch: $(cat "$tmp/watch" "$tmp/err")"
 	kubectl=("${kubectl[@]/secret/wrong}")
