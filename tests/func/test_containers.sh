@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Real containers of real runtimes in cgroups as Kubernetes makes them: every event of theirs carries the id of the container
+# and the uid of the pod. No registry: the root is a static busybox.
+# TIMEOUT: 240
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+v2_root() { awk '$9 == "cgroup2" || $8 == "cgroup2" { print $5; exit }' /proc/self/mountinfo; }
+
+# A root of its own for this test, and a pod of its own.
+make_root()
+{
+	need_root
+	need busybox
+	root=$tmp/root
+	mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/etc"
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	ldd "$root/bin/busybox" >/dev/null 2>&1 && skip "busybox is not static"
+	ln -s busybox "$root/bin/sh"
+	ln -s busybox "$root/bin/true"
+	uid=$(cat /proc/sys/kernel/random/uuid)
+}
+
+drop_pod()
+{
+	local c
+	for c in /sys/fs/cgroup /sys/fs/cgroup/*; do
+		find "$c/kubepods/besteffort" -maxdepth 1 -name "pod$uid" -exec find {} -depth -type d -exec rmdir {} + \; 2>/dev/null
+	done
+}
+
+new_id() { tr -d - </proc/sys/kernel/random/uuid | sed 's/.*/&&/'; }
+
+# The events of container $1 that tell of program $2, as "type cgroup_id".
+events_of()
+{
+	get "/events?type=proc.exec,proc.exit&limit=10000" | jq -r --arg c "$1" '.[] | select(.container_id == $c) | "\(.type) \(.cgroup_id)"'
+}
+
+# Both ends of the life of container $1, and its pod.
+is_told()
+{
+	local found
+	found=$(events_of "$1")
+	grep -q proc.exec <<<"$found" && grep -q proc.exit <<<"$found" || return 1
+	get "/events?type=workload.update&limit=10000" | jq -e --arg c "$1" --arg u "$uid" \
+		'any(.workload_container_id == $c and .pod_uid == $u)' >/dev/null
+}
+
+# A bundle for runc; $1: the program's words as JSON.
+make_bundle()
+{
+	(cd "$tmp" && runc spec) || fail "runc spec"
+	jq --arg r "$root" --argjson args "$1" '.process.args = $args | .process.terminal = false | .process.rlimits = [] |
+		.root.path = $r | .root.readonly = true | del(.linux.resources) | .linux.namespaces |= map(select(.type != "network")) |
+		.linux.cgroupsPath = "PATH"' "$tmp/config.json" >"$tmp/config.in" || fail "config.json"
+}
+
+# run_one ID: a container of that id in our pod.
+run_one()
+{
+	sed "s,\"PATH\",\"/kubepods/besteffort/pod$uid/$1\"," "$tmp/config.in" >"$tmp/config.json"
+	runc --root "$tmp/runc" run --bundle "$tmp" "$1" >>"$tmp/runc.log" 2>&1 </dev/null
+}
+
+try_runc() { run_one "$1" || skip "runc cannot run here: $(tail -1 "$tmp/runc.log")"; }
+
+# At least 100 containers in a row; those of `true` live for some milliseconds.
+short_containers_of_runc_are_all_told_apart()
+{
+	local id n
+	make_root
+	need runc
+	trap 'drop_pod; finish' EXIT
+	make_bundle '["/bin/true"]'
+	start_agent
+	try_runc "$(new_id)"
+	for n in $(seq 100); do
+		id=$(new_id)
+		echo "$id" >>"$tmp/ids"
+		run_one "$id" || fail "container $n: $(tail -2 "$tmp/runc.log")"
+	done
+	poll 20 is_told "$id" || fail "the last one: $(events_of "$id")"
+	get "/events?type=proc.exec&limit=10000" >"$tmp/execs"
+	# an exec of true in each, none without a container, none in another one's cgroup
+	while read -r id; do
+		jq -e --arg c "$id" '[.[] | select(.container_id == $c and .filename == "/bin/true")] | length == 1' "$tmp/execs" >/dev/null ||
+			fail "$id: $(jq -c --arg c "$id" '[.[] | select(.container_id == $c)]' "$tmp/execs")"
+	done <"$tmp/ids"
+	jq -e '[.[] | select(.filename == "/bin/true" and .comm == "true" and .container_id == "")] | length == 0' "$tmp/execs" >/dev/null ||
+		fail "untagged: $(jq -c '[.[] | select(.filename == "/bin/true" and .container_id == "")]' "$tmp/execs")"
+	# one cgroup, one container
+	jq -e '[.[] | select(.container_id != "") | {cgroup_id, container_id}] | unique | group_by(.cgroup_id) | all(length == 1)' "$tmp/execs" \
+		>/dev/null || fail "two containers in one cgroup"
+	jq -r '[.[] | select(.filename == "/bin/true")] | length' "$tmp/execs" | sed 's/^/# execs of true: /'
+}
+
+# Two containers of one pod on one CPU: each stalls the other, and the edge says which is which.
+stalls_of_containers_name_both()
+{
+	local a b
+	make_root
+	need runc
+	trap 'drop_pod; finish' EXIT
+	make_bundle '["/bin/sh", "-c", "while :; do :; done"]'
+	start_agent
+	a=$(new_id) b=$(new_id)
+	taskset -c 0 bash -c 'exec 9>&-; exec "$@"' _ true 2>/dev/null || skip "needs taskset"
+	for id in "$a" "$b"; do
+		sed "s,\"PATH\",\"/kubepods/besteffort/pod$uid/$id\"," "$tmp/config.in" >"$tmp/config.json"
+		taskset -c 0 runc --root "$tmp/runc" run --detach --bundle "$tmp" "$id" >>"$tmp/runc.log" 2>&1 </dev/null ||
+			skip "runc cannot run here: $(tail -1 "$tmp/runc.log")"
+	done
+	trap 'runc --root "$tmp/runc" delete -f "$a"; runc --root "$tmp/runc" delete -f "$b"; drop_pod; finish' EXIT
+	curl -sN -m 60 "$url/stream?type=stall.edge" >"$tmp/stream" &
+	poll 40 has_edge "$a" "$b" || fail "no edge: $(grep -c stall.edge "$tmp/stream") $(tail -c 600 "$tmp/stream")"
+	poll 20 has_edge "$b" "$a" || fail "no edge the other way"
+	get "/blame?since=10s" | jq -e --arg a "$a" --arg b "$b" '[.victims[] | select(.victim.container_id == $a) | .parts[] |
+		select(.kind == "sibling" and .culprit.container_id == $b)] | length > 0' >/dev/null || fail "blame: $(get '/blame?since=10s' | head -c 800)"
+}
+has_edge() { grep '"stall.edge"' "$tmp/stream" | grep "\"victim_container_id\":\"$1\"" | grep -q "\"culprit_container_id\":\"$2\""; }
+
+containers_of_podman_are_known()
+{
+	local id
+	make_root
+	need podman
+	need runc
+	trap 'drop_pod; finish' EXIT
+	start_agent
+	podman --runtime runc --root "$tmp/pstore" --runroot "$tmp/prun" --cgroup-manager cgroupfs run --rm --ulimit nofile=1024:1024 \
+		--ulimit nproc=1000:1000 --network=none --cgroupns=host --pids-limit=-1 --cidfile "$tmp/cid" \
+		--cgroup-parent "/kubepods/besteffort/pod$uid" --rootfs "$root" /bin/true >"$tmp/podman.log" 2>&1 </dev/null ||
+		skip "podman cannot run here: $(tail -1 "$tmp/podman.log")"
+	id=$(cat "$tmp/cid")
+	poll 20 is_told "$id" || fail "podman: $(events_of "$id")"
+	get "/events?type=workload.update&limit=10000" | jq -e --arg c "$id" 'any(.workload_container_id == $c and .runtime == "podman")' \
+		>/dev/null || fail "not known as podman's"
+}
+
+containers_of_containerd_are_known()
+{
+	local id ctr
+	make_root
+	need containerd
+	need ctr
+	trap 'drop_pod; finish' EXIT
+	start_agent
+	containerd --root "$tmp/ctd" --state "$tmp/cts" --address "$tmp/ctd.sock" --log-level error >"$tmp/containerd.log" 2>&1 &
+	ctr=(ctr --address "$tmp/ctd.sock" -n k8s.io)
+	poll 20 "${ctr[@]}" version >/dev/null || skip "containerd does not start: $(tail -1 "$tmp/containerd.log")"
+	id=$(new_id)
+	"${ctr[@]}" run --rm --net-host --rootfs --cgroup "/kubepods/besteffort/pod$uid/$id" "$root" "$id" /bin/true >"$tmp/ctr.log" 2>&1 </dev/null ||
+		skip "ctr cannot run here: $(tail -1 "$tmp/ctr.log")"
+	poll 20 is_told "$id" || fail "containerd: $(events_of "$id")"
+}
+
+run short_containers_of_runc_are_all_told_apart stalls_of_containers_name_both containers_of_podman_are_known \
+	containers_of_containerd_are_known
