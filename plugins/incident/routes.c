@@ -108,12 +108,14 @@ static int read_query(struct incidents *s, struct lnx_http_req *req, struct lnx_
 	const char *state = s->http->param(req, "state"), *since = s->http->param(req, "since"),
 		   *severity = s->http->param(req, "severity");
 	uint64_t span, now = s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
+	int of_state = state ? choice(state, states) : 0;
+	int of_severity = severity ? choice(severity, severities) : 0;
 
-	if (state && choice(state, states) < 0) {
+	if (of_state < 0) {
 		(void)s->http->error(req, 400, "bad_parameter", "state must be open or closed");
 		return -EINVAL;
 	}
-	if (severity && choice(severity, severities) < 0) {
+	if (of_severity < 0) {
 		(void)s->http->error(req, 400, "bad_parameter",
 				     "severity must be info, warning or critical");
 		return -EINVAL;
@@ -124,9 +126,9 @@ static int read_query(struct incidents *s, struct lnx_http_req *req, struct lnx_
 		return -EINVAL;
 	}
 	if (state)
-		q->states = 1u << choice(state, states);
+		q->states = 1u << of_state;
 	if (severity)
-		q->min_severity = (uint32_t)choice(severity, severities);
+		q->min_severity = (uint32_t)of_severity;
 	if (since)
 		q->from_ns = now > span ? now - span : 0;
 	if (s->http->param_u64(req, "limit", 100, 1, 10000, &q->limit) < 0 ||
