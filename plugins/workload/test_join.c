@@ -241,6 +241,30 @@ static void a_path_without_the_pod_is_joined_by_its_container(void **state)
 	end(&c);
 }
 
+static void pods_of_a_workload_are_counted_while_they_exist(void **state)
+{
+	struct cluster c;
+
+	(void)state;
+	begin(&c);
+	c.knows_pod = c.knows_a = 1;
+	cgroup(&c, 10, 1, POD);
+	cgroup(&c, 11, 10, POD "/" CID_A); /* a container is no pod */
+	cgroup(&c, 20, 1, "/kubepods/besteffort/pod00000000-0000-0000-0000-000000000000");
+	assert_int_equal(testhost_metric_series(c.t, "linnix_workload_pods"), 0);
+	(void)testhost_advance(c.t, 10 * SECOND);
+	assert_int_equal(testhost_metric_series(c.t, "linnix_workload_pods"), 1);
+	assert_float_equal(testhost_metric(c.t, "linnix_workload_pods",
+					   "victim_namespace=shop,victim_workload=bu"),
+			   1, 0);
+	cgroup(&c, 11, 10, NULL);
+	cgroup(&c, 10, 1, NULL);
+	(void)testhost_advance(c.t, 10 * SECOND);
+	assert_int_equal(testhost_metric_series(c.t, "linnix_workload_pods"), 0);
+	assert_float_equal(testhost_metric(c.t, "linnix_workload_pods_left_out", ""), 0, 0);
+	end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +272,7 @@ int main(void)
 		cmocka_unit_test(names_that_come_late_are_told_once),
 		cmocka_unit_test(a_name_is_never_taken_back),
 		cmocka_unit_test(a_path_without_the_pod_is_joined_by_its_container),
+		cmocka_unit_test(pods_of_a_workload_are_counted_while_they_exist),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

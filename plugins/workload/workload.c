@@ -279,6 +279,7 @@ static void workload_fini(void *state)
 	struct workload *w = state;
 
 	workload_walk_done(&w->walk);
+	workload_pods_done(w);
 	workload_table_done(&w->table);
 	free(w);
 }
@@ -333,6 +334,8 @@ static int workload_start(void *state)
 	rc = workload_routes(w);
 	if (rc == 0)
 		rc = workload_pids_start(w);
+	if (rc == 0)
+		rc = workload_pods_start(w);
 	if (rc < 0)
 		return rc;
 	return w->host->timer_add(w->ctx, w->conf->repair_ns, w->conf->repair_ns,

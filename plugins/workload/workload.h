@@ -31,6 +31,21 @@ struct workload_pids {
 	struct workload_hot hot[WORKLOAD_HOT];
 };
 
+#define WORKLOAD_PODS 100 /* workloads whose pods are counted */
+
+struct workload_pods_row {
+	char *namespace_, *workload; /* owned */
+	struct lnx_metric *metric;
+	uint32_t n_pods, pad;
+};
+
+struct workload_pods {
+	struct lnx_timer *timer;
+	struct lnx_metric *m_left;
+	uint32_t n, pad;
+	struct workload_pods_row rows[WORKLOAD_PODS];
+};
+
 struct workload {
 	const struct lnx_host *host;
 	struct lnx_ctx *ctx;
@@ -39,6 +54,7 @@ struct workload {
 	struct lnx_timer *repair;
 	struct workload_walk walk;
 	struct workload_pids pids;
+	struct workload_pods pods;
 	uint64_t walk_ns; /* when the running walk began; 0: none runs */
 	char root[4096];  /* of the v2 hierarchy; "" without one */
 	struct lnx_metric *m_known, *m_gone, *m_refused, *m_skipped, *m_forgotten;
@@ -59,6 +75,9 @@ void workload_join_start(struct workload *w);
 /* pids.c: cgroup.pids while somebody wants it. */
 int workload_pids_start(struct workload *w);
 void workload_on_fork(struct workload *w, const struct lnx_event *ev);
+/* pods.c: linnix_workload_pods, where there is a cluster. */
+int workload_pods_start(struct workload *w);
+void workload_pods_done(struct workload *w);
 /* routes.c: GET /workloads, when http/1 is there. */
 int workload_routes(struct workload *w);
 /* command.c: linnix workloads parse. */
