@@ -376,7 +376,7 @@ int lnx_lua_plugin_open(const char *path, const struct lnx_registry *registry,
 		else if (rc < 0)
 			(void)lnx_err_set(err, rc, "%s", why.msg);
 	}
-	if (rc < 0) {
+	if (rc < 0 || !in) {
 		lnx_lua_plugin_close(s);
 		return rc;
 	}

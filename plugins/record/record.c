@@ -130,7 +130,7 @@ static int record_init(const struct lnx_host *host, struct lnx_ctx *ctx, const v
 static int record_start(void *state)
 {
 	struct record *s = state;
-	void *http_self;
+	void *http_self = NULL;
 	int rc = s->host->service(s->ctx, "core/1", (const void **)&s->core, &s->core_self);
 
 	if (rc == 0 &&
