@@ -189,7 +189,7 @@ static void it_lives_as_a_plugin_in_c(void **state)
 	/* the event that made it publish is its cause */
 	assert_non_null(strstr(f->seen, "\"cause_seq\":2"));
 	metrics_have(f, "p_seen_total{signal=\"11\"} 2\n");
-	*(uint32_t *)(void *)((char *)f->conf + 0) = 9; /* limit: the first by name */
+	f->conf[0] = 9; /* limit: the first by name */
 	assert_int_equal(c->plugin->reload(c->state, f->conf), 0);
 	deliver_exit(f, 3, 11);
 	assert_int_equal(f->n_seen, 1);
