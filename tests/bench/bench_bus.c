@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* ns per event on the bus: delivered to nobody, to a subscriber in place, through a queue, and rendered as the JSON of a
- * stream frame. One JSON line a figure; each is the median of 9 rounds. The floor is a memcpy of the same bytes. */
+ * stream frame with the names of its cgroup; and those names alone. One JSON line a figure; each is the median of 9 rounds. The floor is a memcpy of the same bytes. */
 #include <linnix/ev_proc.h>
+#include <linnix/ev_workload.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "../../core/bus.h"
+#include "../../core/tags.h"
 
 #define ROUNDS 9
 #define EVENTS 200000
@@ -35,6 +36,8 @@ struct bench {
 	uint64_t seen;
 	char copy[LNX_EVENT_MAX];
 };
+
+static struct lnx_tags *tags;
 
 static int count(void *arg, const struct lnx_event *ev)
 {
@@ -70,6 +73,7 @@ static void run(const char *name, int (*fn)(void *, const struct lnx_event *), u
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	struct lnx_ev_proc_fork e = { .h = { sizeof(e), LNX_EV_PROC_FORK, sizeof(e), 1, 7, 0 },
+				      .cgroup_id = 7,
 				      .comm = "bench" };
 	struct lnx_bus_conf conf = { 0 };
 	double ns[ROUNDS];
@@ -81,6 +85,7 @@ static void run(const char *name, int (*fn)(void *, const struct lnx_event *), u
 	conf.registry = b->registry;
 	b->bus = lnx_bus_new(&conf);
 	b->env.registry = b->registry;
+	b->env.tags = tags;
 	if (fn)
 		(void)lnx_bus_subscribe(b->bus, name, LNX_EV_PROC_FORK, 40, queue, fn, b, NULL);
 	for (r = 0; r < ROUNDS; r++) {
@@ -124,12 +129,61 @@ static void run_floor(void)
 	free(b);
 }
 
+/* As many cgroups as a full node has; the event's is one of them. */
+static void fill_tags(struct lnx_tags *t)
+{
+	struct {
+		struct lnx_ev_workload_update u;
+		char text[128];
+	} e = { .text = "prodpayment-api-7f9c-x2"
+			"39f9534389615d7f7976d186f77546e7cacf4cbdf89c6461c394002afaa89559" };
+	uint64_t id;
+
+	e.u.h.type = LNX_EV_WORKLOAD_UPDATE;
+	e.u.h.fixed = sizeof(e.u);
+	e.u.h.size = sizeof(e);
+	e.u.namespace_ = (struct lnx_str){ sizeof(e.u), 4 };
+	e.u.pod_name = (struct lnx_str){ sizeof(e.u) + 4, 19 };
+	e.u.container_id = (struct lnx_str){ sizeof(e.u) + 23, 64 };
+	for (id = 1; id <= 1000; id++) {
+		e.u.cgroup_id = id;
+		lnx_tags_event(t, &e.u.h);
+	}
+}
+
+/* Finding the names of an event's cgroup, without writing them. */
+static void run_tag(const struct lnx_tags *t)
+{
+	struct lnx_tag tag = { .size = sizeof(tag) };
+	uint64_t seen = 0;
+	double ns[ROUNDS];
+	unsigned r, i;
+
+	for (r = 0; r < ROUNDS; r++) {
+		uint64_t t0 = now_ns();
+
+		for (i = 0; i < EVENTS; i++)
+			seen += lnx_tags_get(t, i % 1000 + 1, &tag) == 0 &&
+				tag.namespace_[0] == 'p';
+		ns[r] = (double)(now_ns() - t0) / EVENTS;
+	}
+	if (seen != (uint64_t)ROUNDS * EVENTS)
+		exit(1);
+	report("tag_event", ns);
+}
+
 int main(void)
 {
+	tags = lnx_tags_new();
+	if (!tags)
+		return 1;
+	fill_tags(tags);
 	run_floor();
+	run_tag(tags);
 	run("bus_deliver_nobody", NULL, 0);
 	run("bus_deliver_in_place", count, 0);
 	run("bus_deliver_queued", count, 512);
 	run("bus_deliver_sse_frame", render, 0);
+	lnx_tags_free(tags);
 	return 0;
 }

@@ -393,6 +393,42 @@ ledger_targets()
 		peer_value="$(calc "100 * ($theirs - 1)")" 'target=ratio <= 0.3333'
 }
 
+# ---- cgroups that come and go
+
+# cgroup_churn FROM TO: made and removed, one after the other, in batches
+cgroup_churn()
+{
+	local n
+	for ((n = $1; n < $2; n += 100)); do
+		mkdir $(seq -f "$cgroup/pod00000000-0000-0000-0000-%012g" "$n" $((n + 99))) &&
+			rmdir $(seq -f "$cgroup/pod00000000-0000-0000-0000-%012g" "$n" $((n + 99))) || return 1
+	done
+}
+series() { curl -fs -m 10 "$url/metrics" | grep -vc '^#'; }
+told_gone() { [ "$(crossed cgroup.gone)" -ge "$1" ]; }
+
+part_churn()
+{
+	local total before after s_before s_after
+	total=$(pick 6000 15000)
+	# a small ring of past events, so that it is full before the first look
+	if ! agent_start LINNIX_BUS_RING_SIZE=1MiB || ! cgroup_make; then
+		skip_part "no agent or no cgroup"
+		return
+	fi
+	if ! cgroup_churn 0 5000 || ! poll 30 told_gone 5000; then
+		skip_part "cgroups are not told of"
+		return
+	fi
+	before=$(rss_kib "$agent") s_before=$(series)
+	cgroup_churn 5000 "$total" && poll 60 told_gone "$total"
+	after=$(rss_kib "$agent") s_after=$(series)
+	rmdir "$cgroup" && cgroup=
+	put churn_rss_growth $((after - before)) KiB note="$((total - 5000)) cgroups after the first 5,000" 'target=value <= 1024'
+	put churn_series_growth $((s_after - s_before)) series 'target=value <= 20'
+	stop "$agent"
+}
+
 # ---- all of it
 
 table()
@@ -416,7 +452,7 @@ cpus=$(nproc)
 : >"$figures"
 ${CC:-gcc} -O2 -static -nostdlib -o "$tmp/nop" tests/bench/nop/nop.c || exit 1
 started=$(now_ms)
-for part in ${BENCH_PARTS:-idle programs spawn exec api sse latency storm ledger}; do
+for part in ${BENCH_PARTS:-idle programs spawn exec api sse latency storm churn ledger}; do
 	note "bench: $part"
 	"part_$part"
 done

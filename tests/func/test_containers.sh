@@ -8,8 +8,6 @@
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-v2_root() { awk '$9 == "cgroup2" || $8 == "cgroup2" { print $5; exit }' /proc/self/mountinfo; }
-
 # A root of its own for this test, and a pod of its own.
 make_root()
 {
@@ -22,13 +20,15 @@ make_root()
 	ln -s busybox "$root/bin/sh"
 	ln -s busybox "$root/bin/true"
 	uid=$(cat /proc/sys/kernel/random/uuid)
+	pod=/kubepods-lnx-$$/kubepods/besteffort/pod$uid
 }
 
+# A tree of its own in every hierarchy, so that nothing of it stays.
 drop_pod()
 {
-	local c
-	for c in /sys/fs/cgroup /sys/fs/cgroup/*; do
-		find "$c/kubepods/besteffort" -maxdepth 1 -name "pod$uid" -exec find {} -depth -type d -exec rmdir {} + \; 2>/dev/null
+	local d
+	for d in "/sys/fs/cgroup/kubepods-lnx-$$" /sys/fs/cgroup/*/"kubepods-lnx-$$"; do
+		[ ! -d "$d" ] || find "$d" -depth -type d -exec rmdir {} + 2>/dev/null
 	done
 }
 
@@ -62,7 +62,7 @@ make_bundle()
 # run_one ID: a container of that id in our pod.
 run_one()
 {
-	sed "s,\"PATH\",\"/kubepods/besteffort/pod$uid/$1\"," "$tmp/config.in" >"$tmp/config.json"
+	sed "s,\"PATH\",\"$pod/$1\"," "$tmp/config.in" >"$tmp/config.json"
 	runc --root "$tmp/runc" run --bundle "$tmp" "$1" >>"$tmp/runc.log" 2>&1 </dev/null
 }
 
@@ -74,7 +74,7 @@ short_containers_of_runc_are_all_told_apart()
 	local id n
 	make_root
 	need runc
-	trap 'drop_pod; finish' EXIT
+	trap 'finish; drop_pod' EXIT
 	make_bundle '["/bin/true"]'
 	start_agent
 	try_runc "$(new_id)"
@@ -101,20 +101,18 @@ short_containers_of_runc_are_all_told_apart()
 # Two containers of one pod on one CPU: each stalls the other, and the edge says which is which.
 stalls_of_containers_name_both()
 {
-	local a b
 	make_root
 	need runc
-	trap 'drop_pod; finish' EXIT
+	need taskset
 	make_bundle '["/bin/sh", "-c", "while :; do :; done"]'
 	start_agent
-	a=$(new_id) b=$(new_id)
-	taskset -c 0 bash -c 'exec 9>&-; exec "$@"' _ true 2>/dev/null || skip "needs taskset"
+	a=$(new_id) b=$(new_id) # not local: the trap still needs them
+	trap 'runc --root "$tmp/runc" delete -f "$a"; runc --root "$tmp/runc" delete -f "$b"; finish; drop_pod' EXIT
 	for id in "$a" "$b"; do
-		sed "s,\"PATH\",\"/kubepods/besteffort/pod$uid/$id\"," "$tmp/config.in" >"$tmp/config.json"
+		sed "s,\"PATH\",\"$pod/$id\"," "$tmp/config.in" >"$tmp/config.json"
 		taskset -c 0 runc --root "$tmp/runc" run --detach --bundle "$tmp" "$id" >>"$tmp/runc.log" 2>&1 </dev/null ||
 			skip "runc cannot run here: $(tail -1 "$tmp/runc.log")"
 	done
-	trap 'runc --root "$tmp/runc" delete -f "$a"; runc --root "$tmp/runc" delete -f "$b"; drop_pod; finish' EXIT
 	curl -sN -m 60 "$url/stream?type=stall.edge" >"$tmp/stream" &
 	poll 40 has_edge "$a" "$b" || fail "no edge: $(grep -c stall.edge "$tmp/stream") $(tail -c 600 "$tmp/stream")"
 	poll 20 has_edge "$b" "$a" || fail "no edge the other way"
@@ -129,11 +127,11 @@ containers_of_podman_are_known()
 	make_root
 	need podman
 	need runc
-	trap 'drop_pod; finish' EXIT
+	trap 'finish; drop_pod' EXIT
 	start_agent
 	podman --runtime runc --root "$tmp/pstore" --runroot "$tmp/prun" --cgroup-manager cgroupfs run --rm --ulimit nofile=1024:1024 \
 		--ulimit nproc=1000:1000 --network=none --cgroupns=host --pids-limit=-1 --cidfile "$tmp/cid" \
-		--cgroup-parent "/kubepods/besteffort/pod$uid" --rootfs "$root" /bin/true >"$tmp/podman.log" 2>&1 </dev/null ||
+		--cgroup-parent "$pod" --rootfs "$root" /bin/true >"$tmp/podman.log" 2>&1 </dev/null ||
 		skip "podman cannot run here: $(tail -1 "$tmp/podman.log")"
 	id=$(cat "$tmp/cid")
 	poll 20 is_told "$id" || fail "podman: $(events_of "$id")"
@@ -147,13 +145,13 @@ containers_of_containerd_are_known()
 	make_root
 	need containerd
 	need ctr
-	trap 'drop_pod; finish' EXIT
+	trap 'finish; drop_pod' EXIT
 	start_agent
 	containerd --root "$tmp/ctd" --state "$tmp/cts" --address "$tmp/ctd.sock" --log-level error >"$tmp/containerd.log" 2>&1 &
 	ctr=(ctr --address "$tmp/ctd.sock" -n k8s.io)
 	poll 20 "${ctr[@]}" version >/dev/null || skip "containerd does not start: $(tail -1 "$tmp/containerd.log")"
 	id=$(new_id)
-	"${ctr[@]}" run --rm --net-host --rootfs --cgroup "/kubepods/besteffort/pod$uid/$id" "$root" "$id" /bin/true >"$tmp/ctr.log" 2>&1 </dev/null ||
+	"${ctr[@]}" run --rm --net-host --rootfs --cgroup "$pod/$id" "$root" "$id" /bin/true >"$tmp/ctr.log" 2>&1 </dev/null ||
 		skip "ctr cannot run here: $(tail -1 "$tmp/ctr.log")"
 	poll 20 is_told "$id" || fail "containerd: $(events_of "$id")"
 }

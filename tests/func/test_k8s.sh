@@ -65,14 +65,14 @@ is_above() { [ "$(metric "$1")" -gt "$2" ]; }
 
 v2_root() { awk '$9 == "cgroup2" || $8 == "cgroup2" { print $5; exit }' /proc/self/mountinfo; }
 
-# Run a process in a cgroup of that path below the v2 hierarchy; the folders go when the test ends.
+# Become a process in a cgroup of that path below the v2 hierarchy: in a subshell. The folders go when the test ends.
 in_cgroup()
 {
 	local dir
 	dir=$(v2_root)$1
 	mkdir -p "$dir" || skip "cgroups cannot be made"
 	shift
-	(echo "$BASHPID" >"$dir/cgroup.procs" && exec "$@")
+	echo "$BASHPID" >"$dir/cgroup.procs" && exec "$@"
 }
 drop_cgroups() { find "$(v2_root)/kubepods-lnx-$$" -depth -type d -exec rmdir {} + 2>/dev/null; }
 
@@ -91,7 +91,7 @@ pods_are_listed_watched_and_joined()
 {
 	local top="/kubepods-lnx-$$/kubepods"
 	need_root
-	trap 'drop_cgroups; finish' EXIT
+	trap 'finish; drop_cgroups' EXIT
 	cluster
 	# one before the agent, a static pod's
 	in_cgroup "$top/besteffort/pod$static_hash/$static_id" tail -f /dev/null &
@@ -99,7 +99,7 @@ pods_are_listed_watched_and_joined()
 	poll 20 is_well || fail "not synced: $(readyz; tail -5 "$log")"
 	[ "$(metric linnix_k8s_pods)" = 4 ] || fail "$(metric linnix_k8s_pods) pods"
 	grep -q 'fieldSelector=spec.nodeName%3Dvm' "$api/requests" || fail "it asks for other nodes, too"
-	in_cgroup "$top/burstable/pod$bu_uid/$bu_a" sh -c 'exec true'
+	(in_cgroup "$top/burstable/pod$bu_uid/$bu_a" sh -c 'exec true')
 	poll 10 tagged shop bu "$bu_a" || fail "exec: $(get '/events?type=proc.exec&limit=5')"
 	get "/processes?namespace=kube-system" | jq -e --arg id "$static_id" \
 		'length == 1 and .[0].pod_name == "static1-vm" and .[0].workload == "kube-system/static1" and .[0].container_name == "s" and
@@ -108,7 +108,7 @@ pods_are_listed_watched_and_joined()
 		.memory_request_bytes == 16777216 and .qos == "burstable"' >/dev/null || fail "workloads: $(get '/workloads?namespace=shop&by=pod')"
 	curl -sN -m 3 "$url/stream?type=proc.exec&namespace=shop" >"$tmp/stream" &
 	poll 5 grep -q hello "$tmp/stream" || fail "no stream"
-	in_cgroup "$top/burstable/pod$bu_uid/$bu_a" sh -c 'exec true'
+	(in_cgroup "$top/burstable/pod$bu_uid/$bu_a" sh -c 'exec true')
 	poll 5 grep -q "\"namespace\":\"shop\",\"container_id\":\"$bu_a\"" "$tmp/stream" || fail "stream: $(cat "$tmp/stream")"
 	late_names
 }
@@ -119,7 +119,7 @@ late_names()
 {
 	local uid=11111111-2222-3333-4444-555555555555 id
 	id=$(printf '%064d' 7)
-	in_cgroup "$top/besteffort/pod$uid/$id" sh -c 'exec true'
+	(in_cgroup "$top/besteffort/pod$uid/$id" sh -c 'exec true')
 	poll 5 untagged "$id" || fail "no exec of it"
 	jq -c --arg u "$uid" --arg i "containerd://$id" '{type: "ADDED", object: (.items[1] | .kind = "Pod" | .apiVersion = "v1" | .metadata.uid = $u | .metadata.name = "late" |
 		.metadata.resourceVersion = "1000" | .status.containerStatuses[0].containerID = $i)}' "$api/list.json" >>"$api/watch.jsonl"
