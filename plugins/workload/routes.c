@@ -24,7 +24,8 @@ struct row {
 struct filter {
 	const char *namespace_, *victim_namespace, *text;
 	bool is_by_pod, is_ascending;
-	int key; /* of the sort */
+	int key;	   /* of the sort */
+	uint32_t resource; /* whose stalls */
 };
 
 static const char *const sort_keys[] = {
@@ -137,7 +138,7 @@ static void sum_processes(struct workload *w)
 	(void)proc->each(self, 0, add_process, w); /* their number is not needed */
 }
 
-static void row_fill(struct workload *w, struct row *r)
+static void row_fill(struct workload *w, struct row *r, uint32_t resource)
 {
 	const void *vtable;
 	void *self;
@@ -147,7 +148,7 @@ static void row_fill(struct workload *w, struct row *r)
 	r->cpu.stalled_ms = r->cpu.caused_ms = r->cpu.psi_contribution = r->cpu.throttled_ms = NAN;
 	if (w->host->service(w->ctx, "stall/1", &vtable, &self) == 0)
 		(void)((const struct lnx_svc_stall *)vtable)
-			->workload(self, LNX_RES_CPU, r->e->id, WINDOW_NS,
+			->workload(self, resource, r->e->id, WINDOW_NS,
 				   &r->cpu); /* unknown stays NaN, none is 0 */
 	usage_read(w->root, r->e->path, &r->files);
 	if (!r->files.has_memory)
@@ -249,7 +250,7 @@ static int mark_culprit(void *arg, uint64_t cgroup_id, double caused_ms)
 }
 
 /* Who stalled a victim of that namespace in the window. */
-static void mark_culprits(struct workload *w, const char *victim_namespace)
+static void mark_culprits(struct workload *w, const char *victim_namespace, uint32_t resource)
 {
 	const struct lnx_svc_stall *stall;
 	struct workload_entry *e;
@@ -262,7 +263,7 @@ static void mark_culprits(struct workload *w, const char *victim_namespace)
 		return;
 	stall = vtable;
 	if (stall->size > offsetof(struct lnx_svc_stall, culprit_cgroups))
-		(void)stall->culprit_cgroups(self, LNX_RES_CPU, victim_namespace, WINDOW_NS,
+		(void)stall->culprit_cgroups(self, resource, victim_namespace, WINDOW_NS,
 					     mark_culprit, w); /* none: an empty list */
 }
 
@@ -270,7 +271,9 @@ static void mark_culprits(struct workload *w, const char *victim_namespace)
 static int read_filter(const struct lnx_svc_http *http, struct lnx_http_req *req,
 		       struct filter *ret_filter)
 {
-	const char *by = http->param(req, "by"), *sort = http->param(req, "sort");
+	static const char *const resources[] = { "cpu", "memory", "io" };
+	const char *by = http->param(req, "by"), *sort = http->param(req, "sort"),
+		   *resource = http->param(req, "resource");
 
 	ret_filter->namespace_ = http->param(req, "namespace");
 	ret_filter->victim_namespace = http->param(req, "victim_namespace");
@@ -282,6 +285,14 @@ static int read_filter(const struct lnx_svc_http *http, struct lnx_http_req *req
 				  "sort: '%s' is not a figure of a workload", sort);
 		return -EINVAL;
 	}
+	ret_filter->resource = LNX_RES_CPU;
+	while (resource && ret_filter->resource < LNX_RES_N &&
+	       strcmp(resource, resources[ret_filter->resource]) != 0)
+		ret_filter->resource++;
+	if (ret_filter->resource == LNX_RES_N) {
+		(void)http->error(req, 400, "bad_parameter", "resource must be cpu, memory or io");
+		return -EINVAL;
+	}
 	if (!by || ret_filter->is_by_pod || !strcmp(by, "container"))
 		return 0;
 	(void)http->error(req, 400, "bad_parameter", "by must be container or pod");
@@ -289,7 +300,7 @@ static int read_filter(const struct lnx_svc_http *http, struct lnx_http_req *req
 }
 
 /* Why stall figures are not there; "" if they are. */
-static const char *stall_why(struct workload *w)
+static const char *stall_why(struct workload *w, uint32_t resource)
 {
 	const struct lnx_svc_stall *stall;
 	const void *vtable;
@@ -299,7 +310,7 @@ static const char *stall_why(struct workload *w)
 		return "no stall ledger: stall figures are null";
 	stall = vtable;
 	return stall->size > offsetof(struct lnx_svc_stall, degraded)
-		       ? stall->degraded(self, LNX_RES_CPU, 0)
+		       ? stall->degraded(self, resource, 0)
 		       : "";
 }
 
@@ -329,12 +340,12 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 		return;
 	}
 	sum_processes(w);
-	mark_culprits(w, filter.victim_namespace);
+	mark_culprits(w, filter.victim_namespace, filter.resource);
 	for (e = w->table.oldest.next; e != &w->table.oldest; e = e->next) {
 		if (!row_matches(w, e, &filter))
 			continue;
 		rows[n].e = e;
-		row_fill(w, &rows[n]);
+		row_fill(w, &rows[n], filter.resource);
 		rows[n].key = row_key(&rows[n], (unsigned)filter.key);
 		n++;
 	}
@@ -344,7 +355,7 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 		row_json(&out, &rows[i], w);
 	lnx_buf_char(&out, ']');
 	free(rows);
-	why = stall_why(w);
+	why = stall_why(w, filter.resource);
 	if (*why)
 		(void)http->set_header(req, "X-Linnix-Degraded", why);
 	if (lnx_buf_error(&out))
@@ -355,7 +366,7 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 }
 
 static const char *const workload_query[] = {
-	"sort", "limit", "offset", "namespace", "victim_namespace", "cgroup", "by", NULL
+	"sort", "limit", "offset", "namespace", "victim_namespace", "cgroup", "by", "resource", NULL
 };
 
 static const struct lnx_http_route workload_route = {

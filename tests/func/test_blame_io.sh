@@ -96,6 +96,9 @@ agrees()
 	get "/blame?since=4s" | jq -e --arg r "$1" 'any(.victims[]; .resource == $r)' >/dev/null || fail "/blame without resource leaves it out"
 	get "/events?type=stall.edge&limit=10000" | jq -e --argjson b "$id" --arg r "$1" --arg m "$2" \
 		'any(.[]; .resource == $r and .method == $m and .culprit_cgroup_id == $b and .culprit_comm == "")' >/dev/null || fail "no stall.edge"
+	get "/workloads?limit=10000&resource=$1" | jq -e --argjson b "$id" 'any(.[]; .cgroup_id == $b and .caused_ms > 50 and .psi_contribution > 0)' >/dev/null ||
+		fail "/workloads: $(get "/workloads?limit=10000&resource=$1" | jq -c --argjson b "$id" '.[] | select(.cgroup_id == $b)')"
+	[ "$(status_of "/workloads?resource=disk")" = 400 ] || fail "resource=disk is not refused"
 	"$linnix" blame --since 4s --resource "$1" --victim "/$3" >"$tmp/table" || fail "linnix blame"
 	grep -q "${4##*/}" "$tmp/table" || fail "linnix blame: $(cat "$tmp/table")"
 	get /metrics >"$tmp/metrics"
