@@ -63,6 +63,8 @@ static void lnx_ring_make_room(struct lnx_ring *r, size_t at, size_t need)
 	while (r->n) {
 		size_t t = lnx_ring_norm(r, r->tail);
 
+		/* Now, while the mark of the end is there: what comes may be written over it. */
+		r->tail = t;
 		if (t < at || t >= at + need)
 			break;
 		lnx_ring_drop_oldest(r);

@@ -32,11 +32,12 @@ static int check_next(void *arg, const struct lnx_event *ev, const struct lnx_ev
 
 static void add(struct lnx_ring *r, uint64_t seq)
 {
-	char bytes[1024] = "";
+	char bytes[1024];
 	struct lnx_event ev = { .size = (uint32_t)(sizeof(ev) + seq * 37 % 900),
 				.pid = (uint32_t)seq };
 	struct lnx_event_meta meta = { .seq = seq };
 
+	memset(bytes, 0x5b, sizeof(bytes)); /* nothing that could pass for the mark of an end */
 	memcpy(bytes, &ev, sizeof(ev));
 	lnx_ring_add(r, (const struct lnx_event *)(const void *)bytes, &meta);
 }
