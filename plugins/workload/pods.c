@@ -21,7 +21,7 @@ static struct workload_pods_row *row_of(struct workload *w, const struct workloa
 {
 	const char *values[] = { pod->namespace_, pod->workload, NULL };
 	struct workload_pods *p = &w->pods;
-	struct workload_pods_row *r;
+	struct workload_pods_row r = { 0 };
 
 	for (uint32_t i = 0; i < p->n; i++)
 		if (!strcmp(p->rows[i].namespace_, pod->namespace_) &&
@@ -29,18 +29,16 @@ static struct workload_pods_row *row_of(struct workload *w, const struct workloa
 			return &p->rows[i];
 	if (p->n == WORKLOAD_PODS)
 		return NULL;
-	r = &p->rows[p->n];
-	r->namespace_ = strdup(pod->namespace_);
-	r->workload = strdup(pod->workload);
-	if (!r->namespace_ || !r->workload ||
-	    w->host->metric(w->ctx, &pods_desc, values, &r->metric) < 0) {
-		free(r->namespace_);
-		free(r->workload);
+	r.namespace_ = strdup(pod->namespace_);
+	r.workload = strdup(pod->workload);
+	if (!r.namespace_ || !r.workload ||
+	    w->host->metric(w->ctx, &pods_desc, values, &r.metric) < 0) {
+		free(r.namespace_);
+		free(r.workload);
 		return NULL;
 	}
-	p->n++;
-	r->n_pods = 0;
-	return r;
+	p->rows[p->n] = r;
+	return &p->rows[p->n++];
 }
 
 static void pods_count(void *arg)
@@ -48,7 +46,6 @@ static void pods_count(void *arg)
 	struct workload *w = arg;
 	struct workload_pods *p = &w->pods;
 	struct workload_entry *e;
-	uint32_t kept = 0;
 	uint64_t left = 0;
 
 	for (uint32_t i = 0; i < p->n; i++)
@@ -64,19 +61,19 @@ static void pods_count(void *arg)
 		else
 			left++;
 	}
-	for (uint32_t i = 0; i < p->n; i++) {
+	for (uint32_t i = 0; i < p->n;) {
 		struct workload_pods_row *r = &p->rows[i];
 
 		if (r->n_pods) {
 			w->host->metric_set(w->ctx, r->metric, r->n_pods);
-			p->rows[kept++] = *r;
+			i++;
 			continue;
 		}
 		w->host->metric_del(w->ctx, r->metric);
 		free(r->namespace_);
 		free(r->workload);
+		*r = p->rows[--p->n];
 	}
-	p->n = kept;
 	w->host->metric_set(w->ctx, p->m_left, (double)left);
 }
 
