@@ -14,6 +14,7 @@
 #define LNX_EXIT_FAILURE     1
 #define LNX_EXIT_USAGE	     2
 #define LNX_EXIT_UNREACHABLE 3
+#define LNX_EXIT_FOUND	     4 /* what was asked to fail on is there */
 
 #define LNX_CLI_MAX_OPTS  24 /* of one verb */
 #define LNX_CLI_MAX_WORDS 64 /* of one command, options not counted */
@@ -105,6 +106,16 @@ extern const struct lnx_cli_opt lnx_record_opts[], lnx_replay_opts[], lnx_blame_
 	lnx_doctor_opts[], lnx_help_opts[], lnx_plugins_opts[];
 int lnx_cli_blame(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_selftest(struct lnx_cli *cli, const struct lnx_cli_args *args);
+extern const struct lnx_cli_opt lnx_incidents_opts[], lnx_silence_opts[];
+int lnx_cli_incidents(struct lnx_cli *cli, const struct lnx_cli_args *args);
+int lnx_cli_silence(struct lnx_cli *cli, const struct lnx_cli_args *args);
+/* `incidents verify`: reads the file, no agent needed. argv[0] is "incidents". */
+int lnx_cli_incidents_verify(int argc, char **argv);
+
+/* Long output for a terminal goes through $PAGER (default less -FRX) from here on; elsewhere nothing happens. */
+void lnx_pager_begin(const struct lnx_cli *cli);
+/* Wait until it has been read. */
+void lnx_pager_end(void);
 
 /* `rules check` and `rules test`: no agent needed. argv[0] is "rules". */
 int lnx_cli_rules(int argc, char **argv);

@@ -34,6 +34,7 @@ struct client_call {
 	int (*each)(void *arg, const char *bytes, size_t n);
 	void *arg;
 	bool is_stopped;
+	const char *body; /* of a POST; NULL: GET */
 };
 
 static size_t client_on_body(char *bytes, size_t size, size_t n, void *arg)
@@ -194,6 +195,10 @@ static void client_options(struct lnx_client *c, struct client_call *call, const
 {
 	/* The return values tell only of options unknown to the library or of memory: perform fails then, too. */
 	(void)curl_easy_setopt(c->curl, CURLOPT_URL, url);
+	if (call->body)
+		(void)curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, call->body);
+	else
+		(void)curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L);
 	(void)curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH,
 			       c->is_on_socket ? c->socket : NULL);
 	(void)curl_easy_setopt(c->curl, CURLOPT_PROXY,
@@ -317,28 +322,51 @@ int lnx_client_get(struct lnx_client *c, const char *path, struct lnx_reply *ret
 	return rc;
 }
 
+/* The usual headers and one more. NULL: no memory. */
+static struct curl_slist *client_with(const struct lnx_client *c, const char *line)
+{
+	struct curl_slist *headers = NULL, *more = NULL;
+
+	for (const struct curl_slist *h = c->headers; h; h = h->next) {
+		more = curl_slist_append(headers, h->data);
+		if (!more)
+			break;
+		headers = more;
+	}
+	if (!c->headers || more)
+		more = curl_slist_append(headers, line);
+	if (!more)
+		curl_slist_free_all(headers);
+	return more;
+}
+
+int lnx_client_post(struct lnx_client *c, const char *path, const char *body,
+		    struct lnx_reply *ret_reply)
+{
+	struct client_call call = { .client = c, .reply = ret_reply, .body = body };
+	struct curl_slist *headers = client_with(c, "Content-Type: application/json");
+	int rc = headers ? client_call(c, &call, path, headers) : -ENOMEM;
+
+	curl_slist_free_all(headers);
+	if (rc < 0)
+		lnx_buf_done(&ret_reply->body);
+	return rc;
+}
+
 int lnx_client_stream(struct lnx_client *c, const char *path, const char *last_event_id,
 		      int (*each)(void *arg, const char *bytes, size_t n), void *arg,
 		      struct lnx_reply *ret_reply)
 {
 	struct client_call call = { .client = c, .reply = ret_reply, .each = each, .arg = arg };
+	struct curl_slist *headers = NULL;
 	char line[96];
-	struct curl_slist *headers = NULL, *more;
-	int rc = 0;
+	int rc;
 
-	for (const struct curl_slist *h = c->headers; h && rc == 0; h = h->next) {
-		more = curl_slist_append(headers, h->data);
-		rc = more ? 0 : -ENOMEM;
-		headers = more ? more : headers;
-	}
-	if (rc == 0 && last_event_id) {
-		(void)snprintf(line, sizeof(line), "Last-Event-ID: %s", last_event_id);
-		more = curl_slist_append(headers, line);
-		rc = more ? 0 : -ENOMEM;
-		headers = more ? more : headers;
-	}
-	if (rc == 0)
-		rc = client_call(c, &call, path, headers);
+	if (!last_event_id)
+		return client_call(c, &call, path, c->headers);
+	(void)snprintf(line, sizeof(line), "Last-Event-ID: %s", last_event_id);
+	headers = client_with(c, line);
+	rc = headers ? client_call(c, &call, path, headers) : -ENOMEM;
 	curl_slist_free_all(headers);
 	return rc;
 }

@@ -26,7 +26,10 @@ void lnx_client_free(struct lnx_client *c);
 /* GET <path>, query included. Any HTTP status is a success. Returns 0 or a negative errno: -ECONNREFUSED when nobody
  * answers, -ETIMEDOUT, -EFBIG, -EPROTO; lnx_client_error tells it in words. */
 int lnx_client_get(struct lnx_client *c, const char *path, struct lnx_reply *ret_reply);
-/* The same, as it comes: <each> gets the bytes and stops by returning non-zero (then 0 is returned). Ends with -EPIPE when
+/* POST <body>, a JSON object: the agent wants its admin token, or root on the unix socket. Results as of lnx_client_get. */
+int lnx_client_post(struct lnx_client *c, const char *path, const char *body,
+		    struct lnx_reply *ret_reply);
+/* GET as it comes: <each> gets the bytes and stops by returning non-zero (then 0 is returned). Ends with -EPIPE when
  * the agent hangs up, and -EACCES when the status is not 200: its body is then in *ret_reply. <last_event_id> may be
  * NULL. */
 int lnx_client_stream(struct lnx_client *c, const char *path, const char *last_event_id,

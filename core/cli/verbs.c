@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 static const char *const workloads_raw[] = { "parse", NULL };
+static const char *const incidents_raw[] = { "verify", NULL };
 static const char *const rules_raw[] = { "check", "test", NULL };
 
 static const struct lnx_verb verbs[] = {
@@ -19,6 +20,16 @@ static const struct lnx_verb verbs[] = {
 	{ "blame", "[OPTION…]", "Who stalled whom, by how much, and how sure that is",
 	  "One line for each culprit of a victim: what the victim lost to it per second and in all, and its share of the victim's stall. SURE is how far the agent's ledger and the kernel's own pressure figure agree; a dash where there is nothing to compare. METHOD psi-only: nobody is blamed, the amount is the kernel's.",
 	  lnx_blame_opts, lnx_cli_blame, NULL, NULL },
+	{ "incidents",
+	  "[list] [OPTION…] | show ID | explain ID | feedback ID useful|noise [NOTE] | verify [OPTION…]",
+	  "Incidents, each with its evidence and its explanation",
+	  "ID may be the end of an id, as long as only one of the last 1000 ends so. --fail-on gives exit code 4 when an incident of that severity or above is open.\n\n"
+	  "verify reads the history file itself (--db FILE) and needs no agent: it finds an entry of the log of incidents that was changed or removed. Entries cut off at the end show only against an anchor that an earlier run printed (--anchor).",
+	  lnx_incidents_opts, lnx_cli_incidents, incidents_raw, lnx_cli_incidents_verify },
+	{ "silence", "[list] | add --match KEY=GLOB[,…] --for SPAN [--comment TEXT] | end ID",
+	  "Incidents that nobody is to be told of, for a while",
+	  "What matches is kept and shown, and notifiers say nothing. Keys: rule, cause, resource, severity, fingerprint, culprit, namespace, victim, victim_namespace. Who made and who ended a silence is in the log.",
+	  lnx_silence_opts, lnx_cli_silence, NULL, NULL },
 	{ "events", "[-f] [--type T] [OPTION…]", "Events of the agent: the latest, or as they come",
 	  "With -f and -o json one JSON object a line. A gap is told on stderr.", lnx_events_opts,
 	  lnx_cli_events, NULL, NULL },

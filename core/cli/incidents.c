@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Verb `incidents`: the list, one with its evidence, its explanation, feedback. */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/text.h"
+
+#define ID_BYTES 26
+
+const struct lnx_cli_opt lnx_incidents_opts[] = {
+	{ "state", "STATE", "open or closed (default: both)", 0, false },
+	{ "severity", "SEV", "info, warning or critical, and above", 0, false },
+	{ "since", "SPAN", "opened in the last 30m, 2h, 7d", 's', false },
+	{ "limit", "N", "at most N incidents (default 100, at most 10000)", 'n', false },
+	{ "offset", "N", "leave out the first N", 0, false },
+	{ "fail-on", "SEV", "exit with 4 when one of that severity or above is open", 0, false },
+	{ NULL, NULL, NULL, 0, false },
+};
+
+static const struct lnx_column columns[] = {
+	{ "ID", 0, false },	{ "STATE", 0, false },	{ "SEVERITY", 0, false },
+	{ "OPENED", 2, false }, { "VICTIMS", 3, true }, { "ALERTS", 4, true },
+	{ "FLAPS", 5, true },	{ "WHAT", 0, false },
+};
+
+static const char *const severities[] = { "info", "warning", "critical" };
+
+static int severity_of(const char *text)
+{
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(severities[i], text))
+			return i;
+	return -EINVAL;
+}
+
+/* "2025-01-31 12:00:00" of an RFC 3339 time. */
+static void cell_time(struct lnx_table *t, const char *ts)
+{
+	lnx_table_cell_fmt(t, "%.10s %.8s", ts, strlen(ts) > 19 ? ts + 11 : "");
+}
+
+static int print_list(const struct lnx_cli *cli, const json_t *root)
+{
+	struct lnx_table t;
+	const json_t *inc;
+	size_t i;
+	int rc;
+
+	if (!json_array_size(root)) {
+		lnx_cli_say("no incidents");
+		return LNX_EXIT_OK;
+	}
+	lnx_pager_begin(cli);
+	lnx_table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
+	json_array_foreach(root, i, inc)
+	{
+		lnx_table_cell(&t, lnx_json_get_str(inc, "id"));
+		lnx_table_cell(&t, lnx_json_get_str(inc, "state"));
+		lnx_table_cell_fmt(&t, "%s%s", lnx_json_get_str(inc, "severity"),
+				   json_is_true(json_object_get(inc, "silenced")) ? " (silenced)"
+										  : "");
+		cell_time(&t, lnx_json_get_str(inc, "opened"));
+		lnx_table_cell_fmt(&t, "%.0f", lnx_json_get_f64(inc, "n_victims", 0));
+		lnx_table_cell_fmt(&t, "%.0f", lnx_json_get_f64(inc, "alerts", 0));
+		lnx_table_cell_fmt(&t, "%.0f", lnx_json_get_f64(inc, "flaps", 0));
+		lnx_table_cell(&t, lnx_json_get_str(inc, "title"));
+	}
+	rc = lnx_table_print(&t, cli);
+	lnx_table_done(&t);
+	lnx_pager_end();
+	return rc < 0 ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
+}
+
+static bool is_found(const json_t *root, int severity)
+{
+	const json_t *inc;
+	size_t i;
+
+	json_array_foreach(root, i, inc)
+	{
+		if (!strcmp(lnx_json_get_str(inc, "state"), "open") &&
+		    severity_of(lnx_json_get_str(inc, "severity")) >= severity)
+			return true;
+	}
+	return false;
+}
+
+/* GET <path>, parsed, also with --json: what is printed is decided here. Exit code. */
+static int fetch(const struct lnx_cli *cli, const char *path, json_t **ret_json)
+{
+	struct lnx_cli quiet = *cli;
+
+	quiet.is_json = false;
+	return lnx_client_json(&quiet, path, ret_json);
+}
+
+static int print_json(const json_t *root)
+{
+	struct lnx_buf out = { 0 };
+	char *text = json_dumps(root, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	int rc = LNX_EXIT_FAILURE;
+
+	if (text) {
+		lnx_text_json(&out, text, strlen(text));
+		rc = lnx_buf_error(&out) || puts(out.data) < 0 ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
+	}
+	lnx_buf_done(&out);
+	free(text);
+	return rc;
+}
+
+static int list(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	static const char *const keys[] = { "state", "severity", "since", "limit", "offset" };
+	const char *fail_on = lnx_cli_arg(args, "fail-on");
+	struct lnx_buf path = { 0 };
+	json_t *root = NULL;
+	int code;
+
+	if (fail_on && severity_of(fail_on) < 0)
+		return lnx_cli_usage("incidents",
+				     "incidents: --fail-on '%s': info, warning or critical",
+				     fail_on);
+	lnx_buf_str(&path, "/incidents");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (lnx_cli_arg(args, keys[i]))
+			lnx_client_query(&path, keys[i], lnx_cli_arg(args, keys[i]));
+	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : fetch(cli, path.data, &root);
+	if (code == LNX_EXIT_OK)
+		code = cli->is_json ? print_json(root) : print_list(cli, root);
+	if (code == LNX_EXIT_OK && fail_on && is_found(root, severity_of(fail_on)))
+		code = LNX_EXIT_FOUND;
+	json_decref(root);
+	lnx_buf_done(&path);
+	return code;
+}
+
+/* ---- one */
+
+/* The id that ends with <end>: a whole one is taken as it is. Exit code. */
+static int find_id(const struct lnx_cli *cli, const char *end, char ret_id[ID_BYTES + 1])
+{
+	size_t i, n = strlen(end), k;
+	json_t *root = NULL;
+	const json_t *inc;
+	int code, n_found = 0;
+
+	if (n > ID_BYTES || strspn(end, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != n || n < 3)
+		return lnx_cli_usage("incidents", "incidents: '%s' is no id", end);
+	if (n == ID_BYTES) {
+		memcpy(ret_id, end, n + 1);
+		return LNX_EXIT_OK;
+	}
+	code = fetch(cli, "/incidents?limit=1000", &root);
+	if (code != LNX_EXIT_OK)
+		return code;
+	json_array_foreach(root, i, inc)
+	{
+		const char *id = lnx_json_get_str(inc, "id");
+
+		k = strlen(id);
+		if (k != ID_BYTES || strcmp(id + k - n, end) != 0)
+			continue;
+		memcpy(ret_id, id, k + 1);
+		n_found++;
+	}
+	json_decref(root);
+	if (n_found == 1)
+		return LNX_EXIT_OK;
+	lnx_cli_say(n_found ? "more than one incident ends with '%s'"
+			    : "no incident ends with '%s'",
+		    end);
+	return LNX_EXIT_FAILURE;
+}
+
+static int fetch_one(const struct lnx_cli *cli, const char *word, json_t **ret_root)
+{
+	char id[ID_BYTES + 1], path[64];
+	int code = find_id(cli, word, id);
+
+	if (code != LNX_EXIT_OK)
+		return code;
+	(void)snprintf(path, sizeof(path), "/incidents/%s", id); /* fits */
+	return fetch(cli, path, ret_root);
+}
+
+static void put_line(const char *before, const char *text, const char *after)
+{
+	struct lnx_buf safe = { 0 };
+
+	lnx_text_safe(&safe, text, strlen(text));
+	printf("%s%s%s\n", before, safe.data ? safe.data : "", after);
+	lnx_buf_done(&safe);
+}
+
+static void put_texts(const char *title, const json_t *texts)
+{
+	const json_t *t;
+	size_t i;
+
+	if (!json_array_size(texts))
+		return;
+	printf("\n%s\n", title);
+	json_array_foreach(texts, i, t) put_line("  ", json_string_value(t), "");
+}
+
+static int explain(struct lnx_cli *cli, const char *word)
+{
+	json_t *root = NULL;
+	const json_t *e;
+	int code = fetch_one(cli, word, &root);
+
+	if (code != LNX_EXIT_OK)
+		return code;
+	e = json_object_get(root, "explanation");
+	if (cli->is_json) {
+		code = print_json(e);
+	} else if (!json_is_object(e)) {
+		lnx_cli_say("it has no explanation: is the plugin triage loaded?");
+		code = LNX_EXIT_FAILURE;
+	} else {
+		lnx_pager_begin(cli);
+		put_line("", lnx_json_get_str(e, "summary"), "");
+		put_texts("Facts", json_object_get(e, "facts"));
+		put_texts("Ruled out, or not", json_object_get(e, "ruled_out"));
+		put_texts("What would change this", json_object_get(e, "would_change"));
+		put_texts("Next", json_object_get(e, "next"));
+		lnx_pager_end();
+	}
+	json_decref(root);
+	return code;
+}
+
+static void put_head(const json_t *root)
+{
+	static const char *const keys[][2] = {
+		{ "title", "what" },	{ "state", "state" },	{ "severity", "severity" },
+		{ "opened", "opened" }, { "closed", "closed" }, { "cause", "cause" },
+		{ "rule", "rule" },	{ "node", "node" },
+	};
+	char before[32];
+
+	put_line("id         ", lnx_json_get_str(root, "id"), "");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (!*lnx_json_get_str(root, keys[i][0]))
+			continue;
+		(void)snprintf(before, sizeof(before), "%-10s ", keys[i][1]); /* fits */
+		put_line(before, lnx_json_get_str(root, keys[i][0]), "");
+	}
+	put_line("summary    ", lnx_json_get_str(root, "summary"), "");
+}
+
+static int show(struct lnx_cli *cli, const char *word)
+{
+	json_t *root = NULL;
+	const json_t *e;
+	char before[32];
+	size_t i;
+	int code = fetch_one(cli, word, &root);
+
+	if (code != LNX_EXIT_OK)
+		return code;
+	if (cli->is_json) {
+		code = print_json(root);
+	} else {
+		lnx_pager_begin(cli);
+		put_head(root);
+		printf("\nEvidence\n");
+		json_array_foreach(json_object_get(root, "evidence"), i, e)
+		{
+			(void)snprintf(before, sizeof(before), "  %-4.8s ",
+				       lnx_json_get_str(e, "id")); /* fits */
+			put_line(before, lnx_json_get_str(e, "text"), "");
+			put_line("       ", lnx_json_get_str(e, "query"), "");
+		}
+		json_array_foreach(json_object_get(root, "feedback"), i, e) put_line(
+			i ? "           " : "\nFeedback   ", lnx_json_get_str(e, "verdict"), "");
+		lnx_pager_end();
+	}
+	json_decref(root);
+	return code;
+}
+
+/* Who runs this, as far as the system knows. */
+static const char *user_name(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+
+	return pw ? pw->pw_name : "";
+}
+
+/* POST <body> and say how it went. Exit code. */
+static int post(const struct lnx_cli *cli, const char *path, struct lnx_buf *body)
+{
+	struct lnx_client *c = NULL;
+	struct lnx_reply reply = { 0 };
+	int rc = lnx_client_new(cli, &c), code = LNX_EXIT_FAILURE;
+
+	if (rc == 0 && !lnx_buf_error(body)) {
+		rc = lnx_client_post(c, path, body->data, &reply);
+		if (rc < 0)
+			code = lnx_client_say(c, rc);
+		else if (reply.status / 100 != 2)
+			code = lnx_client_say_status(c, &reply);
+		else
+			code = LNX_EXIT_OK;
+		if (code == LNX_EXIT_OK && reply.body.size > 2)
+			printf("%s\n", reply.body.data);
+	}
+	lnx_buf_done(&reply.body);
+	lnx_client_free(c);
+	return code;
+}
+
+static int feedback(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	char id[ID_BYTES + 1], path[64];
+	struct lnx_buf body = { 0 };
+	int code;
+
+	if (args->n_words < 3 || args->n_words > 4)
+		return lnx_cli_usage("incidents", "incidents: feedback ID useful|noise [NOTE]");
+	code = find_id(cli, args->words[1], id);
+	if (code != LNX_EXIT_OK)
+		return code;
+	(void)snprintf(path, sizeof(path), "/incidents/%s/feedback", id); /* fits */
+	lnx_buf_char(&body, '{');
+	lnx_json_kv_str(&body, "verdict", args->words[2]);
+	if (args->n_words == 4)
+		lnx_json_kv_str(&body, "note", args->words[3]);
+	lnx_json_kv_str(&body, "by", user_name());
+	lnx_buf_char(&body, '}');
+	code = post(cli, path, &body);
+	lnx_buf_done(&body);
+	return code;
+}
+
+int lnx_cli_incidents(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	const char *word = args->n_words ? args->words[0] : "list";
+
+	if (!strcmp(word, "list") && args->n_words < 2)
+		return list(cli, args);
+	if (!strcmp(word, "show") && args->n_words == 2)
+		return show(cli, args->words[1]);
+	if (!strcmp(word, "explain") && args->n_words == 2)
+		return explain(cli, args->words[1]);
+	if (!strcmp(word, "feedback"))
+		return feedback(cli, args);
+	if (!strcmp(word, "show") || !strcmp(word, "explain"))
+		return lnx_cli_usage("incidents", "incidents: %s wants one ID", word);
+	return lnx_cli_usage("incidents", "incidents: unknown word '%s'", word);
+}
+
+int lnx_cli_incidents_verify(int argc, char **argv)
+{
+	struct lnx_cli cli = { 0 };
+	int code = lnx_brought_run(&cli, argc, argv);
+
+	if (code != -ENOENT)
+		return code;
+	lnx_cli_say("incidents verify: the plugin 'store' is not installed");
+	return LNX_EXIT_FAILURE;
+}
+
+/* ---- silence */
+
+const struct lnx_cli_opt lnx_silence_opts[] = {
+	{ "match", "KEY=GLOB[,…]", "what the incident must match, all of it", 'm', false },
+	{ "for", "SPAN", "how long: 30m, 2h, 7d", 0, false },
+	{ "comment", "TEXT", "why", 0, false },
+	{ NULL, NULL, NULL, 0, false },
+};
+
+static int silence_list(struct lnx_cli *cli)
+{
+	static const struct lnx_column silence_columns[] = { { "ID", 0, false },
+							     { "UNTIL", 0, false },
+							     { "BY", 1, false },
+							     { "MATCH", 0, false },
+							     { "COMMENT", 2, false } };
+	json_t *root = NULL;
+	const json_t *s;
+	struct lnx_table t;
+	size_t i;
+	int code = lnx_client_json(cli, "/silences", &root);
+
+	if (code == LNX_EXIT_OK && root) {
+		lnx_table_init(&t, silence_columns, 5);
+		json_array_foreach(root, i, s)
+		{
+			lnx_table_cell(&t, lnx_json_get_str(s, "id"));
+			cell_time(&t, lnx_json_get_str(s, "until"));
+			lnx_table_cell(&t, lnx_json_get_str(s, "by"));
+			lnx_table_cell(&t, lnx_json_get_str(s, "match"));
+			lnx_table_cell(&t, lnx_json_get_str(s, "comment"));
+		}
+		code = lnx_table_print(&t, cli) < 0 ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
+		lnx_table_done(&t);
+	}
+	json_decref(root);
+	return code;
+}
+
+int lnx_cli_silence(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	const char *word = args->n_words ? args->words[0] : "list",
+		   *match = lnx_cli_arg(args, "match"), *span = lnx_cli_arg(args, "for"),
+		   *comment = lnx_cli_arg(args, "comment");
+	struct lnx_buf body = { 0 }, path = { 0 };
+	int code;
+
+	if (!strcmp(word, "list") && args->n_words < 2)
+		return silence_list(cli);
+	lnx_buf_char(&body, '{');
+	if (!strcmp(word, "add") && args->n_words == 1) {
+		if (!match || !span) {
+			lnx_buf_done(&body);
+			return lnx_cli_usage("silence", "silence: add wants --match and --for");
+		}
+		lnx_buf_str(&path, "/silences");
+		lnx_json_kv_str(&body, "match", match);
+		lnx_json_kv_str(&body, "for", span);
+		if (comment)
+			lnx_json_kv_str(&body, "comment", comment);
+	} else if (!strcmp(word, "end") && args->n_words == 2 &&
+		   strspn(args->words[1], "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == ID_BYTES) {
+		lnx_buf_printf(&path, "/silences/%.26s/end", args->words[1]);
+	} else {
+		lnx_buf_done(&body);
+		return lnx_cli_usage("silence", "silence: list, add or end ID");
+	}
+	lnx_json_kv_str(&body, "by", user_name());
+	lnx_buf_char(&body, '}');
+	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : post(cli, path.data, &body);
+	lnx_buf_done(&body);
+	lnx_buf_done(&path);
+	return code;
+}

@@ -1,0 +1,286 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# From real contention to one incident: stored, explained, closed, and found again after kill -9, a full disk and a damaged
+# file. Other load on the machine may make incidents of its own: only those about the groups made here are looked at.
+# TIMEOUT: 400
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+v2=
+cpu_root=
+groups=()
+spinners=()
+
+find_roots()
+{
+	need_root
+	need jq
+	need taskset
+	v2=$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+	[ -n "$v2" ] || skip "no cgroup v2"
+	cpu_root=$(awk '$0 ~ / - cgroup / && $NF ~ /(^|,)cpu(,|$)/ { print $5; exit }' /proc/self/mountinfo)
+	trap 'end_all' EXIT
+	export LINNIX_INCIDENT_QUIET=4s
+}
+
+end_all()
+{
+	local g n
+	[ "${#spinners[@]}" -eq 0 ] || kill -9 "${spinners[@]}" 2>/dev/null
+	finish
+	for g in "${groups[@]+"${groups[@]}"}"; do
+		for ((n = 0; n < 100; n++)); do
+			rmdir "$g" 2>/dev/null && break
+			[ -d "$g" ] || break
+			nap 0.05
+		done
+	done
+}
+
+exact_agent()
+{
+	start_agent
+	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
+	poll 20 is_exact || skip "this kernel has no exact tier"
+}
+
+# group NAME
+group()
+{
+	mkdir "$v2/$1" || skip "no right to make cgroups"
+	groups+=("$v2/$1")
+	[ -z "$cpu_root" ] || { mkdir "$cpu_root/$1" && groups+=("$cpu_root/$1"); } || skip "no right to make cgroups"
+}
+
+# in_group GROUP COMMAND...: on the last CPU
+in_group()
+{
+	local g=$1
+	shift
+	(
+		echo "$BASHPID" >"$v2/$g/cgroup.procs"
+		[ -z "$cpu_root" ] || echo "$BASHPID" >"$cpu_root/$g/cgroup.procs"
+		exec taskset -c "$(($(getconf _NPROCESSORS_ONLN) - 1))" "$@"
+	) >/dev/null 2>&1 &
+	spinners+=($!)
+}
+
+# ours NAME: incidents whose culprit is that group
+ours() { get /incidents | jq -c --arg g "$1" '[.[] | select(.culprit.workload == $g)]'; }
+is_open() { [ "$(ours "$1" | jq '[.[] | select(.state == "open")] | length')" -ge 1 ]; }
+is_closed() { [ "$(ours "$1" | jq '[.[] | select(.state == "closed")] | length')" -ge 1 ]; }
+# Every number of the explanation is in the evidence, as a number of its own.
+numbers_are_evidence()
+{
+	jq -r '.explanation | .text' "$1" | sed 's/\[E[0-9]*\]//g' | grep -oE '[0-9]+(\.[0-9]+)?' | sort -u >"$tmp/said"
+	jq -r '.evidence' "$1" | grep -oE '[0-9]+(\.[0-9]+)?' | sort -u >"$tmp/known"
+	[ -s "$tmp/said" ] || fail "the explanation has no number: $(jq -c .explanation "$1")"
+	comm -23 "$tmp/said" "$tmp/known" >"$tmp/invented"
+	[ ! -s "$tmp/invented" ] || fail "not in the evidence: $(tr '\n' ' ' <"$tmp/invented"): $(cat "$1")"
+	jq -r '.explanation.text' "$1" | grep -oE '\[E[0-9]+\]' | tr -d '[]' | sort -u >"$tmp/cited"
+	jq -r '.evidence[].id' "$1" | sort -u >"$tmp/ids"
+	[ -z "$(comm -23 "$tmp/cited" "$tmp/ids")" ] || fail "cites what is not there"
+}
+
+a_hog_beside_two_victims_is_one_incident()
+{
+	local me=lnx-inc-$$ id
+	find_roots
+	exact_agent
+	group "$me-hog"
+	group "$me-a"
+	group "$me-b"
+	# The hog has the larger share: what a victim loses to the other is little beside it.
+	if [ -n "$cpu_root" ]; then
+		echo 16384 >"$cpu_root/$me-hog/cpu.shares"
+	else
+		echo 10000 >"$v2/$me-hog/cpu.weight"
+	fi 2>/dev/null || skip "no cpu controller"
+	for g in a b hog hog; do in_group "$me-$g" bash -c 'while :; do :; done'; done
+	poll 30 is_open "$me-hog" || fail "no incident: $(get /incidents)"
+	two_victims() { [ "$(ours "$me-hog" | jq '.[0].n_victims')" -ge 2 ]; }
+	poll 20 two_victims || fail "the second victim is missing: $(ours "$me-hog")"
+	[ "$(ours "$me-hog" | jq length)" -eq 1 ] || fail "more than one: $(ours "$me-hog")"
+	id=$(ours "$me-hog" | jq -r '.[0].id')
+	get "/incidents/$id" >"$tmp/inc"
+	numbers_are_evidence "$tmp/inc"
+	jq -r .explanation.summary "$tmp/inc" | grep -q "$me-hog.*bash, pid" || fail "the culprit is not named"
+	"$linnix" incidents >"$tmp/list" || fail "linnix incidents"
+	grep -q "$id.*open.*$me-hog" "$tmp/list" || fail "$(cat "$tmp/list")"
+	"$linnix" incidents explain "$id" >"$tmp/explain" || fail "explain"
+	grep -q 'Ruled out' "$tmp/explain" || fail "$(cat "$tmp/explain")"
+	"$linnix" incidents show "${id: -8}" | grep -q '^  E1 ' || fail "show by the end of an id"
+	"$linnix" incidents --fail-on warning >/dev/null
+	[ $? -eq 4 ] || fail "--fail-on does not tell"
+	kill -9 "${spinners[@]}"
+	spinners=()
+	poll 40 is_closed "$me-hog" || fail "it does not close: $(ours "$me-hog")"
+	[ "$(ours "$me-hog" | jq length)" -eq 1 ] || fail "more than one: $(ours "$me-hog")"
+	stop_agent TERM
+	LINNIX_STORE_PATH=$tmp/linnix.db "$linnix" incidents verify --json | jq -e '.ok and .entries >= 2' >/dev/null ||
+		fail "verify"
+}
+
+a_fork_storm_is_one_incident_without_a_network()
+{
+	local me=lnx-inc-$$-fork id
+	find_roots
+	need stress-ng
+	need unshare
+	launcher=(unshare -n)
+	prepare
+	# No address is up in there: the unix socket is the API.
+	export LINNIX_HTTP_LISTEN=off
+	spawn_agent
+	get() { curl -fsS -m 20 --unix-socket "$socket" "http://localhost$1"; }
+	up() { is_alive "$agent" && get /healthz >/dev/null; }
+	poll 30 up || fail "$(cat "$log")"
+	group "$me"
+	in_group "$me" stress-ng --fork 4 -t 60 -q
+	poll 30 is_open "$me" || fail "no incident: $(get /incidents)"
+	id=$(ours "$me" | jq -r '.[0].id')
+	get "/incidents/$id" >"$tmp/inc"
+	numbers_are_evidence "$tmp/inc"
+	jq -r '.evidence[] | select(.topic == "tree") | .text' "$tmp/inc" | grep -q stress-ng || fail "the tree is not named: $(cat "$tmp/inc")"
+	kill -9 "${spinners[@]}"
+	pkill_group() { local p; while read -r p; do kill -9 "$p" 2>/dev/null; done <"$v2/$me/cgroup.procs"; [ ! -s "$v2/$me/cgroup.procs" ]; }
+	poll 10 pkill_group || fail "the storm does not end"
+	spinners=()
+	poll 60 is_closed "$me" || fail "it does not close: $(ours "$me")"
+	[ "$(ours "$me" | jq length)" -eq 1 ] || fail "more than one: $(ours "$me")"
+}
+
+nothing_is_called_but_what_listens()
+{
+	need_root
+	need strace
+	prepare
+	# shellcheck disable=SC2054 # strace wants commas
+	launcher=(strace -f -qq -e trace=connect,sendto,sendmsg -o "$tmp/trace")
+	start_agent
+	get /incidents >/dev/null || fail "/incidents"
+	get /metrics >/dev/null || fail "/metrics"
+	kill -TERM "$(pgrep -P "$agent")"
+	poll 20 is_gone "$agent" || fail "it does not end"
+	# Answers to its own clients are what sendto and sendmsg are for.
+	! grep -E 'connect\(' "$tmp/trace" || fail "it connects: $(cat "$tmp/trace")"
+	! grep -E 'send(to|msg)\(.*sin6?_addr|send(to|msg)\(.*nl_family' "$tmp/trace" || fail "it sends: $(cat "$tmp/trace")"
+}
+
+silences_and_feedback_need_the_right()
+{
+	need_root
+	need setpriv
+	local id
+	start_agent
+	unset LINNIX_URL
+	export LINNIX_HTTP_SOCKET=$socket
+	"$linnix" --url "$url" silence add --match rule=x --for 2h 2>"$tmp/err"
+	[ $? -eq 1 ] || fail "TCP without a token may silence"
+	curl -fsS --unix-socket "$socket" -H 'Content-Type: application/json' -d '{"match":"rule=noisy-*","for":"2h","by":"me"}' \
+		http://localhost/silences >"$tmp/silence" || fail "POST /silences"
+	id=$(jq -r .id "$tmp/silence")
+	get /silences | jq -e '.[0].match == "rule=noisy-*" and .[0].by == "me"' >/dev/null || fail "$(get /silences)"
+	"$linnix" --url "$url" silence | grep -q 'noisy-\*' || fail "linnix silence"
+	for body in '{}' '[]' '{"match":"x","for":"2h"}' '{"match":"rule=x"}' '{"match":"rule=x","for":"2y"}' '{"match":"rule=x","for":"2h","z":1}' nonsense; do
+		[ "$(curl -sS -o /dev/null -w '%{http_code}' --unix-socket "$socket" -H 'Content-Type: application/json' -d "$body" http://localhost/silences)" = 400 ] ||
+			fail "$body is taken"
+	done
+	stop_agent TERM
+	port=$(free_port)
+	export LINNIX_HTTP_LISTEN=127.0.0.1:$port
+	url=http://127.0.0.1:$port
+	start_agent
+	kept() { get /silences | jq -e --arg id "$id" '.[0].id == $id' >/dev/null; }
+	poll 10 kept || fail "it is gone after a restart: $(get /silences)"
+	curl -fsS --unix-socket "$socket" -H 'Content-Type: application/json' -d '{}' "http://localhost/silences/$id/end" >/dev/null || fail "end"
+	[ "$(get /silences)" = '[]' ] || fail "$(get /silences)"
+	stop_agent TERM
+	sqlite_log=$("$linnix" incidents verify --db "$tmp/linnix.db" --json)
+	jq -e '.ok and .entries == 2' <<<"$sqlite_log" >/dev/null || fail "not audited: $sqlite_log"
+	[ "$(status_of /incidents 2>/dev/null)" != 200 ] || fail "it still runs"
+}
+
+killed_while_writing()
+{
+	need_root
+	local n i
+	for ((n = 1; n <= 10; n++)); do
+		start_agent
+		open() { get /metrics | grep -q '^linnix_store_writable 1'; }
+		poll 20 open || fail "round $n: $(cat "$log")"
+		for ((i = 0; i < 20; i++)); do
+			curl -fsS --unix-socket "$socket" -H 'Content-Type: application/json' \
+				-d "{\"match\":\"rule=r$n-$i\",\"for\":\"2h\"}" http://localhost/silences >/dev/null || break
+		done &
+		writer=$!
+		some() { [ "$(get /silences | jq length)" -ge $(((n - 1) * 5 + 5)) ]; }
+		poll 20 some || fail "round $n: nothing is written"
+		kill -9 "$agent"
+		wait "$agent" "$writer" 2>/dev/null
+		"$linnix" incidents verify --db "$tmp/linnix.db" >/dev/null || fail "round $n: the log is broken"
+	done
+	[ -z "$(find "$tmp" -name '*.damaged*')" ] || fail "the file was damaged"
+	start_agent
+	all() { [ "$(get /silences | jq length)" -ge 50 ]; }
+	poll 20 all || fail "too many are lost: $(get /silences | jq length)"
+}
+
+a_full_disk_leaves_memory_going()
+{
+	need_root
+	mkdir "$tmp/disk"
+	mount -t tmpfs -o size=600k tmpfs "$tmp/disk" || skip "no right to mount"
+	trap 'finish_disk' EXIT
+	finish_disk()
+	{
+		[ -z "${agent:-}" ] || kill -9 "$agent" 2>/dev/null
+		wait 2>/dev/null
+		umount "$tmp/disk"
+		finish
+	}
+	prepare
+	export LINNIX_STORE_PATH=$tmp/disk/linnix.db
+	start_agent
+	writable() { get /metrics | grep -q "^linnix_store_writable $1"; }
+	poll 20 writable 1 || fail "$(cat "$log")"
+	dd if=/dev/zero of="$tmp/disk/fill" bs=4k 2>/dev/null
+	add()
+	{
+		curl -fsS --unix-socket "$socket" -H 'Content-Type: application/json' -d "{\"match\":\"rule=$1\",\"for\":\"2h\",\"comment\":\"$(printf %0200d 0)\"}" http://localhost/silences >/dev/null
+	}
+	add a || fail "it takes nothing any more"
+	for i in {1..60}; do add "b$i" || fail "it takes nothing any more"; done
+	poll 20 writable 0 || fail "no metric says so: $(get /metrics | grep store)"
+	get /readyz | jq -e '.ready and any(.degraded[]; test("store"))' >/dev/null || fail "$(get /readyz)"
+	get /silences | jq -e 'length == 61' >/dev/null || fail "memory does not go on"
+	rm "$tmp/disk/fill"
+	poll 40 writable 1 || fail "it does not recover: $(tail -3 "$log")"
+	stop_agent TERM
+	start_agent
+	back() { get /silences | jq -e 'length == 61' >/dev/null; }
+	poll 20 back || fail "lost: $(get /silences | jq length)"
+}
+
+a_damaged_file_is_set_aside()
+{
+	start_agent
+	stop_agent TERM
+	printf 'not a database, whatever its name' >"$tmp/linnix.db"
+	start_agent
+	aside() { [ -e "$tmp/linnix.db.damaged-1" ] && get /metrics | grep -q '^linnix_store_writable 1'; }
+	poll 20 aside || fail "$(cat "$log")"
+	[ "$(status_of /incidents)" = 200 ] || fail "/incidents"
+	for q in state=x severity=x since=x limit=0 foo=1; do
+		[ "$(status_of "/incidents?$q")" = 400 ] || fail "$q is not refused"
+	done
+	[ "$(status_of /incidents/nobody)" = 404 ] || fail "an unknown id"
+	get /incidents/stats | jq -e '.incidents == 0' >/dev/null || fail "stats"
+	"$linnix" incidents show xyz 2>/dev/null
+	[ $? -eq 2 ] || fail "a bad id"
+}
+
+run a_hog_beside_two_victims_is_one_incident a_fork_storm_is_one_incident_without_a_network nothing_is_called_but_what_listens \
+	silences_and_feedback_need_the_right killed_while_writing a_full_disk_leaves_memory_going a_damaged_file_is_set_aside
