@@ -177,6 +177,24 @@ firing_state_outlives_the_edit_of_a_neighbour()
 	poll 5 over || fail "never resolved"
 }
 
+rule_that_fails_three_times_is_told_everywhere_until_it_is_mended()
+{
+	mkdir "$tmp/rules"
+	printf 'rule "bad" { on = "host.sample",\n  when = function(w, k, ev) return ev.nope end }\n' >"$tmp/rules/bad.lua"
+	agent_with_rules
+	is_disabled() { get /rules | jq -e 'any(.rules[]; .name == "bad" and .state == "disabled" and .error_line == 2 and .failures == 3)' >/dev/null; }
+	poll 15 is_disabled || fail "$(get /rules)"
+	[ "$(status_of /readyz)" = 503 ] || fail "/readyz answers $(status_of /readyz)"
+	curl -sS "$url/readyz" | jq -e '.reasons | any(contains("1 disabled after failures, first bad"))' >/dev/null || fail "$(curl -sS "$url/readyz")"
+	get '/events?type=rule.disabled&limit=10' | jq -e '.[0].rule == "bad" and .[0].line == 2 and .[0].failures == 3' >/dev/null ||
+		fail "$(get '/events?type=rule.disabled')"
+	sed -i 's/ev.nope/false/' "$tmp/rules/bad.lua"
+	is_mended() { get /rules | jq -e 'any(.rules[]; .name == "bad" and .state == "idle")' >/dev/null; }
+	poll 5 is_mended || fail "$(get /rules)"
+	curl -sS "$url/readyz" | jq -e '.reasons | all(contains("disabled") | not)' >/dev/null || fail "$(curl -sS "$url/readyz")"
+}
+
 run an_edit_is_taken_within_a_second_and_a_broken_one_is_told editors_that_rename_and_links_that_swap_are_followed \
 	folder_that_vanishes_changes_nothing_until_it_is_back swapped_a_hundred_times_in_a_second_it_ends_with_the_last \
-	a_thousand_files_are_taken_at_once asking_reloads_too firing_state_outlives_the_edit_of_a_neighbour
+	a_thousand_files_are_taken_at_once asking_reloads_too \
+	rule_that_fails_three_times_is_told_everywhere_until_it_is_mended firing_state_outlives_the_edit_of_a_neighbour
