@@ -171,20 +171,24 @@ static int parse_window(struct stall *s, const struct lnx_svc_http *http, struct
 	if (since && stall_parse_span(since, &span))
 		return bad(http, req, "since", "a span such as 10s, 5m or 1h, at most 7d");
 	q->to_ns = s->boot_ns;
+	q->to_wall_ns = wall0 + q->to_ns;
 	if (to) {
 		if (stall_parse_time(to, &at))
 			return bad(http, req, "to",
 				   "a time such as 2025-01-31T12:00:00Z, or Unix seconds");
 		q->to_ns = at > wall0 ? at - wall0 : 0;
+		q->to_wall_ns = at;
 	}
 	q->from_ns = q->to_ns > span ? q->to_ns - span : 0;
+	q->from_wall_ns = q->to_wall_ns > span ? q->to_wall_ns - span : 0;
 	if (from) {
 		if (stall_parse_time(from, &at))
 			return bad(http, req, "from",
 				   "a time such as 2025-01-31T12:00:00Z, or Unix seconds");
 		q->from_ns = at > wall0 ? at - wall0 : 0;
+		q->from_wall_ns = at;
 	}
-	if (q->from_ns > q->to_ns)
+	if (q->from_wall_ns > q->to_wall_ns)
 		return bad(http, req, "from", "before to");
 	return 0;
 }

@@ -11,6 +11,7 @@ struct stall_query {
 	uint32_t resource;	      /* LNX_RES_N: all */
 	uint32_t by;		      /* STALL_BY_* */
 	uint64_t from_ns, to_ns;
+	uint64_t from_wall_ns, to_wall_ns; /* the same, also before this boot */
 	uint64_t limit, offset;
 };
 
@@ -22,5 +23,10 @@ int stall_parse_time(const char *text, uint64_t *ret_wall_ns);
 int stall_who_is(const struct stall_who *who, uint32_t index, const char *name);
 /* The answer to <q>. 0, -ENOMEM, -E2BIG. */
 int stall_blame_json(struct stall *s, const struct stall_query *q, struct lnx_buf *out);
+
+/* Add what store/1 has of before the oldest window in memory. *ret_from_wall_ns is set to its begin, if there is any. 0, -ENOMEM,
+ * -E2BIG. */
+int stall_history(struct stall *s, const struct stall_query *q, struct stall_sum *sum,
+		  uint64_t *ret_from_wall_ns);
 
 #endif

@@ -230,6 +230,7 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		      { STALL_F_OVERFLOW, "ledger-overflow-in-other" },
 		      { STALL_F_ATTACHED, "probe-attached-in-part-of-the-window" },
 		      { STALL_F_TORN, "ledger-read-late" },
+		      { STALL_F_HISTORY, "from-history-of-the-largest-pairs" },
 		      { STALL_F_NO_DETAIL, "over-budget-no-process-detail" },
 		      { STALL_F_SHED, "over-budget-psi-only" } };
 	uint32_t flags = r->flags | (r->resource == LNX_RES_CPU ? a->sum->flags : 0);
@@ -396,19 +397,29 @@ int stall_blame_json(struct stall *s, const struct stall_query *q, struct lnx_bu
 {
 	struct stall_sum sum = { .levels = &s->levels };
 	struct answer a = { .s = s, .q = q, .sum = &sum, .out = out, .scale = 1 };
-	uint64_t from, to;
+	uint64_t from, to, wall = 0;
 	int rc;
 
 	stall_level_make(&s->whos, q->by, &s->levels);
-	rc = stall_store_each(&s->store, q->from_ns, q->to_ns, add, &sum);
+	rc = stall_history(s, q, &sum, &wall);
+	if (wall) /* there may be names that were not there */
+		stall_level_make(&s->whos, q->by, &s->levels);
+	if (!rc)
+		rc = stall_store_each(&s->store, q->from_ns, q->to_ns, add, &sum);
 	a.lost_ratio = stall_lost_ratio(sum.lost, sum.events);
-	from = sum.n_windows ? sum.from_ns : q->to_ns;
-	to = sum.n_windows ? sum.to_ns : q->to_ns;
+	from = s->host->wall_ns(s->ctx, sum.n_windows ? sum.from_ns : q->to_ns);
+	to = s->host->wall_ns(s->ctx, sum.n_windows ? sum.to_ns : q->to_ns);
+	if (wall && wall < from)
+		from = wall;
+	if (wall && to > q->to_wall_ns) /* its last bucket has not ended */
+		to = q->to_wall_ns;
+	if (to < from)
+		to = from;
 	lnx_buf_char(out, '{');
 	lnx_json_key(out, "from");
-	lnx_json_ts(out, s->host->wall_ns(s->ctx, from));
+	lnx_json_ts(out, from);
 	lnx_json_key(out, "to");
-	lnx_json_ts(out, s->host->wall_ns(s->ctx, to));
+	lnx_json_ts(out, to);
 	lnx_json_kv_f64(out, "window_ms", (double)(to - from) / 1e6);
 	lnx_json_kv_u64(out, "lost_events", sum.lost);
 	lnx_json_kv_u64(out, "events", sum.events);

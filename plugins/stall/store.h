@@ -18,14 +18,15 @@
 #define STALL_F_UNEQUAL	  4 /* the parts and the wait itself differ */
 #define STALL_F_STEAL	  8 /* has a modelled part */
 #define STALL_F_IRQ	  16
-#define STALL_F_SUM	  32   /* several cgroups added up: their set had no place */
-#define STALL_F_NO_LIMIT  64   /* a quota's owner was not found */
-#define STALL_F_FOLDED	  128  /* parts under 0.1 ms were put into other */
-#define STALL_F_OVERFLOW  256  /* a bounded structure of the ledger was full */
-#define STALL_F_PSI_PART  1024 /* pressure is not known of all windows */
-#define STALL_F_NO_FILE	  2048 /* a union that the kernel has no pressure file of */
-#define STALL_F_ATTACHED  4096 /* the probe was attached in a part of the windows */
-#define STALL_F_TORN	  512  /* a CPU was never at rest while we looked */
+#define STALL_F_SUM	  32	/* several cgroups added up: their set had no place */
+#define STALL_F_NO_LIMIT  64	/* a quota's owner was not found */
+#define STALL_F_FOLDED	  128	/* parts under 0.1 ms were put into other */
+#define STALL_F_OVERFLOW  256	/* a bounded structure of the ledger was full */
+#define STALL_F_PSI_PART  1024	/* pressure is not known of all windows */
+#define STALL_F_HISTORY	  32768 /* from buckets of the largest pairs */
+#define STALL_F_NO_FILE	  2048	/* a union that the kernel has no pressure file of */
+#define STALL_F_ATTACHED  4096	/* the probe was attached in a part of the windows */
+#define STALL_F_TORN	  512	/* a CPU was never at rest while we looked */
 /* Of a window only: */
 #define STALL_F_NO_DETAIL 0x10000 /* over budget: no process was measured */
 #define STALL_F_SHED	  0x20000 /* over budget: the ledger was off */

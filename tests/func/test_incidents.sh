@@ -121,6 +121,13 @@ a_hog_beside_two_victims_is_one_incident()
 	stop_agent TERM
 	LINNIX_STORE_PATH=$tmp/linnix.db "$linnix" incidents verify --json | jq -e '.ok and .entries >= 2' >/dev/null ||
 		fail "verify"
+	# Blame of before: the next run has it from the file.
+	start_agent
+	older() { get "/blame?since=5m&resource=cpu&victim=/$me-a" >"$tmp/blame" && jq -e '.victims | length == 1' "$tmp/blame" >/dev/null; }
+	poll 20 older || fail "/blame does not reach back: $(cat "$tmp/blame")"
+	jq -e --arg g "$me-hog" '.victims[0] | (([.parts[].stall_ms] | add) - .stalled_ms | fabs) < 0.001 and .stalled_ms > 500 and
+		(.notes | index("from-history-of-the-largest-pairs")) != null and any(.parts[]; .culprit.workload == $g)' "$tmp/blame" >/dev/null ||
+		fail "blame of before: $(cat "$tmp/blame")"
 }
 
 a_fork_storm_is_one_incident_without_a_network()

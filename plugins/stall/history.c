@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Blame of before what memory holds, from store/1: one window made of what its buckets say. Buckets hold the largest pairs only:
+ * what has no name in them is `other`, as nobody may be blamed for it. */
+#include <errno.h>
+#include <linnix/svc_store.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blame.h"
+
+#define HISTORY_MAX   4096	       /* entries of one answer */
+#define HISTORY_LEAST (10 * STALL_SEC) /* shorter ones are not asked for: a bucket is 10 s */
+#define HISTORY_ID    (1ULL << 62)     /* of who has a cgroup id that is another's now */
+
+struct history {
+	struct stall *s;
+	const struct lnx_svc_store *store;
+	void *self;
+	struct lnx_store_blame *list;
+	uint32_t n;
+};
+
+static int take(void *arg, const struct lnx_store_blame *b)
+{
+	struct history *h = arg;
+
+	if (h->n == HISTORY_MAX)
+		return 1;
+	h->list[h->n++] = *b;
+	return 0;
+}
+
+/* Index of number <number>, made if needed. */
+static uint32_t who_of(struct history *h, uint64_t number)
+{
+	struct lnx_store_who from = { .size = sizeof(from) };
+	struct stall *s = h->s;
+	struct lnx_workload w = { .size = sizeof(w) };
+	uint64_t id;
+	uint32_t i;
+
+	if (h->store->who(h->self, number, &from))
+		return STALL_WHO_OTHER;
+	if (!from.cgroup_id)
+		return STALL_WHO_NODE;
+	id = from.cgroup_id;
+	i = stall_who_find(&s->whos, id);
+	if (i != STALL_WHO_NONE && !strcmp(s->whos.who[i].workload, from.workload) &&
+	    !strcmp(s->whos.who[i].namespace_, from.namespace_))
+		return i;
+	if (i != STALL_WHO_NONE)
+		id = HISTORY_ID | number;
+	i = stall_who_make(&s->whos, id, s->boot_ns, STALL_KEEP_NS);
+	w.workload = from.workload;
+	w.namespace_ = from.namespace_;
+	w.pod_name = from.pod_name;
+	w.path = from.path;
+	w.pod_uid = w.container_name = w.container_id = w.runtime = w.qos = "";
+	w.gone_ns = 1;
+	if (i >= STALL_WHO_FIRST && stall_who_name(&s->whos.who[i], &w, s->boot_ns))
+		return STALL_WHO_OTHER;
+	return i;
+}
+
+/* Cells of the victim whose total is <t>, behind those that are there. Their number. */
+static uint32_t cells_of(struct history *h, const struct lnx_store_blame *t, uint32_t victim,
+			 struct stall_cell *cells)
+{
+	uint64_t sum[LNX_STALL_KINDS] = { 0 }, named[LNX_STALL_KINDS] = { 0 }, rest, other = 0;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < h->n; i++) {
+		const struct lnx_store_blame *b = &h->list[i];
+
+		if (b->victim != t->victim || b->resource != t->resource ||
+		    b->kind >= LNX_STALL_KINDS)
+			continue;
+		if (!b->culprit) {
+			sum[b->kind] += b->stall_us * 1000;
+			continue;
+		}
+		if (b->kind == LNX_STALL_SELF)
+			continue; /* the total of the kind has it */
+		named[b->kind] += b->stall_us * 1000;
+		cells[n++] = (struct stall_cell){ .culprit = who_of(h, b->culprit),
+						  .kind = (uint8_t)b->kind,
+						  .stall_ns = b->stall_us * 1000,
+						  .raw_ns = b->raw_us * 1000 };
+	}
+	for (uint8_t k = 0; k < LNX_STALL_KINDS; k++) {
+		rest = sum[k] > named[k] ? sum[k] - named[k] : 0;
+		if (k == LNX_STALL_NEIGHBOUR || k == LNX_STALL_SIBLING || k == LNX_STALL_OTHER)
+			other += rest;
+		else if (rest)
+			cells[n++] = (struct stall_cell){ .culprit = k == LNX_STALL_SELF ? victim
+								     : k == LNX_STALL_KERNEL
+									     ? STALL_WHO_KERNEL
+									     : STALL_WHO_NONE,
+							  .kind = k,
+							  .stall_ns = rest,
+							  .raw_ns = rest };
+	}
+	if (other)
+		cells[n++] = (struct stall_cell){ .culprit = STALL_WHO_NONE,
+						  .kind = LNX_STALL_OTHER,
+						  .stall_ns = other,
+						  .raw_ns = other };
+	return n;
+}
+
+static void row_of(const struct lnx_store_blame *t, struct stall_row *r,
+		   const struct stall_cell *cells)
+{
+	r->resource = (uint8_t)t->resource;
+	r->method = (uint8_t)t->method;
+	r->raw_ns = t->raw_us * 1000;
+	r->psi_ns = t->psi_us == UINT64_MAX ? STALL_UNKNOWN : t->psi_us * 1000;
+	r->full_ns = t->full_us == UINT64_MAX ? STALL_UNKNOWN : t->full_us * 1000;
+	r->flags = STALL_F_HISTORY;
+	for (uint32_t i = r->first; i < r->first + r->n; i++)
+		r->stalled_ns += cells[i].stall_ns;
+	/* what the buckets know of the agreement is its least */
+	r->cover_ns = r->psi_ns == STALL_UNKNOWN ? 0 : r->psi_ns / 1000 * t->confidence_permille;
+}
+
+static int add(struct history *h, uint64_t from_ns, uint64_t to_ns, struct stall_sum *sum)
+{
+	struct stall_row *rows = calloc(h->n + 1, sizeof(*rows));
+	struct stall_cell *cells = calloc(2 * h->n + LNX_STALL_KINDS + 1, sizeof(*cells));
+	struct stall_win w = { .from_ns = from_ns, .to_ns = to_ns, .rows = rows, .cells = cells };
+	int rc = rows && cells ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; !rc && i < h->n; i++) {
+		struct stall_row *r = &rows[w.n_rows];
+
+		if (h->list[i].kind != LNX_STORE_BLAME_TOTAL)
+			continue;
+		r->who = who_of(h, h->list[i].victim);
+		r->first = w.n_cells;
+		r->n = cells_of(h, &h->list[i], r->who, cells + w.n_cells);
+		row_of(&h->list[i], r, cells);
+		w.n_cells += r->n;
+		w.n_rows++;
+	}
+	if (!rc)
+		rc = stall_sum_add(sum, &w);
+	free(rows);
+	free(cells);
+	return rc;
+}
+
+int stall_history(struct stall *s, const struct stall_query *q, struct stall_sum *sum,
+		  uint64_t *ret_from_wall_ns)
+{
+	uint64_t oldest = stall_store_oldest(&s->store), wall0 = s->host->wall_ns(s->ctx, 0),
+		 to = oldest ? wall0 + oldest : q->to_wall_ns, first = 0, last = 0;
+	struct history h = { .s = s };
+	const void *vtable;
+	int rc;
+
+	if (to > q->to_wall_ns)
+		to = q->to_wall_ns;
+	if (q->from_wall_ns + HISTORY_LEAST > to ||
+	    s->host->service(s->ctx, "store/1", &vtable, &h.self) < 0)
+		return 0;
+	h.store = vtable;
+	h.list = calloc(HISTORY_MAX, sizeof(*h.list));
+	if (!h.list)
+		return -ENOMEM;
+	rc = h.store->blame(h.self, q->from_wall_ns, to, take, &h, &first, &last);
+	rc = rc < 0 && rc != -EIO ? rc
+				  : 0; /* one that cannot be read is as one that is not there */
+	/* before this boot there is no boot time: the answer tells of Unix time */
+	if (!rc && h.n)
+		rc = add(&h, first > wall0 ? first - wall0 : 0, last > wall0 ? last - wall0 : 0,
+			 sum);
+	if (!rc && h.n)
+		*ret_from_wall_ns = first;
+	free(h.list);
+	return rc;
+}
