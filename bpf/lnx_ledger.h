@@ -2,7 +2,8 @@
 /* The shadow wait set, part one: charging time and keeping the set of waiting slots of one CPU.
  *
  * Plain C, compiled for BPF and, with a model below it, for the property test. The includer defines
- * before: LNX_FN (inlined), LNX_SUB (a function of its own: one verification for all callers),
+ * before: LNX_FN (inlined), LNX_SUB (a function of its own: one verification for all callers), LNX_COLD (the same,
+ * verified with its caller, for arguments that only such a one may have), LNX_RARE(x) (x, seldom true),
  * LNX_BOUND(i, n) (i < n in a way the verifier keeps) and lnx_prim_queue(). All functions run under
  * the lock of the run queue that <c> stands for. Longer than a header should be: it is code. */
 #ifndef LNX_LEDGER_H
@@ -10,9 +11,9 @@
 
 #include <linnix/ledger.h>
 
-/* State of one task, in task storage. */
+/* A waiting task that has no place in waiters[], in task storage. */
 struct lnx_ledger_task {
-	__u32 handle; /* slot it waits in, 0 it does not wait */
+	__u32 handle; /* slot it waits in, 0 it does not wait or is in waiters[] */
 	__u32 cpu;    /* where it waits */
 	__u32 epoch;  /* of the entry it joined, 0 any: it came by mail */
 	__u32 runs;   /* times it had been run when it began to wait */
@@ -66,7 +67,7 @@ LNX_FN void lnx_ledger_mark(struct lnx_ledger_cpu *c, __u32 slot)
 
 LNX_FN __u64 lnx_ledger_span(struct lnx_ledger_cpu *c, __u64 from, __u64 to)
 {
-	if (to >= from)
+	if (!LNX_RARE(to < from))
 		return to - from;
 	c->count[LNX_LEDGER_N_BACKWARD]++;
 	return 0;
@@ -112,7 +113,7 @@ LNX_SUB int lnx_ledger_pair(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	}
 	c->count[LNX_LEDGER_N_PAIR_FULL]++;
 	at = lnx_ledger_index(tab, victim);
-	c->other_ns[LNX_BOUND(at, LNX_LEDGER_SLOTS)] += ns;
+	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].other_ns += ns;
 	return 0;
 take:
 	at = LNX_BOUND(at, LNX_LEDGER_PAIRS);
@@ -136,57 +137,79 @@ LNX_FN void lnx_ledger_tick(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 		return;
 	others = c->n_wait - c->n_up - c->n_thr;
 	if (!others) {
-		c->node_ns[LNX_BOUND(c->thr & (LNX_LEDGER_FIRST - 1), LNX_LEDGER_SLOTS)] += ns;
+		c->sum[LNX_BOUND(c->thr & (LNX_LEDGER_FIRST - 1), LNX_LEDGER_SLOTS)].node_ns += ns;
 		return;
 	}
 	at = lnx_ledger_index(tab, c->cur);
-	c->node_ns[LNX_BOUND(at, LNX_LEDGER_SLOTS)] += ns;
+	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].node_ns += ns;
 	if (tab->no_detail)
 		return;
 	c->proc_node_ns += ns;
-	own = c->pos[LNX_BOUND(at, LNX_LEDGER_SLOTS)];
+	own = c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].pos;
 	if (own && !c->wait[LNX_BOUND(own - 1, LNX_LEDGER_WAITS)].thr)
 		others--;
-	if (at != LNX_LEDGER_KERNEL && c->pos[LNX_LEDGER_KERNEL])
+	if (at != LNX_LEDGER_KERNEL && c->sum[LNX_LEDGER_KERNEL].pos)
 		others--; /* kernel threads are not a workload that suffers */
 	c->proc_caused_ns += ns * (others & (LNX_LEDGER_WAITS - 1));
 }
 
-/* Charge the entry up to <now>: to the throttle as long as its queue was throttled, the rest to the slot
- * that runs. */
-LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			      struct lnx_ledger_wait *e, __u64 now)
+/* The entry's queue was throttled: charge the throttle as long as it was, the rest to the slot that runs. */
+LNX_SUB int lnx_ledger_charge_thr(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				  __u32 at, __u64 now)
 {
+	struct lnx_ledger_queue q = { 0 };
+	struct lnx_ledger_wait *e;
 	__u64 ns, thr_ns;
+	__u32 code;
+
+	if (!c || !tab)
+		return 0;
+	e = &c->wait[LNX_BOUND(at & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	ns = now - e->since;
+	e->since = now;
+	code = e->thr;
+	thr_ns = ns;
+	if (e->queue && !lnx_prim_queue(e->queue, &q)) {
+		/* A gap between two throttles goes to the quota too: rather that than a neighbour blamed
+		 * for it. */
+		if (q.throttled) {
+			e->thr_base = q.total_ns;
+		} else {
+			if (q.exact && q.total_ns - e->thr_base < ns)
+				thr_ns = q.total_ns - e->thr_base;
+			e->thr = 0;
+			if (!e->is_up)
+				c->n_thr--;
+		}
+	}
+	if (thr_ns)
+		lnx_ledger_pair(c, tab, e->handle, code, thr_ns);
+	if (ns > thr_ns)
+		lnx_ledger_pair(c, tab, e->handle, c->cur, ns - thr_ns);
+	return 0;
+}
+
+/* Charge entry <at> up to <now>. */
+LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			      __u32 at, __u64 now)
+{
+	struct lnx_ledger_wait *e = &c->wait[LNX_BOUND(at, LNX_LEDGER_WAITS)];
+	__u32 slot;
+	__u64 ns;
 
 	/* It came after the moment that is being repaired: nothing to charge yet. */
 	if (now <= e->since)
 		return;
+	if (LNX_RARE(e->thr)) {
+		lnx_ledger_charge_thr(c, tab, at, now);
+		return;
+	}
 	ns = now - e->since;
 	e->since = now;
-	if (e->thr) {
-		struct lnx_ledger_queue q = { 0 };
-		__u32 code = e->thr;
-
-		thr_ns = ns;
-		if (e->queue && !lnx_prim_queue(e->queue, &q)) {
-			/* A gap between two throttles goes to the quota too: rather that than a
-			 * neighbour blamed for it. */
-			if (q.throttled) {
-				e->thr_base = q.total_ns;
-			} else {
-				if (q.exact && q.total_ns - e->thr_base < ns)
-					thr_ns = q.total_ns - e->thr_base;
-				e->thr = 0;
-				if (!e->is_up)
-					c->n_thr--;
-			}
-		}
-		if (thr_ns)
-			lnx_ledger_pair(c, tab, e->handle, code, thr_ns);
-		ns -= thr_ns;
-	}
-	if (ns)
+	slot = LNX_BOUND(LNX_LEDGER_SLOT(e->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	if (e->handle == c->cur && tab->slot[slot].handle == e->handle)
+		c->sum[slot].self_ns += ns;
+	else
 		lnx_ledger_pair(c, tab, e->handle, c->cur, ns);
 }
 
@@ -201,7 +224,7 @@ LNX_SUB int lnx_ledger_walk(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	for (i = 0; i < LNX_LEDGER_WAITS; i++) {
 		if (i >= c->n_wait)
 			break;
-		lnx_ledger_charge(c, tab, &c->wait[LNX_BOUND(i, LNX_LEDGER_WAITS)], now);
+		lnx_ledger_charge(c, tab, i, now);
 	}
 	return 0;
 }
@@ -217,6 +240,19 @@ LNX_FN void lnx_ledger_throttle(struct lnx_ledger_cpu *c, struct lnx_ledger_wait
 	c->thr = thr;
 }
 
+/* A throttled task joins entry <at>, which was not. */
+LNX_SUB int lnx_ledger_join_thr(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				const struct lnx_ledger_join *j, __u32 at, __u64 now)
+{
+	if (!c || !tab || !j)
+		return 0;
+	at &= LNX_LEDGER_WAITS - 1;
+	lnx_ledger_charge(c, tab, at, now);
+	lnx_ledger_throttle(c, &c->wait[LNX_BOUND(at, LNX_LEDGER_WAITS)], j->queue, j->thr_base,
+			    j->thr);
+	return 0;
+}
+
 /* One more waits in <j>'s slot. A throttled queue wins over one that is not: within one slot nobody is
  * blamed for a quota. Returns the epoch of the entry, 0 if there is no place. */
 LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
@@ -224,23 +260,21 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 {
 	__u32 slot =
 		LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
-	__u32 at = c->pos[slot];
+	__u32 at = c->sum[slot].pos;
 	struct lnx_ledger_wait *e;
 
 	if (at) {
 		e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
 		if (e->handle == j->handle) {
 			e->n++;
-			if (j->since < e->begin && e->since == e->begin) {
+			if (LNX_RARE(j->since < e->begin && e->since == e->begin)) {
 				e->since = j->since; /* mail in the wrong order */
 				e->begin = j->since;
 			}
-			if (j->thr && !e->thr) {
-				lnx_ledger_charge(c, tab, e, now);
-				lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
-			} else if (!e->thr) {
+			if (LNX_RARE(j->thr && !e->thr))
+				lnx_ledger_join_thr(c, tab, j, at - 1, now);
+			else if (!e->thr)
 				e->queue = j->queue;
-			}
 			return e->epoch;
 		}
 		/* A former owner still waits here: it keeps the place, nothing moves to the heir. */
@@ -248,13 +282,14 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 		return 0;
 	}
 	at = c->n_wait + 1;
-	if (at >= LNX_LEDGER_WAITS && !(at == LNX_LEDGER_WAITS && j->handle == LNX_LEDGER_OTHER)) {
+	if (LNX_RARE(at >= LNX_LEDGER_WAITS) &&
+	    !(at == LNX_LEDGER_WAITS && j->handle == LNX_LEDGER_OTHER)) {
 		c->count[LNX_LEDGER_N_WAIT_FULL]++;
 		return 0;
 	}
 	c->n_wait = at;
 	c->n_up += is_up;
-	c->pos[slot] = at;
+	c->sum[slot].pos = at;
 	e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
 	lnx_ledger_mark(c, slot);
 	if (!++c->epoch)
@@ -269,7 +304,7 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 	e->epoch = c->epoch;
 	e->thr = 0;
 	e->is_up = is_up;
-	if (j->thr)
+	if (LNX_RARE(j->thr))
 		lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
 	return e->epoch;
 }
@@ -281,43 +316,43 @@ LNX_FN void lnx_ledger_close(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	struct lnx_ledger_wait *e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
 	__u32 slot = LNX_LEDGER_SLOT(e->handle), last;
 
-	lnx_ledger_charge(c, tab, e, now);
-	c->wait_ns[LNX_BOUND(lnx_ledger_index(tab, e->handle), LNX_LEDGER_SLOTS)] +=
+	lnx_ledger_charge(c, tab, at - 1, now);
+	c->sum[LNX_BOUND(lnx_ledger_index(tab, e->handle), LNX_LEDGER_SLOTS)].wait_ns +=
 		lnx_ledger_span(c, e->begin, now);
 	if (e->is_up)
 		c->n_up--;
 	else if (e->thr)
 		c->n_thr--;
-	c->pos[LNX_BOUND(slot & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)] = 0;
+	c->sum[LNX_BOUND(slot & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)].pos = 0;
 	last = c->n_wait - 1;
 	c->n_wait = last;
 	if (last != at - 1) {
 		*e = c->wait[LNX_BOUND(last, LNX_LEDGER_WAITS)];
 		slot = LNX_LEDGER_SLOT(e->handle) & (LNX_LEDGER_SLOTS - 1);
-		c->pos[LNX_BOUND(slot, LNX_LEDGER_SLOTS)] = at;
+		c->sum[LNX_BOUND(slot, LNX_LEDGER_SLOTS)].pos = at;
 	}
 }
 
-/* One waits less in <handle>. <epoch> 0 matches any entry of the handle. */
-LNX_FN void lnx_ledger_leave_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				 __u32 handle, __u32 epoch, __u64 now)
+/* One waits less in <handle>. <epoch> 0 matches any entry of the handle. Returns the set above that waits less by this. */
+LNX_FN __u32 lnx_ledger_leave_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				  __u32 handle, __u32 epoch, __u64 now)
 {
 	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
-	__u32 at = c->pos[slot];
+	__u32 at = c->sum[slot].pos, up;
 	struct lnx_ledger_wait *e;
 
-	if (!at)
-		goto stale;
-	e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
-	if (e->handle != handle || (epoch && e->epoch != epoch))
-		goto stale;
-	if (e->n > 1)
+	e = &c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	if (LNX_RARE(!at || e->handle != handle || (epoch && e->epoch != epoch))) {
+		c->count[LNX_LEDGER_N_STALE_LEAVE]++;
+		return 0;
+	}
+	if (e->n > 1) {
 		e->n--;
-	else
-		lnx_ledger_close(c, tab, at, now);
-	return;
-stale:
-	c->count[LNX_LEDGER_N_STALE_LEAVE]++;
+		return 0;
+	}
+	up = e->up;
+	lnx_ledger_close(c, tab, at, now);
+	return up;
 }
 
 #endif

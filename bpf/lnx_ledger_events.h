@@ -16,6 +16,7 @@ static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p);
 /* Handle of the slot <p> belongs to; IDLE for the idle task. */
 static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p);
 static __u32 lnx_prim_tgid(struct task_struct *p); /* 0 for the idle task */
+static __u32 lnx_prim_pid(struct task_struct *p);  /* of the thread */
 static __u32 lnx_prim_runs(struct task_struct *p);
 /* Still runnable at the switch that takes the CPU from it. */
 static int lnx_prim_runnable(struct task_struct *p);
@@ -50,11 +51,11 @@ LNX_SUB int lnx_ledger_enter_up(struct lnx_ledger_cpu *c, const struct lnx_ledge
 		k.handle = up;
 		if (!lnx_ledger_join_one(c, tab, &k, 1, now))
 			break;
-		at = c->pos[LNX_BOUND(below, LNX_LEDGER_SLOTS)];
+		at = c->sum[LNX_BOUND(below, LNX_LEDGER_SLOTS)].pos;
 		if (at)
 			c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up = up;
 		below = LNX_LEDGER_SLOT(up) & (LNX_LEDGER_SLOTS - 1);
-		at = c->pos[LNX_BOUND(below, LNX_LEDGER_SLOTS)];
+		at = c->sum[LNX_BOUND(below, LNX_LEDGER_SLOTS)].pos;
 		if (!at || c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
 			break;
 		up = tab->slot[LNX_BOUND(below, LNX_LEDGER_SLOTS)].up;
@@ -62,46 +63,172 @@ LNX_SUB int lnx_ledger_enter_up(struct lnx_ledger_cpu *c, const struct lnx_ledge
 	return 0;
 }
 
-/* A task begins to wait. Returns the handle and epoch it has to remember. */
-LNX_FN __u64 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+/* One more task waits. Returns the epoch to remember; j->handle is where. */
+LNX_FN __u32 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			      struct lnx_ledger_join *j, __u64 now)
 {
 	__u32 slot, epoch, at;
 
-	if (j->handle == LNX_LEDGER_OTHER)
+	if (LNX_RARE(j->handle == LNX_LEDGER_OTHER))
 		c->count[LNX_LEDGER_N_SLOT_FULL]++;
 	epoch = lnx_ledger_enter_one(c, tab, j, 0, now);
-	if (!epoch) {
+	if (LNX_RARE(!epoch)) {
 		j->handle = LNX_LEDGER_OTHER;
-		epoch = lnx_ledger_enter_one(c, tab, j, 0, now);
+		epoch = lnx_ledger_join_one(c, tab, j, 0, now);
 	}
 	slot = LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
-	at = c->pos[slot];
-	if (tab->slot[slot].up && at && !c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
+	at = c->sum[slot].pos;
+	if (LNX_RARE(tab->slot[slot].up) && at && !c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
 		lnx_ledger_enter_up(c, tab, j, tab->slot[slot].up, now);
-	return (__u64)j->handle << 32 | epoch;
+	return epoch;
 }
 
-/* A task no longer waits. */
-LNX_SUB int lnx_ledger_leave(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			     __u32 handle, __u32 epoch, __u64 now)
+LNX_SUB int lnx_ledger_leave_up(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				__u32 up, __u64 now)
 {
-	__u32 at, up, waits, i;
+	__u32 i;
 
 	if (!c || !tab)
 		return 0;
-	for (i = 0; i <= LNX_LEDGER_UPS; i++) {
-		at = c->pos[LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1),
-				      LNX_LEDGER_SLOTS)];
-		up = at ? c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up : 0;
-		waits = c->n_wait;
-		lnx_ledger_leave_one(c, tab, handle, epoch, now);
-		if (!up || c->n_wait == waits)
-			break;
-		handle = up;
-		epoch = 0;
-	}
+	for (i = 0; up && i < LNX_LEDGER_UPS; i++)
+		up = lnx_ledger_leave_one(c, tab, up, 0, now);
 	return 0;
+}
+
+/* A task no longer waits. */
+LNX_FN void lnx_ledger_leave(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			     __u32 handle, __u32 epoch, __u64 now)
+{
+	__u32 up = lnx_ledger_leave_one(c, tab, handle, epoch, now);
+
+	if (LNX_RARE(up))
+		lnx_ledger_leave_up(c, tab, up, now);
+}
+
+/* The same where it is seldom done. */
+LNX_SUB int lnx_ledger_leave_seldom(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				    __u32 handle, __u32 epoch, __u64 now)
+{
+	if (c && tab)
+		lnx_ledger_leave(c, tab, handle, epoch, now);
+	return 0;
+}
+
+/* Where it is noted that a task waits on a CPU: its place in waiters[], or its storage. */
+#define LNX_NOTE_NONE  0
+#define LNX_NOTE_PLACE 1
+#define LNX_NOTE_STORE 2
+
+LNX_FN struct lnx_ledger_waiter *lnx_ledger_place(struct lnx_ledger_cpu *c, __u32 pid)
+{
+	return &c->waiters[LNX_BOUND(pid & (LNX_LEDGER_WAITERS - 1), LNX_LEDGER_WAITERS)];
+}
+
+/* Does <p> wait on <c>? Returns LNX_NOTE_*. */
+LNX_FN __u32 lnx_ledger_find(struct lnx_ledger_cpu *c, __u32 cpu, struct task_struct *p)
+{
+	struct lnx_ledger_task *t;
+	__u32 pid = lnx_prim_pid(p);
+
+	if (lnx_ledger_place(c, pid)->pid == pid)
+		return LNX_NOTE_PLACE;
+	if (!LNX_RARE(c->n_spill))
+		return LNX_NOTE_NONE;
+	t = lnx_prim_task(p);
+	/* One that is older than its last run but one is a leftover. */
+	return t && t->handle && t->cpu == cpu && lnx_prim_runs(p) - t->runs <= 1 ? LNX_NOTE_STORE
+										  : LNX_NOTE_NONE;
+}
+
+/* Times that <p> had been run when its wait began. */
+LNX_FN __u32 lnx_ledger_runs(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 note)
+{
+	struct lnx_ledger_task *t;
+
+	if (note == LNX_NOTE_PLACE)
+		return lnx_ledger_place(c, lnx_prim_pid(p))->runs;
+	t = lnx_prim_task(p);
+	return t ? t->runs : 0;
+}
+
+/* The wait of <p>, which is in its storage, is over. Returns where it waited. */
+LNX_COLD __u32 lnx_ledger_end_stored(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				     struct task_struct *p, __u64 now)
+{
+	struct lnx_ledger_task *t = lnx_prim_task(p);
+	__u32 handle;
+
+	if (!t)
+		return 0;
+	handle = t->handle;
+	t->handle = 0;
+	c->n_spill--;
+	lnx_ledger_leave_seldom(c, tab, handle, t->epoch, now);
+	return handle;
+}
+
+/* The wait of <p> is over. Returns where it waited. */
+LNX_COLD __u32 lnx_ledger_end(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			      struct task_struct *p, __u32 note, __u64 now)
+{
+	struct lnx_ledger_waiter *w = lnx_ledger_place(c, lnx_prim_pid(p));
+
+	if (note != LNX_NOTE_PLACE)
+		return lnx_ledger_end_stored(c, tab, p, now);
+	w->pid = 0;
+	lnx_ledger_leave_seldom(c, tab, w->handle, w->epoch, now);
+	return w->handle;
+}
+
+/* Is the entry that <w> joined still there? Else a repair closed it, and the place is free. */
+LNX_FN int lnx_ledger_is_kept(const struct lnx_ledger_cpu *c, const struct lnx_ledger_waiter *w)
+{
+	__u32 slot =
+		LNX_BOUND(LNX_LEDGER_SLOT(w->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 at = c->sum[slot].pos;
+
+	return at &&
+	       c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].epoch ==
+		       w->epoch;
+}
+
+/* Note in its storage that <p> waits. Returns 0 if it has none. */
+LNX_COLD int lnx_ledger_store(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 cpu,
+			      __u32 handle, __u32 epoch)
+{
+	struct lnx_ledger_task *t = lnx_prim_task(p);
+
+	if (!t) {
+		c->count[LNX_LEDGER_N_NO_STORAGE]++;
+		return 0;
+	}
+	t->handle = handle;
+	t->epoch = epoch;
+	t->cpu = cpu;
+	t->runs = lnx_prim_runs(p);
+	return 1;
+}
+
+/* A task begins to wait, and it is noted. */
+LNX_FN void lnx_ledger_begin(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			     __u32 cpu, struct task_struct *p, struct lnx_ledger_join *j, __u64 now)
+{
+	__u32 pid = lnx_prim_pid(p), epoch;
+	struct lnx_ledger_waiter *w = lnx_ledger_place(c, pid);
+	__u32 is_taken = w->pid && w->pid != pid && lnx_ledger_is_kept(c, w);
+
+	/* Without a note nobody could end the wait. */
+	if (LNX_RARE(is_taken) && !lnx_ledger_store(c, p, cpu, 0, 0))
+		return;
+	epoch = lnx_ledger_enter(c, tab, j, now);
+	if (LNX_RARE(is_taken)) {
+		c->n_spill += lnx_ledger_store(c, p, cpu, j->handle, epoch);
+		return;
+	}
+	w->pid = pid;
+	w->runs = lnx_prim_runs(p);
+	w->handle = j->handle;
+	w->epoch = epoch;
 }
 
 /* Take in what other CPUs sent here. Every change of this CPU's state drains first, so that mail is never
@@ -141,6 +268,7 @@ LNX_SUB int lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 			j.thr_base = q.total_ns;
 		}
 		lnx_ledger_enter(c, tab, &j, now);
+		c->n_spill++;
 	}
 	return 0;
 }
@@ -163,11 +291,16 @@ LNX_FN int lnx_ledger_send(struct lnx_ledger_cpu *dst, __u32 handle, __u64 queue
 	return 0;
 }
 
+LNX_FN __u32 lnx_ledger_proc_hash(__u32 tgid, __u32 handle)
+{
+	return (tgid * 0x9e3779b1U ^ handle * 0x85ebca6bU) >> 8;
+}
+
 /* Find or make the place of a process. Returns index, | 0x10000 if it is new, or -1 if full. */
 LNX_SUB int lnx_ledger_proc(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			    __u32 tgid, __u32 handle, __u64 now)
 {
-	__u32 h = (tgid * 0x9e3779b1U ^ handle * 0x85ebca6bU) >> 8, i, at, old = 0;
+	__u32 h = lnx_ledger_proc_hash(tgid, handle), i, at, old = 0;
 	__u64 old_ns = ~0ULL;
 
 	if (!c || !tab)
@@ -195,6 +328,22 @@ LNX_SUB int lnx_ledger_proc(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	return at | 0x10000;
 }
 
+/* What the process that ran did goes to a new place. Returns its index, or -1. */
+LNX_COLD int lnx_ledger_proc_new(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				 struct task_struct *prev, __u64 now)
+{
+	int at = lnx_ledger_proc(c, tab, c->cur_tgid, c->cur, now);
+
+	if (at < 0) {
+		c->count[LNX_LEDGER_N_PROC_FULL]++;
+		return -1;
+	}
+	if (at & 0x10000)
+		lnx_prim_describe(
+			prev, &c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)]);
+	return at & (LNX_LEDGER_PROCS - 1);
+}
+
 LNX_FN void lnx_ledger_flush(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			     struct task_struct *prev, __u64 now)
 {
@@ -204,16 +353,16 @@ LNX_FN void lnx_ledger_flush(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	if (!c->proc_node_ns)
 		return;
 	if (c->cur_tgid) {
-		at = lnx_ledger_proc(c, tab, c->cur_tgid, c->cur, now);
-		if (at >= 0) {
+		at = lnx_ledger_proc_hash(c->cur_tgid, c->cur) & (LNX_LEDGER_PROCS - 1);
+		p = &c->procs[LNX_BOUND(at, LNX_LEDGER_PROCS)];
+		if (LNX_RARE(p->tgid != c->cur_tgid || p->handle != c->cur)) {
+			at = lnx_ledger_proc_new(c, tab, prev, now);
 			p = &c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)];
-			if (at & 0x10000)
-				lnx_prim_describe(prev, p);
+		}
+		if (at >= 0) {
 			p->node_ns += c->proc_node_ns;
 			p->caused_ns += c->proc_caused_ns;
 			p->last_ns = now;
-		} else {
-			c->count[LNX_LEDGER_N_PROC_FULL]++;
 		}
 	}
 	c->proc_node_ns = 0;
@@ -228,7 +377,7 @@ LNX_FN void lnx_ledger_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_tab
 
 	if (c->n_wait)
 		lnx_ledger_walk(c, tab, now);
-	c->run_ns[LNX_BOUND(at, LNX_LEDGER_SLOTS)] += lnx_ledger_span(c, c->since, now);
+	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].run_ns += lnx_ledger_span(c, c->since, now);
 	c->since = now;
 	c->cur = handle;
 	lnx_ledger_mark(c, LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1));
@@ -250,7 +399,7 @@ LNX_SUB int lnx_ledger_caught(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 			break;
 		if (e->thr || !e->queue || lnx_prim_queue(e->queue, &q) || !q.throttled)
 			continue;
-		lnx_ledger_charge(c, tab, e, now);
+		lnx_ledger_charge(c, tab, i, now);
 		lnx_ledger_throttle(c, e, e->queue, q.total_ns, thr);
 	}
 	return 0;
@@ -282,11 +431,11 @@ LNX_SUB int lnx_ledger_heal_idle(struct lnx_ledger_cpu *c, const struct lnx_ledg
 }
 
 /* A switch was missed: <prev> got the CPU without our seeing it. Replay it at the time it did. */
-LNX_FN void lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab, __u32 cpu,
-			      struct task_struct *prev, __u64 now)
+LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab, __u32 cpu,
+			       struct task_struct *prev, __u64 now)
 {
 	__u64 at = lnx_prim_arrival(prev, now);
-	struct lnx_ledger_task *t;
+	__u32 note;
 
 	c->count[LNX_LEDGER_N_LOST]++;
 	if (at < c->since)
@@ -297,18 +446,14 @@ LNX_FN void lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 	lnx_ledger_flush(c, tab, (struct task_struct *)0, at);
 	lnx_ledger_run(c, tab, lnx_prim_handle(tab, prev), at);
 	c->cur_tgid = lnx_prim_tgid(prev);
-	if (!c->cur_tgid)
-		return;
-	t = lnx_prim_task(prev);
-	if (t && t->handle) {
-		if (t->cpu == cpu)
-			lnx_ledger_leave(c, tab, t->handle, t->epoch, at);
-		t->handle = 0;
-	}
+	note = c->cur_tgid ? lnx_ledger_find(c, cpu, prev) : LNX_NOTE_NONE;
+	if (note)
+		lnx_ledger_end(c, tab, prev, note, at);
+	return 0;
 }
 
-LNX_FN void lnx_ledger_start(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
-			     struct task_struct *prev, __u64 now)
+LNX_COLD int lnx_ledger_start(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
+			      struct task_struct *prev, __u64 now)
 {
 	c->since = now;
 	c->tick = now;
@@ -316,56 +461,72 @@ LNX_FN void lnx_ledger_start(struct lnx_ledger_cpu *c, struct lnx_ledger_table *
 	c->cur_tgid = lnx_prim_tgid(prev);
 	c->task = (__u64)prev;
 	lnx_ledger_mark(c, LNX_LEDGER_SLOT(c->cur) & (LNX_LEDGER_SLOTS - 1));
+	return 0;
 }
 
-/* The part of a switch that changes the ledger. <j>.handle is 0 if <prev> does not stay runnable. */
+/* The part of a switch that changes the ledger. <j>.handle is 0 if <prev> does not stay runnable; <note> is that of
+ * <next>'s wait. */
 LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
-			      struct task_struct *prev, struct lnx_ledger_task *tp,
-			      struct lnx_ledger_join *j, struct lnx_ledger_task *tn, __u32 cpu,
-			      __u32 handle, __u32 tgid, __u64 now)
+			      struct task_struct *prev, struct lnx_ledger_join *j,
+			      struct task_struct *next, __u32 note, __u32 cpu, __u32 handle,
+			      __u32 tgid, __u64 now)
 {
-	__u64 got;
-
 	lnx_ledger_tick(c, tab, now);
 	if (handle != c->cur || tgid != c->cur_tgid)
 		lnx_ledger_flush(c, tab, prev, now);
 	if (handle != c->cur)
 		lnx_ledger_run(c, tab, handle, now);
 	c->cur_tgid = tgid;
-	if (tp) {
-		got = lnx_ledger_enter(c, tab, j, now);
-		tp->handle = got >> 32;
-		tp->epoch = got;
-		tp->cpu = cpu;
-		tp->runs = lnx_prim_runs(prev);
-	}
-	if (tn && tn->handle) {
-		if (tn->cpu == cpu)
-			lnx_ledger_leave(c, tab, tn->handle, tn->epoch, now);
-		else
-			c->count[LNX_LEDGER_N_STALE_LEAVE]++;
-		tn->handle = 0;
+	if (j->handle)
+		lnx_ledger_begin(c, tab, cpu, prev, j, now);
+	if (note == LNX_NOTE_PLACE) {
+		struct lnx_ledger_waiter *w = lnx_ledger_place(c, lnx_prim_pid(next));
+
+		w->pid = 0;
+		lnx_ledger_leave(c, tab, w->handle, w->epoch, now);
+	} else if (LNX_RARE(note)) {
+		lnx_ledger_end_stored(c, tab, next, now);
 	}
 	if (c->n_wait > c->n_up + c->n_thr) {
-		if (tp && j->thr)
+		if (j->thr)
 			lnx_ledger_caught(c, tab, j->thr, now);
-		else if (!tp && lnx_prim_is_throttled(prev))
+		else if (!j->handle && lnx_prim_is_throttled(prev))
 			lnx_ledger_caught(c, tab, LNX_LEDGER_THROTTLED, now);
 		if (!tgid)
 			lnx_ledger_heal_idle(c, tab, now);
 	}
+	if (!c->n_wait)
+		c->n_spill = 0;
+}
+
+/* One thread of a process takes over from another: who waits does not change. Returns 0 if it does. */
+LNX_FN int lnx_ledger_take_over(struct lnx_ledger_cpu *c, struct task_struct *prev, __u32 next_pid,
+				__u32 handle)
+{
+	__u32 pid = lnx_prim_pid(prev), epoch;
+	struct lnx_ledger_waiter *from = lnx_ledger_place(c, next_pid),
+				 *to = lnx_ledger_place(c, pid);
+
+	if (from->handle != handle || (to->pid && to != from))
+		return 0;
+	epoch = from->epoch;
+	from->pid = 0;
+	to->pid = pid;
+	to->runs = lnx_prim_runs(prev);
+	to->handle = handle;
+	to->epoch = epoch;
+	return 1;
 }
 
 LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab, __u32 cpu,
 				 struct task_struct *prev, struct task_struct *next, __u64 now)
 {
-	__u32 handle = lnx_prim_handle(tab, next), tgid = lnx_prim_tgid(next);
-	struct lnx_ledger_task *tp = 0, *tn = 0;
+	__u32 handle = lnx_prim_handle(tab, next), tgid = lnx_prim_tgid(next), note = 0;
 	struct lnx_ledger_join j = { 0 };
 
-	if (!c->since)
+	if (LNX_RARE(!c->since))
 		lnx_ledger_start(c, tab, prev, now);
-	if (c->mail_new || c->task != (__u64)prev) {
+	if (LNX_RARE(c->mail_new || c->task != (__u64)prev)) {
 		lnx_ledger_seq(c);
 		if (c->mail_new)
 			lnx_ledger_drain(c, tab, now);
@@ -375,21 +536,14 @@ LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_tab
 	}
 	c->task = (__u64)next;
 	if (tgid) {
-		tn = lnx_prim_task(next);
-		if (!tn)
-			c->count[LNX_LEDGER_N_NO_STORAGE]++;
-		else if (!tn->handle)
+		note = lnx_ledger_find(c, cpu, next);
+		if (!note)
 			c->count[LNX_LEDGER_N_UNTRACKED]++;
 	}
 	if (c->cur_tgid && lnx_prim_runnable(prev)) {
-		tp = lnx_prim_task(prev);
-		if (!tp) {
-			c->count[LNX_LEDGER_N_NO_STORAGE]++;
-		} else {
-			j.handle = lnx_prim_handle(tab, prev);
-			j.since = now;
-			lnx_prim_join(tab, prev, &j);
-		}
+		j.handle = lnx_prim_handle(tab, prev);
+		j.since = now;
+		lnx_prim_join(tab, prev, &j);
 	}
 	/* Without detail the processes of a cgroup are one. */
 	if (tab->no_detail && tgid && c->cur_tgid) {
@@ -398,58 +552,46 @@ LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_tab
 		c->proc_caused_ns = 0;
 	}
 	if (handle == c->cur && tgid == c->cur_tgid) {
-		if (!tp && !(tn && tn->handle))
+		if (!j.handle && !note)
 			return;
-		/* One thread of a process takes over from another: who waits does not change. */
-		if (tp && tn && !j.thr && j.handle == tn->handle && tn->cpu == cpu) {
-			tp->handle = tn->handle;
-			tp->epoch = tn->epoch;
-			tp->cpu = cpu;
-			tp->runs = lnx_prim_runs(prev);
-			tn->handle = 0;
+		if (note == LNX_NOTE_PLACE && !j.thr &&
+		    lnx_ledger_take_over(c, prev, lnx_prim_pid(next), j.handle))
 			return;
-		}
 	}
 	lnx_ledger_seq(c);
-	lnx_ledger_change(c, tab, prev, tp, &j, tn, cpu, handle, tgid, now);
+	lnx_ledger_change(c, tab, prev, &j, next, note, cpu, handle, tgid, now);
 	lnx_ledger_seq(c);
 }
 
 LNX_FN void lnx_ledger_on_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab, __u32 cpu,
 			       struct task_struct *p, __u64 now)
 {
-	struct lnx_ledger_task *t = lnx_prim_task(p);
 	struct lnx_ledger_join j = { 0 };
-	__u64 got;
+	__u32 note;
 
-	if (!t) {
-		c->count[LNX_LEDGER_N_NO_STORAGE]++;
-		return;
+	if (LNX_RARE(!c->since))
+		return; /* no switch seen yet: nobody to blame */
+	if (LNX_RARE(c->mail_new)) {
+		lnx_ledger_seq(c);
+		lnx_ledger_drain(c, tab, now);
+		lnx_ledger_seq(c);
 	}
-	if (t->handle && t->runs == lnx_prim_runs(p)) {
+	note = lnx_ledger_find(c, cpu, p);
+	if (LNX_RARE(note) && lnx_ledger_runs(c, p, note) == lnx_prim_runs(p)) {
 		c->count[LNX_LEDGER_N_DUP_WAKE]++;
 		return;
 	}
-	if (!c->since)
-		return; /* no switch seen yet: nobody to blame */
 	j.handle = lnx_prim_handle(tab, p);
 	j.since = now;
 	lnx_prim_join(tab, p, &j);
 	lnx_ledger_seq(c);
-	if (c->mail_new)
-		lnx_ledger_drain(c, tab, now);
 	lnx_ledger_tick(c, tab, now);
-	if (t->handle) {
+	if (LNX_RARE(note)) {
 		c->count[LNX_LEDGER_N_STALE_WAKE]++;
-		if (t->cpu == cpu)
-			lnx_ledger_leave(c, tab, t->handle, t->epoch, now);
+		lnx_ledger_end(c, tab, p, note, now);
 	}
-	got = lnx_ledger_enter(c, tab, &j, now);
+	lnx_ledger_begin(c, tab, cpu, p, &j, now);
 	lnx_ledger_seq(c);
-	t->handle = got >> 32;
-	t->epoch = got;
-	t->cpu = cpu;
-	t->runs = lnx_prim_runs(p);
 }
 
 /* A queued task leaves <c> for CPU <to>, whose state is <dst> and where <queue> will be its cfs_rq. */
@@ -457,25 +599,26 @@ LNX_FN void lnx_ledger_on_migrate(struct lnx_ledger_cpu *c, struct lnx_ledger_cp
 				  struct lnx_ledger_table *tab, __u32 cpu, __u32 to,
 				  struct task_struct *p, __u64 queue, __u64 now)
 {
-	struct lnx_ledger_task *t = lnx_prim_task(p);
+	__u32 handle, note;
 
-	if (!t || !t->handle)
+	if (c->mail_new) {
+		lnx_ledger_seq(c);
+		lnx_ledger_drain(c, tab, now);
+		lnx_ledger_seq(c);
+	}
+	note = lnx_ledger_find(c, cpu, p);
+	if (!note)
 		return;
 	c->count[LNX_LEDGER_N_MIGRATED]++;
 	lnx_ledger_seq(c);
-	if (c->mail_new)
-		lnx_ledger_drain(c, tab, now);
 	lnx_ledger_tick(c, tab, now);
-	if (t->cpu == cpu)
-		lnx_ledger_leave(c, tab, t->handle, t->epoch, now);
-	else
-		c->count[LNX_LEDGER_N_STALE_LEAVE]++;
+	handle = lnx_ledger_end(c, tab, p, note, now);
 	lnx_ledger_seq(c);
-	t->cpu = to;
-	t->epoch = 0;
-	if (!lnx_ledger_send(dst, t->handle, queue, now)) {
+	if (!lnx_ledger_store(c, p, to, handle, 0))
+		return;
+	if (!lnx_ledger_send(dst, handle, queue, now)) {
 		c->count[LNX_LEDGER_N_MAIL_FULL]++;
-		t->handle = 0;
+		lnx_ledger_store(c, p, to, 0, 0);
 	}
 }
 

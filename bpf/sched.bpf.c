@@ -3,8 +3,10 @@
  * sent; a reader maps "cpus" and "table" (linnix/ledger.h). "slots" maps a cgroup id to a handle. */
 #include "lnx_kernel.h"
 
-#define LNX_FN	static __always_inline
-#define LNX_SUB __noinline
+#define LNX_FN	    static __always_inline
+#define LNX_SUB	    __noinline
+#define LNX_COLD    static __noinline
+#define LNX_RARE(x) __builtin_expect(!!(x), 0)
 /* A mask alone is optimised away where the compiler knows the range and the verifier does not. */
 #define LNX_BOUND(i, n)                         \
 	({                                      \
@@ -114,9 +116,9 @@ static __always_inline __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struc
 	id = p->cgroups->dfl_cgrp->kn->id;
 	at = lnx_cache_index(id);
 	tagged = *(volatile __u64 *)&tab->cache[at].tagged;
-	if (tab->cache[at].cgroup_id == id && tagged >> 32 == (__u32)id)
-		return tagged;
-	return lnx_slot_miss(tab, id);
+	if (LNX_RARE(tab->cache[at].cgroup_id != id || tagged >> 32 != (__u32)id))
+		return lnx_slot_miss(tab, id);
+	return tagged;
 }
 
 static __always_inline struct lnx_ledger_task *lnx_prim_task(struct task_struct *p)
@@ -127,6 +129,11 @@ static __always_inline struct lnx_ledger_task *lnx_prim_task(struct task_struct 
 static __always_inline __u32 lnx_prim_tgid(struct task_struct *p)
 {
 	return p->tgid;
+}
+
+static __always_inline __u32 lnx_prim_pid(struct task_struct *p)
+{
+	return p->pid;
 }
 
 static __always_inline __u32 lnx_prim_runs(struct task_struct *p)
@@ -177,19 +184,14 @@ static __always_inline int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *
 	return 0;
 }
 
-/* Also finds the nearest throttled queue from <p> up: its depth, and whose it is. */
-static __always_inline void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
-					  struct lnx_ledger_join *j)
+/* The nearest throttled queue from <p> up: its depth, and whose it is. */
+static __noinline int lnx_join_throttled(struct lnx_ledger_table *tab, struct task_struct *p,
+					 struct lnx_ledger_join *j)
 {
 	struct sched_entity *se = &p->se;
 	struct lnx_ledger_queue q = { 0 };
 	__u32 slot, depth, i;
 
-	if (p->prio < LNX_MAX_RT_PRIO)
-		return; /* quotas bind the fair class only */
-	j->queue = (__u64)se->cfs_rq;
-	if (se->cfs_rq->throttle_count <= 0)
-		return;
 	lnx_prim_queue(j->queue, &q);
 	j->thr_base = q.total_ns;
 	j->thr = LNX_LEDGER_THROTTLED;
@@ -210,6 +212,17 @@ static __always_inline void lnx_prim_join(struct lnx_ledger_table *tab, struct t
 		if (!se)
 			break;
 	}
+	return 0;
+}
+
+static __always_inline void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
+					  struct lnx_ledger_join *j)
+{
+	if (p->prio < LNX_MAX_RT_PRIO)
+		return; /* quotas bind the fair class only */
+	j->queue = (__u64)p->se.cfs_rq;
+	if (LNX_RARE(p->se.cfs_rq->throttle_count > 0))
+		lnx_join_throttled(tab, p, j);
 }
 
 static __always_inline void lnx_prim_describe(struct task_struct *p, struct lnx_ledger_proc *d)
@@ -252,22 +265,30 @@ LNX_FN void lnx_time_stop(struct lnx_ledger_prog *g, __u64 start)
 /* CLOCK_MONOTONIC by way of the run queue's own clock, which costs a load instead of a helper call. Where
  * schedule() left that clock as a preempting wake-up had set it, the helper is asked. The offset of the two
  * is measured every LNX_CLOCK_NS; one that grew fast was measured across an interrupt or a stolen CPU. */
+LNX_SUB int lnx_clock(struct lnx_ledger_cpu *c, __u64 clock)
+{
+	__u64 offset = bpf_ktime_get_ns() - clock;
+
+	if (!c)
+		return 0;
+	if (offset - c->clock_offset < LNX_CLOCK_JUMP_NS &&
+	    offset - c->clock_offset > LNX_CLOCK_DRIFT_NS)
+		offset = c->clock_offset + LNX_CLOCK_DRIFT_NS;
+	c->clock_offset = offset;
+	c->clock_next = clock + LNX_CLOCK_NS;
+	return 0;
+}
+
 LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
 {
 	struct rq *rq = p->se.cfs_rq->rq;
-	__u64 clock = rq->clock, now, offset;
+	__u64 clock = rq->clock, now;
 
 	if (rq->clock_update_flags & LNX_RQ_CLOCK_STALE) {
 		now = bpf_ktime_get_ns();
 	} else {
-		if (clock >= c->clock_next) {
-			offset = bpf_ktime_get_ns() - clock;
-			if (offset - c->clock_offset < LNX_CLOCK_JUMP_NS &&
-			    offset - c->clock_offset > LNX_CLOCK_DRIFT_NS)
-				offset = c->clock_offset + LNX_CLOCK_DRIFT_NS;
-			c->clock_offset = offset;
-			c->clock_next = clock + LNX_CLOCK_NS;
-		}
+		if (LNX_RARE(clock >= c->clock_next))
+			lnx_clock(c, clock);
 		now = clock + c->clock_offset;
 	}
 	return now > c->tick ? now : c->tick;

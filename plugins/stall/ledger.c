@@ -28,8 +28,7 @@ struct seen {
 	struct flight flights[FLIGHTS];
 	uint64_t count[LNX_LEDGER_COUNTS];
 	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
-	uint64_t run_ns[LNX_LEDGER_SLOTS], wait_ns[LNX_LEDGER_SLOTS];
-	uint64_t other_ns[LNX_LEDGER_SLOTS], node_ns[LNX_LEDGER_SLOTS];
+	struct lnx_ledger_sum sum[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
 	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
 };
@@ -112,16 +111,13 @@ static int copy_cpu(struct lnx_ledger_cpu *to, const struct lnx_ledger_cpu *from
 	for (int t = 0; t < TRIES_MAX; t++) {
 		uint32_t seq = __atomic_load_n(&from->seq, __ATOMIC_ACQUIRE);
 
-		memcpy(to, from, offsetof(struct lnx_ledger_cpu, pos));
+		memcpy(to, from, offsetof(struct lnx_ledger_cpu, sum));
 		to->slot_used[0] |= (1ULL << LNX_LEDGER_FIRST) - 1; /* the pseudo slots always */
 		for (uint32_t w = 0; w < LNX_LEDGER_SLOTS / 64; w++) {
 			for (uint64_t m = to->slot_used[w]; m; m &= m - 1) {
 				uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(m);
 
-				to->run_ns[s] = from->run_ns[s];
-				to->wait_ns[s] = from->wait_ns[s];
-				to->other_ns[s] = from->other_ns[s];
-				to->node_ns[s] = from->node_ns[s];
+				to->sum[s] = from->sum[s];
 			}
 		}
 		for (uint32_t w = 0; w < LNX_LEDGER_PAIRS / 64; w++)
@@ -254,17 +250,17 @@ static void add_slots(struct stall_ledger *l, struct seen *s, const struct lnx_l
 		for (uint64_t m = c->slot_used[w]; m; m &= m - 1) {
 			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(m);
 			uint32_t h = i < LNX_LEDGER_FIRST ? i : l->tab->slot[i].handle;
+			const struct lnx_ledger_sum *to = &c->sum[i];
+			struct lnx_ledger_sum *from = &s->sum[i];
 
-			add_run(l, cpu, h, (int64_t)(c->run_ns[i] - s->run_ns[i]));
-			add(l, cpu, REC_CHECK, h, 0, (int64_t)(c->wait_ns[i] - s->wait_ns[i]));
+			add_run(l, cpu, h, (int64_t)(to->run_ns - from->run_ns));
+			add(l, cpu, REC_CHECK, h, 0, (int64_t)(to->wait_ns - from->wait_ns));
 			add(l, cpu, REC_PART, h, LNX_LEDGER_OTHER,
-			    (int64_t)(c->other_ns[i] - s->other_ns[i]));
+			    (int64_t)(to->other_ns - from->other_ns));
+			add(l, cpu, REC_PART, h, h, (int64_t)(to->self_ns - from->self_ns));
 			add(l, cpu, REC_PART, LNX_LEDGER_NODE, h,
-			    (int64_t)(c->node_ns[i] - s->node_ns[i]));
-			s->run_ns[i] = c->run_ns[i];
-			s->wait_ns[i] = c->wait_ns[i];
-			s->other_ns[i] = c->other_ns[i];
-			s->node_ns[i] = c->node_ns[i];
+			    (int64_t)(to->node_ns - from->node_ns));
+			*from = *to;
 		}
 	}
 }

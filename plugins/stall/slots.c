@@ -51,12 +51,15 @@ void stall_cpus_reset(void *cpus, uint32_t n_cpus)
 		c->n_up = 0;
 		c->n_thr = 0;
 		c->mail_new = 0;
+		c->n_spill = 0;
 		c->proc_node_ns = 0;
 		c->proc_caused_ns = 0;
 		c->clock_next = 0;
 		memset(c->mail, 0, sizeof(c->mail));
 		memset(c->wait, 0, sizeof(c->wait));
-		memset(c->pos, 0, sizeof(c->pos));
+		for (uint32_t k = 0; k < LNX_LEDGER_SLOTS; k++)
+			c->sum[k].pos = 0;
+		memset(c->waiters, 0, sizeof(c->waiters));
 		c->seq &= ~1U;
 	}
 }

@@ -151,12 +151,12 @@ static inline void charge(struct test *f, uint32_t cpu, uint32_t victim, uint32_
 	c->pairs[i].culprit = culprit;
 	c->pairs[i].ns += ns;
 	c->pair_used[i / 64] |= 1ULL << i % 64;
-	c->wait_ns[slot] += ns;
+	c->sum[slot].wait_ns += ns;
 	c->slot_used[slot / 64] |= 1ULL << slot % 64;
 	c->slot_used[by / 64] |= 1ULL << by % 64;
-	c->node_ns[by] += ns;
+	c->sum[by].node_ns += ns;
 	if (culprit < LNX_LEDGER_THROTTLED || culprit >= LNX_LEDGER_FIRST)
-		c->run_ns[by] += ns;
+		c->sum[by].run_ns += ns;
 	c->since = f->mono;
 	c->tick = f->mono;
 }

@@ -63,7 +63,7 @@ static void parts_that_do_not_sum_are_noted_and_counted(void **state)
 	tick(f);
 	tick(f);
 	charge(f, 0, a, c, 50000000);
-	f->cpus[0].wait_ns[LNX_LEDGER_SLOT(a)] += 9000000;
+	f->cpus[0].sum[LNX_LEDGER_SLOT(a)].wait_ns += 9000000;
 	tick(f);
 	assert_true(row_of(f, 100)->flags & STALL_F_UNEQUAL);
 	assert_float_equal(testhost_metric(f->t, "linnix_stall_unequal_total", ""), 1, 0);
@@ -194,7 +194,7 @@ static uint32_t edge_entitled(struct test *f)
 	tick(f);
 	testhost_clear(f->t);
 	charge(f, 0, d, c, 50000000);
-	f->cpus[0].run_ns[LNX_LEDGER_SLOT(c)] += 300000000; /* 35 % of a CPU with the 50 ms */
+	f->cpus[0].sum[LNX_LEDGER_SLOT(c)].run_ns += 300000000; /* 35 % of a CPU with the 50 ms */
 	tick(f);
 	for (size_t i = 0; i < testhost_published(f->t); i++) {
 		const struct lnx_ev_stall_edge *e = (const void *)testhost_event(f->t, i);

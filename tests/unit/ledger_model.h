@@ -11,6 +11,8 @@
 
 #define LNX_FN		static inline __attribute__((unused))
 #define LNX_SUB		static __attribute__((unused))
+#define LNX_COLD	static inline __attribute__((unused))
+#define LNX_RARE(x)	(x)
 #define LNX_BOUND(i, n) bound((i), (n))
 
 static uint64_t bound(uint64_t i, uint64_t n)
@@ -21,7 +23,7 @@ static uint64_t bound(uint64_t i, uint64_t n)
 
 /* The kernel's task, as far as the ledger sees it. */
 struct task_struct {
-	uint32_t handle, tgid, runs;
+	uint32_t handle, tgid, pid, runs;
 	int is_runnable, is_throttled;
 	uint64_t arrival;
 	uint64_t queue; /* number + 1 */
@@ -170,6 +172,11 @@ static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p
 static __u32 lnx_prim_tgid(struct task_struct *p)
 {
 	return p->tgid;
+}
+
+static __u32 lnx_prim_pid(struct task_struct *p)
+{
+	return p->pid;
 }
 
 static __u32 lnx_prim_runs(struct task_struct *p)
@@ -401,6 +408,7 @@ static void begin(uint64_t s, int tasks_n, int handles_n, int losses, int dups)
 	for (int i = 0; i < n_tasks; i++) {
 		tasks[i].k.handle = handles[roll((uint32_t)n_handles)];
 		tasks[i].k.tgid = 1 + roll((uint32_t)n_tasks);
+		tasks[i].k.pid = 1 + (uint32_t)i * LNX_LEDGER_WAITERS / 4; /* four places */
 		tasks[i].k.store = &tasks[i].store;
 		place(&tasks[i], 0);
 	}

@@ -167,16 +167,16 @@ static void expect_sane(int cpu)
 	for (uint32_t i = 0; i < LNX_LEDGER_PAIRS; i++)
 		parts += c->pairs[i].victim ? c->pairs[i].ns : 0;
 	for (uint32_t i = 0; i < LNX_LEDGER_SLOTS; i++) {
-		parts += c->other_ns[i];
-		wait += c->wait_ns[i];
-		assert_true(c->pos[i] <= c->n_wait);
+		parts += c->sum[i].other_ns + c->sum[i].self_ns;
+		wait += c->sum[i].wait_ns;
+		assert_true(c->sum[i].pos <= c->n_wait);
 	}
 	assert_true(c->n_wait <= LNX_LEDGER_WAITS);
 	for (uint32_t i = 0; i < c->n_wait; i++) {
 		const struct lnx_ledger_wait *e = &c->wait[i];
 
 		assert_true(e->n > 0);
-		assert_int_equal(c->pos[LNX_LEDGER_SLOT(e->handle)], i + 1);
+		assert_int_equal(c->sum[LNX_LEDGER_SLOT(e->handle)].pos, i + 1);
 		wait += e->since > e->begin ? e->since - e->begin : 0;
 		n_up += e->is_up;
 		n_thr += e->thr && !e->is_up;

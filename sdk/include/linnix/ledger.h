@@ -10,13 +10,15 @@
 
 #include <linux/types.h>
 
-#define LNX_LEDGER_ABI	   1
-#define LNX_LEDGER_SLOTS   2048 /* a power of two */
-#define LNX_LEDGER_WAITS   64	/* slots waiting on one CPU at a time; the last is kept for OTHER */
-#define LNX_LEDGER_PAIRS   4096 /* per CPU, a power of two */
-#define LNX_LEDGER_PROBES  8	/* places tried for one pair */
-#define LNX_LEDGER_PROCS   512	/* per CPU, a power of two */
-#define LNX_LEDGER_MAIL	   16	/* migrations on their way to one CPU */
+#define LNX_LEDGER_ABI	  2
+#define LNX_LEDGER_SLOTS  2048 /* a power of two */
+#define LNX_LEDGER_WAITS  64   /* slots waiting on one CPU at a time; the last is kept for OTHER */
+#define LNX_LEDGER_PAIRS  4096 /* per CPU, a power of two */
+#define LNX_LEDGER_PROBES 8    /* places tried for one pair */
+#define LNX_LEDGER_PROCS  512  /* per CPU, a power of two */
+#define LNX_LEDGER_MAIL	  16   /* migrations on their way to one CPU */
+#define LNX_LEDGER_WAITERS \
+	256 /* waiting tasks remembered in place; more are in task storage. A power of two */
 #define LNX_LEDGER_CACHE   1024 /* a power of two */
 #define LNX_LEDGER_CPU_MAX 1024
 
@@ -87,6 +89,15 @@ struct lnx_ledger_wait {
 	__u64 pad;
 };
 
+/* One waiting task. */
+struct lnx_ledger_waiter {
+	__u32 pid;    /* 0 is an empty place */
+	__u32 runs;   /* times it had been run when it began to wait */
+	__u32 handle; /* slot it waits in */
+	__u32 epoch;  /* of the entry it joined */
+};
+
+/* Time that a victim waited for another. What it waited for itself is in self_ns. */
 struct lnx_ledger_pair {
 	__u32 victim; /* handle; 0 is an empty place */
 	__u32 culprit;
@@ -112,6 +123,17 @@ struct lnx_ledger_mail {
 	__u64 queue;
 };
 
+/* What one slot had on one CPU. */
+struct lnx_ledger_sum {
+	__u64 run_ns;	/* it ran */
+	__u64 wait_ns;	/* closed waits, summed apart from the parts: the check */
+	__u64 other_ns; /* its charges that found no place in pairs[] */
+	__u64 node_ns;	/* it ran while any task waited on this CPU */
+	__u64 self_ns;	/* it waited while it ran itself */
+	__u32 pos;	/* place in wait[] + 1 */
+	__u32 pad;
+};
+
 struct lnx_ledger_cpu {
 	__u32 seq;   /* odd while the rest is inconsistent */
 	__u32 cur;   /* handle that runs */
@@ -124,23 +146,20 @@ struct lnx_ledger_cpu {
 	__u32 n_thr;  /* of the others throttled */
 	__u32 mail_new;
 	__u32 epoch;
-	__u32 thr; /* the throttle seen last, as in lnx_ledger_wait */
-	__u32 pad;
+	__u32 thr;	      /* the throttle seen last, as in lnx_ledger_wait */
+	__u32 n_spill;	      /* tasks waiting here that are in task storage, at least */
 	__u64 proc_node_ns;   /* of the process that runs, not yet in procs[] */
 	__u64 proc_caused_ns; /* the same */
 	__u64 clock_offset;   /* CLOCK_MONOTONIC minus the run queue's clock */
 	__u64 clock_next;     /* when to measure it again */
-	__u64 count[LNX_LEDGER_COUNTS];
 	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
+	__u64 count[LNX_LEDGER_COUNTS];
 	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL];
 	struct lnx_ledger_wait wait[LNX_LEDGER_WAITS];
 	__u64 pair_used[LNX_LEDGER_PAIRS / 64]; /* a bit per place of pairs[] that was ever used */
 	__u64 slot_used[LNX_LEDGER_SLOTS / 64]; /* a bit per slot that ran or waited here */
-	__u16 pos[LNX_LEDGER_SLOTS];		/* place in wait[] + 1 */
-	__u64 run_ns[LNX_LEDGER_SLOTS];		/* time the slot ran */
-	__u64 wait_ns[LNX_LEDGER_SLOTS];  /* closed waits, summed apart from the pairs: the check */
-	__u64 other_ns[LNX_LEDGER_SLOTS]; /* victim's charges that found no place in pairs[] */
-	__u64 node_ns[LNX_LEDGER_SLOTS];  /* by culprit: time any task waited on this CPU */
+	struct lnx_ledger_sum sum[LNX_LEDGER_SLOTS];
+	struct lnx_ledger_waiter waiters[LNX_LEDGER_WAITERS]; /* by pid */
 	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
 	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
 };
@@ -172,7 +191,7 @@ _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
 _Static_assert(sizeof(struct lnx_ledger_pair) == 24, "layout");
 _Static_assert(sizeof(struct lnx_ledger_proc) == 56, "layout");
 _Static_assert(sizeof(struct lnx_ledger_slot) == 24, "layout");
-_Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, count) == 96, "layout");
-_Static_assert(sizeof(struct lnx_ledger_cpu) % 8 == 0, "layout");
+_Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, prog) == 96, "layout");
+_Static_assert(sizeof(struct lnx_ledger_cpu) % 64 == 0, "layout");
 
 #endif
