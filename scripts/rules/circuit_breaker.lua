@@ -128,8 +128,8 @@ test "a dip resets the clock" {
   fires = {},
 }
 
-test "a busy machine without pressure does its work" {
-  feed  = function(t) node(t, 0, 20, { psi_cpu_some = 5, cpu_pct = 100 }) end,
+test "a minute of a busy machine without pressure: it does its work" {
+  feed  = function(t) node(t, 0, 60, { psi_cpu_some = 5, cpu_pct = 100 }) end,
   fires = {},
 }
 

@@ -93,11 +93,11 @@ test "figures that do not agree with the kernel's blame nobody" {
   fires = {},
 }
 
-test "its own quota, its own threads and the kernel are no neighbours" {
+test "a minute of its own quota, its own threads and the kernel: they are no neighbours" {
   feed  = function(t)
-    edges(t, 0, 9, { kind = "throttled" })
-    edges(t, 10, 19, { kind = "self" })
-    edges(t, 20, 29, { kind = "kernel" })
+    edges(t, 0, 19, { kind = "throttled" })
+    edges(t, 20, 39, { kind = "self" })
+    edges(t, 40, 59, { kind = "kernel" })
   end,
   fires = {},
 }

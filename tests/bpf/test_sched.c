@@ -225,6 +225,29 @@ static void fork_storm(struct lab *l)
 	scene_counts(l);
 }
 
+/* Nothing contends: what else the machine does may hold it up, a neighbour on another CPU never. */
+static void alone(struct lab *l)
+{
+	int a = lab_group(l, "busy"), c = lab_group(l, "away");
+	struct lab_work w = { LAB_SPIN, scene_cpu(), 0, 0, 0, 3 * LAB_SEC };
+	struct lab_work away = { LAB_WAKE, 0, 2000, 5000, 0, 3 * LAB_SEC };
+
+	if (!scene_cpu()) {
+		printf("  SKIP   one CPU\n");
+		return;
+	}
+	lab_spawn(l, a, &w);
+	lab_spawn(l, c, &away);
+	scene_measure(l);
+	lab_least(l, "the neighbour ran, ms",
+		  (double)l->w.run_ns[LNX_LEDGER_SLOT(lab_handle(l, c))] / 1e6, 100);
+	lab_most(l, "the neighbour is blamed, ms",
+		 lab_part_ms(l, lab_handle(l, a), lab_handle(l, c), 0), 0);
+	lab_most(l, "waits for itself, ms", lab_part_ms(l, lab_handle(l, a), lab_handle(l, a), 0),
+		 0);
+	scene_against_psi(l, a, 0.05);
+}
+
 static double node_psi_ms(void)
 {
 	char text[256] = "", *p;
@@ -333,6 +356,7 @@ static const struct {
 	{ "parent_quota", parent_quota },
 	{ "own_threads", own_threads },
 	{ "two_cpus", two_cpus },
+	{ "alone", alone },
 	{ "unions", unions },
 	{ "node", node },
 	{ "fork_storm", fork_storm },

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Quotas and their owners, on a tree of files such as the kernel's: cgroup v2's cpu.max and v1's cpu.cfs_quota_us. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "who.h"
+
+#define SEC 1000000000ULL
+
+struct test {
+	char dir[64];
+	struct stall_whos w;
+	struct stall_who *who;
+};
+
+static const char *const folders[] = { "/pods", "/pods/pod1", "/pods/pod1/app" };
+
+static void write_file(const struct test *f, const char *folder, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s%s/%s", f->dir, folder, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static int setup(void **ret)
+{
+	struct test *f = calloc(1, sizeof(*f));
+	struct lnx_workload w = { .size = sizeof(w),
+				  .path = folders[2],
+				  .workload = "app",
+				  .namespace_ = "",
+				  .pod_name = "",
+				  .pod_uid = "",
+				  .container_name = "",
+				  .container_id = "",
+				  .runtime = "",
+				  .qos = "" };
+	char path[256];
+	uint32_t i;
+
+	assert_non_null(f);
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/linnix-limit.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	for (i = 0; i < 3; i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", f->dir, folders[i]);
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	assert_int_equal(stall_whos_init(&f->w), 0);
+	i = stall_who_make(&f->w, 42, SEC, SEC);
+	assert_int_equal(stall_who_name(&f->w.who[i], &w, SEC), 0);
+	f->who = &f->w.who[i];
+	*ret = f;
+	return 0;
+}
+
+static int teardown(void **ret)
+{
+	static const char *const files[] = { "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us" };
+	struct test *f = *ret;
+	char path[256];
+
+	for (int i = 2; i >= 0; i--) {
+		for (int k = 0; k < 3; k++) {
+			(void)snprintf(path, sizeof(path), "%s%s/%s", f->dir, folders[i], files[k]);
+			(void)unlink(path); /* most are not there */
+		}
+		(void)snprintf(path, sizeof(path), "%s%s", f->dir, folders[i]);
+		(void)rmdir(path); /* reported below */
+	}
+	assert_int_equal(rmdir(f->dir), 0);
+	stall_whos_done(&f->w);
+	free(f);
+	return 0;
+}
+
+static void mount(struct test *f, int is_v1)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       is_v1 ? "25 1 0:22 / %s rw - cgroup cgroup rw,cpu,cpuacct\n"
+			     : "25 1 0:22 / %s rw shared:4 - cgroup2 cgroup2 rw\n",
+		       f->dir);
+	stall_whos_mounts(&f->w, text);
+}
+
+/* The quota at <depth>, as shown. */
+static const struct stall_limit *limit(struct test *f, uint32_t depth, uint64_t owner, uint64_t now)
+{
+	uint16_t i = stall_who_limit(&f->w, f->who, depth, owner, now);
+
+	return i ? &f->w.limits[i] : NULL;
+}
+
+static void cpu_max_of_the_cgroup_and_of_its_ancestors(void **state)
+{
+	struct test *f = *state;
+	const struct stall_limit *l;
+
+	mount(f, 0);
+	write_file(f, folders[0], "cpu.max", "200000 100000\n");
+	write_file(f, folders[1], "cpu.max", "max 100000\n");
+	write_file(f, folders[2], "cpu.max", "5000 20000\n");
+	l = limit(f, 1, 0, SEC);
+	assert_non_null(l);
+	assert_string_equal(l->owner, "/pods");
+	assert_string_equal(l->text, "cpu.max 200000 100000");
+	l = limit(f, 3, 0, SEC);
+	assert_non_null(l);
+	assert_string_equal(l->owner, "/pods/pod1/app");
+	assert_string_equal(l->text, "cpu.max 5000 20000");
+	assert_null(limit(f, 2, 0, SEC)); /* no quota there */
+	assert_null(limit(f, 4, 0, SEC)); /* nothing so deep */
+	assert_null(limit(f, 0, 0, SEC));
+}
+
+static void owner_that_is_known_by_its_id(void **state)
+{
+	struct test *f = *state;
+	const struct stall_limit *l;
+	char path[256];
+	struct stat st;
+
+	mount(f, 0);
+	write_file(f, folders[1], "cpu.max", "50000 100000\n");
+	(void)snprintf(path, sizeof(path), "%s%s", f->dir, folders[1]);
+	assert_int_equal(stat(path, &st), 0);
+	/* Too deep for its depth to be told, or not known at all. */
+	for (uint32_t depth = 0; depth < STALL_DEPTHS; depth += STALL_DEPTHS - 1) {
+		l = limit(f, depth, st.st_ino, SEC);
+		assert_non_null(l);
+		assert_string_equal(l->owner, "/pods/pod1");
+	}
+	f->who->limit_ns = 0;
+	assert_null(limit(f, STALL_DEPTHS - 1, st.st_ino + 1000000, 100 * SEC));
+}
+
+static void a_changed_quota_is_seen_within_ten_seconds(void **state)
+{
+	struct test *f = *state;
+
+	mount(f, 0);
+	write_file(f, folders[2], "cpu.max", "5000 20000\n");
+	assert_string_equal(limit(f, 3, 0, 20 * SEC)->text, "cpu.max 5000 20000");
+	write_file(f, folders[2], "cpu.max", "9000 20000\n");
+	assert_string_equal(limit(f, 3, 0, 25 * SEC)->text, "cpu.max 5000 20000");
+	assert_string_equal(limit(f, 3, 0, 31 * SEC)->text, "cpu.max 9000 20000");
+}
+
+static void v1_has_quota_and_period_apart(void **state)
+{
+	struct test *f = *state;
+	const struct stall_limit *l;
+
+	mount(f, 1);
+	write_file(f, folders[1], "cpu.cfs_quota_us", "30000\n");
+	write_file(f, folders[1], "cpu.cfs_period_us", "100000\n");
+	write_file(f, folders[2], "cpu.cfs_quota_us", "-1\n");
+	l = limit(f, 2, 0, SEC);
+	assert_non_null(l);
+	assert_string_equal(l->owner, "/pods/pod1");
+	assert_string_equal(l->text, "cpu.cfs_quota_us 30000 100000");
+	assert_null(limit(f, 3, 0, SEC));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(cpu_max_of_the_cgroup_and_of_its_ancestors),
+		TEST(owner_that_is_known_by_its_id),
+		TEST(a_changed_quota_is_seen_within_ten_seconds),
+		TEST(v1_has_quota_and_period_apart),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
