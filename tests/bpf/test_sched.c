@@ -5,6 +5,7 @@
  * LINK: tests/bpf/replay.c tests/bpf/scenes.c */
 #include "tests/bpf/scenes.h"
 
+#include <bpf/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,24 +303,23 @@ static void unions(struct lab *l)
 	    a = lab_group(l, "wl/pod1/a"), b = lab_group(l, "wl/pod1/b"),
 	    c = lab_group(l, "wl/pod2/c"), n = lab_group(l, "bully");
 	int of[] = { a, b, c, n };
-	struct lab_work first = { LAB_SPIN, scene_cpu(), 0, 0, 0, 100 * LAB_MS };
 	struct lab_work on[] = { { LAB_WAKE, scene_cpu(), 4000, 9000, 200 * LAB_MS, 4 * LAB_SEC },
-				 { LAB_WAKE, -1, 3000, 5000, 200 * LAB_MS, 4 * LAB_SEC },
+				 { LAB_WAKE, scene_cpu(), 3000, 5000, 200 * LAB_MS, 4 * LAB_SEC },
 				 { LAB_WAKE, scene_cpu(), 2000, 11000, 200 * LAB_MS, 4 * LAB_SEC },
 				 { LAB_SPIN, scene_cpu(), 0, 0, 200 * LAB_MS, 4 * LAB_SEC } };
 	double before[2], sum;
 	uint32_t h[3];
 
 	(void)other;
-	for (int i = 0; i < 4; i++) {
-		lab_spawn(l, of[i], &first);
-		lab_spawn(l, of[i], &on[i]);
+	/* Slots before anybody runs there, so that no wait begins without its set. */
+	for (int i = 0; i < 3; i++) {
+		h[i] = stall_slot_take(l->tab, l->groups[of[i]].id);
+		(void)bpf_map_update_elem(l->slots_fd, &l->groups[of[i]].id, &h[i], 0);
 	}
-	lab_window(l);
-	for (int i = 0; i < 3; i++)
-		h[i] = lab_handle(l, of[i]);
 	h[1] = set_above(l, pod, h, 2);
 	(void)set_above(l, w, h + 1, 2);
+	for (int i = 0; i < 4; i++)
+		lab_spawn(l, of[i], &on[i]);
 	before[0] = lab_psi_ms(l, pod);
 	before[1] = lab_psi_ms(l, w);
 	lab_window(l);
