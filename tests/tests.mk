@@ -92,7 +92,7 @@ FUZZ_CORE := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(CORE_SRCS))
 
 $(BUILD)/fuzz/obj/%.o: %.c $(FLAGS)
 	$(call say,FUZZCC,$<)
-	$(Q)mkdir -p $(@D) && $(CLANG) $(BASE) -O1 -g $(FUZZ_SAN) -fsanitize=fuzzer-no-link -DLNX_POISON \
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BASE) -Wno-gnu-statement-expression -O1 -g $(FUZZ_SAN) -fsanitize=fuzzer-no-link -DLNX_POISON \
 		$(TEST_INC) -MMD -MP -c -o $@ $<
 
 $(BUILD)/fuzz/liblnx.a: $(FUZZ_CORE)
