@@ -24,9 +24,9 @@ int stall_who_is(const struct stall_who *who, uint32_t index, const char *name);
 /* The answer to <q>. 0, -ENOMEM, -E2BIG. */
 int stall_blame_json(struct stall *s, const struct stall_query *q, struct lnx_buf *out);
 
-/* Add what store/1 has of before the oldest window in memory. *ret_from_wall_ns is set to its begin, if there is any. 0, -ENOMEM,
- * -E2BIG. */
+/* Add what store/1 has of before the oldest window in memory. If there is any, *ret_from_wall_ns is set to its begin, and
+ * *io_memory_from_ns (boot time) is not before its end. 0, -ENOMEM, -E2BIG. */
 int stall_history(struct stall *s, const struct stall_query *q, struct stall_sum *sum,
-		  uint64_t *ret_from_wall_ns);
+		  uint64_t *ret_from_wall_ns, uint64_t *io_memory_from_ns);
 
 #endif

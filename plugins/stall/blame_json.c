@@ -397,15 +397,15 @@ int stall_blame_json(struct stall *s, const struct stall_query *q, struct lnx_bu
 {
 	struct stall_sum sum = { .levels = &s->levels };
 	struct answer a = { .s = s, .q = q, .sum = &sum, .out = out, .scale = 1 };
-	uint64_t from, to, wall = 0;
+	uint64_t from, to, wall = 0, memory_from_ns = q->from_ns;
 	int rc;
 
 	stall_level_make(&s->whos, q->by, &s->levels);
-	rc = stall_history(s, q, &sum, &wall);
+	rc = stall_history(s, q, &sum, &wall, &memory_from_ns);
 	if (wall) /* there may be names that were not there */
 		stall_level_make(&s->whos, q->by, &s->levels);
 	if (!rc)
-		rc = stall_store_each(&s->store, q->from_ns, q->to_ns, add, &sum);
+		rc = stall_store_each(&s->store, memory_from_ns, q->to_ns, add, &sum);
 	a.lost_ratio = stall_lost_ratio(sum.lost, sum.events);
 	from = s->host->wall_ns(s->ctx, sum.n_windows ? sum.from_ns : q->to_ns);
 	to = s->host->wall_ns(s->ctx, sum.n_windows ? sum.to_ns : q->to_ns);

@@ -9,7 +9,7 @@
 #include "blame.h"
 
 #define HISTORY_MAX   4096	       /* entries of one answer */
-#define HISTORY_LEAST (10 * STALL_SEC) /* shorter ones are not asked for: a bucket is 10 s */
+#define HISTORY_LEAST (10 * STALL_SEC) /* of a bucket; shorter spans are not asked for */
 #define HISTORY_ID    (1ULL << 62)     /* of who has a cgroup id that is another's now */
 
 struct history {
@@ -150,7 +150,7 @@ static int add(struct history *h, uint64_t from_ns, uint64_t to_ns, struct stall
 }
 
 int stall_history(struct stall *s, const struct stall_query *q, struct stall_sum *sum,
-		  uint64_t *ret_from_wall_ns)
+		  uint64_t *ret_from_wall_ns, uint64_t *io_memory_from_ns)
 {
 	uint64_t oldest = stall_store_oldest(&s->store), wall0 = s->host->wall_ns(s->ctx, 0),
 		 to = oldest ? wall0 + oldest : q->to_wall_ns, first = 0, last = 0;
@@ -160,6 +160,8 @@ int stall_history(struct stall *s, const struct stall_query *q, struct stall_sum
 
 	if (to > q->to_wall_ns)
 		to = q->to_wall_ns;
+	else
+		to -= to % HISTORY_LEAST; /* a bucket in which memory begins would count twice */
 	if (q->from_wall_ns + HISTORY_LEAST > to ||
 	    s->host->service(s->ctx, "store/1", &vtable, &h.self) < 0)
 		return 0;
@@ -174,8 +176,12 @@ int stall_history(struct stall *s, const struct stall_query *q, struct stall_sum
 	if (!rc && h.n)
 		rc = add(&h, first > wall0 ? first - wall0 : 0, last > wall0 ? last - wall0 : 0,
 			 sum);
-	if (!rc && h.n)
+	if (!rc && h.n) {
 		*ret_from_wall_ns = first;
+		/* a minute or an hour may reach into what memory holds */
+		if (last > wall0 + *io_memory_from_ns)
+			*io_memory_from_ns = last - wall0;
+	}
 	free(h.list);
 	return rc;
 }
