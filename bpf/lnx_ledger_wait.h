@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* The shadow wait set, part two: who begins to wait and who ends, where that is noted, and the mail between CPUs.
+ *
+ * Besides what lnx_ledger.h asks for, the includer defines struct task_struct and the lnx_prim_*
+ * functions declared here. */
+#ifndef LNX_LEDGER_WAIT_H
+#define LNX_LEDGER_WAIT_H
+
+#include "lnx_ledger.h"
+
+#define LNX_MAIL_BUSY 1ULL
+
+/* Task storage, NULL if there is none. */
+static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p);
+/* Handle of the slot <p> belongs to; IDLE for the idle task. */
+static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p);
+static __u32 lnx_prim_tgid(struct task_struct *p); /* 0 for the idle task */
+static __u32 lnx_prim_pid(struct task_struct *p);  /* of the thread */
+static __u32 lnx_prim_runs(struct task_struct *p);
+/* Still runnable at the switch that takes the CPU from it. */
+static int lnx_prim_runnable(struct task_struct *p);
+/* When it got the CPU, 0 unknown. */
+static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now);
+/* Fill queue, thr and thr_base; <tab> learns the owner of the quota. */
+static void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
+			  struct lnx_ledger_join *j);
+static int lnx_prim_is_throttled(struct task_struct *p);
+/* Fill comm and start_ns. */
+static void lnx_prim_describe(struct task_struct *p, struct lnx_ledger_proc *d);
+
+/* lnx_ledger_enter_one() where speed matters less than the length of the program. */
+LNX_SUB int lnx_ledger_join_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				const struct lnx_ledger_join *j, __u32 is_up, __u64 now)
+{
+	return c && tab && j ? (int)lnx_ledger_enter_one(c, tab, j, is_up, now) : 0;
+}
+
+/* <j>'s slot waits, and is not yet known to the set above it: it joins, and that set the one above. */
+LNX_SUB int lnx_ledger_enter_up(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				const struct lnx_ledger_join *j, __u32 up, __u64 now)
+{
+	struct lnx_ledger_join k;
+	__u32 below, at, i;
+
+	if (!c || !tab || !j)
+		return 0;
+	k = *j;
+	below = LNX_LEDGER_SLOT(k.handle) & (LNX_LEDGER_SLOTS - 1);
+	for (i = 0; up && i < LNX_LEDGER_UPS; i++) {
+		k.handle = up;
+		if (!lnx_ledger_join_one(c, tab, &k, 1, now))
+			break;
+		at = c->sum[LNX_BOUND(below, LNX_LEDGER_SLOTS)].pos;
+		if (at)
+			c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up = up;
+		below = LNX_LEDGER_SLOT(up) & (LNX_LEDGER_SLOTS - 1);
+		at = c->sum[LNX_BOUND(below, LNX_LEDGER_SLOTS)].pos;
+		if (!at || c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
+			break;
+		up = tab->slot[LNX_BOUND(below, LNX_LEDGER_SLOTS)].up;
+	}
+	return 0;
+}
+
+/* One more task waits. Returns the epoch to remember; j->handle is where. */
+LNX_FN __u32 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			      struct lnx_ledger_join *j, __u64 now)
+{
+	__u32 slot, epoch, at;
+
+	if (LNX_RARE(j->handle == LNX_LEDGER_OTHER))
+		c->count[LNX_LEDGER_N_SLOT_FULL]++;
+	epoch = lnx_ledger_enter_one(c, tab, j, 0, now);
+	if (LNX_RARE(!epoch)) {
+		j->handle = LNX_LEDGER_OTHER;
+		epoch = lnx_ledger_join_one(c, tab, j, 0, now);
+	}
+	slot = LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	at = c->sum[slot].pos;
+	if (LNX_RARE(tab->slot[slot].up) && at && !c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
+		lnx_ledger_enter_up(c, tab, j, tab->slot[slot].up, now);
+	return epoch;
+}
+
+LNX_SUB int lnx_ledger_leave_up(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				__u32 up, __u64 now)
+{
+	__u32 i;
+
+	if (!c || !tab)
+		return 0;
+	for (i = 0; up && i < LNX_LEDGER_UPS; i++)
+		up = lnx_ledger_leave_one(c, tab, up, 0, now);
+	return 0;
+}
+
+/* A task no longer waits. */
+LNX_FN void lnx_ledger_leave(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			     __u32 handle, __u32 epoch, __u64 now)
+{
+	__u32 up = lnx_ledger_leave_one(c, tab, handle, epoch, now);
+
+	if (LNX_RARE(up))
+		lnx_ledger_leave_up(c, tab, up, now);
+}
+
+/* The same where it is seldom done. */
+LNX_SUB int lnx_ledger_leave_seldom(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				    __u32 handle, __u32 epoch, __u64 now)
+{
+	if (c && tab)
+		lnx_ledger_leave(c, tab, handle, epoch, now);
+	return 0;
+}
+
+/* Where it is noted that a task waits on a CPU: its place in waiters[], or its storage. */
+#define LNX_NOTE_NONE  0
+#define LNX_NOTE_PLACE 1
+#define LNX_NOTE_STORE 2
+
+LNX_FN struct lnx_ledger_waiter *lnx_ledger_place(struct lnx_ledger_cpu *c, __u32 pid)
+{
+	return &c->waiters[LNX_BOUND(pid & (LNX_LEDGER_WAITERS - 1), LNX_LEDGER_WAITERS)];
+}
+
+/* Does <p> wait on <c>? Returns LNX_NOTE_*. */
+LNX_FN __u32 lnx_ledger_find(struct lnx_ledger_cpu *c, __u32 cpu, struct task_struct *p)
+{
+	struct lnx_ledger_task *t;
+	__u32 pid = lnx_prim_pid(p);
+
+	if (lnx_ledger_place(c, pid)->pid == pid)
+		return LNX_NOTE_PLACE;
+	if (!LNX_RARE(c->n_spill))
+		return LNX_NOTE_NONE;
+	t = lnx_prim_task(p);
+	/* One that is older than its last run but one is a leftover. */
+	return t && t->handle && t->cpu == cpu && lnx_prim_runs(p) - t->runs <= 1 ? LNX_NOTE_STORE
+										  : LNX_NOTE_NONE;
+}
+
+/* Times that <p> had been run when its wait began. */
+LNX_FN __u32 lnx_ledger_runs(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 note)
+{
+	struct lnx_ledger_task *t;
+
+	if (note == LNX_NOTE_PLACE)
+		return lnx_ledger_place(c, lnx_prim_pid(p))->runs;
+	t = lnx_prim_task(p);
+	return t ? t->runs : 0;
+}
+
+/* The wait of <p>, which is in its storage, is over. Returns where it waited. */
+LNX_COLD __u32 lnx_ledger_end_stored(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				     struct task_struct *p, __u64 now)
+{
+	struct lnx_ledger_task *t = lnx_prim_task(p);
+	__u32 handle;
+
+	if (!t)
+		return 0;
+	handle = t->handle;
+	t->handle = 0;
+	c->n_spill--;
+	lnx_ledger_leave_seldom(c, tab, handle, t->epoch, now);
+	return handle;
+}
+
+/* The wait of <p> is over. Returns where it waited. */
+LNX_COLD __u32 lnx_ledger_end(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			      struct task_struct *p, __u32 note, __u64 now)
+{
+	struct lnx_ledger_waiter *w = lnx_ledger_place(c, lnx_prim_pid(p));
+
+	if (note != LNX_NOTE_PLACE)
+		return lnx_ledger_end_stored(c, tab, p, now);
+	w->pid = 0;
+	lnx_ledger_leave_seldom(c, tab, w->handle, w->epoch, now);
+	return w->handle;
+}
+
+/* Is the entry that <w> joined still there? Else a repair closed it, and the place is free. */
+LNX_FN int lnx_ledger_is_kept(const struct lnx_ledger_cpu *c, const struct lnx_ledger_waiter *w)
+{
+	__u32 slot =
+		LNX_BOUND(LNX_LEDGER_SLOT(w->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 at = c->sum[slot].pos;
+
+	return at &&
+	       c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].epoch ==
+		       w->epoch;
+}
+
+/* Note in its storage that <p> waits. Returns 0 if it has none. */
+LNX_COLD int lnx_ledger_store(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 cpu,
+			      __u32 handle, __u32 epoch)
+{
+	struct lnx_ledger_task *t = lnx_prim_task(p);
+
+	if (!t) {
+		c->count[LNX_LEDGER_N_NO_STORAGE]++;
+		return 0;
+	}
+	t->handle = handle;
+	t->epoch = epoch;
+	t->cpu = cpu;
+	t->runs = lnx_prim_runs(p);
+	return 1;
+}
+
+/* A task begins to wait, and it is noted. */
+LNX_FN void lnx_ledger_begin(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			     __u32 cpu, struct task_struct *p, struct lnx_ledger_join *j, __u64 now)
+{
+	__u32 pid = lnx_prim_pid(p), epoch;
+	struct lnx_ledger_waiter *w = lnx_ledger_place(c, pid);
+	__u32 is_taken = w->pid && w->pid != pid && lnx_ledger_is_kept(c, w);
+
+	/* Without a note nobody could end the wait. */
+	if (LNX_RARE(is_taken) && !lnx_ledger_store(c, p, cpu, 0, 0))
+		return;
+	epoch = lnx_ledger_enter(c, tab, j, now);
+	if (LNX_RARE(is_taken)) {
+		c->n_spill += lnx_ledger_store(c, p, cpu, j->handle, epoch);
+		return;
+	}
+	w->pid = pid;
+	w->runs = lnx_prim_runs(p);
+	w->handle = j->handle;
+	w->epoch = epoch;
+}
+
+/* Take in what other CPUs sent here. Every change of this CPU's state drains first, so that mail is never
+ * older than the last change. */
+LNX_SUB int lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			     __u64 now)
+{
+	__u32 i;
+
+	if (!c || !tab)
+		return 0;
+	__sync_val_compare_and_swap(&c->mail_new, 1, 0);
+	for (i = 0; i < LNX_LEDGER_MAIL; i++) {
+		struct lnx_ledger_mail *m = &c->mail[i];
+		struct lnx_ledger_queue q = { 0 };
+		struct lnx_ledger_join j = { 0 };
+		__u64 word = m->word, age;
+
+		if (word == LNX_MAIL_BUSY)
+			c->mail_new = 1; /* the sender is not ready: look again */
+		if (word <= LNX_MAIL_BUSY)
+			continue;
+		j.queue = m->queue;
+		j.handle = word >> 32;
+		__sync_val_compare_and_swap(&m->word, word, 0);
+		age = (__u32)((now >> LNX_LEDGER_MAIL_SHIFT) - word);
+		j.since = now - (age >> 31 ? 0 : age << LNX_LEDGER_MAIL_SHIFT);
+		/* What runs now has run since then: every switch drains first. */
+		if (j.since < c->since)
+			j.since = c->since;
+		if (j.since > now)
+			j.since = now;
+		if (j.since > c->tick)
+			lnx_ledger_tick(c, tab, j.since);
+		if (j.queue && !lnx_prim_queue(j.queue, &q) && q.throttled) {
+			j.thr = LNX_LEDGER_THROTTLED; /* its owner's depth is not known here */
+			j.thr_base = q.total_ns;
+		}
+		lnx_ledger_enter(c, tab, &j, now);
+		c->n_spill++;
+	}
+	return 0;
+}
+
+LNX_FN int lnx_ledger_send(struct lnx_ledger_cpu *dst, __u32 handle, __u64 queue, __u64 now)
+{
+	__u64 word = (__u64)handle << 32 | (__u32)(now >> LNX_LEDGER_MAIL_SHIFT);
+	__u32 i;
+
+	for (i = 0; i < LNX_LEDGER_MAIL; i++) {
+		struct lnx_ledger_mail *m = &dst->mail[i];
+
+		if (m->word || __sync_val_compare_and_swap(&m->word, 0, LNX_MAIL_BUSY))
+			continue;
+		m->queue = queue;
+		__sync_val_compare_and_swap(&m->word, LNX_MAIL_BUSY, word);
+		__sync_val_compare_and_swap(&dst->mail_new, 0, 1);
+		return 1;
+	}
+	return 0;
+}
+
+#endif
