@@ -45,6 +45,7 @@ budget_is_kept_and_what_it_took_comes_back()
 	poll 5 noted || fail "no note: $(get '/blame?resource=cpu&since=20s')"
 	# It is what the budget asked for: the ledger costs nothing any more.
 	events=$(get /status | jq '.probes[] | select(.name == "sched") | .runs')
+	[ -n "$events" ] || fail "no probe sched"
 	level_is 2 || fail "it came back under load"
 	[ "$(get /status | jq '.probes[] | select(.name == "sched") | .runs')" = "$events" ] || fail "the ledger counts on"
 	kill "$load"

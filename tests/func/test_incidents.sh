@@ -165,13 +165,14 @@ nothing_is_called_but_what_listens()
 	need strace
 	prepare
 	# shellcheck disable=SC2054 # strace wants commas
-	launcher=(strace -f -qq -e trace=connect,sendto,sendmsg -o "$tmp/trace")
+	launcher=(strace -f -qq -e trace=connect,sendto,sendmsg,listen -o "$tmp/trace")
 	start_agent
 	get /incidents >/dev/null || fail "/incidents"
 	get /metrics >/dev/null || fail "/metrics"
 	kill -TERM "$(pgrep -P "$agent")"
 	poll 20 is_gone "$agent" || fail "it does not end"
 	# Answers to its own clients are what sendto and sendmsg are for.
+	grep -q 'listen(' "$tmp/trace" || fail "nothing was traced"
 	! grep -E 'connect\(' "$tmp/trace" || fail "it connects: $(cat "$tmp/trace")"
 	! grep -E 'send(to|msg)\(.*sin6?_addr|send(to|msg)\(.*nl_family' "$tmp/trace" || fail "it sends: $(cat "$tmp/trace")"
 }

@@ -58,7 +58,7 @@ fork_storm_is_told_within_4_s()
 	echo "told after $ms ms"
 	[ "$ms" -le $((4000 * slow)) ] || fail "told after $ms ms"
 	kill "$pid"
-	alert=$(sed -n 's/^data: //p' "$tmp/alerts" | jq -c --argjson pid "$pid" 'select(.subject.pid == $pid)' | head -1)
+	alert=$(sed -n 's/^data: //p' "$tmp/alerts" | jq -c --argjson pid "$pid" 'select(.subject.pid == $pid and .rule == "fork-storm")' | head -1)
 	jq -e '(.severity == "info" or .severity == "warning") and .value > 10 and .threshold == 10 and (.say | length > 0)
 		and (.evidence | type == "array" and length > 0) and has("node") and has("cluster") and .cause_seq > 0' \
 		<<<"$alert" >/dev/null || fail "$alert"
