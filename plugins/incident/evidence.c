@@ -66,6 +66,7 @@ uint32_t evidence_item(struct evidence *e, uint64_t wall_ns, const char *topic, 
 
 	if (e->n_items == EV_ITEMS) {
 		e->refused++;
+		e->is_full = 1;
 		return 0;
 	}
 	it = &e->items[e->n_items++];
@@ -80,7 +81,7 @@ static struct ev_fact *fact_new(struct evidence *e, const char *name, const char
 {
 	struct ev_fact *f;
 
-	if (e->n_facts == EV_FACTS || !e->n_items) {
+	if (e->n_facts == EV_FACTS || !e->n_items || e->is_full) {
 		e->refused++;
 		return NULL;
 	}
@@ -125,7 +126,7 @@ void evidence_text(struct evidence *e, const char *name, const char *text)
 
 void evidence_say(struct evidence *e, const char *text, const char *query)
 {
-	struct ev_item *it = e->n_items ? &e->items[e->n_items - 1] : NULL;
+	struct ev_item *it = e->n_items && !e->is_full ? &e->items[e->n_items - 1] : NULL;
 
 	if (!it)
 		return;

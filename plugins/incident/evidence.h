@@ -30,6 +30,7 @@ struct evidence {
 	uint32_t n_before; /* items of an earlier run of the agent, in <before> */
 	char *before;	   /* their JSON, without brackets; owned */
 	uint64_t refused;  /* items and facts that did not fit */
+	uint32_t is_full;  /* the item begun last was refused */
 };
 
 void evidence_done(struct evidence *e);

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <linnix/ev_psi.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -383,42 +382,6 @@ static void an_open_incident_outlives_the_agent(void **state)
 	fix_close(&f);
 }
 
-static void numbers_are_rounded_as_they_are_shown(void **state)
-{
-	struct lnx_buf out = { 0 };
-
-	(void)state;
-	evidence_print(&out, 332.163411);
-	lnx_buf_char(&out, ' ');
-	evidence_print(&out, 12.3456);
-	lnx_buf_char(&out, ' ');
-	evidence_print(&out, 0.029123);
-	lnx_buf_char(&out, ' ');
-	evidence_print(&out, NAN);
-	assert_string_equal(out.data, "332 12.3 0.029 ?");
-	lnx_buf_done(&out);
-}
-
-static void evidence_is_bounded(void **state)
-{
-	struct evidence e = { 0 };
-	struct lnx_buf out = { 0 };
-
-	(void)state;
-	for (int i = 0; i < EV_ITEMS + 3; i++) {
-		(void)evidence_item(&e, 1, "t", "s");
-		for (int k = 0; k < 20; k++)
-			evidence_number(&e, "n", k, "");
-	}
-	assert_int_equal(e.n_items, EV_ITEMS);
-	assert_int_equal(e.n_facts, EV_FACTS);
-	assert_true(e.refused >= 3);
-	evidence_json(&e, &out);
-	assert_int_equal(lnx_buf_error(&out), 0);
-	lnx_buf_done(&out);
-	evidence_done(&e);
-}
-
 static void explanations_are_checked_and_kept(void **state)
 {
 	struct lnx_incident inc = { .size = sizeof(inc) };
@@ -464,8 +427,6 @@ int main(void)
 		cmocka_unit_test(a_rise_while_firing_is_one_alert),
 		cmocka_unit_test(evidence_covers_the_minute_before),
 		cmocka_unit_test(an_open_incident_outlives_the_agent),
-		cmocka_unit_test(numbers_are_rounded_as_they_are_shown),
-		cmocka_unit_test(evidence_is_bounded),
 		cmocka_unit_test(explanations_are_checked_and_kept),
 		cmocka_unit_test(matches_are_checked),
 	};

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Items of evidence: how numbers are shown, and what happens when there is no room. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+#include "evidence.h"
+
+static void numbers_are_rounded_as_they_are_shown(void **state)
+{
+	struct lnx_buf out = { 0 };
+
+	(void)state;
+	evidence_print(&out, 332.163411);
+	lnx_buf_char(&out, ' ');
+	evidence_print(&out, 12.3456);
+	lnx_buf_char(&out, ' ');
+	evidence_print(&out, 0.029123);
+	lnx_buf_char(&out, ' ');
+	evidence_print(&out, NAN);
+	assert_string_equal(out.data, "332 12.3 0.029 ?");
+	lnx_buf_done(&out);
+}
+
+static void evidence_is_bounded(void **state)
+{
+	struct evidence e = { 0 };
+	struct lnx_buf out = { 0 };
+
+	(void)state;
+	for (int i = 0; i < EV_ITEMS + 3; i++) {
+		(void)evidence_item(&e, 1, "t", "s");
+		for (int k = 0; k < 20; k++)
+			evidence_number(&e, "n", k, "");
+	}
+	assert_int_equal(e.n_items, EV_ITEMS);
+	assert_int_equal(e.n_facts, EV_FACTS);
+	assert_true(e.refused >= 3);
+	evidence_json(&e, &out);
+	assert_int_equal(lnx_buf_error(&out), 0);
+	lnx_buf_done(&out);
+	evidence_done(&e);
+}
+
+static void what_follows_a_refused_item_is_refused(void **state)
+{
+	struct evidence e = { 0 };
+	struct lnx_buf out = { 0 };
+
+	(void)state;
+	for (int i = 0; i < EV_ITEMS; i++)
+		assert_int_equal(evidence_item(&e, 1, "t", "s"), i + 1);
+	evidence_say(&e, "the last one", "GET /");
+	assert_int_equal(evidence_item(&e, 1, "t", "s"), 0);
+	evidence_number(&e, "n", 1, "");
+	evidence_text(&e, "x", "y");
+	evidence_say(&e, "one too many", "GET /");
+	assert_int_equal(e.n_facts, 0);
+	assert_int_equal(e.refused, 3);
+	evidence_json(&e, &out);
+	assert_non_null(strstr(out.data, "the last one"));
+	lnx_buf_done(&out);
+	evidence_done(&e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_rounded_as_they_are_shown),
+		cmocka_unit_test(evidence_is_bounded),
+		cmocka_unit_test(what_follows_a_refused_item_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
