@@ -300,6 +300,17 @@ static void count_opened(struct incidents *s, const struct inc *inc)
 		s->host->metric_add(s->ctx, m, 1);
 }
 
+/* Who it is now, and by how much: the process of an earlier time may be gone. */
+static void take_culprit(struct inc *inc, const struct alert *a)
+{
+	set(inc->comm, sizeof(inc->comm), a->comm);
+	inc->culprit = a->subject;
+	inc->culprit_pid = a->ev->subject_pid;
+	inc->culprit_start_ns = a->ev->subject_start_ns;
+	inc->value = a->ev->value;
+	inc->threshold = a->ev->threshold;
+}
+
 static struct inc *open_new(struct incidents *s, const struct alert *a, const char *print)
 {
 	struct inc *inc = inc_new(s);
@@ -312,14 +323,9 @@ static struct inc *open_new(struct incidents *s, const struct alert *a, const ch
 	set(inc->cause, sizeof(inc->cause), a->cause);
 	set(inc->resource, sizeof(inc->resource), a->resource);
 	set(inc->rule, sizeof(inc->rule), a->rule);
-	set(inc->comm, sizeof(inc->comm), a->comm);
+	take_culprit(inc, a);
 	inc->labels = strdup(*a->labels ? a->labels : "{}");
-	inc->culprit = a->subject;
-	inc->culprit_pid = a->ev->subject_pid;
-	inc->culprit_start_ns = a->ev->subject_start_ns;
 	inc->severity = a->ev->severity;
-	inc->value = a->ev->value;
-	inc->threshold = a->ev->threshold;
 	inc->is_open = 1;
 	inc->opened_ns = a->ev->h.ts_ns;
 	inc->opened_wall_ns = a->wall_ns;
@@ -346,8 +352,11 @@ static void begin(struct incidents *s, struct inc *inc, const struct alert *a, u
 	inc_publish(s, inc, LNX_EV_INCIDENT_OPEN, reason);
 }
 
-static void reopen(struct inc *inc)
+static void reopen(struct inc *inc, const struct alert *a)
 {
+	take_culprit(inc, a);
+	if (a->ev->severity > inc->severity)
+		inc->severity = a->ev->severity;
 	inc->is_open = 1;
 	inc->flaps++;
 	inc->closed_ns = inc->closed_wall_ns = 0;
@@ -380,22 +389,29 @@ static void join(struct incidents *s, struct inc *inc, const struct alert *a, ui
 	}
 }
 
-/* The open incident that <a> belongs to though its key is another: breaker and saturation are what contention does, and a note
- * about a culprit is evidence against it. */
-static struct inc *joins(struct incidents *s, const struct alert *a)
+/* True if <a> belongs to <inc> though its key is another: breaker and saturation are what contention does, and a note about a
+ * culprit is evidence against it. */
+static int joins(const struct inc *inc, const struct alert *a)
 {
-	for (struct inc *inc = s->newest; inc; inc = inc->next) {
-		if (!inc->is_open)
-			continue;
-		if (!strcmp(a->cause, "saturation") && !strcmp(inc->cause, "contention") &&
-		    (!*a->resource || !strcmp(a->resource, inc->resource)))
+	if (!strcmp(a->cause, "saturation") && !strcmp(inc->cause, "contention") &&
+	    (!*a->resource || !strcmp(a->resource, inc->resource)))
+		return 1;
+	return a->ev->severity == LNX_SEV_INFO && *a->subject.workload &&
+	       !strcmp(a->subject.workload, inc->culprit.workload) &&
+	       !strcmp(a->subject.namespace_, inc->culprit.namespace_);
+}
+
+/* The open incident of <a>: of its key, else one that it joins. */
+static struct inc *open_of(struct incidents *s, const struct alert *a, const char *print)
+{
+	struct inc *inc;
+
+	for (inc = s->newest; inc; inc = inc->next)
+		if (inc->is_open && !strcmp(inc->fingerprint, print))
 			return inc;
-		if (a->ev->severity == LNX_SEV_INFO && *a->subject.workload &&
-		    !strcmp(a->subject.workload, inc->culprit.workload) &&
-		    !strcmp(a->subject.namespace_, inc->culprit.namespace_))
-			return inc;
-	}
-	return NULL;
+	for (inc = s->newest; inc && !(inc->is_open && joins(inc, a));)
+		inc = inc->next;
+	return inc;
 }
 
 static void on_firing(struct incidents *s, const struct alert *a, uint64_t rule)
@@ -404,11 +420,8 @@ static void on_firing(struct incidents *s, const struct alert *a, uint64_t rule)
 	char print[17];
 
 	fingerprint(s, a, print);
-	for (struct inc *i = s->newest; i && !inc; i = i->next)
-		if (i->is_open && !strcmp(i->fingerprint, print))
-			inc = i;
 	if (!inc)
-		inc = joins(s, a);
+		inc = open_of(s, a, print);
 	if (inc) {
 		join(s, inc, a, rule);
 		return;
@@ -417,10 +430,10 @@ static void on_firing(struct incidents *s, const struct alert *a, uint64_t rule)
 		return; /* a note opens nothing */
 	for (struct inc *i = s->newest; i && !inc; i = i->next)
 		if (!strcmp(i->fingerprint, print) &&
-		    a->ev->h.ts_ns - i->closed_ns <= s->conf->reopen_ns)
+		    a->ev->h.ts_ns <= i->closed_ns + s->conf->reopen_ns)
 			inc = i;
 	if (inc) {
-		reopen(inc);
+		reopen(inc, a);
 		begin(s, inc, a, rule, LNX_INCIDENT_REOPENED);
 		return;
 	}
@@ -433,15 +446,22 @@ static void on_resolved(struct incidents *s, const struct alert *a, uint64_t rul
 {
 	struct inc *inc = active_inc(s, rule, a->ev->key);
 	struct inc_active *act;
+	char print[17];
 
 	if (inc) {
 		act = active_find(inc, rule, a->ev->key);
 		*act = inc->active[--inc->n_active];
+	} else if (a->ev->severity == LNX_SEV_INFO) {
+		return; /* a note holds nothing open */
 	} else {
-		for (inc = s->newest; inc && !(inc->is_open && inc->n_unnamed_active);)
-			inc = inc->next;
+		fingerprint(s, a, print);
+		inc = open_of(s, a, print);
+		/* its names may be gone by now: of any that has one, then */
+		if (!inc || !inc->n_unnamed_active)
+			for (inc = s->newest; inc && !(inc->is_open && inc->n_unnamed_active);)
+				inc = inc->next;
 		if (!inc)
-			return; /* of a note */
+			return;
 		inc->n_unnamed_active--;
 	}
 	if (!inc->n_active && !inc->n_unnamed_active)
@@ -465,26 +485,33 @@ int inc_on_alert(struct incidents *s, const struct lnx_event *ev)
 	return 0;
 }
 
+/* What it came to, as its last evidence. */
+static void capture_course(struct inc *inc)
+{
+	double seconds = (double)(inc->closed_wall_ns - inc->opened_wall_ns) / 1e9;
+	struct evidence *e = &inc->evidence;
+	struct lnx_buf text = { 0 };
+
+	if (!evidence_item(e, inc->closed_wall_ns, "course", ""))
+		return;
+	evidence_number(e, "duration_s", seconds, "s");
+	evidence_number(e, "victims", inc->n_victims, "");
+	evidence_number(e, "alerts", inc->n_alerts, "");
+	evidence_number(e, "flaps", inc->flaps, "");
+	lnx_buf_str(&text, "It lasted ");
+	evidence_print(&text, seconds);
+	lnx_buf_str(&text, " s, the quiet time at its end included.");
+	evidence_say(e, lnx_buf_error(&text) ? "" : text.data, "GET /incidents/{id}");
+	lnx_buf_done(&text);
+}
+
 static void close_inc(struct incidents *s, struct inc *inc, uint64_t now_ns)
 {
-	struct lnx_buf text = { 0 };
-	double seconds;
-
 	inc->is_open = 0;
 	inc->owed = 0;
 	inc->closed_ns = now_ns;
 	inc->closed_wall_ns = s->host->wall_ns(s->ctx, now_ns);
-	seconds = (double)(inc->closed_wall_ns - inc->opened_wall_ns) / 1e9;
-	(void)evidence_item(&inc->evidence, inc->closed_wall_ns, "course", "");
-	evidence_number(&inc->evidence, "duration_s", seconds, "s");
-	evidence_number(&inc->evidence, "victims", inc->n_victims, "");
-	evidence_number(&inc->evidence, "alerts", inc->n_alerts, "");
-	evidence_number(&inc->evidence, "flaps", inc->flaps, "");
-	lnx_buf_str(&text, "It lasted ");
-	evidence_print(&text, seconds);
-	lnx_buf_str(&text, " s, the quiet time at its end included.");
-	evidence_say(&inc->evidence, lnx_buf_error(&text) ? "" : text.data, "GET /incidents/{id}");
-	lnx_buf_done(&text);
+	capture_course(inc);
 	log_transition(s, inc, "close");
 	inc_publish(s, inc, LNX_EV_INCIDENT_CLOSE, LNX_INCIDENT_QUIET);
 }

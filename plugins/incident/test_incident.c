@@ -113,6 +113,8 @@ struct fix {
 	struct shelf shelf;
 	const struct lnx_svc_incident *svc;
 	void *self;
+	uint32_t pid;	/* of the culprit in alerts to come */
+	uint64_t ts_ns; /* when they happened; 0: now */
 };
 
 static void fix_open(struct fix *f)
@@ -147,7 +149,10 @@ static void alert(struct fix *f, const char *rule, uint64_t culprit, uint64_t vi
 	u.h.size = u.h.fixed = sizeof(u.a);
 	u.h.type = LNX_EV_ALERT;
 	u.a.subject_kind = culprit ? LNX_SUBJECT_CGROUP : LNX_SUBJECT_NODE;
+	u.h.ts_ns = f->ts_ns;
 	u.a.subject_cgroup_id = culprit;
+	u.a.subject_pid = f->pid;
+	u.a.subject_start_ns = f->pid * SECOND;
 	u.a.key = culprit * 100 + victim;
 	u.a.victim_cgroup_id = victim;
 	u.a.value = 332.163411;
@@ -246,6 +251,80 @@ static void it_opens_again_within_ten_minutes_and_counts_flaps(void **state)
 	assert_string_not_equal(str(last(&f, "incident.open"), last(&f, "incident.open")->id), id);
 	assert_string_equal(str(last(&f, "incident.open"), last(&f, "incident.open")->fingerprint),
 			    print);
+	fix_close(&f);
+}
+
+/* The incident opened last. */
+static void get(struct fix *f, struct lnx_incident *ret)
+{
+	char id[32];
+
+	(void)snprintf(id, sizeof(id), "%s",
+		       str(last(f, "incident.open"), last(f, "incident.open")->id));
+	*ret = (struct lnx_incident){ .size = sizeof(*ret) };
+	assert_int_equal(f->svc->get(f->self, id, ret), 0);
+}
+
+static void one_opened_again_names_the_process_of_now(void **state)
+{
+	struct lnx_incident inc;
+	struct fix f = { .pid = 41 };
+
+	(void)state;
+	fix_open(&f);
+	FIRES(&f, "noisy-neighbour", 9, 7);
+	RESOLVES(&f, "noisy-neighbour", 9, 7);
+	(void)testhost_advance(f.t, 62 * SECOND);
+	f.pid = 42;
+	alert(&f, "noisy-neighbour", 9, 7, LNX_ALERT_FIRING, LNX_SEV_CRITICAL);
+	get(&f, &inc);
+	assert_int_equal(inc.flaps, 1);
+	assert_int_equal(inc.culprit_pid, 42);
+	assert_int_equal(inc.culprit_start_ns, 42 * SECOND);
+	assert_int_equal(inc.severity, LNX_SEV_CRITICAL);
+	fix_close(&f);
+}
+
+static void an_alert_older_than_the_close_opens_it_again(void **state)
+{
+	struct lnx_incident inc;
+	struct fix f = { 0 };
+
+	(void)state;
+	fix_open(&f);
+	FIRES(&f, "noisy-neighbour", 9, 7);
+	RESOLVES(&f, "noisy-neighbour", 9, 7);
+	(void)testhost_advance(f.t, 62 * SECOND);
+	assert_int_equal(testhost_count(f.t, "incident.close"), 1);
+	f.ts_ns = testhost_now(f.t) - 5 * SECOND;
+	FIRES(&f, "noisy-neighbour", 9, 7);
+	assert_int_equal(last(&f, "incident.open")->reason, LNX_INCIDENT_REOPENED);
+	get(&f, &inc);
+	assert_int_equal(inc.flaps, 1);
+	fix_close(&f);
+}
+
+static void the_end_of_a_note_ends_no_other_alert(void **state)
+{
+	const int n = INC_ACTIVE + 2; /* two are only counted */
+	struct fix f = { 0 };
+
+	(void)state;
+	fix_open(&f);
+	for (int i = 0; i < n; i++)
+		FIRES(&f, "noisy-neighbour", 9, 10 + (uint64_t)i);
+	assert_int_equal(testhost_count(f.t, "incident.open"), 1);
+	for (int i = 0; i < 2; i++) {
+		alert(&f, "short-lived", 8, 0, LNX_ALERT_FIRING, LNX_SEV_INFO);
+		alert(&f, "short-lived", 8, 0, LNX_ALERT_RESOLVED, LNX_SEV_INFO);
+	}
+	for (int i = 0; i < n; i++) {
+		(void)testhost_advance(f.t, 62 * SECOND);
+		assert_int_equal(testhost_count(f.t, "incident.close"), 0);
+		RESOLVES(&f, "noisy-neighbour", 9, 10 + (uint64_t)i);
+	}
+	(void)testhost_advance(f.t, 62 * SECOND);
+	assert_int_equal(testhost_count(f.t, "incident.close"), 1);
 	fix_close(&f);
 }
 
@@ -382,6 +461,37 @@ static void an_open_incident_outlives_the_agent(void **state)
 	fix_close(&f);
 }
 
+static void the_close_leaves_full_evidence_as_it_is(void **state)
+{
+	struct lnx_fact fact = { .size = sizeof(fact), .topic = "t", .subject = "s", .name = "n" };
+	struct fix f = { 0 };
+	const json_t *list, *e;
+	json_t *root;
+	char id[32];
+
+	(void)state;
+	fix_open(&f);
+	FIRES(&f, "noisy-neighbour", 9, 7);
+	(void)snprintf(id, sizeof(id), "%s",
+		       str(last(&f, "incident.open"), last(&f, "incident.open")->id));
+	fact.unit = "";
+	while (f.svc->add_evidence(f.self, id, &fact, 1, "the last one", "GET /") > 0)
+		;
+	RESOLVES(&f, "noisy-neighbour", 9, 7);
+	(void)testhost_advance(f.t, 62 * SECOND);
+	assert_int_equal(testhost_count(f.t, "incident.close"), 1);
+	root = doc_of(&f);
+	list = json_object_get(root, "evidence");
+	assert_int_equal(json_array_size(list), EV_ITEMS);
+	e = json_array_get(list, EV_ITEMS - 1);
+	assert_string_equal(json_string_value(json_object_get(e, "text")), "the last one");
+	assert_int_equal(json_array_size(json_object_get(e, "facts")), 1);
+	/* the item of the loop and that of the close */
+	assert_int_equal(json_integer_value(json_object_get(root, "evidence_left_out")), 2);
+	json_decref(root);
+	fix_close(&f);
+}
+
 static void explanations_are_checked_and_kept(void **state)
 {
 	struct lnx_incident inc = { .size = sizeof(inc) };
@@ -423,10 +533,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_culprit_with_two_victims_is_one_incident),
 		cmocka_unit_test(it_opens_again_within_ten_minutes_and_counts_flaps),
+		cmocka_unit_test(one_opened_again_names_the_process_of_now),
+		cmocka_unit_test(an_alert_older_than_the_close_opens_it_again),
+		cmocka_unit_test(the_end_of_a_note_ends_no_other_alert),
 		cmocka_unit_test(notes_open_nothing_and_join_what_is_open),
 		cmocka_unit_test(a_rise_while_firing_is_one_alert),
 		cmocka_unit_test(evidence_covers_the_minute_before),
 		cmocka_unit_test(an_open_incident_outlives_the_agent),
+		cmocka_unit_test(the_close_leaves_full_evidence_as_it_is),
 		cmocka_unit_test(explanations_are_checked_and_kept),
 		cmocka_unit_test(matches_are_checked),
 	};
