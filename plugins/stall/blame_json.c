@@ -232,8 +232,10 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		      { STALL_F_TORN, "ledger-read-late" },
 		      { STALL_F_HISTORY, "from-history-of-the-largest-pairs" },
 		      { STALL_F_NO_DETAIL, "over-budget-no-process-detail" },
-		      { STALL_F_SHED, "over-budget-psi-only" } };
-	uint32_t flags = r->flags | (r->resource == LNX_RES_CPU ? a->sum->flags : 0);
+		      { STALL_F_SHED, "over-budget-psi-only" },
+		      { STALL_F_CUT, "history-larger-than-one-answer" } };
+	uint32_t flags = r->flags |
+			 (r->resource == LNX_RES_CPU ? a->sum->flags : a->sum->flags & STALL_F_CUT);
 
 	lnx_json_key(a->out, "notes");
 	lnx_buf_char(a->out, '[');

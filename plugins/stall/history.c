@@ -18,43 +18,52 @@ struct history {
 	void *self;
 	struct lnx_store_blame *list;
 	uint32_t n;
+	uint32_t is_cut; /* list was full, or names */
+	uint32_t places; /* that names may still take */
 };
 
 static int take(void *arg, const struct lnx_store_blame *b)
 {
 	struct history *h = arg;
 
-	if (h->n == HISTORY_MAX)
+	if (h->n == HISTORY_MAX) {
+		h->is_cut = 1;
 		return 1;
+	}
 	h->list[h->n++] = *b;
 	return 0;
 }
 
-/* Index of number <number>, made if needed. */
-static uint32_t who_of(struct history *h, uint64_t number)
+/* Names may take half of the table: the rest is for those who run. */
+static uint32_t places_for_names(const struct stall *s)
 {
-	struct lnx_store_who from = { .size = sizeof(from) };
+	uint32_t n = 0;
+
+	for (uint32_t i = STALL_WHO_FIRST; i < s->whos.n; i++)
+		n += s->whos.who[i].cgroup_id &&
+		     s->whos.who[i].used_ns + STALL_KEEP_NS >= s->boot_ns;
+	return n < STALL_WHO_MAX / 2 ? STALL_WHO_MAX / 2 - n : 0;
+}
+
+/* A place for <id>, made if needed and allowed. */
+static uint32_t place_of(struct history *h, uint64_t id, const struct lnx_store_who *from)
+{
 	struct stall *s = h->s;
 	struct lnx_workload w = { .size = sizeof(w) };
-	uint64_t id;
-	uint32_t i;
+	uint32_t i = stall_who_find(&s->whos, id);
 
-	if (h->store->who(h->self, number, &from))
+	if (i == STALL_WHO_NONE && !h->places) {
+		h->is_cut = 1;
 		return STALL_WHO_OTHER;
-	if (!from.cgroup_id)
-		return STALL_WHO_NODE;
-	id = from.cgroup_id;
-	i = stall_who_find(&s->whos, id);
-	if (i != STALL_WHO_NONE && !strcmp(s->whos.who[i].workload, from.workload) &&
-	    !strcmp(s->whos.who[i].namespace_, from.namespace_))
-		return i;
-	if (i != STALL_WHO_NONE)
-		id = HISTORY_ID | number;
-	i = stall_who_make(&s->whos, id, s->boot_ns, STALL_KEEP_NS);
-	w.workload = from.workload;
-	w.namespace_ = from.namespace_;
-	w.pod_name = from.pod_name;
-	w.path = from.path;
+	}
+	if (i == STALL_WHO_NONE) {
+		h->places--;
+		i = stall_who_make(&s->whos, id, s->boot_ns, STALL_KEEP_NS);
+	}
+	w.workload = from->workload;
+	w.namespace_ = from->namespace_;
+	w.pod_name = from->pod_name;
+	w.path = from->path;
 	w.pod_uid = w.container_name = w.container_id = w.runtime = w.qos = "";
 	w.gone_ns = 1;
 	if (i >= STALL_WHO_FIRST && stall_who_name(&s->whos.who[i], &w, s->boot_ns))
@@ -62,7 +71,57 @@ static uint32_t who_of(struct history *h, uint64_t number)
 	return i;
 }
 
-/* Cells of the victim whose total is <t>, behind those that are there. Their number. */
+/* Index of number <number>, made if needed; STALL_WHO_OTHER: it has no name, or no place. */
+static uint32_t who_of(struct history *h, uint64_t number)
+{
+	struct lnx_store_who from = { .size = sizeof(from) };
+	struct stall *s = h->s;
+	uint32_t i;
+
+	if (h->store->who(h->self, number, &from))
+		return STALL_WHO_OTHER;
+	if (!from.cgroup_id)
+		return STALL_WHO_NODE;
+	i = stall_who_find(&s->whos, from.cgroup_id);
+	if (i == STALL_WHO_NONE)
+		i = place_of(h, from.cgroup_id, &from);
+	else if (strcmp(s->whos.who[i].workload, from.workload) != 0 ||
+		 strcmp(s->whos.who[i].namespace_, from.namespace_) != 0)
+		i = place_of(h, HISTORY_ID | number, &from);
+	/* what this answer names may not be given away while it is made */
+	if (i >= STALL_WHO_FIRST)
+		s->whos.who[i].used_ns = s->boot_ns;
+	return i;
+}
+
+/* The total of the victim and resource of entry <i>: hours, minutes and tens of seconds each have one. False if an entry
+ * before <i> stands for it. */
+static int total_of(const struct history *h, uint32_t i, struct lnx_store_blame *t)
+{
+	*t = h->list[i];
+	for (uint32_t k = 0; k < h->n; k++) {
+		const struct lnx_store_blame *b = &h->list[k];
+
+		if (k == i || b->kind != LNX_STORE_BLAME_TOTAL || b->victim != t->victim ||
+		    b->resource != t->resource)
+			continue;
+		if (k < i)
+			return 0;
+		t->raw_us += b->raw_us;
+		if (t->psi_us != UINT64_MAX)
+			t->psi_us = b->psi_us == UINT64_MAX ? b->psi_us : t->psi_us + b->psi_us;
+		if (t->full_us != UINT64_MAX)
+			t->full_us =
+				b->full_us == UINT64_MAX ? b->full_us : t->full_us + b->full_us;
+		if (b->confidence_permille < t->confidence_permille)
+			t->confidence_permille = b->confidence_permille;
+		if (b->method > t->method)
+			t->method = b->method;
+	}
+	return 1;
+}
+
+/* Cells of the victim whose total is <t>, behind those that are there. Their number: no more than it has entries. */
 static uint32_t cells_of(struct history *h, const struct lnx_store_blame *t, uint32_t victim,
 			 struct stall_cell *cells)
 {
@@ -71,6 +130,7 @@ static uint32_t cells_of(struct history *h, const struct lnx_store_blame *t, uin
 
 	for (uint32_t i = 0; i < h->n; i++) {
 		const struct lnx_store_blame *b = &h->list[i];
+		uint32_t culprit;
 
 		if (b->victim != t->victim || b->resource != t->resource ||
 		    b->kind >= LNX_STALL_KINDS)
@@ -81,8 +141,11 @@ static uint32_t cells_of(struct history *h, const struct lnx_store_blame *t, uin
 		}
 		if (b->kind == LNX_STALL_SELF)
 			continue; /* the total of the kind has it */
+		culprit = who_of(h, b->culprit);
+		if (culprit == STALL_WHO_OTHER)
+			continue; /* likewise */
 		named[b->kind] += b->stall_us * 1000;
-		cells[n++] = (struct stall_cell){ .culprit = who_of(h, b->culprit),
+		cells[n++] = (struct stall_cell){ .culprit = culprit,
 						  .kind = (uint8_t)b->kind,
 						  .stall_ns = b->stall_us * 1000,
 						  .raw_ns = b->raw_us * 1000 };
@@ -126,22 +189,28 @@ static void row_of(const struct lnx_store_blame *t, struct stall_row *r,
 static int add(struct history *h, uint64_t from_ns, uint64_t to_ns, struct stall_sum *sum)
 {
 	struct stall_row *rows = calloc(h->n + 1, sizeof(*rows));
-	struct stall_cell *cells = calloc(2 * h->n + LNX_STALL_KINDS + 1, sizeof(*cells));
+	struct stall_cell *cells = calloc(h->n + 1, sizeof(*cells));
 	struct stall_win w = { .from_ns = from_ns, .to_ns = to_ns, .rows = rows, .cells = cells };
 	int rc = rows && cells ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; !rc && i < h->n; i++) {
 		struct stall_row *r = &rows[w.n_rows];
+		struct lnx_store_blame t;
 
-		if (h->list[i].kind != LNX_STORE_BLAME_TOTAL)
+		if (h->list[i].kind != LNX_STORE_BLAME_TOTAL || !total_of(h, i, &t))
 			continue;
-		r->who = who_of(h, h->list[i].victim);
+		r->who = who_of(h, t.victim);
+		if (r->who == STALL_WHO_OTHER) {
+			h->is_cut = 1;
+			continue;
+		}
 		r->first = w.n_cells;
-		r->n = cells_of(h, &h->list[i], r->who, cells + w.n_cells);
-		row_of(&h->list[i], r, cells);
+		r->n = cells_of(h, &t, r->who, cells + w.n_cells);
+		row_of(&t, r, cells);
 		w.n_cells += r->n;
 		w.n_rows++;
 	}
+	w.flags = h->is_cut ? STALL_F_CUT : 0;
 	if (!rc)
 		rc = stall_sum_add(sum, &w);
 	free(rows);
@@ -154,7 +223,7 @@ int stall_history(struct stall *s, const struct stall_query *q, struct stall_sum
 {
 	uint64_t oldest = stall_store_oldest(&s->store), wall0 = s->host->wall_ns(s->ctx, 0),
 		 to = oldest ? wall0 + oldest : q->to_wall_ns, first = 0, last = 0;
-	struct history h = { .s = s };
+	struct history h = { .s = s, .places = places_for_names(s) };
 	const void *vtable;
 	int rc;
 

@@ -30,6 +30,7 @@
 /* Of a window only: */
 #define STALL_F_NO_DETAIL 0x10000 /* over budget: no process was measured */
 #define STALL_F_SHED	  0x20000 /* over budget: the ledger was off */
+#define STALL_F_CUT	  0x40000 /* of history: not all of it had a place */
 
 /* One victim and resource of one window. Times in ns. */
 struct stall_row {

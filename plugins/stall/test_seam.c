@@ -122,11 +122,162 @@ static void a_longer_bucket_that_reaches_into_memory_replaces_it(void **state)
 	assert_float_equal(ask(f), 500, 0.001);
 }
 
+/* What a store says of many: <n> victims in <regions> spans that follow each other, half of each stall its own and half by a
+ * culprit of its own. */
+struct many {
+	uint32_t n, regions;
+	uint64_t unknown; /* psi of the last region */
+};
+
+static int many_blame(void *self, uint64_t from_ns, uint64_t to_ns,
+		      int (*each)(void *arg, const struct lnx_store_blame *b), void *arg,
+		      uint64_t *ret_from_ns, uint64_t *ret_to_ns)
+{
+	const struct many *m = self;
+	int n = 0;
+
+	*ret_from_ns = from_ns;
+	*ret_to_ns = to_ns;
+	for (uint32_t g = 0; g < m->regions; g++)
+		for (uint64_t v = 1; v <= m->n; v++) {
+			struct lnx_store_blame b = { .size = sizeof(b), .victim = v };
+			const struct {
+				uint32_t kind;
+				uint64_t culprit, us;
+			} parts[] = { { LNX_STALL_SELF, 0, 50000 },
+				      { LNX_STALL_NEIGHBOUR, 0, 50000 },
+				      { LNX_STALL_NEIGHBOUR, 1000000 + v, 50000 },
+				      { LNX_STORE_BLAME_TOTAL, 0, 100000 } };
+
+			for (unsigned i = 0; i < 4; i++, n++) {
+				b.kind = parts[i].kind;
+				b.culprit = parts[i].culprit;
+				b.stall_us = b.raw_us = b.psi_us = parts[i].us;
+				b.method = LNX_METHOD_EXACT;
+				b.confidence_permille = g ? 900 : 1000;
+				if (m->unknown && g + 1 == m->regions)
+					b.psi_us = UINT64_MAX;
+				if (each(arg, &b))
+					return n;
+			}
+		}
+	return n;
+}
+
+static int many_who(void *self, uint64_t number, struct lnx_store_who *ret)
+{
+	static char name[32];
+
+	(void)self;
+	(void)snprintf(name, sizeof(name), "w%llu", (unsigned long long)number); /* fits */
+	ret->number = number;
+	ret->cgroup_id = 5000 + number;
+	ret->workload = name;
+	ret->namespace_ = "prod";
+	ret->pod_name = name;
+	ret->path = name;
+	return 0;
+}
+
+static const struct lnx_svc_store many_store = { .size = sizeof(many_store),
+						 .blame = many_blame,
+						 .who = many_who };
+
+static void ask_all(struct test *f, const struct many *m, const char *victim, struct lnx_buf *out)
+{
+	uint64_t wall = testhost_host(f->t)->wall_ns(testhost_ctx(f->t), f->boot);
+	struct stall_query q = { .resource = LNX_RES_CPU,
+				 .victim = victim,
+				 .to_ns = f->boot,
+				 .to_wall_ns = wall,
+				 .from_ns = f->boot - 120 * SEC,
+				 .from_wall_ns = wall - 120 * SEC,
+				 .limit = 10000 };
+
+	assert_int_equal(testhost_provide(f->t, "store/1", &many_store, (void *)(uintptr_t)m), 0);
+	assert_int_equal(stall_blame_json(f->s, &q, out), 0);
+	check_json_sums(out->data);
+}
+
+static double number_at(const char *json, const char *key)
+{
+	const char *v = strstr(json, key);
+
+	assert_non_null(v);
+	return strtod(v + strlen(key), NULL);
+}
+
+static void hours_minutes_and_tens_of_one_victim_are_added_once(void **state)
+{
+	struct test *f = *state;
+	struct many m = { .n = 1 };
+
+	for (m.regions = 1; m.regions <= 3; m.regions++) {
+		struct lnx_buf out = { 0 };
+
+		ask_all(f, &m, "prod/w1", &out);
+		assert_float_equal(number_at(out.data, "\"stalled_ms\":"), 100 * m.regions, 0.001);
+		assert_float_equal(number_at(out.data, "\"raw_ms\":"), 100 * m.regions, 0.001);
+		assert_float_equal(number_at(out.data, "\"psi_ms\":"), 100 * m.regions, 0.001);
+		lnx_buf_done(&out);
+	}
+	m.regions = 3;
+	m.unknown = 1;
+	{
+		struct lnx_buf out = { 0 };
+
+		ask_all(f, &m, "prod/w1", &out);
+		assert_non_null(strstr(out.data, "\"psi_ms\":null"));
+		lnx_buf_done(&out);
+	}
+}
+
+static void a_long_answer_says_that_it_is_cut(void **state)
+{
+	struct test *f = *state;
+	struct many m = { .n = 500, .regions = 1 };
+	struct lnx_buf out = { 0 };
+
+	ask_all(f, &m, NULL, &out);
+	assert_null(strstr(out.data, "history-larger-than-one-answer"));
+	lnx_buf_done(&out);
+	m.regions = 3; /* 6,000 entries, of which 4,096 are taken */
+	ask_all(f, &m, NULL, &out);
+	assert_non_null(strstr(out.data, "history-larger-than-one-answer"));
+	lnx_buf_done(&out);
+}
+
+static void names_of_history_leave_half_of_the_table(void **state)
+{
+	struct test *f = *state;
+	struct many m = { .n = 1024, .regions = 1 };
+	struct lnx_buf out = { 0 };
+	uint32_t a;
+
+	/* 2,048 names are too many, as somebody runs */
+	a = slot_for(f, 100);
+	charge(f, 0, a, a, 1000000);
+	tick(f);
+	ask_all(f, &m, NULL, &out);
+	assert_int_equal(f->s->whos.n, STALL_WHO_FIRST + STALL_WHO_MAX / 2);
+	assert_non_null(strstr(out.data, "\"prod/w1001000\""));
+	assert_non_null(strstr(out.data, "\"prod/w1000\""));
+	assert_null(strstr(out.data, "\"prod/w1001024\""));
+	assert_non_null(strstr(out.data, "history-larger-than-one-answer"));
+	/* and the names are there for the next answer */
+	ask_all(f, &m, "prod/w1", &out);
+	assert_int_equal(f->s->whos.n, STALL_WHO_FIRST + STALL_WHO_MAX / 2);
+	lnx_buf_done(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_bucket_in_which_memory_begins_is_left_to_memory),
 		TEST(a_longer_bucket_that_reaches_into_memory_replaces_it),
+		TEST(hours_minutes_and_tens_of_one_victim_are_added_once),
+		TEST(a_long_answer_says_that_it_is_cut),
+		TEST(names_of_history_leave_half_of_the_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
