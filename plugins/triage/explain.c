@@ -222,13 +222,23 @@ static void say_fact(struct words *w, const char *topic, const char *subject, co
 	element(&w->facts, &t, &w->text);
 }
 
+/* True if the parts of the victim's stall were measured: of pressure alone all of it is kind other. */
+static int has_parts(const struct words *w)
+{
+	const char *method = fact_text(w->f, "blame", w->victim, "method");
+
+	return *method && strcmp(method, "none") != 0 && strcmp(method, "psi-only") != 0;
+}
+
 static void say_facts(struct words *w)
 {
 	say_fact(w, "alert", NULL, "rule", "The rule that opened it: ", "");
 	say_fact(w, "blame", w->victim, "stalled_ms", "The victim lost ",
 		 " ms of wall time to waits");
-	say_fact(w, "blame", w->victim, "neighbour_ms", "Of that to neighbours: ", " ms");
-	say_fact(w, "blame", w->victim, "self_ms", "To its own tasks: ", " ms");
+	if (has_parts(w)) {
+		say_fact(w, "blame", w->victim, "neighbour_ms", "Of that to neighbours: ", " ms");
+		say_fact(w, "blame", w->victim, "self_ms", "To its own tasks: ", " ms");
+	}
 	say_fact(w, "blame", w->victim, "next_culprit", "The next largest culprit: ", "");
 	say_fact(w, "pressure", NULL, "cpu_some_mean_pct",
 		 "CPU pressure of the node, on average: ", " %");
@@ -253,18 +263,30 @@ static void rule_out(struct words *w, const char *name, const char *what)
 			  *all = fact_find(w->f, "blame", w->victim, "stalled_ms");
 	struct lnx_buf t = { 0 };
 
-	if (!all || all->value <= 0)
+	if (!x || !all || all->value <= 0)
 		return;
-	if (!x || x->value <= 0.05 * all->value)
-		lnx_buf_printf(&t, "%s is not the reason: ", what);
-	else
-		lnx_buf_printf(&t, "%s is not ruled out: ", what);
-	number(&t, x ? x->value : 0);
+	lnx_buf_printf(&t, "%s is not %s: ", what,
+		       x->value <= 0.05 * all->value ? "the reason" : "ruled out");
+	number(&t, x->value);
 	lnx_buf_str(&t, " of ");
 	number(&t, all->value);
 	lnx_buf_str(&t, " ms");
-	put_id(&t, x ? x : all);
+	put_id(&t, x);
 	element(&w->ruled, &t, &w->text);
+}
+
+/* Nothing that nobody measured is ruled out. */
+static void rule_out_parts(struct words *w)
+{
+	if (!has_parts(w))
+		return;
+	if (!*w->inc->resource || !strcmp(w->inc->resource, "cpu"))
+		rule_out(w, "throttled_ms", "Its own CPU limit");
+	rule_out(w, "kernel_ms", "Work of the kernel");
+	/* 0 is also what a kernel says that does not count them */
+	if (fact_value(w->f, "blame", w->victim, "irq_ms") > 0)
+		rule_out(w, "irq_ms", "Time of interrupts");
+	rule_out(w, "self_ms", "Its own load");
 }
 
 static void rule_out_losses(struct words *w)
@@ -401,10 +423,7 @@ int triage_explain(const struct lnx_incident *inc, const struct facts *f, struct
 	say_cause(&w);
 	lnx_buf_str(&w.text, w.summary.data ? w.summary.data : "");
 	say_facts(&w);
-	rule_out(&w, "throttled_ms", "Its own CPU limit");
-	rule_out(&w, "kernel_ms", "Work of the kernel");
-	rule_out(&w, "irq_ms", "Interrupts");
-	rule_out(&w, "self_ms", "Its own load");
+	rule_out_parts(&w);
 	rule_out_steal(&w);
 	rule_out_losses(&w);
 	say_change(&w);

@@ -17,12 +17,21 @@ struct triage {
 	struct lnx_metric *m_explained, *m_failed;
 };
 
+static int is_about(const struct fact *x, const char *subject)
+{
+	size_t n = strlen(subject);
+
+	if (strncmp(x->subject, subject, n) != 0)
+		return 0;
+	return !x->subject[n] || (x->subject[n] == ' ' && strcmp(x->topic, "blame") != 0);
+}
+
 const struct fact *fact_find(const struct facts *f, const char *topic, const char *subject,
 			     const char *name)
 {
 	for (uint32_t i = 0; i < f->n; i++)
 		if (!strcmp(f->list[i].name, name) && !strcmp(f->list[i].topic, topic) &&
-		    (!subject || !strncmp(f->list[i].subject, subject, strlen(subject))))
+		    (!subject || is_about(&f->list[i], subject)))
 			return &f->list[i];
 	return NULL;
 }

@@ -11,7 +11,7 @@
 
 /* Copies: the service lends them for one call only. */
 struct fact {
-	char topic[16], name[32], unit[8], subject[96], text[160];
+	char topic[16], name[32], unit[8], subject[200], text[160];
 	uint32_t evidence, is_text;
 	double value;
 };
@@ -21,7 +21,8 @@ struct facts {
 	uint32_t n;
 };
 
-/* First fact <name> of topic <topic>; <subject> NULL: of any, else one that begins with it. NULL: none. */
+/* First fact <name> of topic <topic>; <subject> NULL: of any. Of blame it is the whole name, else it may be the first word
+ * ("culprit" of "culprit batch"). NULL: none. */
 const struct fact *fact_find(const struct facts *f, const char *topic, const char *subject,
 			     const char *name);
 /* Its number, NaN if there is none. */
