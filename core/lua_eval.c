@@ -294,9 +294,13 @@ void lnx_eval_timers(struct lnx_rules *r, uint64_t now_ns)
 		if (key->due_ns > r->now_ns)
 			r->now_ns = key->due_ns;
 		lnx_timer_set(r, key, UINT64_MAX);
-		if (rule->lasting_windows && eval_roll(r, key) && key->state == LNX_KEY_PENDING)
-			eval_set_state(key, LNX_KEY_IDLE);
-		eval_key(r, rule, key, NULL);
+		/* the call of another may have disabled it: its keys are let go */
+		if (!rule->is_disabled) {
+			if (rule->lasting_windows && eval_roll(r, key) &&
+			    key->state == LNX_KEY_PENDING)
+				eval_set_state(key, LNX_KEY_IDLE);
+			eval_key(r, rule, key, NULL);
+		}
 		eval_settle(r, rule);
 	}
 	if (now_ns > r->now_ns)
@@ -510,10 +514,12 @@ int lnx_eval_event(void *arg, const struct lnx_event *ev)
 	for (i = 0; i < route->n; i++) {
 		struct lnx_rule *rule = route->wants[i].rule;
 
-		if (rule->is_disabled ||
-		    (r->only_file >= 0 && rule->file != (unsigned)r->only_file))
+		if (r->only_file >= 0 && rule->file != (unsigned)r->only_file)
 			continue;
-		eval_want(r, rule, route->wants[i].on, ev);
+		if (rule->is_disabled)
+			eval_settle(r, rule); /* the call of another did it */
+		else
+			eval_want(r, rule, route->wants[i].on, ev);
 	}
 	return 0;
 }

@@ -201,6 +201,61 @@ static void endless_calls_are_cut_off_and_disable_their_rule(void **state)
 	run_close(&t);
 }
 
+/* Who holds the memory is disabled by the call of another; its keys wait for a timer, or fire. */
+static void a_rule_disabled_for_its_memory_says_no_more(void **state)
+{
+	static const char text[] =
+		"local held = {}\n"
+		"rule 'hog' { on = 'proc.fork', by = 'ppid', window = 'count 1m', lasting = '5s', severity = 'info',\n"
+		" when = function() for i = 1, 40 do held[i] = held[i] or ('x'):rep(40000 + i) end return true end }\n"
+		"rule 'steady' { every = '1s', when = function(h) return #(('y'):rep(h.cpu > 50 and 900000 or 9)) > 0 end }";
+	struct run t;
+	unsigned n;
+
+	(void)state;
+	run_open(&t);
+	t.conf.memory_max = 2 << 20;
+	(void)run_file(&t, "a.lua", text, strlen(text));
+	run_load(&t);
+	run_sample(&t, 0, 10, 0);
+	assert_int_equal(t.n_alerts, 1);
+	run_fork(&t, 1, 7, 100, "x");
+	run_fork(&t, 5.9, 7, 101, "x");
+	assert_int_equal(t.n_alerts, 1);
+	run_sample(&t, 5.95, 60, 0);
+	assert_non_null(lnx_rules_disabled(t.rules, &n));
+	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hog");
+	assert_int_equal(n, 1);
+	run_tick(&t, 30);
+	assert_int_equal(t.n_alerts, 1);
+	run_close(&t);
+}
+
+static void what_a_rule_disabled_by_another_fired_is_over(void **state)
+{
+	static const char text[] =
+		"local held = {}\n"
+		"rule 'hog' { every = '1s', when = function() for i = 1, 40 do held[i] = held[i] or ('x'):rep(40000 + i) end return true end }\n"
+		"rule 'lean' { on = 'proc.fork', when = function() return #(('y'):rep(900000)) == 0 end }";
+	struct run t;
+	unsigned n;
+
+	(void)state;
+	run_open(&t);
+	t.conf.memory_max = 2 << 20;
+	(void)run_file(&t, "a.lua", text, strlen(text));
+	run_load(&t);
+	run_sample(&t, 0, 10, 0);
+	assert_int_equal(t.n_alerts, 1);
+	run_fork(&t, 0.5, 7, 100, "x");
+	assert_non_null(lnx_rules_disabled(t.rules, &n));
+	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hog");
+	run_sample(&t, 1, 10, 0);
+	assert_int_equal(t.n_alerts, 2);
+	assert_int_equal(t.alerts[1].state, LNX_ALERT_RESOLVED);
+	run_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +268,8 @@ int main(void)
 		cmocka_unit_test(a_rule_that_errs_only_at_three_in_the_morning),
 		cmocka_unit_test(events_without_the_field_of_by_are_counted_and_left_out),
 		cmocka_unit_test(endless_calls_are_cut_off_and_disable_their_rule),
+		cmocka_unit_test(a_rule_disabled_for_its_memory_says_no_more),
+		cmocka_unit_test(what_a_rule_disabled_by_another_fired_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
