@@ -66,6 +66,15 @@ static int bind_proc_unknown(lua_State *L)
 			       lnx_suggest(name, names));
 }
 
+/* A file may be read on a thread of its own: what it asks for then belongs to the loop. */
+static void bind_loaded(lua_State *L, const struct lnx_rules *r, const char *what)
+{
+	if (r->loading)
+		(void)luaL_error(
+			L, "%s: can be asked in a rule's functions, not while its file is read",
+			what);
+}
+
 static int bind_proc(lua_State *L)
 {
 	struct lnx_rules *r = lnx_bind_rules(L);
@@ -76,6 +85,7 @@ static int bind_proc(lua_State *L)
 	void *self = NULL;
 	unsigned i;
 
+	bind_loaded(L, r, "proc");
 	svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
 	if (svc && pid > 0 && pid <= UINT32_MAX)
 		p = svc->get(self, (uint32_t)pid, 0);
@@ -143,6 +153,7 @@ static int bind_cgroup(lua_State *L)
 	struct lnx_tag tag = { .size = sizeof(tag) };
 	unsigned i;
 
+	bind_loaded(L, r, "cgroup");
 	if (lnx_tags_get(r->conf.tags, (uint64_t)id, &tag) < 0) {
 		lua_pushnil(L);
 		return 1;

@@ -224,6 +224,16 @@ static void a_tree_is_its_topmost_process(void **state)
 	run_close(&t);
 }
 
+/* The file of a reload is read beside the loop, whose tables these are. */
+static void no_file_looks_at_processes_while_it_is_read(void **state)
+{
+	(void)state;
+	run_refuses("\nlocal me = proc(1)",
+		    ":2: proc: can be asked in a rule's functions, not while its file is read");
+	run_refuses("local c = cgroup(42)",
+		    ":1: cgroup: can be asked in a rule's functions, not while its file is read");
+}
+
 static void filters_decide_without_lua(void **state)
 {
 	struct run t;
@@ -452,6 +462,7 @@ int main(void)
 		cmocka_unit_test(a_tick_may_be_late_without_changing_anything),
 		cmocka_unit_test(successive_windows_are_counted),
 		cmocka_unit_test(a_tree_is_its_topmost_process),
+		cmocka_unit_test(no_file_looks_at_processes_while_it_is_read),
 		cmocka_unit_test(filters_decide_without_lua),
 		cmocka_unit_test(a_cooldown_holds_the_next_alert_back),
 		cmocka_unit_test(a_rise_of_severity_is_published_and_a_fall_is_not),
