@@ -450,8 +450,12 @@ static bool eval_is_due(struct lnx_rules *r, struct lnx_rule *rule, const struct
 {
 	if (!on->is_trigger)
 		return false;
-	return !rule->every_ns ||
-	       eval_host(r, rule, ((const struct lnx_ev_host_sample *)ev)->window_ns);
+	if (!rule->every_ns)
+		return true;
+	return eval_host(r, rule,
+			 LNX_EV_HAS(ev, struct lnx_ev_host_sample, window_ns)
+				 ? ((const struct lnx_ev_host_sample *)ev)->window_ns
+				 : 0);
 }
 
 static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rule_on *on,

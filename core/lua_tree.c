@@ -36,8 +36,11 @@ static void tree_process(const struct lnx_rule_on *on, const struct lnx_event *e
 	struct lnx_value v;
 
 	s->kind = LNX_SUBJECT_PROCESS;
-	s->pid = ev->type == LNX_EV_PROC_FORK ? ((const struct lnx_ev_proc_fork *)ev)->child_pid
-					      : ev->pid;
+	s->pid = ev->pid;
+	if (ev->type == LNX_EV_PROC_FORK)
+		s->pid = LNX_EV_HAS(ev, struct lnx_ev_proc_fork, child_pid)
+				 ? ((const struct lnx_ev_proc_fork *)ev)->child_pid
+				 : 0; /* unknown */
 	s->start_ns = tree_u64(ev, on->start);
 	s->cgroup_id = tree_u64(ev, on->cgroup);
 	if (on->comm) {

@@ -260,6 +260,16 @@ void run_sample_load(struct run *t, double s, double load1)
 	assert_int_equal(lnx_bus_deliver(t->bus, &e.h, e.h.size), 0);
 }
 
+void run_head_only(struct run *t, double s, uint16_t type)
+{
+	struct lnx_event *ev = calloc(1, sizeof(*ev));
+
+	assert_non_null(ev);
+	run_head(ev, type, sizeof(*ev), s, 0);
+	assert_int_equal(lnx_bus_deliver(t->bus, ev, ev->size), 0);
+	free(ev);
+}
+
 void run_tick(struct run *t, double s)
 {
 	lnx_bus_set_now(t->bus, run_ts(s));

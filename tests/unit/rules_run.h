@@ -56,6 +56,8 @@ void run_sample(struct run *t, double s, double cpu_pct, double psi_cpu_some);
 void run_sample_load(struct run *t, double s, double load1);
 /* A fork as a producer told it that knew only <fixed> bytes; parent_cgroup_id 6. */
 void run_fork_fixed(struct run *t, double s, uint32_t child, size_t fixed);
+/* An event that ends with its head, in memory of just that size. */
+void run_head_only(struct run *t, double s, uint16_t type);
 void run_tick(struct run *t, double s);
 /* GET /rules as text, until the next call. */
 const char *run_json(struct run *t);

@@ -256,6 +256,28 @@ static void what_a_rule_disabled_by_another_fired_is_over(void **state)
 	run_close(&t);
 }
 
+/* A recording may hold events that end before a field that the engine itself looks at. */
+static void fields_that_an_event_lacks_are_not_read(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(&t, "rule 'fork' { on = 'proc.fork' }");
+	run_head_only(&t, 1, LNX_EV_PROC_FORK);
+	assert_int_equal(t.n_alerts, 1);
+	assert_int_equal(t.alerts[0].pid, 0);
+	run_close(&t);
+	/* a sample of unknown length is of one second */
+	run_text(&t, "rule 'sample' { every = '5s', when = function() return true end }");
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(t.n_alerts, 0);
+		run_head_only(&t, i, LNX_EV_HOST_SAMPLE);
+	}
+	assert_int_equal(t.n_alerts, 1);
+	run_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +292,7 @@ int main(void)
 		cmocka_unit_test(endless_calls_are_cut_off_and_disable_their_rule),
 		cmocka_unit_test(a_rule_disabled_for_its_memory_says_no_more),
 		cmocka_unit_test(what_a_rule_disabled_by_another_fired_is_over),
+		cmocka_unit_test(fields_that_an_event_lacks_are_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
