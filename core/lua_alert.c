@@ -289,8 +289,7 @@ static void alert_victim(const struct lnx_rules *r, union alert_space *u)
 		alert_str(u, (const char *)e + e->victim_namespace.off, e->victim_namespace.len);
 }
 
-/* Counters of what was published: never of a test. */
-static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t severity)
+struct lnx_metric *lnx_alert_counter(struct lnx_rules *r, struct lnx_rule *rule, uint32_t severity)
 {
 	static const char *const labels[] = { "rule", "severity", NULL };
 	static const struct lnx_metric_desc desc = { .name = "linnix_alerts_total",
@@ -299,14 +298,24 @@ static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t sev
 						     .labels = labels };
 	const char *values[2];
 
-	if (!r->conf.metrics || r->emit_arg)
-		return;
 	values[0] = rule->name;
 	values[1] = alert_severities[severity];
 	if (!rule->m_alerts[severity] &&
 	    lnx_metrics_series(r->conf.metrics, &desc, values, r, &rule->m_alerts[severity]) < 0)
-		return; /* the registry counts what it refused */
-	lnx_metric_add(rule->m_alerts[severity], 1);
+		return NULL; /* the registry counts what it refused */
+	return rule->m_alerts[severity];
+}
+
+/* Counters of what was published: never of a test. */
+static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t severity)
+{
+	struct lnx_metric *m;
+
+	if (!r->conf.metrics || r->emit_arg)
+		return;
+	m = lnx_alert_counter(r, rule, severity);
+	if (m)
+		lnx_metric_add(m, 1);
 }
 
 void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap)

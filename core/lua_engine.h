@@ -116,6 +116,8 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 		    bool is_first);
 /* The key for people; "" without one. */
 void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap);
+/* The counter of alerts of <rule>, made when it is first asked for; NULL: refused. There are metrics. */
+struct lnx_metric *lnx_alert_counter(struct lnx_rules *r, struct lnx_rule *rule, uint32_t severity);
 void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule);
 /* A window, "series.part" or fact as a word for later, or -ENOENT. */
 int lnx_alert_figure(const struct lnx_rules *r, const struct lnx_rule *rule, const char *name,

@@ -53,8 +53,14 @@ static void swap_keys(struct lnx_rules *to, struct lnx_rule *rule, struct lnx_ru
 	old->host_sum = old->host_weight = NULL;
 }
 
-static void swap_counters(struct lnx_rule *rule, const struct lnx_rule *old)
+static void swap_counters(struct lnx_rules *to, struct lnx_rule *rule, const struct lnx_rule *old)
 {
+	uint32_t severity;
+
+	/* a series goes with its last owner, and the set before is about to */
+	for (severity = 0; severity < sizeof(old->m_alerts) / sizeof(old->m_alerts[0]); severity++)
+		if (to->conf.metrics && old->m_alerts[severity])
+			(void)lnx_alert_counter(to, rule, severity);
 	rule->evals = old->evals;
 	rule->calls = old->calls;
 	rule->fires = old->fires;
@@ -106,7 +112,7 @@ void lnx_rules_succeed(struct lnx_rules *to, struct lnx_rules *from, bool is_ask
 		if (!old || (old->is_disabled && is_asked))
 			continue;
 		swap_keys(to, rule, from, old);
-		swap_counters(rule, old);
+		swap_counters(to, rule, old);
 		if (old->is_disabled)
 			lnx_call_drop(to, rule);
 	}

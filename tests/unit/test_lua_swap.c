@@ -212,6 +212,32 @@ static void metrics_of_a_rule_go_on_growing(void **state)
 	run_close(&t);
 }
 
+static void alerts_counted_stay_over_a_swap(void **state)
+{
+	static const char line[] = "linnix_alerts_total{rule=\"k\",severity=\"warning\"} ";
+	struct lnx_buf text = { 0 };
+	struct run t;
+	const char *at;
+
+	(void)state;
+	run_text(&t, "rule 'k' { on = 'proc.fork', by = 'child_pid' }");
+	run_fork(&t, 1, 7, 100, "x");
+	put(&t, "b.lua", "rule 'new' { on = 'proc.exec' }");
+	swap(&t, false);
+	lnx_metrics_text(t.metrics, 0, &text);
+	at = strstr(text.data, line);
+	assert_non_null(at);
+	assert_memory_equal(at + strlen(line), "1\n", 2);
+	run_fork(&t, 2, 7, 101, "x");
+	lnx_buf_reset(&text);
+	lnx_metrics_text(t.metrics, 0, &text);
+	at = strstr(text.data, line);
+	assert_non_null(at);
+	assert_memory_equal(at + strlen(line), "2\n", 2);
+	lnx_buf_done(&text);
+	run_close(&t);
+}
+
 static void a_set_whose_tests_fail_is_not_taken(void **state)
 {
 	struct lnx_buf errors = { 0 };
@@ -255,6 +281,7 @@ int main(void)
 		cmocka_unit_test(a_disabled_rule_stays_so_until_somebody_asks),
 		cmocka_unit_test(a_shadow_is_not_taken_for_its_active_twin),
 		cmocka_unit_test(metrics_of_a_rule_go_on_growing),
+		cmocka_unit_test(alerts_counted_stay_over_a_swap),
 		cmocka_unit_test(a_set_whose_tests_fail_is_not_taken),
 	};
 
