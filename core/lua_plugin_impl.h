@@ -51,6 +51,7 @@ struct lua_inst {
 	const void *conf;
 	int fns[LUA_FN_N]; /* references, or LUA_NOREF */
 	int ref_conf;	   /* table of options, or LUA_NOREF */
+	bool is_begun;	   /* the script gave its table, right or wrong */
 	bool is_declared, is_running;
 	struct lua_timer timers[LNX_LUA_PLUGIN_TIMERS];
 	struct lnx_buf late; /* events, each padded to 8 bytes, published after the call */

@@ -423,6 +423,9 @@ static int read_table(lua_State *L)
 	struct lnx_lua_plugin *s = in->script;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
+	if (in->is_begun) /* also when a pcall caught its mistake: what was read of it is not taken back */
+		return luaL_error(L, "one file declares one plugin");
+	in->is_begun = true;
 	lua_settop(L, 1);
 	luaL_checkstack(L, 32, "a plugin");
 	read_known(L, 1, "field of a plugin", read_words);
@@ -445,7 +448,7 @@ int lnx_lua_plugin_begin(lua_State *L)
 	struct lua_inst *in = lnx_lua_plugin_of(L);
 
 	luaL_checktype(L, 1, LUA_TSTRING);
-	if (in->is_declared)
+	if (in->is_begun)
 		return luaL_error(L, "one file declares one plugin");
 	lua_settop(L, 1);
 	lua_pushcclosure(L, read_table, 1);

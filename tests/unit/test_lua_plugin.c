@@ -208,6 +208,13 @@ static void mistakes_of_the_file_are_told_with_their_line(void **state)
 		{ "\nplugin 'p' { on_evnt = 1 }",
 		  "line 2: unknown field of a plugin 'on_evnt' (did you mean 'on_event'?)" },
 		{ "plugin 'p' {} plugin 'p' {}", "one file declares one plugin" },
+		{ "local d = plugin 'p' d {} d {}", "one file declares one plugin" },
+		{ "local d = plugin 'p' pcall(d, { init = 3 }) d {}",
+		  "one file declares one plugin" },
+		{ "pcall(plugin 'p', { init = 3 })", "declares no plugin" },
+		{ "local o = {} for i = 1, 32 do o['a' .. i] = { 'bool', default = true } end\n"
+		  "local d = plugin 'p' d { options = o } d { options = o }",
+		  "line 2: one file declares one plugin" },
 		{ "plugin 'p' { on = 'proc.exit' }", "no on_event" },
 		{ "plugin 'p' { on_event = function() end }", "subscribes to nothing" },
 		{ "plugin 'p' { on = { 7 }, on_event = function() end }",
