@@ -111,15 +111,23 @@ static int inst_new(struct lnx_lua_plugin *s, const struct lnx_host *host, struc
 /* What the call that is over has published. The bus counts what it refuses. */
 static void plugin_flush(struct lua_inst *in)
 {
+	/* outside of a handler an event may come back at once, and that call flushes what it published itself */
+	struct lnx_buf out = in->late;
 	size_t at;
 
-	for (at = 0; at < in->late.size;) {
-		const struct lnx_event *ev = (const struct lnx_event *)(in->late.data + at);
+	in->late = (struct lnx_buf){ .max = out.max };
+	for (at = 0; at < out.size;) {
+		const struct lnx_event *ev = (const struct lnx_event *)(out.data + at);
 
 		at += (ev->size + 7) & ~(size_t)7;
 		(void)in->host->publish(in->ctx, ev);
 	}
-	lnx_buf_reset(&in->late);
+	if (in->late.data) {
+		lnx_buf_done(&out);
+		return;
+	}
+	lnx_buf_reset(&out);
+	in->late = out;
 }
 
 int lnx_lua_plugin_call(struct lua_inst *in, int fn, bool with_event, bool with_conf)

@@ -343,6 +343,31 @@ static void publishing_to_oneself_is_cut_by_the_hops(void **state)
 	metrics_have(f, "\np_most 1\n");
 }
 
+/* What is published outside of a handler comes back at once, while the rest still waits. */
+static void each_event_is_published_once(void **state)
+{
+	struct fixture *f = *state;
+	struct lnx_ctx *c = load(
+		f,
+		"plugin 'p' { on = 'proc.exit', events = { ['p.again'] = { { 'n', 'u32' } }, ['p.more'] = { { 'n', 'u32' } } },\n"
+		"  metrics = { p_seen = { 'counter', labels = { 'n' } } },\n"
+		"  init = function() agent.subscribe('p.again'); agent.subscribe('p.more') end,\n"
+		"  start = function() for i = 1, 3 do agent.publish('p.again', { n = i }) end end,\n"
+		"  on_event = function(ev) agent.add('p_seen', 1, tostring(ev.n))\n"
+		"    if ev.type == 'p.again' then agent.publish('p.more', { n = 10 + ev.n }) end end }",
+		NULL);
+	char line[64];
+	unsigned i;
+
+	assert_string_equal(c->error, "");
+	for (i = 1; i <= 3; i++) {
+		(void)snprintf(line, sizeof(line), "\np_seen{n=\"%u\"} 1\n", i);
+		metrics_have(f, line);
+		(void)snprintf(line, sizeof(line), "\np_seen{n=\"%u\"} 1\n", 10 + i);
+		metrics_have(f, line);
+	}
+}
+
 static void timers_run_and_end(void **state)
 {
 	struct fixture *f = *state;
@@ -384,6 +409,7 @@ int main(void)
 		TEST(a_script_that_fails_is_refused_or_failing),
 		TEST(an_init_that_fails_refuses_it),
 		TEST(publishing_to_oneself_is_cut_by_the_hops),
+		TEST(each_event_is_published_once),
 		TEST(timers_run_and_end),
 	};
 
