@@ -115,6 +115,26 @@ static int print_json(const json_t *root)
 	return rc;
 }
 
+/* Ask whether one of <severity> or above is open, on whatever page it may be. Exit code. */
+static int fail_on_open(const struct lnx_cli *cli, const char *severity)
+{
+	struct lnx_buf path = { 0 };
+	json_t *root = NULL;
+	int code;
+
+	lnx_buf_str(&path, "/incidents");
+	lnx_client_query(&path, "state", "open");
+	lnx_client_query(&path, "severity", severity);
+	lnx_client_query(&path, "limit", "1");
+	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : fetch(cli, path.data, &root);
+	/* an agent without a store answers with all that it has */
+	if (code == LNX_EXIT_OK && is_found(root, severity_of(severity)))
+		code = LNX_EXIT_FOUND;
+	json_decref(root);
+	lnx_buf_done(&path);
+	return code;
+}
+
 static int list(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
 	static const char *const keys[] = { "state", "severity", "since", "limit", "offset" };
@@ -134,8 +154,8 @@ static int list(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : fetch(cli, path.data, &root);
 	if (code == LNX_EXIT_OK)
 		code = cli->is_json ? print_json(root) : print_list(cli, root);
-	if (code == LNX_EXIT_OK && fail_on && is_found(root, severity_of(fail_on)))
-		code = LNX_EXIT_FOUND;
+	if (code == LNX_EXIT_OK && fail_on)
+		code = fail_on_open(cli, fail_on);
 	json_decref(root);
 	lnx_buf_done(&path);
 	return code;

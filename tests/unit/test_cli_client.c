@@ -279,6 +279,45 @@ static void a_query_is_encoded(void **state)
 	lnx_buf_done(&path);
 }
 
+/* incidents --offset 5 --fail-on warning: exit code for an empty page and <open> as the answer to what is open. */
+static int incidents_code(struct server *s, const char *open)
+{
+	const struct lnx_verb *verb = lnx_verb_find("incidents");
+	char *argv[] = { "--offset", "5", "--fail-on", "warning", NULL };
+	struct lnx_cli cli = { .url = s->url };
+	struct lnx_cli_args args;
+	int code;
+
+	s->answers[0] = HEAD "\r\n[]";
+	s->answers[1] = open;
+	assert_int_equal(lnx_cli_parse(&cli, verb, 4, argv, &args), 0);
+	server_start(s);
+	code = lnx_cli_incidents(&cli, &args);
+	server_stop(s);
+	return code;
+}
+
+static void fail_on_asks_for_what_is_open_not_for_the_page(void **state)
+{
+	struct server s[4] = { 0 };
+
+	(void)state;
+	assert_int_equal(
+		incidents_code(&s[0], HEAD "\r\n[{\"state\":\"open\",\"severity\":\"critical\"}]"),
+		LNX_EXIT_FOUND);
+	assert_non_null(strstr(s[0].requests[0], "GET /incidents?offset=5 "));
+	assert_non_null(
+		strstr(s[0].requests[1], "GET /incidents?state=open&severity=warning&limit=1 "));
+	assert_int_equal(incidents_code(&s[1], HEAD "\r\n[]"), LNX_EXIT_OK);
+	/* an agent without a store gives all that it has */
+	assert_int_equal(incidents_code(&s[2],
+					HEAD "\r\n[{\"state\":\"open\",\"severity\":\"info\"},"
+					     "{\"state\":\"closed\",\"severity\":\"critical\"}]"),
+			 LNX_EXIT_OK);
+	assert_int_equal(incidents_code(&s[3], "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"),
+			 LNX_EXIT_FAILURE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +332,7 @@ int main(void)
 		cmocka_unit_test(a_stream_tells_its_last_id_again),
 		cmocka_unit_test(a_token_is_sent_and_a_bad_one_refused),
 		cmocka_unit_test(a_query_is_encoded),
+		cmocka_unit_test(fail_on_asks_for_what_is_open_not_for_the_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
