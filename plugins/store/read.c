@@ -219,20 +219,35 @@ static int64_t clamp(int64_t v, int64_t low, int64_t high)
 	return v < low ? low : v > high ? high : v;
 }
 
+static int64_t down(int64_t v, int64_t span)
+{
+	return v - v % span;
+}
+
+/* Begin of the first <whole> seconds that finer buckets, kept from <first> on, tell all of; <from> where a coarser one would
+ * begin before the question. */
+static int64_t whole_from(int64_t first, int64_t whole, int64_t from)
+{
+	return down(first, whole) < from ? from : down(first + whole - 1, whole);
+}
+
 /* Which buckets answer for which part of from..to: the finest that a question of that length may read, coarser ones for what
- * is no longer kept, finer ones for what is not yet summed. Returns how many. */
+ * is no longer kept, finer ones for what is not yet summed. One part gives way to the next where a bucket of both ends, so
+ * that nothing is told twice. Returns how many. */
 static unsigned regions(sqlite3 *db, uint64_t from_ns, uint64_t to_ns, struct region *ret)
 {
-	int64_t from = (int64_t)(from_ns / STORE_SEC), to = (int64_t)(to_ns / STORE_SEC),
-		m_end = clamp(db_int(db, "SELECT value FROM meta WHERE name='rolled_60'", 0), from,
-			      to),
-		h_end = clamp(db_int(db, "SELECT value FROM meta WHERE name='rolled_3600'", 0),
-			      from, to),
-		t10 = clamp(db_int(db, "SELECT min(start) FROM blame WHERE span=10", to), from, to),
-		t60 = clamp(db_int(db, "SELECT min(start) FROM blame WHERE span=60", m_end), from,
-			    to),
-		a, b;
+	int64_t from = (int64_t)(from_ns / STORE_SEC),
+		to = clamp(down((int64_t)(to_ns / STORE_SEC), 10), from, INT64_MAX), m_end, h_end,
+		t10, t60, a, b;
 
+	m_end = clamp(db_int(db, "SELECT value FROM meta WHERE name='rolled_60'", 0), from, to);
+	m_end = clamp(down(m_end, 60), from, to);
+	h_end = clamp(db_int(db, "SELECT value FROM meta WHERE name='rolled_3600'", 0), from, to);
+	h_end = clamp(down(h_end, 3600), from, to);
+	t10 = db_int(db, "SELECT min(start) FROM blame WHERE span=10", to);
+	t10 = clamp(whole_from(t10, 60, from), from, to);
+	t60 = db_int(db, "SELECT min(start) FROM blame WHERE span=60", m_end);
+	t60 = clamp(whole_from(t60, 3600, from), from, to);
 	/* hours up to a, minutes up to b, then tens */
 	a = to_ns - from_ns > RANGE_1H_NS ? h_end : clamp(t60, from, h_end);
 	b = to_ns - from_ns > RANGE_1M_NS ? m_end : clamp(t10, from, m_end);

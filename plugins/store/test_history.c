@@ -130,6 +130,13 @@ static void blame_is_summed_by_bucket_minute_and_hour(void **state)
 	assert_true(s.total == 100 * 500e3 && s.batch == 100 * 300e3);
 	ask(&f, wall - 3600 * SECOND, wall + 20 * 3600 * SECOND, &s);
 	assert_true(s.total == 100 * 500e3 && s.self == 100 * 100e3);
+	/* nothing twice where one kind of bucket gives way to another, nothing lost where a minute begins before the question */
+	ask(&f, wall - 30 * SECOND, wall + 100 * SECOND, &s);
+	assert_true(s.total == 100 * 500e3 && s.batch == 100 * 300e3);
+	ask(&f, wall + 10 * SECOND, wall + 60 * SECOND, &s);
+	assert_true(s.total == 50 * 500e3);
+	ask(&f, wall - 30 * SECOND, wall + 75 * SECOND, &s);
+	assert_true(s.total == 70 * 500e3);
 	fix_shut(&f);
 	assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
 	for (unsigned i = 0; i < 3; i++) {
