@@ -79,7 +79,7 @@ int store_rollup(sqlite3 *db, uint64_t now_wall_ns)
 
 static int by_age(const struct store_job *j, sqlite3 *db)
 {
-	const struct store_conf *c = j->s->conf;
+	const struct store_conf *c = &j->conf;
 	int64_t now_ns = (int64_t)j->now_wall_ns, cut_ns = now_ns - (int64_t)c->keep_ns,
 		s10 = (now_ns - (int64_t)c->keep_10s_ns) / (int64_t)STORE_SEC,
 		s60 = (now_ns - (int64_t)c->keep_1m_ns) / (int64_t)STORE_SEC,
@@ -137,25 +137,33 @@ static int64_t used_bytes(sqlite3 *db)
 	       db_int(db, "PRAGMA page_size", 0);
 }
 
-/* Fine blame first, then the oldest of what is over, then coarse blame; as long as there is too much. */
+/* Names that no blame tells of, a hundred times as many in one turn: to find them is a walk over all blame. */
+#define TRIM_WHO                                                                      \
+	"DELETE FROM who WHERE number IN (SELECT number FROM who WHERE number NOT IN" \
+	" (SELECT victim FROM blame UNION SELECT culprit FROM blame) ORDER BY seen_ns LIMIT ?1*100)"
+
+/* Fine blame first, then names without any, then the oldest of what is over, then coarse blame and its names; as long as there
+ * is too much. */
 static int by_bytes(struct store_job *j, sqlite3 *db)
 {
 	static const char *const sql[] = {
 		"DELETE FROM blame WHERE span=10 AND start<=(SELECT max(start) FROM (SELECT start FROM blame"
 		" WHERE span=10 ORDER BY start LIMIT ?1))",
+		TRIM_WHO,
 		"DELETE FROM record WHERE rowid IN (SELECT rowid FROM record WHERE kind<>4 AND NOT"
 		" (kind=1 AND state=0) ORDER BY ts_ns LIMIT ?1)",
 		"DELETE FROM blame WHERE span=60 AND start<=(SELECT max(start) FROM (SELECT start FROM blame"
 		" WHERE span=60 ORDER BY start LIMIT ?1))",
 		"DELETE FROM blame WHERE span=3600 AND start<=(SELECT max(start) FROM (SELECT start FROM"
 		" blame WHERE span=3600 ORDER BY start LIMIT ?1))",
+		TRIM_WHO,
 	};
 	const int64_t rows = TRIM_ROWS;
 	int rc = 0;
 
 	for (unsigned i = 0, turn = 0; !rc && i < sizeof(sql) / sizeof(sql[0]) && turn < TRIM_TURNS;
 	     turn++) {
-		if (used_bytes(db) <= (int64_t)j->s->conf->max_bytes)
+		if (used_bytes(db) <= (int64_t)j->conf.max_bytes)
 			return 0;
 		rc = db_run(db, sql[i], 1, &rows);
 		if (sqlite3_changes(db) == 0)
@@ -163,14 +171,14 @@ static int by_bytes(struct store_job *j, sqlite3 *db)
 		else
 			j->removed += (uint64_t)sqlite3_changes(db);
 	}
-	if (!rc && used_bytes(db) > (int64_t)j->s->conf->max_bytes)
+	if (!rc && used_bytes(db) > (int64_t)j->conf.max_bytes)
 		rc = cut_log(j, db, (int64_t)j->now_wall_ns);
 	return rc;
 }
 
 int store_retention(struct store_job *j, sqlite3 *db)
 {
-	int64_t cut_ns = (int64_t)j->now_wall_ns - (int64_t)j->s->conf->keep_ns;
+	int64_t cut_ns = (int64_t)j->now_wall_ns - (int64_t)j->conf.keep_ns;
 	char sql[64];
 	int rc = store_rollup(db, j->now_wall_ns);
 

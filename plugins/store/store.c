@@ -61,17 +61,21 @@ static void say_failed(struct store *s, const struct store_job *j, int rc)
 
 static void say_written(struct store *s, const struct store_job *j)
 {
+	s->host->metric_add(s->ctx, s->m_written, j->list.n - j->n_bad);
+	if (!j->n_bad)
+		return;
+	s->host->metric_add(s->ctx, s->m_bad, j->n_bad);
+	s->host->log(s->ctx, LNX_WARN, "%u changes were refused: %s", j->n_bad, j->error);
+}
+
+static void say_done(struct store *s, const struct store_job *j)
+{
 	if (s->failures)
 		s->host->log(s->ctx, LNX_INFO, "%s can be written again", s->path);
 	s->failures = 0;
 	s->retry_ns = 0;
 	s->host->health(s->ctx, "store", LNX_HEALTH_OK, "");
 	s->host->metric_set(s->ctx, s->m_writable, 1);
-	s->host->metric_add(s->ctx, s->m_written, j->list.n - j->n_bad);
-	if (j->n_bad) {
-		s->host->metric_add(s->ctx, s->m_bad, j->n_bad);
-		s->host->log(s->ctx, LNX_WARN, "%u changes were refused: %s", j->n_bad, j->error);
-	}
 	if (!j->does_retention)
 		return;
 	s->host->metric_set(s->ctx, s->m_bytes, (double)j->file_bytes);
@@ -86,14 +90,16 @@ static void job_done(void *arg, int rc)
 
 	if (j->has_opened)
 		say_opened(s, j);
-	if (rc == 0) {
+	if (j->has_written) { /* also when retention failed behind it */
 		say_written(s, j);
 		store_queue_done(s, &j->list);
 	} else {
-		if (rc != -ECANCELED)
-			say_failed(s, j, rc);
 		store_queue_back(s, &j->list);
 	}
+	if (rc == 0)
+		say_done(s, j);
+	else if (rc != -ECANCELED)
+		say_failed(s, j, rc);
 	job_free(s);
 	s->host->metric_set(s->ctx, s->m_waiting, s->waiting.n);
 	if (rc == 0 && s->waiting.n && !s->is_stopping)
@@ -107,6 +113,7 @@ static struct store_job *job_new(struct store *s, int is_retention)
 	if (!j)
 		return NULL;
 	j->s = s;
+	j->conf = *s->conf;
 	j->does_retention = (uint32_t)is_retention;
 	j->now_wall_ns = s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
 	store_queue_take(s, &j->list);
@@ -141,7 +148,7 @@ static void tick(void *arg)
 		db_close(&s->reader);
 	if (is_due && !s->job && s->is_open)
 		s->retention_ns = now;
-	if (s->waiting.n || !s->is_open || is_due)
+	if (s->waiting.n || !s->is_open || s->is_broken || is_due)
 		submit(s, is_due && s->is_open);
 	s->host->metric_set(s->ctx, s->m_waiting, s->waiting.n + (s->job ? s->job->list.n : 0));
 }

@@ -73,9 +73,11 @@ struct store_conf {
 struct store_job {
 	struct store *s;
 	struct store_list list;
+	struct store_conf conf; /* its figures; a reload frees the strings, and the original */
 	uint64_t now_wall_ns;
 	uint32_t does_retention;
-	uint32_t n_bad; /* ops that the file refused for good */
+	uint32_t has_written; /* the list is on disk, whatever failed later */
+	uint32_t n_bad;	      /* ops that the file refused for good */
 	struct db_opened opened;
 	uint32_t has_opened;
 	uint64_t file_bytes, removed;

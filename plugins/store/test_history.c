@@ -195,6 +195,45 @@ static void a_bucket_of_two_runs_adds_up(void **state)
 	fix_close(&f);
 }
 
+/* A bucket is written by the job that also removes what is old, and only that fails. */
+static void what_is_written_is_not_written_again_when_retention_fails(void **state)
+{
+	struct lnx_store_record old = { .size = sizeof(old),
+					.kind = LNX_STORE_INCIDENT,
+					.id = "old",
+					.ts_ns = SECOND,
+					.state = 1,
+					.doc = "{}",
+					.doc_bytes = 2 };
+	struct fix f = { 0 };
+	sqlite3 *db = NULL;
+	struct sums s;
+
+	(void)state;
+	fix_dir(&f);
+	fix_host(&f);
+	fix_conf(&f, "retention_interval", "13s"); /* the bucket's end, and 3 s */
+	fix_load(&f);
+	jobs(&f);
+	assert_int_equal(f.svc->put(f.self, &old), 0);
+	jobs(&f);
+	assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
+	assert_int_equal(db_exec(db, "CREATE TRIGGER t BEFORE DELETE ON record BEGIN"
+				     " SELECT RAISE(ABORT, 'kept'); END"),
+			 0);
+	db_close(&db);
+	window(&f, TESTHOST_START_NS + 3 * SECOND, 500, 400, 100);
+	(void)testhost_advance(f.t, 14 * SECOND);
+	jobs(&f);
+	assert_true(testhost_metric(f.t, "linnix_store_errors_total", "") == 1);
+	assert_true(testhost_metric(f.t, "linnix_store_written_total", "") == 2);
+	(void)testhost_advance(f.t, 5 * SECOND);
+	jobs(&f);
+	ask(&f, TESTHOST_WALL_NS, TESTHOST_WALL_NS + 10 * SECOND, &s);
+	assert_true(s.total == 500e3);
+	fix_close(&f);
+}
+
 static void a_full_bucket_is_counted(void **state)
 {
 	struct fix f = { 0 };
@@ -423,6 +462,7 @@ int main(void)
 		cmocka_unit_test(blame_is_summed_by_bucket_minute_and_hour),
 		cmocka_unit_test(fine_buckets_go_and_coarse_ones_answer),
 		cmocka_unit_test(a_bucket_of_two_runs_adds_up),
+		cmocka_unit_test(what_is_written_is_not_written_again_when_retention_fails),
 		cmocka_unit_test(a_full_bucket_is_counted),
 		cmocka_unit_test(a_changed_or_removed_entry_is_found),
 		cmocka_unit_test(a_cut_tail_is_seen_with_an_anchor_only),

@@ -406,6 +406,84 @@ static void what_is_old_or_too_much_goes(void **state)
 	fix_close(&f);
 }
 
+static void names_that_nothing_tells_of_go_before_records(void **state)
+{
+	struct lnx_store_query q = { .size = sizeof(q), .kind = INC };
+	struct lnx_store_record r = { .size = sizeof(r),
+				      .kind = INC,
+				      .id = "new",
+				      .ts_ns = TESTHOST_WALL_NS,
+				      .state = 1,
+				      .doc = "{}",
+				      .doc_bytes = 2 };
+	struct fix_list l;
+	struct fix f = { 0 };
+	sqlite3 *db = NULL;
+
+	(void)state;
+	fix_dir(&f);
+	fix_host(&f);
+	fix_conf(&f, "max_size", "256KiB");
+	fix_load(&f);
+	while (testhost_run_jobs(f.t))
+		;
+	assert_int_equal(f.svc->put(f.self, &r), 0);
+	while (testhost_run_jobs(f.t))
+		;
+	assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
+	assert_int_equal(
+		db_exec(db,
+			"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 3000)"
+			" INSERT INTO who SELECT i, i, 'shop', 'prod', 'pod',"
+			" printf('/%0300d', i), 4000000000000000000 FROM n"),
+		0);
+	assert_int_equal(db_exec(db, "INSERT INTO blame VALUES(3600, 2000000000, 7, 0, 255, 8,"
+				     " 1, 1, NULL, NULL, 1000, 1)"),
+			 0);
+	(void)testhost_advance(f.t, 62 * SECOND);
+	while (testhost_run_jobs(f.t))
+		;
+	assert_string_equal(fix_get(&f, &q, &l), "new{}");
+	assert_int_equal(db_int(db, "SELECT count(*) FROM who", 0), 2);
+	assert_int_equal(db_int(db, "SELECT count(*) FROM who WHERE number IN (7, 8)", 0), 2);
+	assert_int_equal(db_int(db, "SELECT count(*) FROM blame", 0), 1);
+	db_close(&db);
+	fix_close(&f);
+}
+
+static void a_job_keeps_the_options_that_it_began_with(void **state)
+{
+	struct lnx_store_query q = { .size = sizeof(q), .kind = INC };
+	struct fix_list l;
+	struct fix f = { 0 };
+
+	(void)state;
+	fix_open(&f);
+	for (int i = 0; i < 2; i++) {
+		struct lnx_store_record r = { .size = sizeof(r),
+					      .kind = INC,
+					      .id = i ? "b" : "a",
+					      .ts_ns = TESTHOST_WALL_NS -
+						       5ULL * 86400 * SECOND * (unsigned)(i + 1),
+					      .state = 1,
+					      .doc = "{}",
+					      .doc_bytes = 2 };
+
+		assert_int_equal(f.svc->put(f.self, &r), 0);
+	}
+	while (testhost_run_jobs(f.t))
+		;
+	(void)testhost_advance(f.t, 61 * SECOND); /* begins one, that has not run yet */
+	fix_conf(&f, "keep", "7d");
+	assert_int_equal(testhost_reload(f.t), 0);
+	assert_int_equal(testhost_run_jobs(f.t), 1);
+	assert_string_equal(fix_get(&f, &q, &l), "a{} b{}");
+	(void)testhost_advance(f.t, 61 * SECOND);
+	assert_int_equal(testhost_run_jobs(f.t), 1);
+	assert_string_equal(fix_get(&f, &q, &l), "a{}");
+	fix_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +500,8 @@ int main(void)
 		cmocka_unit_test(off_means_memory_only),
 		cmocka_unit_test(ulids_rise),
 		cmocka_unit_test(what_is_old_or_too_much_goes),
+		cmocka_unit_test(names_that_nothing_tells_of_go_before_records),
+		cmocka_unit_test(a_job_keeps_the_options_that_it_began_with),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

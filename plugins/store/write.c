@@ -188,8 +188,10 @@ int store_job_run(void *arg)
 	struct store_job *j = arg;
 	int rc = job_open(j);
 
-	if (!rc && j->list.n)
+	if (!rc && j->list.n) {
 		rc = write_batch(j, j->s->writer);
+		j->has_written = !rc;
+	}
 	if (!rc && j->does_retention)
 		rc = store_retention(j, j->s->writer);
 	/* looked at anew, and set aside if it is so, by the next job */
