@@ -39,6 +39,7 @@ struct k8s {
 	bool is_relist; /* the next one lists */
 	bool is_from_etcd; /* the next list asks for the newest state: the cache's version was refused */
 	bool has_bytes;	    /* of the running call */
+	bool is_partial;    /* the running list: what it does not name may be there */
 	uint32_t status;    /* of the running call */
 	uint32_t failures;  /* in a row */
 	uint64_t began_ns;  /* of the running call */

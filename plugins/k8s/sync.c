@@ -69,6 +69,8 @@ static void sync_put(struct k8s *k)
 	int change;
 
 	p = k8s_pods_put(&k->pods, k->scratch, &change);
+	if (!p && k8s_pods_get(&k->pods, k->scratch->uid))
+		k->is_partial = true; /* no memory: it stays as it was */
 	if (p && change >= 0)
 		k8s_tell(k, p, (uint32_t)change);
 }
@@ -85,6 +87,7 @@ static int sync_item(struct k8s *k, const char *data, size_t n)
 {
 	if (k8s_pod_read(data, n, k->scratch) < 0) {
 		k->host->metric_add(k->ctx, k->m_bad, 1);
+		k->is_partial = true;
 		return 0; /* the others are good */
 	}
 	sync_put(k);
@@ -118,6 +121,7 @@ static int sync_line(struct k8s *k, const char *data, size_t n)
 	if (k->scratch->version[0])
 		memcpy(k->version, k->scratch->version, sizeof(k->version));
 	k->failures = 0;
+	k8s_pods_expire(&k->pods, k->host->now_ns(k->ctx), k->conf->keep_gone_ns);
 	k8s_measure(k);
 	return 0;
 }
@@ -132,6 +136,7 @@ static int sync_piece(void *arg, uint32_t piece, const char *data, size_t n)
 		return 0;
 	case K8S_PIECE_LARGE:
 		k->host->metric_add(k->ctx, k->m_bad, 1);
+		k->is_partial = true;
 		return k->is_watch ? -EBADMSG : 0;
 	default:
 		return k->is_watch ? sync_line(k, data, n) : sync_item(k, data, n);
@@ -167,13 +172,13 @@ static int sync_body(void *arg, const void *bytes, uint64_t n)
 
 /* ---- ends */
 
-/* Pods that the list did not name are gone. */
+/* Pods that the list did not name are gone; but not when one of its items could not be read, for it may be any of them. */
 static void sync_listed(struct k8s *k)
 {
 	uint32_t i;
 
 	/* from the end: what gives way to another one is replaced by the last */
-	for (i = k->pods.n; i-- > 0;)
+	for (i = k->is_partial ? 0 : k->pods.n; i-- > 0;)
 		if (k->pods.list[i]->round != k->pods.round)
 			sync_gone(k, k->pods.list[i]);
 	k8s_pods_expire(&k->pods, k->host->now_ns(k->ctx), k->conf->keep_gone_ns);
@@ -279,6 +284,7 @@ static void sync_ask(void *arg)
 	ask.arg = k;
 	k->is_watch = !k->is_relist;
 	k->has_bytes = false;
+	k->is_partial = false;
 	k->began_ns = k->host->now_ns(k->ctx);
 	k->status = 0;
 	k->message[0] = 0;

@@ -13,6 +13,7 @@
 #include <linnix/svc_http_client.h>
 #include <linnix/svc_k8s.h>
 
+#include "items.h"
 #include "testhost.h"
 
 #define SECOND	   1000000000ull
@@ -21,6 +22,10 @@
 #define GU_UID	   "bce40b45-71cf-4f40-9a62-34744b632552"
 #define BU_INIT	   "d64284d1b75c4ff259c63359d9c5f34a4c31a6018e389a611871e71c4199785e"
 #define BU_A	   "39f9534389615d7f7976d186f77546e7cacf4cbdf89c6461c394002afaa89559"
+
+#define BOOKMARK                                                                                           \
+	"{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"9001\"}," \
+	"\"spec\":{\"containers\":null},\"status\":{}}}\n"
 
 struct lnx_http_call {
 	int unused;
@@ -193,6 +198,16 @@ static const char *who(struct env *e, const char *uid, const char *cid)
 	return text;
 }
 
+/* The watch that is asked for next: its version is too old. Waits until a list is asked for. */
+static void expire_watch(struct env *e)
+{
+	(void)wait_ask(e);
+	assert_non_null(strstr(e->url, "watch=1"));
+	answer(e, 200, "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410}}\n");
+	(void)wait_ask(e);
+	assert_null(strstr(e->url, "watch=1"));
+}
+
 static void without_a_cluster_nothing_is_done(void **state)
 {
 	struct env e;
@@ -294,9 +309,21 @@ static void a_pod_sums_what_its_containers_ask_for(void **state)
 	end(&e);
 }
 
+/* The line of <lines> that tells of pod gu, with another word for what happened. */
+static char *gu_line(const char *lines, const char *word)
+{
+	const char *gu = strstr(lines, "\"metadata\":{\"name\":\"gu\"");
+	char *line = NULL;
+
+	assert_non_null(gu);
+	assert_true(asprintf(&line, "{\"type\":\"%s\",\"object\":{%.*s\n", word,
+			     (int)strcspn(gu, "\n"), gu) > 0);
+	return line;
+}
+
 static void a_watch_is_followed(void **state)
 {
-	char *lines = slurp("watch_1.20.jsonl"), *deleted, *gu;
+	char *lines = slurp("watch_1.20.jsonl"), *gone = gu_line(lines, "GONE");
 	struct env e;
 
 	(void)state;
@@ -311,16 +338,9 @@ static void a_watch_is_followed(void **state)
 	assert_int_equal(testhost_count(e.t, "k8s.pod"),
 			 4); /* what did not change for us is not told */
 	/* a deleted pod is remembered for a while */
-	gu = strstr(
-		lines,
-		"{\"type\":\"ADDED\",\"object\":{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
-		"\"gu\"");
-	assert_non_null(gu);
-	deleted = strndup(gu, (size_t)(strchr(gu, '\n') - gu));
-	memcpy(strstr(deleted, "ADDED\","), "GONE\", ", 7);
-	assert_int_equal(give(&e, deleted, strlen(deleted), 1000), -EBADMSG); /* an unknown word */
+	assert_int_equal(give(&e, gone, strlen(gone), 1000), -EBADMSG); /* an unknown word */
 	finish(&e, -EBADMSG, 200, "bad");
-	free(deleted);
+	free(gone);
 	(void)wait_ask(&e);
 	assert_non_null(
 		strstr(e.url, "resourceVersion=0")); /* nothing after such a line is believed */
@@ -339,6 +359,60 @@ static void a_watch_is_followed(void **state)
 	end(&e);
 }
 
+static void deleted_pods_are_forgotten_while_a_watch_runs(void **state)
+{
+	char *lines = slurp("watch_1.20.jsonl"), *deleted = gu_line(lines, "DELETED");
+	struct env e;
+
+	(void)state;
+	begin(&e, "vm");
+	load(&e);
+	(void)wait_ask(&e);
+	answer_file(&e, "podlist_1.20.json");
+	(void)wait_ask(&e);
+	assert_int_equal(e.ask.on_head(e.ask.arg, 200), 0);
+	assert_int_equal(give(&e, deleted, strlen(deleted), 1000), 0);
+	assert_string_equal(who(&e, GU_UID, ""), "shop/gu//gu deleted");
+	(void)testhost_advance(e.t, 400 * SECOND);
+	assert_int_equal(give(&e, BOOKMARK, strlen(BOOKMARK), 1000), 0);
+	assert_true(e.is_running);
+	assert_string_equal(who(&e, GU_UID, ""), "nobody");
+	free(deleted);
+	free(lines);
+	end(&e);
+}
+
+static void what_a_list_could_not_tell_is_not_gone(void **state)
+{
+	static const char head[] =
+		"{\"metadata\":{\"resourceVersion\":\"400\"},\"items\":[{\"metadata\":7";
+	char *large = calloc(1, K8S_ITEM_MAX + 128);
+	struct env e;
+
+	(void)state;
+	assert_non_null(large);
+	begin(&e, "vm");
+	load(&e);
+	(void)wait_ask(&e);
+	answer_file(&e, "podlist_1.20.json");
+	(void)snprintf(large, 128, "%s}]}", head);
+	expire_watch(&e);
+	answer(&e, 200, large);
+	assert_string_equal(who(&e, BU_UID, ""), "shop/bu//bu");
+	memset(large + sizeof(head) - 1, ' ', K8S_ITEM_MAX);
+	memcpy(large + sizeof(head) - 1 + K8S_ITEM_MAX, "}]}", 4);
+	expire_watch(&e);
+	answer(&e, 200, large);
+	assert_string_equal(who(&e, BU_UID, ""), "shop/bu//bu");
+	assert_true(testhost_metric(e.t, "linnix_k8s_pods", "") == 4);
+	/* a whole one is believed again */
+	expire_watch(&e);
+	answer(&e, 200, "{\"metadata\":{\"resourceVersion\":\"401\"},\"items\":[]}");
+	assert_string_equal(who(&e, BU_UID, ""), "shop/bu//bu deleted");
+	free(large);
+	end(&e);
+}
+
 static void a_bookmark_moves_the_version_on(void **state)
 {
 	struct env e;
@@ -349,9 +423,7 @@ static void a_bookmark_moves_the_version_on(void **state)
 	(void)wait_ask(&e);
 	answer_file(&e, "podlist_1.20.json");
 	(void)wait_ask(&e);
-	answer(&e, 200,
-	       "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"9001\"},"
-	       "\"spec\":{\"containers\":null},\"status\":{}}}\n");
+	answer(&e, 200, BOOKMARK);
 	assert_int_equal(e.svc->state(e.self), LNX_K8S_SYNCED);
 	assert_in_range(wait_ask(&e), 500, 1600); /* its time was over: no hurry, no list */
 	assert_non_null(strstr(e.url, "resourceVersion=9001&"));
@@ -511,6 +583,8 @@ int main(void)
 		cmocka_unit_test(a_list_and_then_a_watch_from_its_version),
 		cmocka_unit_test(a_pod_sums_what_its_containers_ask_for),
 		cmocka_unit_test(a_watch_is_followed),
+		cmocka_unit_test(deleted_pods_are_forgotten_while_a_watch_runs),
+		cmocka_unit_test(what_a_list_could_not_tell_is_not_gone),
 		cmocka_unit_test(a_bookmark_moves_the_version_on),
 		cmocka_unit_test(an_expired_version_leads_to_a_list),
 		cmocka_unit_test(a_refused_token_is_named_and_read_again),
