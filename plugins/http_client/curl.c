@@ -70,6 +70,11 @@ int httpc_curl_open(struct httpc_curl *c, char *why, size_t cap)
 			       HTTPC_OBJECT, v->version); /* for people */
 		return -ENOSYS;
 	}
+	if (v->version_num < HTTPC_CURL_OLDEST) {
+		(void)snprintf(why, cap, "%s %s is too old: 7.87 or newer is needed", HTTPC_OBJECT,
+			       v->version); /* for people */
+		return -ENOSYS;
+	}
 	c->object = object;
 	return 0;
 }

@@ -6,6 +6,8 @@
 #include <curl/curl.h>
 #include <stddef.h>
 
+#define HTTPC_CURL_OLDEST 0x075700u /* 7.87: CURLOPT_QUICK_EXIT */
+
 struct httpc_curl {
 	void *object; /* NULL: not opened */
 	CURLcode (*global_init)(long flags);
