@@ -169,7 +169,8 @@ static int call_headers(struct lnx_http_call *c, const char *const *from)
 	return 0;
 }
 
-/* libcurl copies every text but the body. Answers of setopt are summed: any failure is one of memory or of its version. */
+/* libcurl copies every text but the body. Answers of setopt are summed: all options are known since
+ * HTTPC_CURL_OLDEST, so a failure is one of memory. */
 static int call_options(struct lnx_http_call *c, const struct lnx_http_ask *ask)
 {
 	CURLcode (*set)(CURL *, CURLoption, ...) = c->h->curl.easy_setopt;
@@ -189,6 +190,8 @@ static int call_options(struct lnx_http_call *c, const struct lnx_http_ask *ask)
 	bad |= set(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (ask->ca_file && *ask->ca_file)
 		bad |= set(e, CURLOPT_CAINFO, ask->ca_file);
+	if (c->is_plain || ask->flags & LNX_HTTPC_LOOPBACK)
+		bad |= set(e, CURLOPT_FRESH_CONNECT, 1L); /* call_socket sees every address */
 	bad |= set(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	bad |= set(e, CURLOPT_TCP_KEEPIDLE, KEEP_IDLE_S);
 	bad |= set(e, CURLOPT_TCP_KEEPINTVL, KEEP_BETWEEN_S);

@@ -341,6 +341,33 @@ static void addresses_are_held_to_what_was_asked(void **state)
 	testhost_free(e.t);
 }
 
+/* A connection has one address, looked at by those that opened it. */
+static void a_kept_connection_goes_around_no_check(void **state)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab";
+	struct server s, again;
+	struct lnx_http_ask a;
+	struct env e;
+
+	(void)state;
+	begin(&e);
+	server_start(&s, answer, 1);
+	a = ask_of(&e, "/", s.port);
+	a.flags = LNX_HTTPC_PLAINTEXT;
+	run(&e, &a);
+	assert_int_equal(e.rc, 0);
+	again = s; /* accepts the next one; the first does not answer again */
+	assert_int_equal(pthread_create(&again.thread, NULL, serve, &again), 0);
+	a = ask_of(&e, "/", s.port);
+	a.idle_timeout_ns = 5 * SECOND;
+	run(&e, &a);
+	assert_int_equal(e.rc, 0);
+	assert_int_equal(e.n, 2);
+	testhost_free(e.t); /* closes both */
+	(void)pthread_join(again.thread, NULL);
+	server_stop(&s);
+}
+
 static void requests_that_are_none_are_refused(void **state)
 {
 	static const char *const bad_header[] = { "A: b\r\nHost: evil", NULL };
@@ -431,6 +458,7 @@ int main(void)
 		cmocka_unit_test(what_goes_wrong_has_its_own_error),
 		cmocka_unit_test(sizes_are_bounded),
 		cmocka_unit_test(addresses_are_held_to_what_was_asked),
+		cmocka_unit_test(a_kept_connection_goes_around_no_check),
 		cmocka_unit_test(requests_that_are_none_are_refused),
 		cmocka_unit_test(calls_are_bounded_and_can_be_cancelled),
 		cmocka_unit_test(a_failing_host_is_told_and_nothing_leaks),
