@@ -62,7 +62,7 @@ class Api(BaseHTTPRequestHandler):
         self.chunk(b"")
 
     def list(self, node, query):
-        if text("mode").strip() == "gone-list" and query.get("resourceVersion"):
+        if self.mode == "gone-list" and query.get("resourceVersion"):
             return self.whole(410, status(410, "Expired", "too old resource version"))
         body = text("list.json", '{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}')
         found = json.loads(body)
@@ -70,10 +70,10 @@ class Api(BaseHTTPRequestHandler):
         if len(mine) != len(found["items"]):
             found["items"] = mine
             body = json.dumps(found)
-        return self.whole(200, body, size=1 if text("mode").strip() == "slow" else 1000)
+        return self.whole(200, body, size=1 if self.mode == "slow" else 1000)
 
     def watch(self, query):
-        mode = text("mode").strip()
+        mode = self.mode
         since = int(query.get("resourceVersion") or 0)
         left = float(query.get("timeoutSeconds") or 300)
         self.begin(200)
@@ -84,7 +84,11 @@ class Api(BaseHTTPRequestHandler):
             NEVER.wait(left)
             return self.chunk(b"")
         while left > 0:
-            for line in text("watch.jsonl").splitlines():
+            lines = text("watch.jsonl").splitlines()
+            if text("mode").strip() != mode:  # a server that goes down in between, and tells nothing of what came after
+                self.close_connection = True
+                return None
+            for line in lines:
                 if not line or version(line) <= since:
                     continue
                 data = (line + "\n").encode()
@@ -96,9 +100,6 @@ class Api(BaseHTTPRequestHandler):
                 for i in range(0, len(data), step):
                     self.chunk(data[i:i + step])
                 since = version(line)
-            if text("mode").strip() != mode:  # a server that goes down in between
-                self.close_connection = True
-                return None
             NEVER.wait(0.05)
             left -= 0.05
         return self.chunk(b"")
@@ -107,6 +108,7 @@ class Api(BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         auth = self.headers.get("Authorization", "")
+        self.mode = text("mode").strip()  # before it is told: who reads of the request may change the mode then
         with LOG, open(os.path.join(DIR, "requests"), "a", encoding="utf-8") as f:
             f.write(f"{self.command} {self.path} {auth}\n")
         try:
@@ -115,7 +117,7 @@ class Api(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def answer(self, path, query, auth):
-        mode = text("mode").strip()
+        mode = self.mode
         if auth != "Bearer " + text("token").strip():
             return self.whole(401, "Unauthorized\n", "text/plain")
         if path in ("/api", "/apis"):

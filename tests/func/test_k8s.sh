@@ -59,6 +59,7 @@ says() { readyz | jq -e --arg t "$1" '(.reasons + .degraded) | any(test($t))' >/
 is_synced() { [ "$(metric linnix_k8s_synced)" = 1 ]; }
 # Pods are known and nothing is said of them.
 is_well() { is_synced && ! says '^k8s: pods'; }
+is_watched_twice() { [ "$(grep -c watch "$api/requests")" -ge 2 ]; }
 is_asked_twice() { [ "$(grep -c resourceVersion=0 "$api/requests")" -ge 2 ]; }
 is_asked_for_the_newest() { grep -v watch "$api/requests" | grep -qv resourceVersion; }
 is_above() { [ "$(metric "$1")" -gt "$2" ]; }
@@ -106,7 +107,7 @@ pods_are_listed_watched_and_joined()
 			.[0].container_id == $id' >/dev/null || fail "processes: $(get '/processes?namespace=kube-system')"
 	get "/workloads?namespace=shop&by=pod" | jq -e '.[0] | .pod_name == "bu" and .kind == "pod" and .cpu_request_millicores == 50 and
 		.memory_request_bytes == 16777216 and .qos == "burstable"' >/dev/null || fail "workloads: $(get '/workloads?namespace=shop&by=pod')"
-	curl -sN -m 3 "$url/stream?type=proc.exec&namespace=shop" >"$tmp/stream" &
+	curl -sN -m 60 "$url/stream?type=proc.exec&namespace=shop" >"$tmp/stream" &
 	poll 5 grep -q hello "$tmp/stream" || fail "no stream"
 	(in_cgroup "$top/burstable/pod$bu_uid/$bu_a" sh -c 'exec true')
 	poll 5 grep -q "\"namespace\":\"shop\",\"container_id\":\"$bu_a\"" "$tmp/stream" || fail "stream: $(cat "$tmp/stream")"
@@ -150,26 +151,34 @@ trouble_is_named_and_gets_better()
 
 expired_versions_lead_to_a_list()
 {
-	local lists
+	local lists events
 	cluster
 	echo gone-watch >"$api/mode"
 	start_agent
 	poll 20 is_asked_twice || fail "410 as a line: $(cat "$api/requests")"
+	poll 20 is_watched_twice || fail "no watch after a list: $(cat "$api/requests")"
 	echo gone-list >"$api/mode"
 	poll 20 is_asked_for_the_newest || fail "410 as a status: $(cat "$api/requests")"
 	echo ok >"$api/mode"
-	poll 30 is_well || fail "$(readyz)"
+	# an event ends the row of failures: before it a wait is up to 24 s, after it 1.5 s
+	events=$(metric linnix_k8s_events_total) # the errors
+	later_line 9000
+	poll 60 is_above linnix_k8s_events_total "$events" || fail "$(readyz)"
+	poll 10 is_well || fail "$(readyz)"
 	lists=$(metric linnix_k8s_lists_total)
 	# a stream that is cut in the middle of a line: nothing of that line is believed
-	sed 's/"resourceVersion":"270"/"resourceVersion":"9000"/' "$data/watch_1.20.jsonl" | head -1 >"$api/watch.jsonl"
 	echo cut >"$api/mode"
+	later_line 9001
 	poll 20 is_above linnix_k8s_lists_total "$lists" || fail "cut: $(readyz)"
+	[ "$(metric linnix_k8s_events_total)" = $((events + 1)) ] || fail "half a line is believed"
 	echo slow >"$api/mode"
-	poll 40 is_above linnix_k8s_events_total 0 || fail "slow: $(readyz)"
+	poll 60 is_above linnix_k8s_events_total $((events + 1)) || fail "slow: $(readyz)"
 	poll 10 is_well || fail "$(readyz)"
 	echo forbidden >"$api/mode"
 	poll 20 says '403.*User .linnix. cannot list' || fail "403: $(readyz)"
 }
+
+later_line() { sed "s/\"resourceVersion\":\"270\"/\"resourceVersion\":\"$1\"/" "$data/watch_1.20.jsonl" | head -1 >>"$api/watch.jsonl"; }
 
 what_is_missing_is_named()
 {
