@@ -162,9 +162,12 @@ int lnx_client_new(const struct lnx_cli *cli, struct lnx_client **ret_client)
 		c->curl = curl_easy_init();
 		rc = c->curl ? client_auth(c, cli) : -ENOMEM;
 	}
-	if (rc == 0 && cli->ca_file &&
-	    curl_easy_setopt(c->curl, CURLOPT_CAINFO, cli->ca_file) != CURLE_OK)
-		rc = -ENOMEM;
+	if (rc == 0 && cli->ca_file) {
+		if (curl_easy_setopt(c->curl, CURLOPT_CAINFO, cli->ca_file) != CURLE_OK)
+			rc = -ENOMEM;
+		/* else the system's authorities count, too; fails only where there are no paths */
+		(void)curl_easy_setopt(c->curl, CURLOPT_CAPATH, NULL);
+	}
 	if (rc < 0) {
 		if (rc == -EINVAL)
 			lnx_cli_say(

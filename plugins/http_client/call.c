@@ -188,8 +188,11 @@ static int call_options(struct lnx_http_call *c, const struct lnx_http_ask *ask)
 	bad |= set(e, CURLOPT_SSL_VERIFYPEER, 1L);
 	bad |= set(e, CURLOPT_SSL_VERIFYHOST, 2L);
 	bad |= set(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (ask->ca_file && *ask->ca_file)
+	if (ask->ca_file && *ask->ca_file) {
 		bad |= set(e, CURLOPT_CAINFO, ask->ca_file);
+		/* else the system's count, too; fails only where there are no paths */
+		(void)set(e, CURLOPT_CAPATH, NULL);
+	}
 	if (c->is_plain || ask->flags & LNX_HTTPC_LOOPBACK)
 		bad |= set(e, CURLOPT_FRESH_CONNECT, 1L); /* call_socket sees every address */
 	bad |= set(e, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -201,6 +201,28 @@ what_is_missing_is_named()
 	[ "$(metric linnix_k8s_synced)" = 0 ] || fail "it believes anybody"
 }
 
+# Who names an authority trusts no other: neither the agent nor the command line, though the system does.
+named_authorities_replace_the_systems()
+{
+	local certs=/etc/ssl/certs
+	need_root
+	[ -d "$certs" ] || skip "needs $certs"
+	cluster
+	mkdir "$tmp/certs"
+	cp "$tmp/ca.crt" "$tmp/certs/$(openssl x509 -noout -subject_hash -in "$tmp/ca.crt").0"
+	make_certs other
+	cp "$tmp/other.crt" "$tmp/certs/ca-certificates.crt"
+	# shellcheck disable=SC2016
+	launcher=(unshare -m sh -c 'mount --bind "$0" /etc/ssl/certs && exec "$@"' "$tmp/certs")
+	"${launcher[@]}" curl -sS -o "$tmp/out" --http1.1 "https://127.0.0.1:$api_port/" 2>"$tmp/err" || skip "the system's path is not looked at: $(cat "$tmp/err")"
+	"${launcher[@]}" "$linnix" --url "https://127.0.0.1:$api_port" --ca-file "$tmp/other.crt" ps >"$tmp/out" 2>&1 && fail "linnix: $(cat "$tmp/out")"
+	grep -q certificate "$tmp/out" || fail "linnix believes the system: $(cat "$tmp/out")"
+	export LINNIX_K8S_CA_FILE=$tmp/other.crt
+	start_agent
+	poll 20 says 'did not come.*certificate' || fail "$(readyz)"
+	[ "$(metric linnix_k8s_synced)" = 0 ] || fail "it believes the system"
+}
+
 # The double is known to speak the protocol because the real client understands it.
 kubectl_understands_the_double()
 {
@@ -260,5 +282,5 @@ paths_are_parsed_without_an_agent()
 }
 
 run without_a_cluster_it_costs_nothing pods_are_listed_watched_and_joined trouble_is_named_and_gets_better \
-	expired_versions_lead_to_a_list what_is_missing_is_named kubectl_understands_the_double rules_see_the_namespace \
+	expired_versions_lead_to_a_list what_is_missing_is_named named_authorities_replace_the_systems kubectl_understands_the_double rules_see_the_namespace \
 	paths_are_parsed_without_an_agent
