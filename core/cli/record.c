@@ -21,6 +21,7 @@
 #define RECORD_MAX_MS	1000
 #define RECORD_A_LOT	2000 /* events of a piece: ask more often */
 #define RECORD_A_LITTLE 500
+#define RECORD_END_ROOM 4096u /* bytes for the end block: what is full can be read */
 
 const struct lnx_cli_opt lnx_record_opts[] = {
 	{ "for", "TIME", "record from now on for 60s, 5m …; Ctrl-C ends it earlier", 0, false },
@@ -36,6 +37,7 @@ struct record {
 	int fd;
 	uint64_t bytes, begin_ns, for_ns, until_seq;
 	unsigned every_ms;
+	bool is_full;
 	struct lnx_rec_tally tally;
 };
 
@@ -73,7 +75,7 @@ static int record_write(struct record *r, const char *p, size_t n)
 	return LNX_EXIT_OK;
 }
 
-/* One piece, written. *ret_is_gone: the agent was restarted, there is no more. */
+/* One piece, written if it fits. *ret_is_gone: the agent was restarted, there is no more. */
 static int record_piece(struct record *r, const char *path, bool *ret_is_gone)
 {
 	struct lnx_reply reply;
@@ -86,6 +88,9 @@ static int record_piece(struct record *r, const char *path, bool *ret_is_gone)
 		lnx_cli_say("this agent cannot record: is its plugin record there?");
 	if (reply.status != 200) {
 		code = lnx_client_say_status(r->client, &reply);
+	} else if (r->bytes + reply.body.size + RECORD_END_ROOM > LNX_REC_FILE_MAX) {
+		r->is_full = true;
+		code = LNX_EXIT_OK;
 	} else if (lnx_rec_tally(reply.body.data, reply.body.size, &r->tally) < 0) {
 		lnx_cli_say("%s: the answer is not a piece of a recording",
 			    lnx_client_target(r->client));
@@ -132,12 +137,7 @@ static int record_all(struct record *r, uint64_t last_s)
 		(void)snprintf(path, sizeof(path), "/recording?last_s=%" PRIu64, last_s);
 	code = record_piece(r, path, &is_gone);
 	r->until_seq = r->tally.newest_seq;
-	while (code == LNX_EXIT_OK && !record_is_done(r)) {
-		if (r->bytes >= LNX_REC_FILE_MAX) {
-			lnx_cli_say("ended: a recording holds at most %u MiB",
-				    LNX_REC_FILE_MAX >> 20);
-			break;
-		}
+	while (code == LNX_EXIT_OK && !r->is_full && !record_is_done(r)) {
 		(void)snprintf(path, sizeof(path), "/recording?since_seq=%" PRIu64,
 			       r->tally.next_seq);
 		n = r->tally.events;
@@ -148,6 +148,8 @@ static int record_all(struct record *r, uint64_t last_s)
 		else if (n < RECORD_A_LITTLE && r->every_ms < RECORD_MAX_MS)
 			r->every_ms *= 2;
 	}
+	if (r->is_full)
+		lnx_cli_say("ended: a recording holds at most %u MiB", LNX_REC_FILE_MAX >> 20);
 	if (is_gone)
 		lnx_cli_say("ended: the agent was restarted");
 	return code;

@@ -151,4 +151,22 @@ damage_and_mistakes_are_told()
 	END
 }
 
-run what_fired_fires_again a_recording_of_now_and_of_before ctrl_c_and_a_dead_agent_end_it_properly
+# What is larger than a recording may be cannot be replayed.
+a_full_recording_is_no_larger_than_one_that_is_read()
+{
+	local full=$((1 << 30)) p bytes
+	need python3
+	start_agent
+	poll 10 has_events || fail "no event: $(tail -3 "$log")"
+	get /recording?last_s=60 >"$tmp/piece" || fail "no piece"
+	p=$(free_port)
+	python3 tests/func/record_api.py "$p" "$tmp/piece" 2>"$tmp/api.log" &
+	poll 10 curl -sS -o /dev/null "http://127.0.0.1:$p/" || fail "the double: $(cat "$tmp/api.log")"
+	bytes=$("$linnix" --url "http://127.0.0.1:$p" record --for 300s -o - 2>"$tmp/said" | wc -c)
+	grep -q 'at most 1024 MiB' "$tmp/said" || fail "$(cat "$tmp/said")"
+	[ "$bytes" -le "$full" ] || fail "$bytes bytes"
+	[ "$bytes" -gt $((full - (61 << 20))) ] || fail "it ended after $bytes bytes"
+}
+has_events() { get '/events?limit=1' | jq -e 'length > 0' >/dev/null; }
+
+run what_fired_fires_again a_recording_of_now_and_of_before ctrl_c_and_a_dead_agent_end_it_properly a_full_recording_is_no_larger_than_one_that_is_read
