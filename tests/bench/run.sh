@@ -4,7 +4,7 @@
 # make bench: the figures of the README, each beside its peer or its floor of the same run, to $LNX_BUILD/bench.json.
 #
 #   BENCH_QUICK=1       fewer rounds: two minutes instead of ten
-#   BENCH_PARTS="a b"   only these: programs spawn exec api sse latency idle storm ledger
+#   BENCH_PARTS="a b"   only these: programs spawn exec api blame sse latency idle storm churn ledger
 #
 # Needs root. Everything it starts listens on loopback, stops by itself and is gone at the end.
 set -u -o pipefail
@@ -247,6 +247,38 @@ part_api()
 	poll 20 rmdir "$cgroup" && cgroup=
 }
 
+# ---- /blame of many
+
+# One process in each of <n> cgroups, in batches: each waits for a CPU at least at its first run.
+crowd()
+{
+	local i k batch=()
+	mkdir $(seq -f "$cgroup/w%g" "$1") || return 1
+	for ((i = 1; i <= $1; i++)); do
+		(echo "$BASHPID" >"$cgroup/w$i/cgroup.procs"; for ((k = 0; k < 6000; k++)); do :; done) &
+		batch+=($!)
+		[ $((i % 50)) -ne 0 ] || { wait "${batch[@]}"; batch=(); }
+	done
+}
+blamed() { curl -fs -m 10 "$url/blame?since=60s&resource=cpu&limit=10000" -o "$tmp/blame" && [ "$(jq '.victims | length' "$tmp/blame")" -ge "$1" ]; }
+
+part_blame()
+{
+	local n=2000 i
+	cgroup_make || { skip_part "no cgroup2"; return; }
+	agent_start LINNIX_HTTP_RATE_LIMIT=0 || return
+	crowd "$n" || skip_part "cannot make $n cgroups"
+	poll 10 blamed $((n * 9 / 10)) || note "  /blame tells $(jq '.victims | length' "$tmp/blame")"
+	for ((i = 0; i < $(pick 9 31); i++)); do
+		curl -fs -m 10 -o /dev/null -w '%{time_total}\n' "$url/blame?since=60s&resource=cpu&limit=10000"
+	done >"$tmp/blame.s"
+	put blame_of_2000 "$(calc "$(median <"$tmp/blame.s") * 1000")" ms \
+		note="median; $(jq '.victims | length' "$tmp/blame") victims, $(stat -c %s "$tmp/blame") bytes; slowest $(calc "$(sort -g "$tmp/blame.s" | tail -1) * 1000") ms"
+	stop "$agent"
+	rmdir $(seq -f "$cgroup/w%g" "$n")
+	poll 20 rmdir "$cgroup" && cgroup=
+}
+
 # ---- streams
 
 part_sse()
@@ -452,7 +484,7 @@ cpus=$(nproc)
 : >"$figures"
 ${CC:-gcc} -O2 -static -nostdlib -o "$tmp/nop" tests/bench/nop/nop.c || exit 1
 started=$(now_ms)
-for part in ${BENCH_PARTS:-idle programs spawn exec api sse latency storm churn ledger}; do
+for part in ${BENCH_PARTS:-idle programs spawn exec api blame sse latency storm churn ledger}; do
 	note "bench: $part"
 	"part_$part"
 done
