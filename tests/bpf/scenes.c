@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,11 +94,17 @@ void scene_counts(struct lab *l)
 void scene_against_psi(struct lab *l, int group, double bar)
 {
 	const struct stall_victim *v = lab_victim(l, lab_handle(l, group));
+	double stall_ms = (double)v->stall_ns / 1e6, psi_ms;
 
 	lab_until(l->w.to_ns + 2200 * LAB_MS);
 	scene_print(l, group);
-	lab_near(l, "stall against cpu.pressure, ms", (double)v->stall_ns / 1e6,
-		 lab_psi_ms(l, group), bar);
+	psi_ms = lab_psi_ms(l, group);
+	/* Of less than 1 ms no agreement is told: where the bar is less, that is the bar. */
+	if (psi_ms * bar < 1)
+		lab_most(l, "off cpu.pressure where there is hardly any, ms",
+			 fabs(stall_ms - psi_ms), 1);
+	else
+		lab_near(l, "stall against cpu.pressure, ms", stall_ms, psi_ms, bar);
 	lab_near(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
 		 (double)v->check_ns / 1e6, 0.001);
 }
