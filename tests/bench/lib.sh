@@ -57,10 +57,11 @@ poll()
 	done
 }
 
+# Below the range from which the kernel gives ports to clients: one of them could take it before the agent does.
 free_port()
 {
 	local p
-	while p=$((20000 + RANDOM % 40000)); do
+	while p=$((20000 + RANDOM % 12000)); do
 		(exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || { echo "$p"; return; }
 	done
 }
