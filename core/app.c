@@ -175,7 +175,7 @@ static void lnx_privs_say(void *arg, const char *name, const char *lost)
 
 static int lnx_step_privs(struct lnx_app *app)
 {
-	int rc = app->args.explain ? 0 : lnx_privs_drop();
+	int rc = app->args.explain ? 0 : lnx_privs_drop(lnx_plugins_caps(app));
 
 	if (!app->args.explain)
 		lnx_privs_missing(lnx_privs_say, NULL);

@@ -130,8 +130,8 @@ void lnx_app_cost_json(struct lnx_app *app, struct lnx_buf *out);
 /* notify.c: systemd's protocols. */
 void lnx_notify(const char *state);
 uint64_t lnx_notify_watchdog_ns(void);
-/* privs.c: keep only what a running agent needs. Returns 0 or -errno. */
-int lnx_privs_drop(void);
+/* privs.c: keep only what a running agent needs, and what the plugins in <keep> (a bit mask) do. Returns 0 or -errno. */
+int lnx_privs_drop(uint64_t keep);
 /* Names of the effective capabilities that matter here, comma separated JSON strings. */
 void lnx_privs_json(struct lnx_buf *out);
 /* Call <each> for every capability that is not there and whose lack nobody else tells, with what is lost without it. */

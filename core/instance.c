@@ -256,24 +256,43 @@ static int lnx_ctx_needs(struct lnx_app *app, struct lnx_ctx *c, const bool *pla
 }
 
 /* Sections say enabled: or not; plugins flagged off need a yes. */
+static bool lnx_plugins_is_enabled(const struct lnx_app *app, const struct lnx_ctx *c)
+{
+	uint32_t enabled = 2, flags = lnx_plugin_flags(c->plugin);
+	unsigned k;
+
+	for (k = 0; k < app->config->n_sections; k++)
+		if (!strcmp(app->config->sections[k].name, lnx_ctx_section(c)))
+			enabled = app->config->sections[k].enabled;
+	return enabled != 0 && (enabled != 2 || !(flags & LNX_PLUGINF_OFF)) &&
+	       !(flags & LNX_PLUGINF_NEVER);
+}
+
 static void lnx_plugins_apply_enabled(struct lnx_app *app)
 {
-	unsigned i, k;
+	unsigned i;
 
 	for (i = 0; i < app->plugins->n; i++) {
 		struct lnx_ctx *c = app->plugins->list[i];
-		uint32_t enabled = 2, flags;
 
-		if (!lnx_ctx_is_on(c))
-			continue;
-		flags = lnx_plugin_flags(c->plugin);
-		for (k = 0; k < app->config->n_sections; k++)
-			if (!strcmp(app->config->sections[k].name, lnx_ctx_section(c)))
-				enabled = app->config->sections[k].enabled;
-		if (enabled == 0 || (enabled == 2 && (flags & LNX_PLUGINF_OFF)) ||
-		    (flags & LNX_PLUGINF_NEVER))
+		if (lnx_ctx_is_on(c) && !lnx_plugins_is_enabled(app, c))
 			c->status = LNX_INST_OFF;
 	}
+}
+
+uint64_t lnx_plugins_caps(const struct lnx_app *app)
+{
+	uint64_t caps = 0;
+	unsigned i;
+
+	for (i = 0; i < app->plugins->n; i++) {
+		const struct lnx_ctx *c = app->plugins->list[i];
+
+		if (lnx_ctx_is_on(c) && LNX_PLUGIN_HAS(c->plugin, keep_caps) &&
+		    lnx_plugins_is_enabled(app, c))
+			caps |= c->plugin->keep_caps;
+	}
+	return caps;
 }
 
 void lnx_plugins_order(struct lnx_app *app)

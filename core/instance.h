@@ -85,6 +85,8 @@ int lnx_plugins_scan(struct lnx_app *app, const char *const *dirs);
 int lnx_plugins_add_named(struct lnx_app *app, const struct lnx_node *root);
 /* Section of the configuration that belongs to <c>. */
 const char *lnx_ctx_section(const struct lnx_ctx *c);
+/* Capabilities that enabled instances ask to be kept: a bit mask. */
+uint64_t lnx_plugins_caps(const struct lnx_app *app);
 /* Drop what is off by flag or configuration; order by needs; refuse cycles and unmet needs. */
 void lnx_plugins_order(struct lnx_app *app);
 void lnx_plugins_init(struct lnx_app *app);

@@ -350,7 +350,8 @@ static void alert_publish(struct lnx_rules *r, const struct lnx_event *ev)
 }
 
 /* Ask for what the rule wants done about its subject. Enforcement decides, if there is one. */
-static void alert_request(struct lnx_rules *r, struct lnx_key *key, const char *say, size_t say_len)
+static void alert_request(struct lnx_rules *r, struct lnx_key *key, const struct lnx_ev_alert *a,
+			  const char *say, size_t say_len)
 {
 	const struct lnx_subject *s = &key->subject;
 	struct lnx_rule *rule = key->rule;
@@ -376,6 +377,7 @@ static void alert_request(struct lnx_rules *r, struct lnx_key *key, const char *
 	q->lease_ns = rule->act.lease_ns;
 	q->start_ns = s->start_ns;
 	q->cgroup_id = s->cgroup_id;
+	q->victim_cgroup_id = a->victim_cgroup_id;
 	q->rule = alert_str(&u, rule->name, strlen(rule->name));
 	q->workload = alert_str(&u, tag.workload, strlen(tag.workload));
 	q->namespace_ = alert_str(&u, tag.namespace_, strlen(tag.namespace_));
@@ -411,7 +413,7 @@ static void alert_texts(struct lnx_rules *r, struct lnx_key *key, union alert_sp
 }
 
 void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
-		    bool is_first)
+		    bool may_ask)
 {
 	struct lnx_rule *rule = key->rule;
 	union alert_space u;
@@ -441,9 +443,10 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 		alert_count(r, rule, severity);
 	r->alerting = key;
 	alert_publish(r, &u.h);
-	/* a rise of severity asks for nothing new */
-	if (rule->act.is_set && !rule->is_shadow && state == LNX_ALERT_FIRING && is_first)
-		alert_request(r, key, u.bytes + a->say.off, a->say.len);
+	/* nothing is done about a note; once it is more than that, a further rise asks for nothing new */
+	if (rule->act.is_set && !rule->is_shadow && state == LNX_ALERT_FIRING && may_ask &&
+	    severity >= LNX_SEV_WARNING)
+		alert_request(r, key, a, u.bytes + a->say.off, a->say.len);
 }
 
 void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule)

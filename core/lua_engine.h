@@ -111,9 +111,9 @@ void lnx_call_drop(struct lnx_rules *r, struct lnx_rule *rule);
 int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t cap);
 
 /* lua_alert.c */
-/* Publish the state of <key>; state: enum lnx_alert_state. is_first: it begins to fire. */
+/* Publish the state of <key>; state: enum lnx_alert_state. may_ask: it was not worth an action before. */
 void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
-		    bool is_first);
+		    bool may_ask);
 /* The key for people; "" without one. */
 void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap);
 /* The counter of alerts of <rule>, made when it is first asked for; NULL: refused. There are metrics. */

@@ -130,14 +130,14 @@ static void eval_fire(struct lnx_rules *r, struct lnx_key *key)
 /* A rise of severity is news; a fall is not. */
 static void eval_escalate(struct lnx_rules *r, struct lnx_key *key)
 {
-	uint32_t severity = 0;
+	uint32_t severity = 0, before = key->severity;
 
-	if (key->rule->severity == LUA_NOREF || key->severity == LNX_SEV_CRITICAL ||
-	    lnx_call_severity(r, key->rule, &severity) < 0 || severity <= key->severity)
+	if (key->rule->severity == LUA_NOREF || before == LNX_SEV_CRITICAL ||
+	    lnx_call_severity(r, key->rule, &severity) < 0 || severity <= before)
 		return;
 	key->severity = (uint8_t)severity;
 	eval_subject(r, key);
-	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity, false);
+	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity, before == LNX_SEV_INFO);
 }
 
 static void eval_resolve(struct lnx_rules *r, struct lnx_key *key)

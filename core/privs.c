@@ -42,11 +42,11 @@ static bool lnx_cap_is_set(const struct __user_cap_data_struct *d, unsigned cap)
 	return d[cap / 32].effective & 1u << (cap % 32);
 }
 
-int lnx_privs_drop(void)
+int lnx_privs_drop(uint64_t keep_more)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0 };
 	struct __user_cap_data_struct d[2];
-	uint32_t keep[2] = { 0, 0 };
+	uint32_t keep[2] = { (uint32_t)keep_more, (uint32_t)(keep_more >> 32) };
 	unsigned i;
 	int rc = lnx_caps_get(d);
 

@@ -27,6 +27,7 @@ static const struct lnx_svc_http http_service = {
 	.stream = http_stream_open,
 	.stream_write = http_stream_write,
 	.stream_close = http_stream_close,
+	.peer = http_peer_tell,
 };
 
 static const char *const http_refused_labels[] = { "why", NULL };

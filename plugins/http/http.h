@@ -55,6 +55,7 @@ struct http_conn {
 	uint64_t deadline_ns; /* what it is at must be over by then; 0: a stream */
 	uint64_t pending_bytes;
 	int fd;		 /* MHD's */
+	uint32_t uid;	 /* at the other end of the unix socket; UINT32_MAX: not known */
 	bool is_trusted; /* unix socket, uid 0 or the agent's own */
 	bool is_midway;	 /* in a request: more of it may be under way */
 };

@@ -4,6 +4,8 @@
 #include "http_req.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool http_token_given(struct lnx_http_req *req, const struct http_token *want)
@@ -98,4 +100,26 @@ int http_auth_check(struct lnx_http_req *req)
 	rc = http_auth_admin(req);
 	return rc < 0 || strcmp(req->method, MHD_HTTP_METHOD_POST) != 0 ? rc
 									: http_auth_origin(req);
+}
+
+void http_peer_tell(struct lnx_http_req *req, char *buf, uint32_t cap)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *addr = info ? info->client_addr : NULL;
+	const char *right = http_token_given(req, &req->http->admin_token) ? "admin token"
+			    : http_token_given(req, &req->http->token)	   ? "read token"
+									   : "nobody";
+	char name[64] = "?";
+
+	if (req->conn->listener->kind == HTTP_KIND_UNIX) {
+		(void)snprintf(buf, cap, "uid %u (unix socket)", req->conn->uid); /* cut is fine */
+		return;
+	}
+	if (addr)
+		(void)getnameinfo(addr,
+				  addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							      : sizeof(struct sockaddr_in),
+				  name, sizeof(name), NULL, 0, NI_NUMERICHOST); /* else "?" */
+	(void)snprintf(buf, cap, "%s (%s)", right, name);			/* likewise */
 }

@@ -126,6 +126,7 @@ static void http_conn_open(struct http_listener *l, struct MHD_Connection *mhd, 
 	c->is_midway = true;
 	c->fd = fd->connect_fd;
 	c->is_trusted = http_peer_is_trusted(l, c->fd, &uid);
+	c->uid = uid;
 	c->peer = http_peer_of(s, addr ? addr->client_addr : NULL, uid);
 	c->peer->n_conns++;
 	c->deadline_ns = s->host->now_ns(s->ctx) + s->conf->request_timeout;

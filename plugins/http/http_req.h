@@ -53,6 +53,8 @@ struct lnx_http_stream {
 /* http_auth.c: 0, or -EACCES after having answered. */
 int http_auth_host(struct lnx_http_req *req);
 int http_auth_check(struct lnx_http_req *req);
+/* Who asks and by what right: "admin token (127.0.0.1)". */
+void http_peer_tell(struct lnx_http_req *req, char *buf, uint32_t cap);
 /* http_request.c */
 const char *http_param(struct lnx_http_req *req, const char *name);
 const char *http_header(struct lnx_http_req *req, const char *name);

@@ -305,6 +305,49 @@ static void another_user_on_the_unix_socket_only_reads(void **state)
 	end(&e);
 }
 
+static void tell_peer(void *arg, struct lnx_http_req *req)
+{
+	const struct lnx_svc_http *http = arg;
+	char peer[64];
+
+	http->peer(req, peer, sizeof(peer));
+	(void)http->respond(req, 200, "text/plain", peer, strlen(peer));
+}
+
+/* For an audit: who asked, and by what right. */
+static void a_handler_is_told_who_asks(void **state)
+{
+	static const char post[] =
+		"POST /who HTTP/1.1\r\nHost: localhost\r\n" JSON "Content-Length: 0\r\n\r\n";
+	static const struct lnx_http_route posting = {
+		.size = sizeof(posting), .method = "POST", .path = "/who", .handle = tell_peer
+	};
+	static const struct lnx_http_route reading = {
+		.size = sizeof(reading), .method = "GET", .path = "/who", .handle = tell_peer
+	};
+	const struct lnx_svc_http *http;
+	char uid[32];
+	struct env e;
+	void *self;
+
+	(void)state;
+	env_init(&e);
+	env_file(&e, "admin", "admin-token-0123456\n");
+	env_conf(&e, "admin_token_file=%s/admin", e.dir);
+	env_start(&e);
+	http = testhost_service(e.t, "http/1", &self);
+	assert_int_equal(http->route(self, &posting, (void *)(uintptr_t)http), 0);
+	assert_int_equal(http->route(self, &reading, (void *)(uintptr_t)http), 0);
+	assert_int_equal(get(&e, "POST", "/who", ADMIN JSON), 200);
+	HAS("admin token (127.0.0.1)");
+	assert_int_equal(get(&e, "GET", "/who", ""), 200);
+	HAS("nobody (127.0.0.1)");
+	assert_int_equal(ask_on(&e, client_unix(&e), post), 200);
+	(void)snprintf(uid, sizeof(uid), "uid %u (unix socket)", (unsigned)geteuid()); /* fits */
+	HAS(uid);
+	end(&e);
+}
+
 static void the_ops_listener_serves_three_paths_only(void **state)
 {
 	struct env e;
@@ -342,6 +385,7 @@ int main(void)
 		cmocka_unit_test(changing_needs_the_admin_token_json_and_the_same_origin),
 		cmocka_unit_test(without_an_admin_token_only_the_unix_socket_changes_anything),
 		cmocka_unit_test(another_user_on_the_unix_socket_only_reads),
+		cmocka_unit_test(a_handler_is_told_who_asks),
 		cmocka_unit_test(the_ops_listener_serves_three_paths_only),
 	};
 

@@ -389,6 +389,7 @@ static void fill(const struct inc *inc, struct lnx_incident *ret)
 	ret->labels = inc->labels ? inc->labels : "{}";
 	ret->explanation = inc->explanation ? inc->explanation : "";
 	ret->is_silenced = inc->is_silenced;
+	ret->victim_cgroup_id = inc->victims[0].cgroup_id;
 }
 
 static int serve_get(void *self, const char *id, struct lnx_incident *ret)

@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_ev_action_request, 96);
+SIZE(lnx_ev_action_request, 104);
 AT(lnx_ev_action_request, h, 0);
 AT(lnx_ev_action_request, verb, 24);
 AT(lnx_ev_action_request, signal, 28);
@@ -25,6 +25,8 @@ AT(lnx_ev_action_request, namespace_, 76);
 AT(lnx_ev_action_request, comm, 80);
 AT(lnx_ev_action_request, reason, 84);
 AT(lnx_ev_action_request, pad, 88);
+AT(lnx_ev_action_request, pad2, 92);
+AT(lnx_ev_action_request, victim_cgroup_id, 96);
 
 SIZE(lnx_ev_action_done, 96);
 AT(lnx_ev_action_done, h, 0);

@@ -33,7 +33,7 @@ AT(lnx_command, usage, 8);
 AT(lnx_command, help, 16);
 AT(lnx_command, run, 24);
 
-SIZE(lnx_plugin, 144);
+SIZE(lnx_plugin, 152);
 AT(lnx_plugin, size, 0);
 AT(lnx_plugin, abi_major, 4);
 AT(lnx_plugin, abi_minor, 6);
@@ -56,3 +56,4 @@ AT(lnx_plugin, section, 120);
 AT(lnx_plugin, flags, 128);
 AT(lnx_plugin, pad, 132);
 AT(lnx_plugin, provides, 136);
+AT(lnx_plugin, keep_caps, 144);

@@ -18,7 +18,7 @@ AT(lnx_http_route, path, 16);
 AT(lnx_http_route, query, 24);
 AT(lnx_http_route, handle, 32);
 
-SIZE(lnx_svc_http, 96);
+SIZE(lnx_svc_http, 104);
 AT(lnx_svc_http, size, 0);
 AT(lnx_svc_http, pad, 4);
 AT(lnx_svc_http, route, 8);
@@ -32,3 +32,4 @@ AT(lnx_svc_http, error, 64);
 AT(lnx_svc_http, stream, 72);
 AT(lnx_svc_http, stream_write, 80);
 AT(lnx_svc_http, stream_close, 88);
+AT(lnx_svc_http, peer, 96);

@@ -20,7 +20,7 @@ AT(lnx_fact, unit, 32);
 AT(lnx_fact, text, 40);
 AT(lnx_fact, value, 48);
 
-SIZE(lnx_incident, 176);
+SIZE(lnx_incident, 184);
 AT(lnx_incident, size, 0);
 AT(lnx_incident, severity, 4);
 AT(lnx_incident, is_open, 8);
@@ -48,6 +48,7 @@ AT(lnx_incident, labels, 152);
 AT(lnx_incident, explanation, 160);
 AT(lnx_incident, is_silenced, 168);
 AT(lnx_incident, pad, 172);
+AT(lnx_incident, victim_cgroup_id, 176);
 
 SIZE(lnx_svc_incident, 56);
 AT(lnx_svc_incident, size, 0);

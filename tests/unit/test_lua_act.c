@@ -121,6 +121,35 @@ static void a_firing_rule_asks_once(void **state)
 	lnx_tags_free(tags);
 }
 
+static void a_note_asks_for_nothing_until_it_is_a_warning(void **state)
+{
+	struct asked a;
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	open_with(
+		&t, &a, NULL,
+		"rule 'storm' { on = 'proc.fork', by = 'ppid', window = 'count 10s', when = function(w) return w.count > 0 end,\n"
+		" severity = function(w) return w.count > 4 and 'critical' or w.count > 2 and 'warning' or 'info' end,\n"
+		" act = { throttle = '100%' } }");
+	for (i = 0; i < 2; i++)
+		run_fork(&t, 1 + i * 0.1, 9, 70 + i, "x");
+	assert_int_equal(t.n_alerts, 1);
+	assert_int_equal(a.n, 0);
+	run_fork(&t, 2.5, 9, 77, "x");
+	run_tick(&t, 4);
+	assert_int_equal(t.n_alerts, 2);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(a.last.h.pid, 9);
+	for (i = 0; i < 4; i++)
+		run_fork(&t, 4.5 + i * 0.1, 9, 80 + i, "x");
+	run_tick(&t, 7);
+	assert_int_equal(t.n_alerts, 3);
+	assert_int_equal(a.n, 1);
+	run_close(&t);
+}
+
 static void every_verb_is_asked_for(void **state)
 {
 	struct asked a;
@@ -286,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_firing_rule_asks_once),
+		cmocka_unit_test(a_note_asks_for_nothing_until_it_is_a_warning),
 		cmocka_unit_test(every_verb_is_asked_for),
 		cmocka_unit_test(what_is_asked_for_is_checked),
 		cmocka_unit_test(a_shadow_says_nothing_and_is_compared),

@@ -23,7 +23,8 @@ struct lnx_ev_action_request {
 	struct lnx_str incident; /* id, or empty */
 	struct lnx_str rule, workload, namespace_, comm;
 	struct lnx_str reason; /* for people */
-	__u32 pad;
+	__u32 pad, pad2;
+	__u64 victim_cgroup_id; /* whose stall the action is to end; 0: not known */
 };
 
 /* enum lnx_action_state */
@@ -81,6 +82,8 @@ static const struct lnx_field lnx_fields_action_request[] = {
 	LNX_FIELD_REQ("start_ns", LNX_U64, start_ns, "ns", "start of the process"),
 	LNX_FIELD_REQ("lease_ns", LNX_U64, lease_ns, "ns", "how long; 0: as configured"),
 	LNX_FIELD_REQ("reason_text", LNX_STR, reason, "", "for people"),
+	LNX_FIELD_REQ("victim_cgroup_id", LNX_ID, victim_cgroup_id, "",
+		      "cgroup whose stall it is to end, or 0"),
 };
 
 #define LNX_FIELD_DONE(nm, ty, m, un, dc) LNX_FIELD(lnx_ev_action_done, nm, ty, m, un, dc, NULL)

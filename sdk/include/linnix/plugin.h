@@ -101,6 +101,9 @@ struct lnx_plugin {
 	uint32_t pad;
 	const char *const *
 		provides; /* services it provides in init, "proc/1", NULL at the end; may be NULL */
+	/* Bit mask of Linux capabilities that the agent, if it has them, keeps for an enabled instance of this plugin when it
+	 * gives up the others. */
+	uint64_t keep_caps;
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void);

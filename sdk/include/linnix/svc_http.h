@@ -55,6 +55,8 @@ struct lnx_svc_http {
 	/* Append bytes to the client's bounded buffer. -ENOBUFS: it does not fit, nothing written; wait for writable(). */
 	int (*stream_write)(struct lnx_http_stream *s, const void *bytes, uint32_t n);
 	void (*stream_close)(struct lnx_http_stream *s);
+	/* Who asks and by what right, for an audit: "uid 0 (unix socket)", "admin token (127.0.0.1)", "nobody (::1)". */
+	void (*peer)(struct lnx_http_req *req, char *buf, uint32_t cap);
 };
 
 #endif

@@ -35,6 +35,7 @@ struct lnx_incident {
 	const char *explanation;	       /* JSON object of explain(), or "" */
 	uint32_t is_silenced;
 	uint32_t pad;
+	uint64_t victim_cgroup_id; /* of the one that lost most; 0: none or the node */
 };
 
 struct lnx_svc_incident {
