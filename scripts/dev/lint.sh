@@ -21,7 +21,7 @@ files()
 	else
 		local p args=()
 		for p in "$@"; do args+=(-o -path "./$p"); done
-		find . -path './build*' -prune -o -path './.git' -prune -o -type f \( "${args[@]:1}" \) -print | sed 's,^\./,,'
+		find . -path './build*' -prune -o -path './chain/node_modules' -prune -o -path './.git' -prune -o -type f \( "${args[@]:1}" \) -print | sed 's,^\./,,'
 	fi
 }
 

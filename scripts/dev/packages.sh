@@ -11,7 +11,8 @@ build="build-essential clang llvm pkg-config libbpf-dev libelf-dev zlib1g-dev li
 	libyaml-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libsqlite3-dev libzstd-dev
 	libsodium-dev libsecp256k1-dev libncurses-dev"
 run="curl jq procps"
-# Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux. npm fetches kubectl (kubectl.sh).
+# Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux. npm fetches kubectl (kubectl.sh)
+# and what the contracts need (chain_tools.sh), and brings node.
 test="libcmocka-dev prometheus git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
 	libcap2-bin strace iproute2 psmisc python3 lua5.4 systemd npm ca-certificates python3-yaml umoci containerd runc busybox-static openssl podman conmon"
 bench="nginx-light libbpf-tools linux-perf redis-server redis-tools stress-ng python3"

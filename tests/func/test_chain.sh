@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# The contracts: unit, fuzz and invariant tests by forge, one case each; line coverage; deployed to a real node. Nothing but npm
+# is needed from elsewhere. CHAIN_FUZZ_RUNS, CHAIN_INVARIANT_RUNS and CHAIN_INVARIANT_DEPTH make it longer (soak_chain.sh).
+# TIMEOUT: 400
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/func/lib_chain.sh
+. tests/func/lib_chain.sh
+
+COVERAGE_FLOOR=95 # % of lines of each contract
+
+export FOUNDRY_FUZZ_RUNS=${CHAIN_FUZZ_RUNS:-128} FOUNDRY_INVARIANT_RUNS=${CHAIN_INVARIANT_RUNS:-12} FOUNDRY_INVARIANT_DEPTH=${CHAIN_INVARIANT_DEPTH:-64}
+unset FOUNDRY_PROFILE
+
+# Every test of every contract is told; a suite that found no test is a failure.
+the_contracts_pass_their_tests()
+{
+	local forge
+	need jq
+	need_chain_tool forge forge
+	(cd chain && "$forge" test --json) >"$tmp/results" 2>"$tmp/err" || true
+	jq -e 'length >= 5' "$tmp/results" >/dev/null || fail "forge: $(cat "$tmp/err" "$tmp/results")"
+	jq -r '[.[].test_results | to_entries[]] | "\(length) tests"' "$tmp/results"
+	jq -r 'to_entries[] | (.key | sub(".*:"; "")) as $suite | .value.test_results | to_entries[] | select(.value.status != "Success")
+		| "\($suite).\(.key): \(.value.status) \(.value.reason // "") \(.value.counterexample // "")"' "$tmp/results" >"$tmp/bad"
+	[ ! -s "$tmp/bad" ] || fail "$(cat "$tmp/bad")"
+	jq -e '[.[].test_results[]] | length >= 98' "$tmp/results" >/dev/null || fail "tests are missing"
+	# An invariant over calls which all do nothing would hold, too.
+	jq -e '[.[].test_results[].kind.Invariant | select(.) | .calls] | length == 6 and min > 500' "$tmp/results" >/dev/null ||
+		fail "the invariants were hardly tried"
+}
+
+each_contract_is_covered()
+{
+	local forge
+	need jq
+	need_chain_tool forge forge
+	(cd chain && "$forge" coverage --report lcov --report-file "$tmp/lcov" --no-match-coverage '(test|node_modules)/' \
+		--no-match-contract InvariantTest) >"$tmp/out" 2>&1 || fail "forge coverage: $(tail -20 "$tmp/out")"
+	awk -F: -v floor="$COVERAGE_FLOOR" '
+	$1 == "SF" { f = $2 }
+	$1 == "LF" { found[f] = $2 }
+	$1 == "LH" { hit[f] = $2 }
+	END {
+		for (f in found) if (found[f]) { n++; p = 100 * hit[f] / found[f]; printf "%s %.1f %%\n", f, p; if (p < floor) low = 1 }
+		exit low || n < 3
+	}' "$tmp/lcov" >"$tmp/covered" || fail "below $COVERAGE_FLOOR %: $(cat "$tmp/covered")"
+	cat "$tmp/covered"
+}
+
+deployed_they_know_each_other()
+{
+	start_anvil
+	deploy_contracts CHAIN_DISPUTE_BLOCKS=5
+	jq -e '.token_decimals == 6 and .dispute_blocks == 5 and .chain_id == 31337' "$deployed" >/dev/null || fail "$(cat "$deployed")"
+	local settlement registry bond
+	settlement=$(jq -r .settlement_contract "$deployed")
+	registry=$(jq -r .registry_contract "$deployed")
+	bond=$(jq -r .bond_contract "$deployed")
+	# registry() and bond() of the settlement, slasher() of the bond: an address in the last 20 bytes of a word.
+	[ "$(address_at "$settlement" 0x7b103999)" = "${registry,,}" ] || fail "registry"
+	[ "$(address_at "$settlement" 0x64c9ec6f)" = "${bond,,}" ] || fail "bond"
+	[ "$(address_at "$bond" 0xb1344271)" = "${settlement,,}" ] || fail "slasher"
+}
+
+address_at()
+{
+	rpc "$rpc_url" eth_call "[{\"to\":\"$1\",\"data\":\"$2\"},\"latest\"]" | jq -r '"0x" + .[26:]'
+}
+
+no_other_chain_gets_a_mock()
+{
+	start_anvil --chain-id 84532
+	! scripts/dev/chain_tools.sh deploy "$rpc_url" "$tmp/d" >"$tmp/out" 2>&1 || fail "deployed"
+	grep -q 'CHAIN_DEPLOYER_KEY is not set' "$tmp/out" || fail "$(cat "$tmp/out")"
+}
+
+the_lock_file_names_versions_and_no_host()
+{
+	need jq
+	jq -e '[.packages[] | select(.resolved)] | length == 0' chain/package-lock.json >/dev/null || fail "a host is in it"
+	jq -e '[.packages | to_entries[] | select(.key != "") | select((.value.integrity | not) or (.value.version | not))] | length == 0' \
+		chain/package-lock.json >/dev/null || fail "a package without a hash"
+	jq -e '[.dependencies, .optionalDependencies, .devDependencies | .[]] | all(test("^[0-9]+[.][0-9]+[.][0-9]+$"))' chain/package.json >/dev/null ||
+		fail "a version is a range"
+	diff <(jq -S '[.dependencies, .optionalDependencies, .devDependencies]' chain/package.json) \
+		<(jq -S '.packages[""] | [.dependencies, .optionalDependencies, .devDependencies]' chain/package-lock.json) || fail "they differ"
+}
+
+run the_contracts_pass_their_tests each_contract_is_covered deployed_they_know_each_other no_other_chain_gets_a_mock \
+	the_lock_file_names_versions_and_no_host
