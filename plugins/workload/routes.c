@@ -119,7 +119,7 @@ static int add_process(void *arg, const struct lnx_proc *p)
 	return 0;
 }
 
-static void sum_processes(struct workload *w)
+void workload_sum_processes(struct workload *w, uint64_t want_ns)
 {
 	const struct lnx_svc_proc *proc;
 	struct workload_entry *e;
@@ -134,7 +134,7 @@ static void sum_processes(struct workload *w)
 	if (w->host->service(w->ctx, "proc/1", &vtable, &self) < 0)
 		return;
 	proc = vtable;
-	proc->want_usage(self, WINDOW_NS);
+	proc->want_usage(self, want_ns);
 	(void)proc->each(self, 0, add_process, w); /* their number is not needed */
 }
 
@@ -339,7 +339,7 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 		(void)http->error(req, 503, "no_memory", "out of memory");
 		return;
 	}
-	sum_processes(w);
+	workload_sum_processes(w, WINDOW_NS);
 	mark_culprits(w, filter.victim_namespace, filter.resource);
 	for (e = w->table.oldest.next; e != &w->table.oldest; e = e->next) {
 		if (!row_matches(w, e, &filter))

@@ -273,6 +273,7 @@ struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id,
 		if (e) {
 			e->id = id;
 			e->psi_cpu_some = e->psi_memory_some = e->psi_io_some = NAN;
+			e->first_ns = now_ns;
 			e->next_hash = t->buckets[bucket_of(t, id)];
 			t->buckets[bucket_of(t, id)] = e;
 			list_add(t, e);

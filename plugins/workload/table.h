@@ -40,6 +40,14 @@ struct workload_entry {
 	double psi_cpu_some, psi_memory_some, psi_io_some;
 	uint64_t psi_ns;
 	bool is_culprit; /* for the answer that is made */
+	/* of workload.usage */
+	bool is_due;	   /* look at it as soon as may be */
+	uint64_t first_ns; /* since when it is known */
+	uint64_t look_ns;  /* of the last look; 0: none */
+	uint64_t oom_kills;
+	double throttled_total_ms;
+	uint64_t room_ns;  /* when its room was looked at */
+	double room_bytes; /* below its own limit; NaN: none */
 	/* sums over its processes and those below, made anew for each answer */
 	double cpu_pct;
 	uint64_t anon_bytes, run_delay_ns;

@@ -61,12 +61,14 @@ static void v1_base(const char *root, char *ret_base, size_t cap)
 
 static void read_memory(const char *root, const char *base, const char *path, struct usage_files *f)
 {
-	uint64_t used = 0, file = 0;
+	uint64_t used = 0, file = 0, active = 0;
 	char text[TEXT_BYTES];
 
 	if (read_text(root, "", path, "memory.stat", text)) {
 		f->anon_bytes = stat_value(text, "anon") + stat_value(text, "shmem");
 		file = stat_value(text, "inactive_file");
+		active = stat_value(text, "active_file");
+		f->is_v2 = true;
 		if (!read_text(root, "", path, "memory.current", text) ||
 		    sscanf(text, "%" SCNu64, &used) != 1)
 			return;
@@ -80,6 +82,7 @@ static void read_memory(const char *root, const char *base, const char *path, st
 	} else if (read_text(base, "/memory", path, "memory.stat", text)) {
 		f->anon_bytes = stat_value(text, "total_rss") + stat_value(text, "total_swap");
 		file = stat_value(text, "total_inactive_file");
+		active = stat_value(text, "total_active_file");
 		if (!read_text(base, "/memory", path, "memory.usage_in_bytes", text) ||
 		    sscanf(text, "%" SCNu64, &used) != 1)
 			return;
@@ -88,6 +91,7 @@ static void read_memory(const char *root, const char *base, const char *path, st
 		return;
 	}
 	f->working_set_bytes = used > file ? (double)(used - file) : 0;
+	f->pinned_bytes = used > file + active ? (double)(used - file - active) : 0;
 }
 
 /* A number that stands alone in a file; 0 for "max" and for v1's way of saying so. */
@@ -138,21 +142,55 @@ static void read_quota(const char *root, const char *base, const char *path, str
 		f->cpu_limit_cores = (double)quota / (double)period;
 }
 
+static uint64_t read_memory_limit(const char *root, const char *base, const char *path)
+{
+	uint64_t max = read_limit(root, "", path, "memory.max");
+
+	return max ? max : read_limit(base, "/memory", path, "memory.limit_in_bytes");
+}
+
 void usage_read(const char *root, const char *path, struct usage_files *ret_files)
 {
 	char base[4096];
 
 	memset(ret_files, 0, sizeof(*ret_files));
-	ret_files->working_set_bytes = NAN;
+	ret_files->working_set_bytes = ret_files->pinned_bytes = NAN;
 	ret_files->throttled_total_ms = ret_files->cfs_periods = ret_files->throttled_periods = NAN;
 	v1_base(root, base, sizeof(base));
 	read_memory(root, base, path, ret_files);
 	read_quota(root, base, path, ret_files);
 	read_throttling(root, base, path, ret_files);
-	ret_files->memory_limit_bytes = read_limit(root, "", path, "memory.max");
-	if (!ret_files->memory_limit_bytes)
-		ret_files->memory_limit_bytes =
-			read_limit(base, "/memory", path, "memory.limit_in_bytes");
+	ret_files->memory_limit_bytes = read_memory_limit(root, base, path);
+}
+
+int usage_room(const char *root, const char *path, double *ret_room_bytes,
+	       uint64_t *ret_limit_bytes)
+{
+	struct usage_files f = { .pinned_bytes = NAN };
+	char base[4096];
+	uint64_t max;
+
+	v1_base(root, base, sizeof(base));
+	max = read_memory_limit(root, base, path);
+	if (!max)
+		return -ENOENT;
+	read_memory(root, base, path, &f);
+	if (!f.has_memory)
+		return -ENOENT;
+	*ret_room_bytes = f.pinned_bytes < (double)max ? (double)max - f.pinned_bytes : 0;
+	*ret_limit_bytes = max;
+	return 0;
+}
+
+uint64_t usage_oom_kills(const char *root, const char *path)
+{
+	char base[4096], text[TEXT_BYTES];
+
+	v1_base(root, base, sizeof(base));
+	if (read_text(root, "", path, "memory.events", text) ||
+	    read_text(base, "/memory", path, "memory.oom_control", text))
+		return stat_value(text, "oom_kill");
+	return 0;
 }
 
 int usage_pids(const char *root, const char *path, uint64_t *ret_pids, uint64_t *ret_max,

@@ -151,6 +151,10 @@ static int workload_on_event(void *state, const struct lnx_event *ev)
 		workload_on_fork(w, ev);
 		return 0;
 	}
+	if (ev->type == LNX_EV_PROC_EXIT) {
+		workload_on_exit(w, ev);
+		return 0;
+	}
 	if (w->k8s && ev->type == w->type_pod) {
 		workload_on_pod(w, ev);
 		return 0;
@@ -335,6 +339,8 @@ static int workload_start(void *state)
 	if (rc == 0)
 		rc = workload_pids_start(w);
 	if (rc == 0)
+		rc = workload_watch_start(w);
+	if (rc == 0)
 		rc = workload_pods_start(w);
 	if (rc < 0)
 		return rc;
@@ -363,6 +369,8 @@ static const struct lnx_option workload_options[] = {
 	  LNX_OPTF_RELOAD, 0, "how long a removed cgroup is remembered" },
 	{ "repair", LNX_OPT_DURATION, AT(repair_ns), "1m", 1e9, 86400e9, NULL, LNX_OPTF_RELOAD, 0,
 	  "time between two walks over all cgroups" },
+	{ "usage", LNX_OPT_DURATION, AT(usage_ns), "30s", 1e9, 3600e9, NULL, LNX_OPTF_RELOAD, 0,
+	  "time between two workload.usage of a workload, while somebody wants them" },
 	{ NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL }
 };
 

@@ -186,7 +186,7 @@ record() # SCENE SECONDS
 	scene=$1
 	port=$((20000 + RANDOM % 12000))
 	LINNIX_HTTP_LISTEN=127.0.0.1:$port LINNIX_HTTP_SOCKET=$tmp/sock LINNIX_PLUGINS_STATE_FILE='' \
-		LINNIX_NODE_NAME=scene "$build/bin/linnixd" --config etc/linnix.yaml 2>"$tmp/log" &
+		LINNIX_NODE_NAME=scene LINNIX_WORKLOAD_USAGE=1s "$build/bin/linnixd" --config etc/linnix.yaml 2>"$tmp/log" &
 	agent=$!
 	for ((n = 0; n < 200; n++)); do if answers; then break; fi; sleep 0.1; done
 	answers || { cat "$tmp/log" >&2; exit 1; }

@@ -51,10 +51,10 @@ real_culprits_reach_warning()
 a_leak_reaches_warning_with_shorter_times()
 {
 	mkdir "$tmp/rules"
-	sed -e 's/^local span_s = .*/local span_s = 15/' -e 's/"rss_anon_bytes 15m"/"rss_anon_bytes 15s"/' -e '/^test /,$d' \
+	sed -e 's/^local span_s = .*/local span_s = 15/' -e 's/_bytes 15m"/_bytes 15s"/' -e '/^test /,$d' \
 		"$rules/memory_leak.lua" >"$tmp/rules/memory_leak.lua"
 	culprit memory_leak memory-leak "$tmp/rules"
-	[ "$(jq -r '.fires[0].subject.comm' "$tmp/memory_leak.json")" = python3 ] || fail "it is not the process that leaks"
+	[ "$(jq -r '.fires[0].subject.workload' "$tmp/memory_leak.json")" = memory_leak.service ] || fail "it is not the unit that leaks: $(jq -c '.fires[0].subject' "$tmp/memory_leak.json")"
 	# and none of the others leaks
 	[ "$(jq '.fires | length' "$tmp/memory_leak.json")" = 1 ] || fail "others leak, too: $(jq -c '.fires[].say' "$tmp/memory_leak.json")"
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cgroup.new and cgroup.gone (probe `cgroup`), workload.update and cgroup.pids (plugin `workload`). */
+/* cgroup.new and cgroup.gone (probe `cgroup`), workload.update, workload.usage and cgroup.pids (plugin `workload`). */
 #ifndef LINNIX_EV_WORKLOAD_H
 #define LINNIX_EV_WORKLOAD_H
 
@@ -44,7 +44,66 @@ struct lnx_ev_cgroup_pids {
 	struct lnx_str path; /* of the cgroup that carries the limit, for display */
 };
 
+/* enum lnx_usage_source: who counted the memory */
+#define LNX_USAGE_V2	    0
+#define LNX_USAGE_V1	    1
+#define LNX_USAGE_PROCESSES 2 /* no controller: the anonymous and shared memory of its processes, added up */
+
+/* What a container, unit or other leaf cgroup uses, once each workload.usage, and at once when one of its processes was killed. */
+struct lnx_ev_workload_usage {
+	struct lnx_event h;
+	__u64 cgroup_id;
+	__u64 window_ns;	  /* since the look before; 0: the first */
+	__u64 age_ns;		  /* for so long it is known */
+	__u64 anon_bytes;	  /* page cache is not in it */
+	double working_set_bytes; /* NaN without a controller */
+	__u64 memory_limit_bytes; /* its own; 0: none */
+	double memory_room_bytes; /* until the nearest limit, its own or an ancestor's; NaN: none */
+	__u64 limit_cgroup_id;	  /* whose limit that is; 0: none */
+	__u64 oom_kills;	  /* processes that the kernel killed at a limit, in the window */
+	__u64 oom_kills_total;
+	double throttled_ms; /* in the window, summed over CPUs; NaN without a CPU controller */
+	double throttled_total_ms;
+	double cpu_limit_cores; /* its own quota; 0: none */
+	__u32 source;		/* enum lnx_usage_source */
+	struct lnx_str path;	/* v2 path, for display */
+};
+
 #ifdef LNX_EVENT_TABLES
+static const char *const lnx_usage_source_names[] = { "v2", "v1", "processes", NULL };
+
+static const struct lnx_field lnx_fields_workload_usage[] = {
+	LNX_FIELD(lnx_ev_workload_usage, "cgroup_id", LNX_ID, cgroup_id, "", "id of the v2 cgroup",
+		  NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "path", LNX_STR, path, "", "its path, for display", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "window_ns", LNX_U64, window_ns, "ns",
+		  "since the look before, 0 for the first", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "age_ns", LNX_U64, age_ns, "ns",
+		  "for so long the cgroup is known", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "anon_bytes", LNX_U64, anon_bytes, "bytes",
+		  "anonymous and shared memory and swap, no page cache", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "working_set_bytes", LNX_F64, working_set_bytes, "bytes",
+		  "usage without inactive page cache, null without a memory controller", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "memory_limit_bytes", LNX_U64, memory_limit_bytes, "bytes",
+		  "its own limit, 0 for none", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "memory_room_bytes", LNX_F64, memory_room_bytes, "bytes",
+		  "left until the nearest limit, its own or an ancestor's; null for none", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "limit_cgroup_id", LNX_ID, limit_cgroup_id, "",
+		  "whose limit that is, 0 for none", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "oom_kills", LNX_U64, oom_kills, "",
+		  "processes killed at a memory limit in the window", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "oom_kills_total", LNX_U64, oom_kills_total, "",
+		  "the same since the cgroup was made", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "throttled_ms", LNX_F64, throttled_ms, "ms",
+		  "throttled time of all CPUs in the window, null without a CPU controller", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "throttled_total_ms", LNX_F64, throttled_total_ms, "ms",
+		  "the same since the cgroup was made", NULL),
+	LNX_FIELD(lnx_ev_workload_usage, "cpu_limit_cores", LNX_F64, cpu_limit_cores, "",
+		  "its own CPU quota, 0 for none", NULL),
+	LNX_FIELD_E(lnx_ev_workload_usage, "source", source, "who counted the memory", NULL,
+		    lnx_usage_source_names),
+};
+
 static const struct lnx_field lnx_fields_cgroup_pids[] = {
 	LNX_FIELD(lnx_ev_cgroup_pids, "cgroup_id", LNX_ID, cgroup_id, "",
 		  "cgroup in which processes are made", NULL),

@@ -60,6 +60,7 @@ struct lnx_str {
 #define LNX_EV_STALL_NODE      22
 #define LNX_EV_AGENT_COST      23
 #define LNX_EV_CGROUP_PIDS     24
+#define LNX_EV_WORKLOAD_USAGE  25
 
 /* Field types (enum lnx_field_type). */
 #define LNX_U8	  1
