@@ -57,7 +57,7 @@ test: all $(UNIT_TESTS) $(PLUGIN_TESTS) ## unit, plugin and Lua tests: seconds, 
 	$(Q)$(RUN) $(QUICK)
 
 check: test-programs ## test + functional + bpf (root) + abi + lint
-	$(Q)$(RUN) $(QUICK) $(ROOTED) abi=scripts/dev/abi.sh lint=scripts/dev/lint.sh
+	$(Q)$(RUN) lint=scripts/dev/lint.sh abi=scripts/dev/abi.sh $(QUICK) $(ROOTED)
 
 lint: all ## format, static analysis, include rule, banned calls, licences
 	$(Q)$(RUN) lint=scripts/dev/lint.sh

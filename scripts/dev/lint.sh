@@ -5,6 +5,7 @@
 # Without arguments every check runs. A missing tool is a skip that is said, and a failure when
 # CI=true. Only files known to git are looked at (all files where there is no git).
 # TIMEOUT: 900
+# BESIDE: nothing is run
 
 set -u
 export LC_ALL=C
@@ -107,7 +108,7 @@ check_tidy()
 	need clang-tidy clang-tidy || return
 	export -f tidy_one flags_of
 	# The analyzer gives up on a function after so many steps: without this it takes minutes.
-	export limit='-Xclang -analyzer-config -Xclang max-nodes=50000'
+	export limit='-Xclang -analyzer-config -Xclang max-nodes=20000'
 	export base_flags lua_inc build
 	mkdir -p "$build/lint"
 	files 'core/*.c' 'plugins/*.c' 'sdk/testhost/*.c' 'sdk/template/c/*.c' | grep -v '/test_' |
@@ -125,7 +126,7 @@ check_luacheck()
 check_shellcheck()
 {
 	need shellcheck shellcheck || return
-	{ files '*.sh' '.ci/run' 'etc/deb/p*'; } | xargs -r shellcheck -x >"$out" 2>&1
+	{ files '*.sh' '.ci/run' 'etc/deb/p*'; } | xargs -r -n 8 -P "$jobs" shellcheck -x >"$out" 2>&1
 	verdict "shellcheck"
 }
 

@@ -6,8 +6,9 @@
 # A program may speak TAP (cmocka is told to), end with a line "N passed, N failed[, N skipped]", or
 # only exit: 0 passed, 77 skipped (its last line is the reason), anything else failed. One which
 # hangs, dies or stops before the end of its TAP plan has failed. A shell test may ask for more time
-# with a comment line "# TIMEOUT: seconds". The last line of the output is always
-# "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
+# with a comment line "# TIMEOUT: seconds". One with a line "# BESIDE: why" holds while others of its
+# kind run: those go first, a few at a time; then every other one has the machine for itself. The last
+# line of the output is always "N passed, N failed, N skipped"; the exit status is 1 when anything failed.
 
 set -u
 export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
@@ -19,10 +20,10 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 
-out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
-passed=0 failed=0 skipped=0
-failures=()
+# Half of a test is waiting.
+beside=$(($(nproc) + 1))
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
 
 # Print "passed failed skipped" for the output in $1 and exit status $2, then a line for each case
 # which failed or was skipped.
@@ -51,9 +52,10 @@ count()
 	}' "$1"
 }
 
+# Run program $2 of suite $1. Its counts go to $dir/counts, its failures to $dir/failures.
 run_one()
 {
-	local suite=$1 prog=$2 name rc t=$limit p f s start=$SECONDS cmd=()
+	local suite=$1 prog=$2 out=$dir/$BASHPID.out name rc t=$limit p f s start=$SECONDS cmd=()
 	name=$suite/$(basename "$prog")
 	if [[ $prog == *.sh ]]; then
 		cmd=(bash "$prog")
@@ -81,7 +83,7 @@ run_one()
 		notes=("${notes[@]/#fail [ek]*/}")
 		notes+=("fail killed after ${t} s")
 	fi
-	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	echo "$p $f $s" >>"$dir/counts"
 	if [ "$f" -gt 0 ]; then
 		printf 'FAIL  %s (%d passed, %d failed, %d skipped, %d s)\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
 		sed 's/^/      | /' "$out"
@@ -92,17 +94,49 @@ run_one()
 	for n in "${notes[@]+"${notes[@]}"}"; do
 		case $n in
 		skip*) printf 'SKIP  %s: %s\n' "$name" "${n#skip }" ;;
-		fail*) failures+=("$name: ${n#fail }") ;;
+		fail*) echo "  $name: ${n#fail }" >>"$dir/failures" ;;
 		esac
 	done
 }
 
+# The report of one that ran beside others, whole.
+report_one()
+{
+	run_one "$@" >"$dir/$BASHPID.report"
+	flock "$dir/lock" cat "$dir/$BASHPID.report"
+}
+
+# Unit tests drive time and know nothing of the machine.
+may_share()
+{
+	case $1 in
+	unit=* | plugin=*) ;;
+	*.sh) head -15 "${1#*=}" | grep -q '^# BESIDE: ' ;;
+	*) false ;;
+	esac
+}
+
+alone=()
+: >"$dir/counts"
 for arg in "$@"; do
+	if ! may_share "$arg"; then
+		alone+=("$arg")
+		continue
+	fi
+	[ "$(jobs -rp | wc -l)" -lt "$beside" ] || wait -n
+	report_one "${arg%%=*}" "${arg#*=}" &
+done
+wait
+for arg in "${alone[@]+"${alone[@]}"}"; do
 	run_one "${arg%%=*}" "${arg#*=}"
 done
-if [ "${#failures[@]}" -gt 0 ]; then
-	printf '\nfailed:\n'
-	printf '  %s\n' "${failures[@]}"
+missing=$(($# - $(wc -l <"$dir/counts")))
+if [ "$missing" -ne 0 ]; then
+	echo "0 $missing 0" >>"$dir/counts"
+	echo "  $missing programs gave no result" >>"$dir/failures"
 fi
-printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-[ "$failed" -eq 0 ]
+if [ -e "$dir/failures" ]; then
+	printf '\nfailed:\n'
+	cat "$dir/failures"
+fi
+awk '{ p += $1; f += $2; s += $3 } END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 }' "$dir/counts"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # The API of a running agent: readers who never read, resuming, who may change what, and requests that are not what they
 # seem. The details are in plugins/http and plugins/stream.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: nothing is measured
 #
 # The tree builds with the other compiler, too, without a warning: a directory of its own, kept.
 # TIMEOUT: 600

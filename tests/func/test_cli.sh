@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # The command line against a running agent: what its verbs print, how they end, how they follow.
 # TIMEOUT: 200

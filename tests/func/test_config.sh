@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # The configuration from outside: what is wrong is said with its place and ends with 2; what is right is in force.
 

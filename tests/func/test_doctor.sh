@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # `linnix doctor`: right when all is right, and what is made wrong is named with its fix.
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: nothing is measured
 #
 # The image: the same bytes twice, nothing in it that need not be, and from the archive to the first blame in 30 s under
 # containerd with exactly the rights of the DaemonSet. The network is not used.

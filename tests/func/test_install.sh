@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: nothing is measured
 #
 # make install, make deb and the unit: what lands where, and how exposed the service is.
 # TIMEOUT: 300

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # The agent in a cluster: pods by list and watch from a double that replays a real API server's answers over TLS, joined to
 # real cgroups and processes; and what it says when the cluster is not as it should be.

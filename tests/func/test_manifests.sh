@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: nothing is measured
 #
 # The manifests of k8s/: both ways to apply them give the same, every overlay renders, no field is unknown to the API,
 # and what they promise about rights, mounts and limits holds. No cluster is needed.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # Names that attack: newlines, quotes, ANSI escapes, invalid UTF-8. From the kernel to every form of output.
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # Plugins that misbehave: each is refused with a reason or counted, and the agent goes on. TIMEOUT below: the crash test
 # starts the agent four times.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # Recordings of a real agent: what crosses the bus is in the file, and a file is whole blocks whenever it ends.
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # Rules edited under a running agent: taken within a second when they are sound, told and left when they are not.
 # TIMEOUT: 180

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: nothing is measured
 #
 # The test runner counts what it should: a suite is worth as much as what reads its results.
 
@@ -47,6 +48,25 @@ sleep 60
 T
 expect "a program that is not there has failed" "0 passed, 1 failed, 0 skipped" 1 <<<'exec /no/such/program'
 expect "nothing is read from the terminal" "1 passed, 0 failed, 0 skipped" 0 <<<'! read -r x'
+
+# Two that wait for each other: only side by side they end.
+for i in 1 2; do
+	cat >"$dir/pair$i.sh" <<T
+# BESIDE: a test of the runner
+touch "$dir/came$i"; exec 3<> <(:)
+while [ ! -e "$dir/came$((3 - i))" ]; do read -rt 0.02 -u 3 || :; done
+T
+done
+echo "[ -e $dir/came1 ] && [ -e $dir/came2 ]" >"$dir/last.sh"
+out=$(LNX_TEST_TIMEOUT=20 scripts/dev/run_tests.sh "func=$dir/last.sh" "func=$dir/pair1.sh" "func=$dir/pair2.sh")
+n=$((n + 1))
+if [ "$(tail -1 <<<"$out")" = "3 passed, 0 failed, 0 skipped" ]; then
+	echo "ok $n - tests that may share the machine run side by side, before the others"
+else
+	bad=1
+	echo "not ok $n - tests that may share the machine run side by side, before the others"
+	printf '%s\n' "$out" | sed 's/^/# /'
+fi
 
 echo "1..$n"
 exit "$bad"

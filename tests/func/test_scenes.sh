@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: nothing is measured
 #
 # The shipped rules over recordings of real runs (scripts/dev/record_scenes.sh): what is ordinary stays below `warning`, and
 # real culprits reach it. A rule that is edited has to keep both. No agent, no root.

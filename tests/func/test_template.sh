@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: nothing is measured
 #
 # The templates of the SDK, used as a third party would: out of tree, with a copy of sdk/ and nothing else. Built, tested on
 # the fake host, loaded by the real agent. And the code in the guide is theirs.
