@@ -34,11 +34,18 @@ static const char *const errors[] = {
 	"NotPayee(address)",
 	"NotArbiter(address)",
 	"FeeOnTransferToken()",
+	"PayerIsPayee()",
+	"NoArbiter(bytes32)",
+	"SlashNotAllowed(bytes32)",
+	"NotAToken(address)",
+	"OutOfGas()",
 	/* StakeBond */
 	"NotSlasher(address)",
 	"NotBondOwner(address)",
 	"Locked(uint256)",
 	"InsufficientBond(uint256,uint256)",
+	"SlasherAlreadySet(address)",
+	"UnbondTooShort(uint256,uint256)",
 	/* OpenZeppelin */
 	"SafeERC20FailedOperation(address)",
 	"ERC20InsufficientBalance(address,uint256,uint256)",

@@ -19,7 +19,7 @@
 #define REGISTRY_RESOLVE       "resolve(bytes32)"
 #define REGISTRY_RESOLVED      "(bytes32,address,uint256,uint256,uint256,uint256,bool)"
 #define REGISTRY_DID_OF	       "didOf(address)"
-#define REGISTRY_NONCES	       "nonces(bytes32)"
+#define REGISTRY_NONCES	       "nonces(address)"
 #define REGISTRY_REGISTERED    "AgentRegistered(bytes32 indexed,address indexed,bytes32,bytes)"
 #define REGISTRY_ROTATED \
 	"AgentRotated(bytes32 indexed,address indexed,address indexed,bytes32,bytes)"

@@ -89,5 +89,21 @@ the_lock_file_names_versions_and_no_host()
 		<(jq -S '.packages[""] | [.dependencies, .optionalDependencies, .devDependencies]' chain/package-lock.json) || fail "they differ"
 }
 
+the_agent_knows_the_contracts_by_their_names()
+{
+	local modules
+	need_chain_tool modules node_modules
+	node chain/scripts/names.js || fail "plugins/settle and chain/contracts differ"
+}
+
+# What the unit tests of plugins/settle compare with is what ethers makes today.
+vectors_are_those_of_ethers()
+{
+	local modules
+	need_chain_tool modules node_modules
+	node tests/data/chain/make.mjs "$tmp/vectors.json" || fail "make.mjs"
+	cmp "$tmp/vectors.json" tests/data/chain/vectors.json || fail "run: node tests/data/chain/make.mjs"
+}
+
 run the_contracts_pass_their_tests each_contract_is_covered deployed_they_know_each_other no_other_chain_gets_a_mock \
-	the_lock_file_names_versions_and_no_host
+	the_agent_knows_the_contracts_by_their_names vectors_are_those_of_ethers the_lock_file_names_versions_and_no_host

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Writes vectors.json, which the unit tests of plugins/settle compare with: made by ethers and node's own crypto, with nothing
-// of ours. Needs the packages of chain/ (scripts/dev/chain_tools.sh node_modules). The same file comes out each time.
+// of ours. Needs the packages of chain/ (scripts/dev/chain_tools.sh node_modules). The same file comes out each time:
+// node make.mjs [FILE].
 import { createRequire } from "node:module";
 import { writeFileSync } from "node:fs";
 import { createPrivateKey, createPublicKey, hkdfSync } from "node:crypto";
@@ -82,6 +83,10 @@ const signatures = [
   "submitReceipt(bytes32,uint256,bytes,bytes)", "settle(bytes32)", "dispute(bytes32,bytes32)", "resolveDispute(bytes32,uint256,uint256)",
   "isRegistered(bytes32)", "getAddress(bytes32)", "resolve(bytes32)", "getTask(bytes32)", "DOMAIN_SEPARATOR()", "approve(address,uint256)",
   "allowance(address,address)", "balanceOf(address)", "bond(bytes32,uint256)", "note(string,bool,uint8,bytes4,bytes)",
+  "createTaskEscrowedWithArbiter(bytes32,bytes32,address,address,uint256,uint256,address)", "cancelTask(bytes32)", "expireTask(bytes32)",
+  "claimAfterArbiterTimeout(bytes32)", "withdraw(address)", "revoke(bytes32)", "isRegisteredAs(bytes32,address)", "resolveAs(bytes32,address)",
+  "getTaskExt(bytes32)", "getTaskDispute(bytes32)", "computeTaskId(address,bytes32)", "didOf(address)", "decimals()", "requestUnbond(bytes32,uint256)",
+  "withdraw(bytes32)", "stakeOf(bytes32)",
 ];
 const valueOf = (type) => {
   if (type === "address") return ethers.getAddress(random(20));
@@ -101,6 +106,8 @@ const events = [
   "AgentRegistered(bytes32 indexed,address indexed,bytes32,bytes)", "TaskSettled(bytes32 indexed,address indexed,address indexed,address,uint256,uint256)",
   "ReceiptSubmitted(bytes32 indexed,address indexed,uint256,bytes32,uint256)", "Transfer(address indexed,address indexed,uint256)",
   "TaskCreated(bytes32 indexed,address indexed,bytes32 indexed,address,address,uint256,uint256,bool)",
+  "TaskDisputed(bytes32 indexed,address indexed,bytes32)", "DisputeResolved(bytes32 indexed,uint256,uint256,uint256)",
+  "TaskCancelled(bytes32 indexed,address indexed)", "TaskExpired(bytes32 indexed,uint256)",
 ].flatMap((signature) => [0, 1].map(() => {
   const f = ethers.EventFragment.from(`event ${signature}`), types = f.inputs.map((p) => p.type), values = types.map(valueOf);
   const log = new ethers.Interface([f]).encodeEventLog(f, values);
@@ -137,4 +144,4 @@ const identity = {
 const out = { keccak, keys, tx, receipt, register, abi, events, units, rlp, identity };
 const lines = Object.entries(out).map(([name, list]) => Array.isArray(list)
   ? `${JSON.stringify(name)}:[\n${list.map((v) => JSON.stringify(v)).join(",\n")}\n]` : `${JSON.stringify(name)}:${JSON.stringify(list)}`);
-writeFileSync(new URL("vectors.json", import.meta.url), `{\n${lines.join(",\n")}\n}\n`);
+writeFileSync(process.argv[2] ?? new URL("vectors.json", import.meta.url), `{\n${lines.join(",\n")}\n}\n`);
