@@ -108,7 +108,7 @@ check_tidy()
 	need clang-tidy clang-tidy || return
 	export -f tidy_one flags_of
 	# The analyzer gives up on a function after so many steps: without this it takes minutes.
-	export limit='-Xclang -analyzer-config -Xclang max-nodes=20000'
+	export limit='-Xclang -analyzer-config -Xclang max-nodes=50000'
 	export base_flags lua_inc build
 	mkdir -p "$build/lint"
 	files 'core/*.c' 'plugins/*.c' 'sdk/testhost/*.c' 'sdk/template/c/*.c' | grep -v '/test_' |
