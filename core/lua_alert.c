@@ -320,7 +320,7 @@ static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t sev
 
 void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap)
 {
-	if (key->rule->by == LNX_BY_NONE)
+	if (!key->rule->n_bys)
 		buf[0] = 0;
 	else if (key->is_text)
 		(void)lnx_lua_printable(key->text, buf, cap);

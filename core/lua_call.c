@@ -33,7 +33,7 @@ static uint64_t call_clock(void)
 
 static void call_push_key(lua_State *L, const struct lnx_rule *rule, const struct lnx_key *key)
 {
-	if (!key || rule->by == LNX_BY_NONE)
+	if (!key || !rule->n_bys)
 		lua_pushnil(L);
 	else if (key->is_text)
 		(void)lua_pushstring(L, key->text);

@@ -102,6 +102,11 @@ void lnx_eval_drop(struct lnx_rules *r, struct lnx_key *key);
 /* Forget all windows, states and timers. */
 void lnx_eval_reset(struct lnx_rules *r);
 
+/* lua_by.c */
+/* The key of <ev>, or NULL: the event lacks a part of it, or memory is short; that is counted. */
+struct lnx_key *lnx_by_key(struct lnx_rules *r, struct lnx_rule *rule, const struct lnx_rule_on *on,
+			   const struct lnx_event *ev);
+
 /* lua_call.c: calls of a rule's functions. Each returns 0 or -errno after having counted the failure. */
 int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true);
 int lnx_call_where(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true);
@@ -143,7 +148,7 @@ void lnx_cover_end(struct lnx_rules *r, struct lnx_buf *tap);
 void lnx_tree_subject(struct lnx_rules *r, const struct lnx_rule_on *on, const struct lnx_event *ev,
 		      bool is_root, struct lnx_subject *ret_subject);
 
-/* The same container or unit over its restarts, as text in <buf>: pod uid and container name, else container id, else path.
+/* The same container or unit over its restarts, as text in <buf>: workload and container name, else container id, else path.
  * Bytes, or 0: nobody told who its cgroup is. */
 size_t lnx_tree_container(const struct lnx_rules *r, const struct lnx_rule_on *on,
 			  const struct lnx_event *ev, char *buf, size_t cap);

@@ -59,53 +59,78 @@ static void eval_node_tree(const struct lnx_event *ev, struct lnx_subject *s)
 	memcpy(s->comm, (const char *)ev + e->tree_comm.off, n); /* the bus checked it */
 }
 
+/* Of the process whose pid is a part of the key, when the event itself is about another one. */
+static void eval_process(struct lnx_rules *r, uint32_t pid, struct lnx_subject *s)
+{
+	const struct lnx_svc_proc *svc;
+	const struct lnx_proc *p;
+	void *self = NULL;
+
+	memset(s, 0, sizeof(*s));
+	s->kind = LNX_SUBJECT_PROCESS;
+	s->pid = pid;
+	svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
+	p = svc ? svc->get(self, pid, 0) : NULL;
+	if (!p)
+		return;
+	s->start_ns = p->start_ns;
+	s->cgroup_id = p->cgroup_id;
+	(void)snprintf(s->comm, sizeof(s->comm), "%.16s", p->comm);
+}
+
+/* Part <i> of the key names a tree, container, cgroup or process: that is the subject. False: it names none. */
+static bool eval_part(struct lnx_rules *r, const struct lnx_key *key, unsigned i,
+		      struct lnx_subject *s)
+{
+	const struct lnx_rule_on *on = key->on;
+	const char *name = on->by[i] ? on->by[i]->name : "";
+	struct lnx_value v;
+
+	if (key->rule->by[i] == LNX_BY_TREE) {
+		lnx_tree_subject(r, on, r->ev, true, s);
+		return true;
+	}
+	if (key->rule->by[i] == LNX_BY_CONTAINER) {
+		lnx_tree_subject(r, on, r->ev, false, s);
+		s->kind = LNX_SUBJECT_CGROUP;
+		return true;
+	}
+	v = lnx_lua_bind_value(r, r->ev, on->by[i]);
+	if (v.kind == LNX_VAL_U64 && strcmp(name, "cgroup_id") == 0) {
+		s->kind = LNX_SUBJECT_CGROUP;
+		s->cgroup_id = v.u64;
+		return true;
+	}
+	if (v.kind != LNX_VAL_U64 || !(on->desc->flags & LNX_EVF_PROCESS) ||
+	    (strcmp(name, "pid") != 0 && strcmp(name, "ppid") != 0 &&
+	     strcmp(name, "child_pid") != 0))
+		return false;
+	lnx_tree_subject(r, on, r->ev, false, s);
+	if (s->pid != v.u64)
+		eval_process(r, (uint32_t)v.u64, s);
+	return true;
+}
+
 /* Whom the alert is about, from the event that the rule looks at. Only an alert needs it. */
 static void eval_subject(struct lnx_rules *r, struct lnx_key *key)
 {
 	const struct lnx_rule *rule = key->rule;
 	const struct lnx_rule_on *on = key->on;
-	const struct lnx_event *ev = r->ev;
-	bool is_process;
 	struct lnx_subject s = { .kind = LNX_SUBJECT_NODE };
-	const struct lnx_svc_proc *svc;
-	const struct lnx_proc *p;
-	void *self = NULL;
+	const struct lnx_event *ev = r->ev;
+	unsigned i;
 
 	if (!ev || !on)
 		return; /* the event could not be kept: the subject of before stands */
-	is_process = on->desc->flags & LNX_EVF_PROCESS;
-	if (rule->by == LNX_BY_TREE) {
-		lnx_tree_subject(r, on, ev, true, &s);
-	} else if (ev->type == LNX_EV_STALL_EDGE) {
+	if (ev->type == LNX_EV_STALL_EDGE)
 		eval_culprit(ev, &s);
-	} else if (ev->type == LNX_EV_STALL_NODE) {
+	else if (ev->type == LNX_EV_STALL_NODE)
 		eval_node_tree(ev, &s);
-	} else if (rule->by == LNX_BY_NONE) {
-		if (is_process && !rule->has_past)
-			lnx_tree_subject(r, on, ev, false, &s);
-	} else if (rule->by == LNX_BY_CONTAINER) {
+	else if (!rule->n_bys && (on->desc->flags & LNX_EVF_PROCESS) && !rule->has_past)
 		lnx_tree_subject(r, on, ev, false, &s);
-		s.kind = LNX_SUBJECT_CGROUP;
-	} else if (strcmp(rule->by_name, "cgroup_id") == 0) {
-		s.kind = LNX_SUBJECT_CGROUP;
-		s.cgroup_id = key->num;
-	} else if (is_process &&
-		   (strcmp(rule->by_name, "pid") == 0 || strcmp(rule->by_name, "ppid") == 0 ||
-		    strcmp(rule->by_name, "child_pid") == 0)) {
-		lnx_tree_subject(r, on, ev, false, &s);
-		if (s.pid != key->num) {
-			memset(&s, 0, sizeof(s));
-			s.kind = LNX_SUBJECT_PROCESS;
-			s.pid = (uint32_t)key->num;
-			svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
-			p = svc ? svc->get(self, s.pid, 0) : NULL;
-			if (p) {
-				s.start_ns = p->start_ns;
-				s.cgroup_id = p->cgroup_id;
-				(void)snprintf(s.comm, sizeof(s.comm), "%.16s", p->comm);
-			}
-		}
-	}
+	for (i = 0; s.kind == LNX_SUBJECT_NODE && !s.pid && i < rule->n_bys; i++)
+		if (eval_part(r, key, i, &s))
+			break;
 	key->subject = s;
 }
 
@@ -309,58 +334,6 @@ void lnx_eval_timers(struct lnx_rules *r, uint64_t now_ns)
 
 /* --- events ------------------------------------------------------------------------------------- */
 
-/* The key of <ev>, or NULL: the event lacks the field, or memory is short. */
-static struct lnx_key *eval_find_key(struct lnx_rules *r, struct lnx_rule *rule,
-				     const struct lnx_rule_on *on, const struct lnx_event *ev)
-{
-	struct lnx_value v = { .kind = LNX_VAL_U64 };
-	uint64_t part[2] = { 0, 0 };
-	char text[LNX_STR_MAX];
-	struct lnx_key *key;
-	bool is_text;
-
-	if (rule->by == LNX_BY_TREE) {
-		if (!r->has_tree)
-			lnx_tree_subject(r, on, ev, true, &r->tree);
-		r->has_tree = true;
-		part[0] = v.u64 = r->tree.pid;
-		part[1] = r->tree.start_ns;
-	} else if (rule->by == LNX_BY_FIELD) {
-		v = lnx_lua_bind_value(r, ev, on->by);
-		if (v.kind == LNX_VAL_NONE) {
-			rule->unkeyed++;
-			return NULL;
-		}
-		part[0] = v.u64;
-	} else if (rule->by == LNX_BY_CONTAINER) {
-		v.kind = LNX_VAL_STR;
-		v.str = text;
-		v.size = (uint32_t)lnx_tree_container(r, on, ev, text, sizeof(text));
-		if (!v.size) {
-			rule->unkeyed++;
-			return NULL;
-		}
-	}
-	is_text = v.kind == LNX_VAL_STR || v.kind == LNX_VAL_JSON;
-	if (is_text)
-		key = lnx_key_get(r, rule, lnx_key_hash(v.str, v.size, 1),
-				  lnx_key_hash(v.str, v.size, 2));
-	else
-		key = lnx_key_get(r, rule, lnx_key_hash(part, sizeof(part), 3),
-				  part[0] ^ part[1] << 32);
-	if (!key) {
-		rule->unkeyed++;
-		return NULL;
-	}
-	if (is_text && !key->is_text) {
-		key->is_text = true;
-		(void)snprintf(key->text, sizeof(key->text), "%.*s", (int)v.size, v.str);
-	} else if (!is_text) {
-		key->num = v.u64;
-	}
-	return key;
-}
-
 static void eval_feed(struct lnx_rules *r, struct lnx_rule *rule, const struct lnx_rule_on *on,
 		      struct lnx_key *key, const struct lnx_event *ev)
 {
@@ -476,7 +449,7 @@ static void eval_want(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_rul
 		if (lnx_call_where(r, rule, &is_wanted) < 0 || !is_wanted)
 			goto out;
 	}
-	key = eval_find_key(r, rule, on, ev);
+	key = lnx_by_key(r, rule, on, ev);
 	if (!key)
 		goto out;
 	if (rule->lasting_windows && eval_roll(r, key) && key->state == LNX_KEY_PENDING)

@@ -22,7 +22,7 @@ struct lnx_key {
 	const struct lnx_rule_on *on; /* of the last event it was looked at for */
 	uint64_t h1, h2;	      /* of its value */
 	uint64_t num;
-	char text[32]; /* of a text key, cut */
+	char text[48]; /* of a key that is text or has several parts, cut */
 	bool is_text, is_hit, has_fired;
 	uint8_t state;	  /* enum lnx_key_state */
 	uint8_t severity; /* last published */

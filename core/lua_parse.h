@@ -49,6 +49,9 @@ struct lnx_rule_on *lnx_parse_on(lua_State *L, const struct lnx_parse *p, const 
 void lnx_parse_windows(lua_State *L, const struct lnx_parse *p, int at, const char *sum);
 void lnx_parse_series(lua_State *L, const struct lnx_parse *p, int at);
 
+/* lua_by.c: the step of reading `by` of the table at 1 */
+void lnx_rule_by(lua_State *L, const struct lnx_parse *p);
+
 /* lua_rule.c */
 /* Lua: rule "name" { ... }, test "name" { ... }. */
 int lnx_rule_begin(lua_State *L);

@@ -134,43 +134,6 @@ static void rule_on(lua_State *L, const struct lnx_parse *p)
 			       rule->name);
 }
 
-static void rule_by(lua_State *L, const struct lnx_parse *p)
-{
-	struct lnx_rule *rule = p->rule;
-	const char *by = lnx_rule_text(L, p, "by"), *near;
-	char shown[64];
-	unsigned i;
-
-	if (by && rule->every_ns)
-		lnx_parse_fail(L, p, "by", "by: a rule with `every` is about the machine");
-	for (i = 0; by && i < rule->n_ons; i++) {
-		struct lnx_rule_on *on = &rule->ons[i];
-
-		(void)lnx_lua_printable(by, shown, sizeof(shown));
-		on->by = lnx_lua_bind_field(on->desc, by);
-		if (strcmp(by, "tree") == 0 || strcmp(by, "container") == 0) {
-			if (!(on->desc->flags & LNX_EVF_PROCESS))
-				lnx_parse_fail(L, p, "by", "by: %s is not about a process",
-					       on->desc->name);
-		} else if (!on->by) {
-			near = lnx_lua_bind_suggest(on->desc, by);
-			if (near)
-				lnx_parse_fail(L, p, "by",
-					       "by: %s has no field '%s' (did you mean '%s'?)",
-					       on->desc->name, shown, near);
-			lnx_parse_fail(L, p, "by", "by: %s has no field '%s'", on->desc->name,
-				       shown);
-		}
-	}
-	if (by) {
-		rule->by = strcmp(by, "tree") == 0	  ? LNX_BY_TREE
-			   : strcmp(by, "container") == 0 ? LNX_BY_CONTAINER
-							  : LNX_BY_FIELD;
-		(void)snprintf(rule->by_name, sizeof(rule->by_name), "%s", by);
-	}
-	lua_pop(L, 1);
-}
-
 static void rule_where(lua_State *L, const struct lnx_parse *p)
 {
 	struct lnx_rule *rule = p->rule;
@@ -356,7 +319,7 @@ static int rule_table(lua_State *L)
 	if (!rule_try(L, p, rule_on))
 		return 0; /* nothing else can be judged without the event */
 	is_sound = rule_try(L, p, rule_windows);
-	(void)rule_try(L, p, rule_by);
+	(void)rule_try(L, p, lnx_rule_by);
 	(void)rule_try(L, p, rule_where);
 	(void)rule_try(L, p, rule_times);
 	(void)rule_try(L, p, lnx_rule_severity);

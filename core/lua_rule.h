@@ -12,6 +12,7 @@
 #define LNX_RULE_ONS	    8	       /* event types of one rule */
 #define LNX_RULE_WINDOWS    8	       /* of one rule */
 #define LNX_RULE_SERIES	    4	       /* of one rule */
+#define LNX_RULE_BYS	    3	       /* parts of a key */
 #define LNX_RULE_FILTERS    32	       /* values in one `where` */
 #define LNX_RULE_KEYS	    4096       /* of one rule; the least used gives way */
 #define LNX_RULE_KEYS_BYTES (2u << 20) /* memory of them: fewer keys when their windows are large */
@@ -26,8 +27,7 @@
 #define LNX_TIMED_ONE_IN \
 	17 /* calls of a rule whose cost is measured: odd, as its functions take turns */
 
-/* What a key is made of. */
-#define LNX_BY_NONE	 0
+/* What a part of a key is. */
 #define LNX_BY_TREE	 1
 #define LNX_BY_FIELD	 2
 #define LNX_BY_CONTAINER 3
@@ -61,7 +61,8 @@ struct lnx_rule_on {
 	uint16_t type;
 	bool is_trigger; /* `when` runs on it; else it only feeds windows */
 	const struct lnx_event_desc *desc;
-	const struct lnx_field *by, *start, *cgroup, *comm;
+	const struct lnx_field *by[LNX_RULE_BYS]; /* NULL where the part is no field */
+	const struct lnx_field *start, *cgroup, *comm;
 	struct lnx_filter *where;
 	unsigned n_where;
 	struct lnx_rule_feed feeds[LNX_RULE_WINDOWS + LNX_RULE_SERIES]; /* windows first */
@@ -90,8 +91,9 @@ struct lnx_rule {
 	uint64_t every_ns, lasting_ns, keep_ns, cooldown_ns;
 	unsigned lasting_windows; /* instead of lasting_ns */
 	struct lnx_rule_on ons[LNX_RULE_ONS];
-	unsigned n_ons, by, n_windows, n_series;
-	char by_name[LNX_WIN_NAME];
+	unsigned n_ons, n_windows, n_series;
+	unsigned by[LNX_RULE_BYS], n_bys;	   /* 0: one key for all */
+	char by_text[LNX_RULE_BYS * LNX_WIN_NAME]; /* for people */
 	struct lnx_window windows[LNX_RULE_WINDOWS];
 	struct lnx_series series[LNX_RULE_SERIES];
 	bool has_past;			/* it has windows or series: time alone can change it */

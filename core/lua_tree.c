@@ -97,7 +97,8 @@ size_t lnx_tree_container(const struct lnx_rules *r, const struct lnx_rule_on *o
 	if (lnx_tags_get(r->conf.tags, tree_u64(ev, on->cgroup), &tag) < 0)
 		return 0;
 	if (tag.pod_uid[0] && tag.container_name[0])
-		n = snprintf(buf, cap, "%s/%s", tag.pod_uid, tag.container_name);
+		n = snprintf(buf, cap, "%s/%s/%s", tag.namespace_,
+			     tag.workload[0] ? tag.workload : tag.pod_uid, tag.container_name);
 	else
 		n = snprintf(buf, cap, "%s", tag.container_id[0] ? tag.container_id : tag.path);
 	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 --
--- Crash loop: the same container or unit failed in at least 3 of its runs within 10 minutes.
+-- Crash loop: the same container of a workload, or the same unit, failed in at least 3 of its runs
+-- within 10 minutes, whether it was restarted in its pod or the pod was replaced.
 --
 -- Why these figures: one failure may be a bad moment and a second one its echo; the third
 -- within ten minutes is a loop, and a back-off of five minutes between runs still shows two of
@@ -39,15 +40,25 @@ rule "crash-loop" {
 -- A run of container `name` in a cgroup of its own that ends like `fields`.
 local function run(t, second, cgroup_id, name, fields)
   t.event(second, "workload.update", {
-    cgroup_id = cgroup_id, path = "/kubepods/" .. cgroup_id, pod_uid = "p1", container_name = name,
+    cgroup_id = cgroup_id, path = "/kubepods/" .. cgroup_id, container_name = name, workload = "w",
+    pod_uid = fields and fields.pod_uid or "p1", workload_namespace = "shop",
   })
   local e = { pid = 100 + cgroup_id, ppid = 1, cgroup_id = cgroup_id, exit_code = 1, comm = "app" }
-  for k, v in pairs(fields or {}) do e[k] = v end
+  for k, v in pairs(fields or {}) do
+    if k ~= "pod_uid" then e[k] = v end
+  end
   t.exit(second + 1, e)
 end
 
 test "three failed runs are a loop" {
   feed  = function(t) for i = 0, 2 do run(t, i * 60, 10 + i, "app") end end,
+  fires = { { at = 121, severity = "warning" } },
+}
+
+test "a pod that is replaced each time is the same workload" {
+  feed  = function(t)
+    for i = 0, 2 do run(t, i * 60, 10 + i, "app", { pod_uid = "p" .. i }) end
+  end,
   fires = { { at = 121, severity = "warning" } },
 }
 

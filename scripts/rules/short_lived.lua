@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 --
--- Short-lived jobs: at least 20 processes of one tree ended within a second of their start, in
--- 10 s.
+-- Short-lived jobs: at least 20 processes of one tree and executable ended within a second of their
+-- start, in 10 s.
 --
 -- Why these figures: two such processes a second, over ten seconds, is a loop and no longer
 -- somebody at a keyboard. It is worth a note (info) because each costs a fork, an exec and cold
@@ -17,7 +17,7 @@ local minute_s = 60
 rule "short-lived" {
   on        = "proc.exit",
   where     = { lifetime_ns = { lt = "1s" } },
-  by        = "tree",
+  by        = { "tree", "comm" },
   window    = {
     exits      = "count 10s",
     exits_60s  = "count 60s",
@@ -38,13 +38,18 @@ rule "short-lived" {
     return "info"
   end,
   blame     = "cpu",
-  say       = "{comm} (pid {pid}): {exits} processes ended within a second of their start, in 10 s",
+  say       = function(w, key, ev)
+    local pid = tonumber(key:match("^%d+"))
+    local root = proc(pid)
+    return string.format("%s (pid %d): %d processes %s ended within a second of their start, in 10 s",
+      root and root.comm or "a tree", pid, w.exits, ev.comm)
+  end,
 }
 
 -- n exits a second from second `from` to second `to`.
 local function exits(t, n, from, to, fields)
   for i = 0, (to - from) * n - 1 do
-    local e = { pid = 500 + i, ppid = 7, lifetime_ns = 5000000 }
+    local e = { pid = 500 + i, ppid = 7, comm = "sh", lifetime_ns = 5000000 }
     for k, v in pairs(fields or {}) do e[k] = v end
     t.exit(from + i / n, e)
   end
@@ -85,5 +90,12 @@ test "long jobs are none" {
 
 test "one a second is not enough" {
   feed  = function(t) exits(t, 1, 0, 60, { exit_code = 1 }) end,
+  fires = {},
+}
+
+test "a few of each of many programs are no loop" {
+  feed  = function(t)
+    for i = 0, 4 do exits(t, 1, 0, 30, { comm = "tool" .. i }) end
+  end,
   fires = {},
 }

@@ -122,6 +122,29 @@ static void windows_belong_to_keys(void **state)
 	run_close(&t);
 }
 
+static void a_key_of_several_parts_is_each_of_their_combinations(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(&t,
+		 "rule 'many' { on = 'proc.fork', by = { 'comm', 'ppid', 'uid' }, keep = '1s',\n"
+		 " window = 'count 1s', say = '{key}: {count}',\n"
+		 " when = function(w, key) return key == 'b/7/1000' and w.count > 1 end }");
+	for (i = 0; i < 8; i++)
+		run_fork(&t, 1 + i * 0.01, i & 1 ? 7 : 8, 100 + i, i & 2 ? "a" : "b");
+	assert_int_equal(t.n_alerts, 1);
+	assert_string_equal(t.alerts[0].say, "b/7/1000: 2");
+	assert_int_equal(t.alerts[0].cause_seq, 6);
+	/* the first part that names somebody is the subject */
+	assert_int_equal(t.alerts[0].kind, LNX_SUBJECT_PROCESS);
+	assert_int_equal(t.alerts[0].pid, 7);
+	assert_non_null(strstr(run_json(&t), "\"by\":\"comm,ppid,uid\""));
+	assert_non_null(strstr(run_json(&t), "\"keys\":4"));
+	run_close(&t);
+}
+
 static void a_tick_may_be_late_without_changing_anything(void **state)
 {
 	uint64_t resolved[2];
@@ -459,6 +482,7 @@ int main(void)
 		cmocka_unit_test(it_is_resolved_once_and_a_short_relief_does_not_count),
 		cmocka_unit_test(a_longer_every_sees_the_mean),
 		cmocka_unit_test(windows_belong_to_keys),
+		cmocka_unit_test(a_key_of_several_parts_is_each_of_their_combinations),
 		cmocka_unit_test(a_tick_may_be_late_without_changing_anything),
 		cmocka_unit_test(successive_windows_are_counted),
 		cmocka_unit_test(a_tree_is_its_topmost_process),

@@ -112,6 +112,16 @@ static void sources_are_checked(void **state)
 		    ":1: by: proc.exec has no field 'child_pid'");
 	run_refuses("rule 'a' { on = 'host.sample', by = 'tree' }",
 		    ":1: by: host.sample is not about a process");
+	run_refuses("rule 'a' { on = 'proc.fork',\n by = { 'tree', 'comn' } }",
+		    ":2: by: proc.fork has no field 'comn' (did you mean 'comm'?)");
+	run_refuses("rule 'a' { on = 'proc.fork', by = { 'uid', 'comm', 'ppid', 'tree' } }",
+		    ":1: by: more than 3 parts");
+	run_refuses("rule 'a' { on = 'proc.fork', by = {} }",
+		    ":1: by: expected the name of a field or a list of them");
+	run_refuses("rule 'a' { on = 'proc.fork', by = 7 }",
+		    ":1: by: expected the name of a field or a list of them");
+	run_refuses("rule 'a' { on = 'proc.fork', by = { 'uid', 7 } }",
+		    ":1: by: expected names of fields");
 }
 
 static void times_are_checked(void **state)
