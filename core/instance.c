@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,15 +256,23 @@ static int lnx_ctx_needs(struct lnx_app *app, struct lnx_ctx *c, const bool *pla
 	return result;
 }
 
-/* Sections say enabled: or not; plugins flagged off need a yes. */
-static bool lnx_plugins_is_enabled(const struct lnx_app *app, const struct lnx_ctx *c)
+/* What the section of <c> says of enabled: 0, 1, or 2 when it says nothing. */
+static uint32_t lnx_plugins_section_says(const struct lnx_app *app, const struct lnx_ctx *c)
 {
-	uint32_t enabled = 2, flags = lnx_plugin_flags(c->plugin);
+	uint32_t enabled = 2;
 	unsigned k;
 
 	for (k = 0; k < app->config->n_sections; k++)
 		if (!strcmp(app->config->sections[k].name, lnx_ctx_section(c)))
 			enabled = app->config->sections[k].enabled;
+	return enabled;
+}
+
+/* Plugins flagged off need a yes. */
+static bool lnx_plugins_is_enabled(const struct lnx_app *app, const struct lnx_ctx *c)
+{
+	uint32_t enabled = lnx_plugins_section_says(app, c), flags = lnx_plugin_flags(c->plugin);
+
 	return enabled != 0 && (enabled != 2 || !(flags & LNX_PLUGINF_OFF)) &&
 	       !(flags & LNX_PLUGINF_NEVER);
 }
@@ -295,6 +304,38 @@ uint64_t lnx_plugins_caps(const struct lnx_app *app)
 	return caps;
 }
 
+/* One more that was only off because nobody needed it. */
+static bool lnx_plugins_wake_one(struct lnx_app *app, const struct lnx_ctx *needs)
+{
+	const char *const *need = needs->plugin->needs;
+	unsigned i;
+
+	for (; need && *need; need++) {
+		for (i = 0; lnx_provider_of(app, *need) == -2 && i < app->plugins->n; i++) {
+			struct lnx_ctx *c = app->plugins->list[i];
+
+			if (c->status == LNX_INST_OFF && c->plugin &&
+			    lnx_plugins_section_says(app, c) != 0 &&
+			    (lnx_plugin_flags(c->plugin) & LNX_PLUGINF_NEEDED) &&
+			    lnx_ctx_provides(c, *need)) {
+				c->status = LNX_INST_NEW;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void lnx_plugins_wake(struct lnx_app *app)
+{
+	unsigned i;
+
+	for (i = 0; i < app->plugins->n; i++) /* from the start after each: it may need others */
+		if (lnx_ctx_is_on(app->plugins->list[i]) &&
+		    lnx_plugins_wake_one(app, app->plugins->list[i]))
+			i = UINT_MAX;
+}
+
 void lnx_plugins_order(struct lnx_app *app)
 {
 	struct lnx_ctx *sorted[LNX_MAX_INSTANCES];
@@ -304,6 +345,7 @@ void lnx_plugins_order(struct lnx_app *app)
 	bool moved = true;
 
 	lnx_plugins_apply_enabled(app);
+	lnx_plugins_wake(app);
 	while (moved) {
 		moved = false;
 		for (i = 0; i < ps->n; i++) {

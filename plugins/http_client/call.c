@@ -68,6 +68,19 @@ static int call_head(struct lnx_http_call *c)
 	return c->ask.on_head ? c->ask.on_head(c->ask.arg, c->status) : 0;
 }
 
+/* One header for the caller; status and empty lines have no name. */
+static int call_line(struct lnx_http_call *c, const char *line, size_t n)
+{
+	const char *colon = memchr(line, ':', n);
+
+	while (n && (line[n - 1] == '\r' || line[n - 1] == '\n'))
+		n--;
+	if (!c->ask.on_header || !colon || colon == line || !strncmp(line, "HTTP/", n < 5 ? n : 5))
+		return 0;
+	c->rc = c->ask.on_header(c->ask.arg, line, n);
+	return c->rc;
+}
+
 static size_t call_header(char *text, size_t size, size_t n, void *arg)
 {
 	struct lnx_http_call *c = arg;
@@ -80,8 +93,7 @@ static size_t call_header(char *text, size_t size, size_t n, void *arg)
 			       HTTPC_HEAD_BYTES); /* fits */
 		return 0;
 	}
-	(void)text;
-	return size * n;
+	return call_line(c, text, size * n) < 0 ? 0 : size * n;
 }
 
 static size_t call_body(char *bytes, size_t size, size_t n, void *arg)
@@ -259,7 +271,7 @@ int httpc_call_new(struct httpc *h, const struct lnx_http_ask *ask, struct lnx_h
 	if (!c)
 		return -ENOMEM;
 	c->h = h;
-	c->ask = *ask;
+	memcpy(&c->ask, ask, ask->size < sizeof(c->ask) ? ask->size : sizeof(c->ask));
 	c->is_plain = !strncasecmp(ask->url, "http://", 7);
 	c->moved_ns = h->host->now_ns(h->ctx);
 	c->easy = h->curl.easy_init();

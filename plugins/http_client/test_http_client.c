@@ -84,7 +84,7 @@ struct env {
 	const struct lnx_svc_http_client *svc;
 	void *self;
 	struct lnx_http_call *call;
-	char url[256], body[65536], why[512];
+	char url[256], body[65536], why[512], headers[512];
 	size_t n;
 	uint32_t status, head_status;
 	int is_done, rc, refuse;
@@ -97,6 +97,17 @@ static int on_head(void *arg, uint32_t status)
 	assert_int_equal(e->n, 0);
 	e->head_status = status;
 	return 0;
+}
+
+static int on_header(void *arg, const char *line, uint64_t n)
+{
+	struct env *e = arg;
+
+	assert_int_equal(e->head_status, 0);
+	assert_true(n + 2 < sizeof(e->headers) - strlen(e->headers));
+	(void)strncat(e->headers, line, n);
+	(void)strcat(e->headers, "|");
+	return e->refuse;
 }
 
 static int on_body(void *arg, const void *bytes, uint64_t n)
@@ -204,6 +215,46 @@ static void an_answer_comes_in_pieces_and_whole(void **state)
 	assert_true(testhost_metric(e.t, "linnix_http_client_requests_total", "") == 1);
 	testhost_free(e.t);
 	assert_int_equal(e.is_done, 1);
+}
+
+static void headers_of_the_answer_are_told(void **state)
+{
+	static const char answer[] =
+		"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nX-Empty:\r\n"
+		"Content-Length: 0\r\n\r\n";
+	struct lnx_http_ask a;
+	struct server s;
+	struct env e;
+
+	(void)state;
+	begin(&e);
+	server_start(&s, answer, 0);
+	a = ask_of(&e, "/", s.port);
+	a.on_header = on_header;
+	run(&e, &a);
+	server_stop(&s);
+	assert_int_equal(e.status, 429);
+	assert_string_equal(e.headers, "Retry-After: 30|X-Empty:|Content-Length: 0|");
+	/* who is of an earlier SDK has no such member */
+	server_start(&s, answer, 0);
+	a = ask_of(&e, "/", s.port);
+	a.size = offsetof(struct lnx_http_ask, on_header);
+	a.on_header = on_header;
+	e.headers[0] = 0;
+	e.head_status = 0;
+	run(&e, &a);
+	server_stop(&s);
+	assert_string_equal(e.headers, "");
+	/* one that is not wanted ends it */
+	server_start(&s, answer, 0);
+	a = ask_of(&e, "/", s.port);
+	a.on_header = on_header;
+	e.head_status = 0;
+	e.refuse = -EBADMSG;
+	run(&e, &a);
+	server_stop(&s);
+	assert_int_equal(e.rc, -EBADMSG);
+	testhost_free(e.t);
 }
 
 static void a_body_is_posted(void **state)
@@ -454,6 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_opened_before_the_first_request),
 		cmocka_unit_test(an_answer_comes_in_pieces_and_whole),
+		cmocka_unit_test(headers_of_the_answer_are_told),
 		cmocka_unit_test(a_body_is_posted),
 		cmocka_unit_test(what_goes_wrong_has_its_own_error),
 		cmocka_unit_test(sizes_are_bounded),

@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_http_ask, 120);
+SIZE(lnx_http_ask, 128);
 AT(lnx_http_ask, size, 0);
 AT(lnx_http_ask, flags, 4);
 AT(lnx_http_ask, method, 8);
@@ -27,6 +27,7 @@ AT(lnx_http_ask, on_head, 88);
 AT(lnx_http_ask, on_body, 96);
 AT(lnx_http_ask, on_done, 104);
 AT(lnx_http_ask, arg, 112);
+AT(lnx_http_ask, on_header, 120);
 
 SIZE(lnx_svc_http_client, 24);
 AT(lnx_svc_http_client, size, 0);

@@ -73,6 +73,8 @@ struct lnx_command {
 #define LNX_PLUGINF_OFF	  1 /* loads only when its section says enabled: true */
 #define LNX_PLUGINF_VITAL 4 /* without it the agent does not run: a failed init or start ends it */
 #define LNX_PLUGINF_NEVER 2 /* only brings commands: no instance is made */
+#define LNX_PLUGINF_NEEDED \
+	8 /* with OFF: loads also when a plugin that is on needs what it provides */
 
 struct lnx_plugin {
 	uint32_t size; /* sizeof when the plugin was built */

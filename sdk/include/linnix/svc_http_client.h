@@ -37,6 +37,9 @@ struct lnx_http_ask {
 	 * -EPROTO (cut off or no HTTP), -EFBIG (larger than max_body_bytes), or what a callback returned. <why>: for people. */
 	void (*on_done)(void *arg, int rc, uint32_t status, const char *why);
 	void *arg;
+	/* Optional: each header of the answer, "Name: value" without its line end, before on_head. <line> is borrowed and not
+	 * NUL terminated. As for the other two. */
+	int (*on_header)(void *arg, const char *line, uint64_t n);
 };
 
 struct lnx_svc_http_client {

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What outlives a restart. */
+#include "test_fixture.h"
+
+static void a_restart_goes_on(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+
+	(void)state;
+	agent_start(&e, &d);
+	opens(&e, 1);
+	opens(&e, 2);
+	answer(&e, 0, 200, NULL); /* 1 */
+	(void)testhost_advance(e.t, SECOND);
+	assert_string_equal(e.body, "open 02"); /* on its way: nobody knows */
+	agent_end(&e);
+	agent_start(&e, &d);
+	assert_int_equal(e.n_posts, 1);
+	assert_string_equal(e.body, "open 02");
+	answer(&e, 0, 200, NULL);
+	/* 1 and 2 were told, so their ends are */
+	closes(&e, 1);
+	assert_string_equal(e.body, "close 01");
+	answer(&e, 0, 200, NULL);
+	agent_end(&e);
+	agent_start(&e, &d);
+	assert_int_equal(e.n_posts, 0);
+	closes(&e, 2);
+	answer(&e, 0, 200, NULL);
+	assert_int_equal(e.n_records, 0);
+	end(&e);
+}
+
+/* The store has the incident of the last moment, but not that it is to be told. */
+static void what_was_not_queued_in_time_is_found(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+	struct lnx_store_record r = { .size = sizeof(r), .kind = LNX_STORE_INCIDENT };
+
+	(void)state;
+	agent_start(&e, &d);
+	opens(&e, 1);
+	answer(&e, 0, 200, NULL);
+	agent_end(&e);
+	r.parent = "f";
+	r.doc = "{\"silenced\":false}";
+	r.doc_bytes = strlen(r.doc);
+	r.severity = LNX_SEV_WARNING;
+	r.id = "01HZZZZZZZZZZZZZZZZZZZZZ07"; /* open */
+	(void)store_put(&e, &r);
+	r.id = "01HZZZZZZZZZZZZZZZZZZZZZ01"; /* told as open, and over */
+	r.state = 1;
+	(void)store_put(&e, &r);
+	r.id = "01HZZZZZZZZZZZZZZZZZZZZZ08"; /* over, and its end was told */
+	(void)store_put(&e, &r);
+	r.id = "01HZZZZZZZZZZZZZZZZZZZZZ09"; /* silenced */
+	r.state = 0;
+	r.doc = "{\"silenced\":true}";
+	r.doc_bytes = strlen(r.doc);
+	(void)store_put(&e, &r);
+	agent_start(&e, &d);
+	assert_string_equal(e.body, "close 01,open 07");
+	answer(&e, 0, 200, NULL);
+	end(&e);
+}
+
+static void the_store_is_waited_for(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+
+	(void)state;
+	agent_start(&e, NULL);
+	e.store_rc = -EAGAIN;
+	assert_int_equal(e.svc->open(e.self, "hook", &d, &e.ch), 0);
+	opens(&e, 1);
+	(void)testhost_advance(e.t, 5 * SECOND);
+	assert_int_equal(e.n_posts, 0);
+	e.store_rc = -EIO; /* it is broken: on without */
+	(void)testhost_advance(e.t, SECOND);
+	assert_string_equal(e.body, "open 01");
+	end(&e);
+}
+
+static void open_ones_are_told_again_without_writing(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+	uint32_t puts;
+
+	(void)state;
+	d.resend_ns = 60 * SECOND;
+	agent_start(&e, &d);
+	e.keep_what = 1;
+	opens(&e, 1);
+	assert_string_equal(e.body, "open 01()");
+	answer(&e, 0, 200, NULL);
+	puts = e.puts;
+	for (int i = 0; i < 5; i++) {
+		(void)testhost_advance(e.t, 61 * SECOND);
+		assert_string_equal(e.body, "update 01(labels)");
+		answer(&e, 0, 200, NULL);
+	}
+	assert_int_equal(e.puts, puts);
+	agent_end(&e);
+	agent_start(&e, &d);
+	assert_string_equal(e.body, "update 01"); /* at once: the last run may be long ago */
+	answer(&e, 0, 200, NULL);
+	e.keep_what = 1;
+	(void)testhost_advance(e.t, 61 * SECOND);
+	assert_string_equal(e.body, "update 01(labels)");
+	answer(&e, 0, 200, NULL);
+	end(&e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_restart_goes_on),
+		cmocka_unit_test(what_was_not_queued_in_time_is_found),
+		cmocka_unit_test(the_store_is_waited_for),
+		cmocka_unit_test(open_ones_are_told_again_without_writing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Plugin `slack`: incidents to an incoming webhook of Slack. */
+#include "slack.h"
+
+#include <errno.h>
+#include <linnix/plugin.h>
+#include <linnix/svc_http_client.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct slack_conf {
+	const char *webhook_url_file, *ca_file;
+	uint32_t min_severity, rate, updates, pad;
+	uint64_t group_ns, timeout_ns, give_up_ns;
+};
+
+struct slack {
+	const struct lnx_host *host;
+	struct lnx_ctx *ctx;
+	const struct slack_conf *conf;
+	const struct lnx_svc_notify *notify;
+	void *notify_self;
+	struct lnx_channel *channel;
+};
+
+/* The URL is the right to post: it comes from its file each time, and is wiped after use. */
+static int put_url(struct slack *s, struct lnx_buf *out, char *why, uint64_t cap)
+{
+	char secret[LNX_NOTIFY_SECRET_MAX];
+	int rc = s->notify->secret(s->notify_self, s->conf->webhook_url_file, secret, why, cap);
+
+	if (rc == 0 && strncmp(secret, "https://", 8) != 0 && strncmp(secret, "http://", 7) != 0) {
+		(void)snprintf(why, cap, "%s holds no https:// URL", s->conf->webhook_url_file);
+		rc = -EINVAL;
+	}
+	if (rc == 0)
+		lnx_buf_str(out, secret);
+	explicit_bzero(secret, sizeof(secret));
+	return rc;
+}
+
+static int slack_render(void *arg, const struct lnx_notice *list, uint32_t n,
+			struct lnx_notify_post *p, char *why, uint64_t cap)
+{
+	struct slack *s = arg;
+	const struct lnx_ident *id = s->host->ident(s->ctx);
+
+	p->ca_file = s->conf->ca_file;
+	lnx_buf_printf(&p->headers, "User-Agent: linnix/%s\nContent-Type: application/json\n",
+		       id->version);
+	slack_message(id, list, n, &p->body);
+	return put_url(s, &p->url, why, cap);
+}
+
+/* ---- life */
+
+static struct lnx_channel_desc desc_of(struct slack *s)
+{
+	const struct slack_conf *c = s->conf;
+
+	return (struct lnx_channel_desc){ .size = sizeof(struct lnx_channel_desc),
+					  .flags = c->updates ? LNX_CHANNEL_ALL : 0,
+					  .min_severity = c->min_severity,
+					  .rate = c->rate,
+					  .batch = 64,
+					  .group_ns = c->group_ns,
+					  .timeout_ns = c->timeout_ns,
+					  .give_up_ns = c->give_up_ns,
+					  .render = slack_render,
+					  .arg = s };
+}
+
+static int check(struct slack *s)
+{
+	struct lnx_buf url = { 0 };
+	char why[256] = "";
+	int rc = -EINVAL;
+
+	if (!*s->conf->webhook_url_file)
+		(void)snprintf(why, sizeof(why), "webhook_url_file is needed");
+	else
+		rc = put_url(s, &url, why, sizeof(why));
+	if (rc < 0)
+		s->host->log(s->ctx, LNX_ERROR, "%s", why);
+	if (url.data)
+		explicit_bzero(url.data, url.cap);
+	lnx_buf_done(&url);
+	return rc;
+}
+
+static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
+		void **ret_state)
+{
+	struct slack *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->host = host;
+	s->ctx = ctx;
+	s->conf = conf;
+	*ret_state = s;
+	return 0;
+}
+
+static int start(void *state)
+{
+	struct slack *s = state;
+	struct lnx_channel_desc d = desc_of(s);
+	const void *vtable;
+	int rc = s->host->service(s->ctx, "notify/1", &vtable, &s->notify_self);
+
+	if (rc < 0)
+		return rc;
+	s->notify = vtable;
+	rc = check(s);
+	return rc < 0 ? rc
+		      : s->notify->open(s->notify_self, s->host->instance(s->ctx), &d, &s->channel);
+}
+
+static int reload(void *state, const void *conf)
+{
+	struct slack *s = state;
+	const struct slack_conf *before = s->conf;
+	struct lnx_channel_desc d;
+	int rc;
+
+	s->conf = conf;
+	d = desc_of(s);
+	rc = check(s);
+	if (rc == 0)
+		rc = s->notify->set(s->notify_self, s->channel, &d);
+	if (rc < 0)
+		s->conf = before;
+	return rc;
+}
+
+static void stop(void *state)
+{
+	struct slack *s = state;
+
+	s->notify->close(s->notify_self, s->channel);
+	s->channel = NULL;
+}
+
+static const char *const severities[] = { "info", "warning", "critical", NULL };
+static const char *const updates[] = { "important", "all", NULL };
+
+#define OFF(m) offsetof(struct slack_conf, m)
+static const struct lnx_option options[] = {
+	{ "webhook_url_file", LNX_OPT_PATH, OFF(webhook_url_file), "", 0, 0, NULL, LNX_OPTF_RELOAD,
+	  0,
+	  "File with the URL of the incoming webhook; nobody but its owner and group may read it." },
+	{ "ca_file", LNX_OPT_PATH, OFF(ca_file), "", 0, 0, NULL, LNX_OPTF_RELOAD, 0,
+	  "Authorities to trust, in PEM; empty: the system's." },
+	{ "min_severity", LNX_OPT_ENUM, OFF(min_severity), "warning", 0, 0, severities,
+	  LNX_OPTF_RELOAD, 0, "Least severe incidents that are told." },
+	{ "updates", LNX_OPT_ENUM, OFF(updates), "important", 0, 0, updates, LNX_OPTF_RELOAD, 0,
+	  "Changes that are told: a higher severity and the outcome of an action, or all." },
+	{ "rate", LNX_OPT_U32, OFF(rate), "10", 0, 100000, NULL, LNX_OPTF_RELOAD, 0,
+	  "Messages an hour; what is more comes as one, later. 0: no limit." },
+	{ "group", LNX_OPT_DURATION, OFF(group_ns), "5s", 0, 3600e9, NULL, LNX_OPTF_RELOAD, 0,
+	  "After a message, incidents of so long are told together." },
+	{ "timeout", LNX_OPT_DURATION, OFF(timeout_ns), "10s", 100e6, 300e9, NULL, LNX_OPTF_RELOAD,
+	  0, "Time for one try." },
+	{ "give_up", LNX_OPT_DURATION, OFF(give_up_ns), "1d", 60e9, 2592000e9, NULL,
+	  LNX_OPTF_RELOAD, 0, "What could not be told for so long is dropped and counted." },
+	{ .key = NULL },
+};
+
+static const char *const needs[] = { "notify/1", NULL };
+
+static const struct lnx_plugin slack_plugin = {
+	.size = sizeof(slack_plugin),
+	.abi_major = LNX_ABI_MAJOR,
+	.abi_minor = LNX_ABI_MINOR,
+	.name = "slack",
+	.version = "1.0",
+	.summary = "incidents to Slack",
+	.options = options,
+	.conf_size = sizeof(struct slack_conf),
+	.needs = needs,
+	.init = init,
+	.start = start,
+	.reload = reload,
+	.stop = stop,
+	.fini = free,
+	.flags = LNX_PLUGINF_OFF,
+};
+
+LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)
+{
+	return &slack_plugin;
+}
