@@ -3,6 +3,7 @@
 #
 # For tests against a real chain: sourced after lib.sh. chain_tool NAME gives a tool of npm or skips with the reason;
 # start_anvil makes a node on a free port of loopback, deploy_contracts puts the contracts there.
+# shellcheck disable=SC2154
 
 chain_tool()
 {

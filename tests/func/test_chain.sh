@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-#
+# BESIDE: nothing is measured
 # The contracts: unit, fuzz and invariant tests by forge, one case each; line coverage; deployed to a real node. Nothing but npm
 # is needed from elsewhere. CHAIN_FUZZ_RUNS, CHAIN_INVARIANT_RUNS and CHAIN_INVARIANT_DEPTH make it longer (soak_chain.sh).
 # TIMEOUT: 400
@@ -91,16 +91,14 @@ the_lock_file_names_versions_and_no_host()
 
 the_agent_knows_the_contracts_by_their_names()
 {
-	local modules
-	need_chain_tool modules node_modules
+	chain_tool node_modules >/dev/null
 	node chain/scripts/names.js || fail "plugins/settle and chain/contracts differ"
 }
 
 # What the unit tests of plugins/settle compare with is what ethers makes today.
 vectors_are_those_of_ethers()
 {
-	local modules
-	need_chain_tool modules node_modules
+	chain_tool node_modules >/dev/null
 	node tests/data/chain/make.mjs "$tmp/vectors.json" || fail "make.mjs"
 	cmp "$tmp/vectors.json" tests/data/chain/vectors.json || fail "run: node tests/data/chain/make.mjs"
 }
