@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A receipt is signed, kept, read and believed; each change to it, its events or what the chain says is found and named. */
+#include "test_vectors.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "check.h"
+#include "contract.h"
+#include "keccak.h"
+
+#define N_LEAVES 21
+#define LOST	 8 /* number of the event that was lost */
+#define SECOND	 1000000000ull
+
+static struct secp *curve;
+static uint8_t ed_public[32], ed_secret[64], key[32] = { 0x42, 1 }, task_secret[32] = { 3 };
+
+struct fix {
+	struct receipt r;
+	struct signed_receipt s;
+	struct lnx_buf events; /* the file */
+};
+
+static void add_leaf(struct fix *f, struct merkle *m, uint64_t seq)
+{
+	struct leaf l = { .type = "proc.exec",
+			  .comm = "work",
+			  .seq = seq,
+			  .pid = 100,
+			  .start_ns = 1000,
+			  .ts_boot_ns = 1000 + seq,
+			  .cpu_ns = SECOND,
+			  .read_bytes = 7,
+			  .rss_peak_kib = 10 * seq };
+	uint8_t salt[LEAF_SALT], hash[32];
+	struct lnx_buf json = { 0 };
+
+	if (seq == N_LEAVES + 1) {
+		memcpy(l.type, "proc.exit", sizeof("proc.exit"));
+		l.is_main = 1;
+		l.exit_code = 3;
+	}
+	leaf_write(&json, &l);
+	leaf_salt(task_secret, m->n, salt);
+	leaf_hash(salt, json.data, json.size, hash);
+	merkle_add(m, hash);
+	leaf_put_line(&f->events, salt, json.data, json.size);
+	usage_add(&f->r.usage, &l);
+	lnx_buf_done(&json);
+}
+
+/* Unsigned: 21 leaves, numbers 1 to 22 without the 8. */
+static void fix_prepare(struct fix *f)
+{
+	struct merkle m;
+
+	memset(f, 0, sizeof(*f));
+	f->r = (struct receipt){
+		.chain_id = 31337,
+		.settlement = { 1 },
+		.task_id = { 2 },
+		.payer = { 3 },
+		.token = { 4 },
+		.kernel = "6.1.0",
+		.agent = "0.1.0",
+		.start_ns = 100 * SECOND,
+		.end_ns = 130 * SECOND,
+		.start_boot_ns = 1000,
+		.end_boot_ns = 2000,
+		.seq_first = 1,
+		.seq_last = N_LEAVES + 1,
+		.dropped = 1,
+		.gaps = { { LOST, LOST } },
+		.n_gaps = 1,
+		.price_model = PRICE_CPU,
+		.attestation = ATTEST_OBSERVED,
+		.issued_ns = 131 * SECOND,
+		.not_after_ns = 5000 * SECOND,
+		.size = N_LEAVES,
+	};
+	did_format(ed_public, f->r.payee_did);
+	assert_int_equal(secp_address(curve, key, f->r.payee), 0);
+	merkle_init(&m, NULL);
+	for (uint64_t seq = 1; seq <= N_LEAVES + 1; seq++)
+		if (seq != LOST)
+			add_leaf(f, &m, seq);
+	merkle_root(&m, f->r.root);
+	u256_from_u64(5000000, &f->r.max_amount);
+	u256_from_u64(1500, &f->r.unit_price);
+	u256_from_u64(1500 * N_LEAVES, &f->r.actual_amount);
+}
+
+static void fix_sign(struct fix *f)
+{
+	signed_receipt_done(&f->s);
+	assert_int_equal(receipt_sign(&f->r, ed_secret, curve, key, &f->s), 0);
+}
+
+static void fix_make(struct fix *f)
+{
+	fix_prepare(f);
+	fix_sign(f);
+}
+
+static void fix_done(struct fix *f)
+{
+	signed_receipt_done(&f->s);
+	lnx_buf_done(&f->events);
+}
+
+/* Everything that the file and its events tell. */
+static struct check *look(struct fix *f)
+{
+	static struct check c;
+	FILE *events = fmemopen(f->events.data, f->events.size, "r");
+
+	c = (struct check){ .n_bad = 0 };
+	assert_non_null(events);
+	check_receipt(&c, &f->s, curve);
+	check_events(&c, &f->s, events);
+	(void)fclose(events);
+	return &c;
+}
+
+static void expect(struct fix *f, const char *reason)
+{
+	struct check *c = look(f);
+
+	for (unsigned i = 0; i < c->n_bad && i < CHECK_REASONS; i++)
+		if (!strcmp(c->bad[i], reason))
+			return;
+	for (unsigned i = 0; i < c->n_bad && i < CHECK_REASONS; i++)
+		print_message("have: %s\n", c->bad[i]);
+	fail_msg("no reason: %s", reason);
+}
+
+static void a_good_receipt_is_valid(void **state)
+{
+	uint8_t hash[32];
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	assert_int_equal(check_code(look(&f)), CHECK_VALID);
+	keccak256(f.s.payload, f.s.n_payload, hash);
+	assert_memory_equal(hash, f.s.hash, 32);
+	/* nothing of the host: what is public is public for ever */
+	assert_null(memmem(f.s.payload, f.s.n_payload, "work", 4));
+	fix_done(&f);
+}
+
+static void a_file_comes_back_as_it_was(void **state)
+{
+	struct lnx_buf file = { 0 }, again = { 0 };
+	struct signed_receipt back;
+	char why[RECEIPT_WHY];
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	signed_receipt_write(&file, &f.s);
+	assert_int_equal(signed_receipt_read(file.data, file.size, &back, why), 0);
+	assert_memory_equal(back.payload, f.s.payload, f.s.n_payload);
+	assert_memory_equal(&back.r, &f.r, sizeof(f.r));
+	signed_receipt_write(&again, &back);
+	assert_string_equal(again.data, file.data);
+	signed_receipt_done(&back);
+	lnx_buf_done(&file);
+	lnx_buf_done(&again);
+	fix_done(&f);
+}
+
+static void each_flipped_byte_of_the_file_is_found(void **state)
+{
+	struct lnx_buf file = { 0 };
+	struct signed_receipt back;
+	char why[RECEIPT_WHY];
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	signed_receipt_write(&file, &f.s);
+	for (size_t i = 0; i < file.size; i++) {
+		struct check c = { .n_bad = 0 };
+
+		file.data[i] ^= 1;
+		if (signed_receipt_read(file.data, file.size, &back, why) == 0) {
+			check_receipt(&c, &back, curve);
+			if (check_code(&c) != CHECK_INVALID)
+				fail_msg("byte %zu", i);
+			signed_receipt_done(&back);
+		} else {
+			assert_true(*why);
+		}
+		file.data[i] ^= 1;
+	}
+	for (size_t n = 0; n + 2 < file.size; n += 7)
+		assert_int_equal(signed_receipt_read(file.data, n, &back, why), -EBADMSG);
+	lnx_buf_done(&file);
+	fix_done(&f);
+}
+
+static void what_was_signed_by_another_is_refused(void **state)
+{
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	f.s.dsse[9] ^= 1;
+	expect(&f, "DSSE: not signed by the key of payee_did");
+	f.s.dsse[9] ^= 1;
+	f.s.eip712[64] = 29;
+	expect(&f, "EIP-712: v of the signature is not 27 or 28");
+	fix_done(&f);
+	fix_prepare(&f);
+	f.r.payee[0] ^= 1;
+	fix_sign(&f);
+	assert_int_equal(look(&f)->n_bad, 1);
+	assert_non_null(strstr(look(&f)->bad[0], "and not by the payee"));
+	fix_done(&f);
+	/* signed for one chain or contract, shown as of another */
+	fix_make(&f);
+	f.s.r.chain_id++;
+	assert_non_null(strstr(look(&f)->bad[0], "and not by the payee"));
+	f.s.r.chain_id--;
+	f.s.r.settlement[0]++;
+	assert_non_null(strstr(look(&f)->bad[0], "and not by the payee"));
+	fix_done(&f);
+}
+
+static void a_price_that_the_usage_does_not_give_is_found(void **state)
+{
+	struct u256 one;
+	struct fix f;
+
+	(void)state;
+	u256_from_u64(1, &one);
+	fix_prepare(&f);
+	assert_int_equal(u256_add(&f.r.actual_amount, &one, &f.r.actual_amount), 0);
+	fix_sign(&f);
+	expect(&f, "price: the usage costs 31500, actual_amount is 31501");
+	fix_done(&f);
+	fix_prepare(&f);
+	f.r.usage.cpu_ns += SECOND;
+	fix_sign(&f);
+	expect(&f, "price: the usage costs 33000, actual_amount is 31500");
+	expect(&f, "usage: cpu_ns is 22000000000, the events sum to 21000000000");
+	fix_done(&f);
+	/* the maximum holds, and is not over it */
+	fix_prepare(&f);
+	u256_from_u64(1000, &f.r.max_amount);
+	f.r.actual_amount = f.r.max_amount;
+	fix_sign(&f);
+	assert_int_equal(check_code(look(&f)), CHECK_VALID);
+	assert_int_equal(u256_add(&f.r.actual_amount, &one, &f.r.actual_amount), 0);
+	fix_sign(&f);
+	expect(&f, "actual_amount is over max_amount");
+	fix_done(&f);
+	fix_prepare(&f);
+	memset(f.r.unit_price.b, 0xff, 32);
+	fix_sign(&f);
+	expect(&f, "the price of that usage is over 2^256");
+	f.r.price_model = PRICE_FIXED;
+	u256_from_u64(77, &f.r.unit_price);
+	f.r.actual_amount = f.r.unit_price;
+	fix_sign(&f);
+	assert_int_equal(check_code(look(&f)), CHECK_VALID);
+	fix_done(&f);
+}
+
+static void changed_events_are_found(void **state)
+{
+	size_t line;
+	struct fix f;
+	char *at;
+
+	(void)state;
+	fix_make(&f);
+	line = (size_t)(strchr(f.events.data, '\n') - f.events.data) + 1;
+	/* a salt: only the root tells */
+	f.events.data[0] = f.events.data[0] == '0' ? '1' : '0';
+	expect(&f, "events: they have another root");
+	assert_int_equal(look(&f)->n_bad, 1);
+	fix_done(&f);
+	fix_make(&f);
+	at = strstr(f.events.data, "\"read_bytes\":\"7\"");
+	at[14] = '9';
+	expect(&f, "usage: io_read_bytes is 147, the events sum to 149");
+	expect(&f, "events: they have another root");
+	fix_done(&f);
+	/* one removed */
+	fix_make(&f);
+	memmove(f.events.data, f.events.data + line, f.events.size - line);
+	f.events.size -= line;
+	expect(&f, "events: number 2 where 1 must come");
+	expect(&f, "events: there are 20, the receipt has 21");
+	fix_done(&f);
+	fix_make(&f);
+	f.events.data[40] = '[';
+	assert_non_null(strstr(look(&f)->bad[0], "events: line 1:"));
+	fix_done(&f);
+	fix_prepare(&f);
+	f.r.usage.exit_code = 0;
+	f.r.end_boot_ns = 1010;
+	fix_sign(&f);
+	expect(&f, "usage: exit_code is 0, the events say 3");
+	expect(&f, "events: number 11 lies outside of the window");
+	fix_done(&f);
+}
+
+static void gaps_and_windows_must_add_up(void **state)
+{
+	struct fix f;
+
+	(void)state;
+	fix_prepare(&f);
+	f.r.dropped = 0;
+	fix_sign(&f);
+	expect(&f, "gaps: more events are missing than were dropped");
+	f.r.dropped = 1;
+	f.r.seq_last++;
+	fix_sign(&f);
+	expect(&f, "events: size, sequence and gaps do not add up");
+	f.r.seq_last--;
+	f.r.gaps[0] = (struct receipt_gap){ 9, 8 };
+	fix_sign(&f);
+	expect(&f, "gaps: number 0 is out of order");
+	f.r.gaps[0] = (struct receipt_gap){ 0, UINT64_MAX };
+	fix_sign(&f);
+	expect(&f, "gaps: number 0 is out of order");
+	fix_done(&f);
+	fix_prepare(&f);
+	f.r.end_ns = f.r.start_ns - 1;
+	f.r.not_after_ns = 1;
+	fix_sign(&f);
+	expect(&f, "window: it ends before it begins");
+	expect(&f, "window: not_after is before issued_at");
+	f.r.end_ns = f.r.issued_ns + 1000 * SECOND;
+	fix_sign(&f);
+	expect(&f, "window: issued before the end of the work");
+	fix_done(&f);
+}
+
+/* What the chain says of the good one. */
+static struct check_chain chain_of(const struct fix *f)
+{
+	struct check_chain c = { .chain_id = f->r.chain_id,
+				 .status = TASK_SUBMITTED,
+				 .has_ext = true,
+				 .is_registered = true,
+				 .has_proof = true,
+				 .is_proof_good = true,
+				 .created_s = 90,
+				 .submitted_s = 140,
+				 .max_amount = f->r.max_amount,
+				 .actual_amount = f->r.actual_amount };
+
+	memcpy(c.settlement, f->r.settlement, 20);
+	memcpy(c.payer, f->r.payer, 20);
+	memcpy(c.payee, f->r.payee, 20);
+	memcpy(c.token, f->r.token, 20);
+	memcpy(c.address, f->r.payee, 20);
+	memcpy(c.ed25519, ed_public, 32);
+	memcpy(c.receipt_hash, f->s.hash, 32);
+	did_hash(f->r.payee_did, c.payee_did);
+	return c;
+}
+
+static void expect_chain(const struct fix *f, const struct check_chain *chain, const char *reason)
+{
+	struct check c = { .n_bad = 0 };
+
+	check_chain(&c, &f->s, chain);
+	assert_int_equal(c.n_bad, 1);
+	assert_string_equal(c.bad[0], reason);
+}
+
+static void what_the_chain_has_otherwise_is_found(void **state)
+{
+	struct check none = { .n_bad = 0 };
+	struct check_chain c;
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	c = chain_of(&f);
+	check_chain(&none, &f.s, &c);
+	assert_int_equal(check_code(&none), CHECK_VALID);
+#define EXPECT(change, reason)                \
+	do {                                  \
+		c = chain_of(&f);             \
+		change;                       \
+		expect_chain(&f, &c, reason); \
+	} while (0)
+	EXPECT(c.chain_id = 1, "chain: this is chain 1, the receipt is for 31337");
+	EXPECT(c.settlement[3]++, "chain: the receipt is for another contract");
+	EXPECT(c.status = TASK_NONE, "chain: the contract knows no such task");
+	EXPECT(c.payer[3]++, "chain: the task has another payer");
+	EXPECT(c.token[3]++, "chain: the task is paid in another token");
+	EXPECT(c.max_amount.b[31]++, "chain: the task has another maximum");
+	EXPECT(c.actual_amount.b[31]++, "chain: another amount was submitted");
+	EXPECT(c.receipt_hash[3]++, "chain: another receipt was submitted");
+	EXPECT(c.payee[3]++, "chain: the task pays another address");
+	EXPECT(c.payee_did[3]++, "chain: the task is for another DID");
+	EXPECT(c.is_registered = false, "registry: payee_did is not registered");
+	EXPECT(c.is_revoked = true, "registry: payee_did is revoked");
+	EXPECT(c.address[3]++, "registry: payee_did has another address");
+	EXPECT(c.ed25519[3]++, "registry: payee_did has another Ed25519 key");
+	EXPECT(c.is_proof_good = false,
+	       "registry: the proof that binds address and Ed25519 key is wrong");
+	EXPECT(c.created_s = 300, "window: it begins before the task was created");
+	EXPECT(c.submitted_s = 5, "window: it ends after the receipt was submitted");
+	EXPECT(c.submitted_s = 9000, "not_after: it was submitted too late");
+#undef EXPECT
+	c = chain_of(&f);
+	c.has_proof = false;
+	c.created_s = 0;
+	check_chain(&none, &f.s, &c);
+	assert_int_equal(none.n_open, 2);
+	assert_int_equal(check_code(&none), CHECK_UNKNOWN);
+	/* before it is submitted there is nothing to compare with */
+	none = (struct check){ .n_bad = 0 };
+	c = chain_of(&f);
+	c.status = TASK_CREATED;
+	memset(c.receipt_hash, 0, 32);
+	memset(c.actual_amount.b, 0, 32);
+	c.submitted_s = 0;
+	check_chain(&none, &f.s, &c);
+	assert_int_equal(check_code(&none), CHECK_VALID);
+	fix_done(&f);
+}
+
+static void one_event_can_be_opened_and_no_other_in_its_place(void **state)
+{
+	struct opened_leaf leaf, back;
+	struct lnx_buf text = { 0 };
+	char why[RECEIPT_WHY];
+	struct check c;
+	struct fix f;
+	FILE *events;
+
+	(void)state;
+	fix_make(&f);
+	for (uint64_t i = 0; i <= N_LEAVES; i++) {
+		events = fmemopen(f.events.data, f.events.size, "r");
+		assert_int_equal(opened_leaf_find(events, i, &leaf), i < N_LEAVES ? 0 : -ENOENT);
+		(void)fclose(events);
+		if (i == N_LEAVES)
+			break;
+		lnx_buf_reset(&text);
+		opened_leaf_write(&text, &leaf);
+		assert_int_equal(opened_leaf_read(text.data, text.size, &back, why), 0);
+		c = (struct check){ .n_bad = 0 };
+		check_leaf(&c, &f.s, &back);
+		assert_int_equal(check_code(&c), CHECK_VALID);
+		back.json[back.n_json - 3] = '9';
+		check_leaf(&c, &f.s, &back);
+		assert_int_equal(check_code(&c), CHECK_INVALID);
+		for (size_t n = 0; n + 2 < text.size; n += 11)
+			assert_int_equal(opened_leaf_read(text.data, n, &back, why), -EBADMSG);
+	}
+	lnx_buf_done(&text);
+	fix_done(&f);
+}
+
+static void a_payload_with_anything_else_in_it_is_refused(void **state)
+{
+	static const struct {
+		const char *from, *to, *why;
+	} changes[] = {
+		{ "\"floor\"", "\"round\"", "rounding is not floor" },
+		{ "\"cpu_ns\",\"rounding", "\"cpu_nz\",\"rounding",
+		  "model is none of the known ones" },
+		{ "\"size\":21", "\"size\":-1", "size is not a whole number in its range" },
+		{ "\"observed\"", "\"observer\"", "mode is none of the known ones" },
+		{ "\"degraded\":false", "\"degraded\":12345", "degraded is not true or false" },
+		{ "task:0x02", "task:0x03", "subject and task_id differ" },
+		{ "[\"8\",\"8\"]", "[\"8\",\"x\"]", "a gap is not two numbers" },
+		{ "\"execs\":\"20\"", "\"execs\":\"-2\"",
+		  "execs is not a decimal number below 2^64" },
+	};
+	char why[RECEIPT_WHY], *copy, *at;
+	struct receipt r;
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	copy = calloc(1, f.s.n_payload + 1);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		memcpy(copy, f.s.payload, f.s.n_payload);
+		at = strstr(copy, changes[i].from);
+		assert_non_null(at);
+		memcpy(at, changes[i].to, strlen(changes[i].to));
+		assert_int_equal(receipt_read(copy, f.s.n_payload, &r, why), -EBADMSG);
+		assert_string_equal(why, changes[i].why);
+	}
+	free(copy);
+	fix_done(&f);
+}
+
+static void what_cannot_be_written_is_an_error(void **state)
+{
+	struct fix f;
+
+	(void)state;
+	fix_prepare(&f);
+	f.r.size = 1ull << 53;
+	assert_int_equal(receipt_sign(&f.r, ed_secret, curve, key, &f.s), -EINVAL);
+	f.r.size = 1;
+	f.r.price_model = 2;
+	assert_int_equal(receipt_sign(&f.r, ed_secret, curve, key, &f.s), -EINVAL);
+	f.r.price_model = PRICE_CPU;
+	memcpy(f.r.kernel, "\xff", 2);
+	assert_int_equal(receipt_sign(&f.r, ed_secret, curve, key, &f.s), -EINVAL);
+	memcpy(f.r.kernel, "6", 2);
+	f.r.n_gaps = RECEIPT_GAPS + 1;
+	assert_int_equal(receipt_sign(&f.r, ed_secret, curve, key, &f.s), -EINVAL);
+	fix_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_good_receipt_is_valid),
+		cmocka_unit_test(a_file_comes_back_as_it_was),
+		cmocka_unit_test(each_flipped_byte_of_the_file_is_found),
+		cmocka_unit_test(what_was_signed_by_another_is_refused),
+		cmocka_unit_test(a_price_that_the_usage_does_not_give_is_found),
+		cmocka_unit_test(changed_events_are_found),
+		cmocka_unit_test(gaps_and_windows_must_add_up),
+		cmocka_unit_test(what_the_chain_has_otherwise_is_found),
+		cmocka_unit_test(one_event_can_be_opened_and_no_other_in_its_place),
+		cmocka_unit_test(a_payload_with_anything_else_in_it_is_refused),
+		cmocka_unit_test(what_cannot_be_written_is_an_error),
+	};
+	uint8_t seed[32] = { 8 };
+	char why[200];
+
+	if (secp_open(&curve, why, sizeof(why)) ||
+	    crypto_sign_seed_keypair(ed_public, ed_secret, seed))
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
