@@ -24,10 +24,9 @@ contract AgentRegistry is IAgentRegistry, EIP712, Ownable2Step {
 
     bytes32 public constant REGISTER_TYPEHASH =
         keccak256("Register(bytes32 did,bytes32 ed25519Pubkey,address secp256k1Address,uint256 nonce,uint256 deadline)");
-    bytes32 public constant ROTATE_TYPEHASH =
-        keccak256(
-            "Rotate(bytes32 did,bytes32 ed25519Pubkey,address oldAddress,address newAddress,uint256 nonce,uint256 deadline)"
-        );
+    bytes32 public constant ROTATE_TYPEHASH = keccak256(
+        "Rotate(bytes32 did,bytes32 ed25519Pubkey,address oldAddress,address newAddress,uint256 nonce,uint256 deadline)"
+    );
 
     /// @dev Every address a record ever had keeps pointing at it: what a rotated agent does counts, and a used registration
     /// cannot be replayed.
@@ -95,15 +94,7 @@ contract AgentRegistry is IAgentRegistry, EIP712, Ownable2Step {
             if (_idOf[did][newAddress] != 0) revert AlreadyRegistered(did);
             if (didOf[newAddress] != 0) revert AddressInUse(newAddress);
             bytes32 structHash = keccak256(
-                abi.encode(
-                    ROTATE_TYPEHASH,
-                    did,
-                    ed25519Pubkey,
-                    msg.sender,
-                    newAddress,
-                    nonces[newAddress]++,
-                    deadline
-                )
+                abi.encode(ROTATE_TYPEHASH, did, ed25519Pubkey, msg.sender, newAddress, nonces[newAddress]++, deadline)
             );
             _checkSignature(newAddress, structHash, newAddressSignature);
             delete didOf[msg.sender];
@@ -157,9 +148,7 @@ contract AgentRegistry is IAgentRegistry, EIP712, Ownable2Step {
     }
 
     /// @inheritdoc IAgentRegistry
-    function resolve(
-        bytes32 did
-    ) external view returns (bytes32, address, uint256, uint256, uint256, uint256, bool) {
+    function resolve(bytes32 did) external view returns (bytes32, address, uint256, uint256, uint256, uint256, bool) {
         return _resolve(_first[did]);
     }
 
@@ -176,12 +165,7 @@ contract AgentRegistry is IAgentRegistry, EIP712, Ownable2Step {
         return _domainSeparatorV4();
     }
 
-    function _register(
-        bytes32 did,
-        bytes32 ed25519Pubkey,
-        address secp256k1Address,
-        bytes memory ed25519Proof
-    ) private {
+    function _register(bytes32 did, bytes32 ed25519Pubkey, address secp256k1Address, bytes memory ed25519Proof) private {
         if (did == 0 || ed25519Pubkey == 0 || secp256k1Address == address(0)) revert ZeroValue();
         if (_idOf[did][secp256k1Address] != 0) revert AlreadyRegistered(did);
         if (didOf[secp256k1Address] != 0) revert AddressInUse(secp256k1Address);
@@ -206,18 +190,8 @@ contract AgentRegistry is IAgentRegistry, EIP712, Ownable2Step {
         if (!SignatureChecker.isValidSignatureNow(signer, _hashTypedDataV4(structHash), signature)) revert BadSignature();
     }
 
-    function _resolve(
-        uint256 id
-    ) private view returns (bytes32, address, uint256, uint256, uint256, uint256, bool) {
+    function _resolve(uint256 id) private view returns (bytes32, address, uint256, uint256, uint256, uint256, bool) {
         Agent storage a = _agents[id];
-        return (
-            a.ed25519Pubkey,
-            a.current,
-            a.tasksCompleted,
-            a.disputesLost,
-            a.violations,
-            a.registeredAt,
-            a.revoked
-        );
+        return (a.ed25519Pubkey, a.current, a.tasksCompleted, a.disputesLost, a.violations, a.registeredAt, a.revoked);
     }
 }

@@ -107,10 +107,7 @@ contract StakeBond is IStakeBond, Ownable2Step, ReentrancyGuard {
         return _stakes[did][registry.getAddress(did)].active;
     }
 
-    function bondOf(
-        bytes32 did,
-        address staker
-    ) external view returns (uint256 active, uint256 unbonding, uint256 unlockAt) {
+    function bondOf(bytes32 did, address staker) external view returns (uint256 active, uint256 unbonding, uint256 unlockAt) {
         Stake storage s = _stakes[did][staker];
         return (s.active, s.unbonding, s.unlockAt);
     }

@@ -148,17 +148,8 @@ contract TaskSettlement is ITaskSettlement, EIP712, ReentrancyGuard {
     ) external nonReentrant {
         _create(taskId, Terms(payeeDid, expectedPayee, token, maxAmount, deadlineBlocks, defaultArbiter), true);
         uint256 before = IERC20(token).balanceOf(address(this));
-        IERC3009(token).receiveWithAuthorization(
-            msg.sender,
-            address(this),
-            maxAmount,
-            a.validAfter,
-            a.validBefore,
-            taskId,
-            a.v,
-            a.r,
-            a.s
-        );
+        IERC3009(token)
+            .receiveWithAuthorization(msg.sender, address(this), maxAmount, a.validAfter, a.validBefore, taskId, a.v, a.r, a.s);
         if (IERC20(token).balanceOf(address(this)) - before != maxAmount) revert FeeOnTransferToken();
     }
 
@@ -275,9 +266,11 @@ contract TaskSettlement is ITaskSettlement, EIP712, ReentrancyGuard {
     // --- views -----------------------------------------------------------------------------------------------------
 
     /// @inheritdoc ITaskSettlement
-    function getTask(
-        bytes32 taskId
-    ) external view returns (bytes32, bytes32, address, uint48, uint48, uint8, address, uint128, uint128) {
+    function getTask(bytes32 taskId)
+        external
+        view
+        returns (bytes32, bytes32, address, uint48, uint48, uint8, address, uint128, uint128)
+    {
         Task storage t = _tasks[taskId];
         return (
             t.status == Status.None ? bytes32(0) : taskId,
@@ -297,9 +290,11 @@ contract TaskSettlement is ITaskSettlement, EIP712, ReentrancyGuard {
         return (t.payee, t.escrowed, t.receiptHash);
     }
 
-    function getTaskDispute(
-        bytes32 taskId
-    ) external view returns (address arbiter, uint48 arbiterDeadline, bytes32 reasonHash) {
+    function getTaskDispute(bytes32 taskId)
+        external
+        view
+        returns (address arbiter, uint48 arbiterDeadline, bytes32 reasonHash)
+    {
         Task storage t = _tasks[taskId];
         return (t.arbiter, t.arbiterDeadline, t.reasonHash);
     }
@@ -347,16 +342,7 @@ contract TaskSettlement is ITaskSettlement, EIP712, ReentrancyGuard {
         t.arbiter = terms.arbiter;
         t.maxAmount = uint128(terms.maxAmount);
         t.payeeDid = terms.payeeDid;
-        emit TaskCreated(
-            taskId,
-            msg.sender,
-            terms.payeeDid,
-            payee,
-            terms.token,
-            terms.maxAmount,
-            deadline,
-            escrowed
-        );
+        emit TaskCreated(taskId, msg.sender, terms.payeeDid, payee, terms.token, terms.maxAmount, deadline, escrowed);
         if (terms.arbiter != address(0)) emit TaskArbiter(taskId, terms.arbiter);
     }
 
@@ -375,7 +361,7 @@ contract TaskSettlement is ITaskSettlement, EIP712, ReentrancyGuard {
 
     /// @dev ECDSA first: an account with delegated code (EIP-7702) still signs with its key.
     function _checkSignature(address signer, bytes32 digest, bytes calldata signature) private view {
-        (address recovered, ECDSA.RecoverError err, ) = ECDSA.tryRecoverCalldata(digest, signature);
+        (address recovered, ECDSA.RecoverError err,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (err == ECDSA.RecoverError.NoError && recovered == signer) return;
         if (signer.code.length == 0 || !SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature)) {
             revert BadSignature();
@@ -414,7 +400,8 @@ contract TaskSettlement is ITaskSettlement, EIP712, ReentrancyGuard {
 
     function _report(bytes32 taskId, Task storage t, uint64 done, uint64 lost, uint64 bad) private {
         _needGas(REPORT_GAS);
-        try registry.report{gas: REPORT_GAS}(t.payeeDid, t.payee, done, lost, bad) {} catch {
+        try registry.report{gas: REPORT_GAS}(t.payeeDid, t.payee, done, lost, bad) {}
+        catch {
             emit ReputationNotReported(taskId);
         }
     }

@@ -91,7 +91,7 @@ contract AgentRegistryTest is Base {
         registry.registerWithProof(OTHER, ED, fresh, "proof");
         eq(registry.getAddress(OTHER), stranger, "the first is what the compatible functions answer");
         require(registry.isRegisteredAs(OTHER, fresh) && registry.isRegisteredAs(OTHER, stranger), "both are found");
-        (bytes32 ed, address a, , , , , ) = registry.resolveAs(OTHER, fresh);
+        (bytes32 ed, address a,,,,,) = registry.resolveAs(OTHER, fresh);
         require(ed == ED && a == fresh, "its own record");
     }
 
@@ -117,12 +117,12 @@ contract AgentRegistryTest is Base {
         registry.setReporter(address(this), true);
         registry.report(DID, payee, 3, 1, 0);
         rotated();
-        (, address a, uint256 done, uint256 lost, , , ) = registry.resolve(DID);
+        (, address a, uint256 done, uint256 lost,,,) = registry.resolve(DID);
         require(a == fresh && done == 3 && lost == 1, "record");
         require(registry.isRegisteredAs(DID, fresh) && !registry.isRegisteredAs(DID, payee), "as");
         require(registry.didOf(payee) == 0 && registry.didOf(fresh) == DID, "didOf");
         registry.report(DID, payee, 0, 1, 1);
-        (, , done, lost, , , ) = registry.resolve(DID);
+        (,, done, lost,,,) = registry.resolve(DID);
         require(done == 3 && lost == 2, "what the old address did still counts");
     }
 
@@ -138,7 +138,7 @@ contract AgentRegistryTest is Base {
     function test_the_ed25519_key_alone_rotates_without_a_signature() external {
         vm.prank(payee);
         registry.rotate(DID, bytes32(uint256(7)), payee, "", 0, "");
-        (bytes32 ed, address a, , , , , ) = registry.resolve(DID);
+        (bytes32 ed, address a,,,,,) = registry.resolve(DID);
         require(ed == bytes32(uint256(7)) && a == payee, "record");
     }
 
@@ -176,7 +176,7 @@ contract AgentRegistryTest is Base {
         registry.revoke(DID);
         require(!registry.isRegistered(DID) && registry.getAddress(DID) == address(0), "gone");
         require(!registry.isRegisteredAs(DID, payee), "gone as");
-        (, , , , , , bool gone) = registry.resolve(DID);
+        (,,,,,, bool gone) = registry.resolve(DID);
         require(gone, "resolve says so");
         vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.AgentIsRevoked.selector, DID));
         registry.revoke(DID);

@@ -112,7 +112,7 @@ abstract contract Base {
     }
 
     function status(bytes32 task) internal view returns (ITaskSettlement.Status) {
-        (, , , , , uint8 s, , , ) = settlement.getTask(task);
+        (,,,,, uint8 s,,,) = settlement.getTask(task);
         return ITaskSettlement.Status(s);
     }
 

@@ -23,7 +23,7 @@ contract DisputeTest is Base {
     }
 
     function record() private view returns (uint256 done, uint256 lost, uint256 bad) {
-        (, , done, lost, bad, , ) = registry.resolve(DID);
+        (,, done, lost, bad,,) = registry.resolve(DID);
     }
 
     function test_only_the_payer_disputes_and_only_in_the_window() external {
@@ -40,11 +40,7 @@ contract DisputeTest is Base {
 
     function test_a_disputed_task_is_frozen() external {
         disputed(5e6, 4e6);
-        bytes memory wrong = abi.encodeWithSelector(
-            ITaskSettlement.WrongStatus.selector,
-            TASK,
-            ITaskSettlement.Status.Disputed
-        );
+        bytes memory wrong = abi.encodeWithSelector(ITaskSettlement.WrongStatus.selector, TASK, ITaskSettlement.Status.Disputed);
         vm.startPrank(payer);
         vm.expectRevert(wrong);
         settlement.settle(TASK);
@@ -73,7 +69,7 @@ contract DisputeTest is Base {
         disputed(5e6, 4e6);
         resolve(4e6, 0);
         balances(996e6, 4e6, 0);
-        (uint256 done, uint256 lost, ) = record();
+        (uint256 done, uint256 lost,) = record();
         require(done == 1 && lost == 0, "record");
     }
 
@@ -182,13 +178,13 @@ contract DisputeTest is Base {
         uint256 counted;
         for (uint256 gas = 40_000; gas < 260_000; gas += 2_000) {
             vm.prank(payer);
-            (bool ok, ) = address(settlement).call{gas: gas}(abi.encodeCall(settlement.settle, (TASK)));
+            (bool ok,) = address(settlement).call{gas: gas}(abi.encodeCall(settlement.settle, (TASK)));
             if (!ok) continue;
             counted++;
             break;
         }
         eq(counted, 1, "it goes through with enough");
-        (uint256 done, , ) = record();
+        (uint256 done,,) = record();
         eq(done, 1, "and the first time it does, it is counted");
     }
 

@@ -149,10 +149,7 @@ contract HostileTest is Base {
             abi.encodeCall(settlement.createTaskEscrowed, ("x", DID, payee, address(usdc), 1, 1)),
             abi.encodeCall(settlement.createTaskEscrowedWithArbiter, ("x", DID, payee, address(usdc), 1, 1, arbiter)),
             abi.encodeCall(settlement.createTaskEscrowedWithPermit, ("x", DID, payee, address(usdc), 1, 1, 0, 0, 0, 0)),
-            abi.encodeCall(
-                settlement.createTaskEscrowedWithAuthorization,
-                ("x", DID, payee, address(usdc), 1, 1, none)
-            ),
+            abi.encodeCall(settlement.createTaskEscrowedWithAuthorization, ("x", DID, payee, address(usdc), 1, 1, none)),
             abi.encodeCall(settlement.submitReceipt, (TASK, 60, RECEIPT, receiptSignature(TASK, 60))),
             abi.encodeCall(settlement.settle, (TASK)),
             abi.encodeCall(settlement.dispute, (TASK, 0)),

@@ -57,7 +57,7 @@ contract Handler {
     }
 
     function statusOf(bytes32 id) public view returns (ITaskSettlement.Status) {
-        (, , , , , uint8 s, , , ) = settlement.getTask(id);
+        (,,,,, uint8 s,,,) = settlement.getTask(id);
         return ITaskSettlement.Status(s);
     }
 
@@ -80,10 +80,12 @@ contract Handler {
     /// @dev Runs `call` as `who` for `id` and checks whose balance moved, by how much and in which direction.
     function act(address who, bytes32 id, bytes memory call) private returns (bool ok) {
         uint256[] memory before = new uint256[](people.length);
-        for (uint256 i; i < people.length; i++) before[i] = wealth(people[i]);
+        for (uint256 i; i < people.length; i++) {
+            before[i] = wealth(people[i]);
+        }
         ITaskSettlement.Status was = statusOf(id);
         vm.prank(who);
-        (ok, ) = address(settlement).call(call);
+        (ok,) = address(settlement).call(call);
         ITaskSettlement.Status now_ = statusOf(id);
         Book storage b = book[id];
         address payee = b.payeeKey == 0 ? address(0) : vm.addr(b.payeeKey);
@@ -97,15 +99,16 @@ contract Handler {
             }
         }
         if (!ok && was != now_) wrongMove = true;
-        bool isOpen = now_ == ITaskSettlement.Status.Created ||
-            now_ == ITaskSettlement.Status.Submitted ||
-            now_ == ITaskSettlement.Status.Disputed;
+        bool isOpen = now_ == ITaskSettlement.Status.Created || now_ == ITaskSettlement.Status.Submitted
+            || now_ == ITaskSettlement.Status.Disputed;
         if (was != now_ && !isOpen) {
             b.exits++;
             if (b.escrowed) escrowed -= b.max;
         }
         deferred = 0;
-        for (uint256 i; i < people.length; i++) deferred += settlement.withdrawable(address(usdc), people[i]);
+        for (uint256 i; i < people.length; i++) {
+            deferred += settlement.withdrawable(address(usdc), people[i]);
+        }
         if (ok) calls[bytes32(bytes4(call))]++;
     }
 
@@ -121,13 +124,15 @@ contract Handler {
         book[id] = Book(payer, k, max, 0, mode % 4 != 0, 0);
         bytes memory call;
         address p = vm.addr(k);
-        if (mode % 4 == 0) call = abi.encodeCall(settlement.createTask, (id, did(k), address(usdc), max, deadline));
-        else if (mode % 4 == 1)
+        if (mode % 4 == 0) {
+            call = abi.encodeCall(settlement.createTask, (id, did(k), address(usdc), max, deadline));
+        } else if (mode % 4 == 1) {
             call = abi.encodeCall(
-                settlement.createTaskEscrowedWithArbiter,
-                (id, did(k), p, address(usdc), max, deadline, address(0))
+                settlement.createTaskEscrowedWithArbiter, (id, did(k), p, address(usdc), max, deadline, address(0))
             );
-        else call = abi.encodeCall(settlement.createTaskEscrowed, (id, did(k), p, address(usdc), max, deadline));
+        } else {
+            call = abi.encodeCall(settlement.createTaskEscrowed, (id, did(k), p, address(usdc), max, deadline));
+        }
         if (!act(payer, id, call)) return;
         tasks.push(id);
         if (mode % 4 != 0) escrowed += max;
@@ -143,8 +148,11 @@ contract Handler {
         b.actual = amount;
         bytes memory signature = abi.encodePacked(r, s, v);
         if (!act(people[seed % people.length], id, abi.encodeCall(settlement.submitReceipt, (id, amount, RECEIPT, signature))))
+        {
             b.actual = old;
-        else if (tooMuch) overpaid = true;
+        } else if (tooMuch) {
+            overpaid = true;
+        }
     }
 
     function settle(uint256 seed, uint256 who) external {
@@ -203,7 +211,7 @@ contract Handler {
         address who = vm.addr(key(seed));
         amount = 1 + (amount % 50e6);
         vm.prank(who);
-        (bool ok, ) = address(bond).call(abi.encodeCall(bond.bond, (did(key(seed)), amount)));
+        (bool ok,) = address(bond).call(abi.encodeCall(bond.bond, (did(key(seed)), amount)));
         if (!ok) return;
         staked += amount;
         everStaked += amount;
@@ -211,15 +219,15 @@ contract Handler {
 
     function unbond(uint256 seed, uint256 amount) external {
         vm.prank(vm.addr(key(seed)));
-        (bool ok, ) = address(bond).call(abi.encodeCall(bond.requestUnbond, (did(key(seed)), amount % 50e6)));
+        (bool ok,) = address(bond).call(abi.encodeCall(bond.requestUnbond, (did(key(seed)), amount % 50e6)));
         ok;
     }
 
     function unstake(uint256 seed) external {
         address who = vm.addr(key(seed));
-        (, uint256 unbonding, ) = bond.bondOf(did(key(seed)), who);
+        (, uint256 unbonding,) = bond.bondOf(did(key(seed)), who);
         vm.prank(who);
-        (bool ok, ) = address(bond).call(abi.encodeCall(bond.withdraw, (did(key(seed)))));
+        (bool ok,) = address(bond).call(abi.encodeCall(bond.withdraw, (did(key(seed)))));
         if (ok) staked -= unbonding;
     }
 
@@ -235,8 +243,12 @@ contract InvariantTest is Base {
 
     function setUp() public override {
         super.setUp();
-        for (uint256 i; i < 3; i++) people.push(address(uint160(0x1000 + i)));
-        for (uint256 i; i < 2; i++) people.push(vm.addr(1000 + i));
+        for (uint256 i; i < 3; i++) {
+            people.push(address(uint160(0x1000 + i)));
+        }
+        for (uint256 i; i < 2; i++) {
+            people.push(vm.addr(1000 + i));
+        }
         handler = new Handler(settlement, bond, usdc, arbiter, people);
         for (uint256 i; i < people.length; i++) {
             usdc.mint(people[i], 10_000e6);
@@ -262,7 +274,9 @@ contract InvariantTest is Base {
 
     function invariant_conserved() external view {
         uint256 sum = usdc.balanceOf(address(settlement)) + usdc.balanceOf(address(bond)) + usdc.balanceOf(payer);
-        for (uint256 i; i < people.length; i++) sum += usdc.balanceOf(people[i]);
+        for (uint256 i; i < people.length; i++) {
+            sum += usdc.balanceOf(people[i]);
+        }
         eq(sum, supply, "sum");
         eq(usdc.totalSupply(), supply, "supply");
     }
@@ -270,7 +284,7 @@ contract InvariantTest is Base {
     function invariant_never_more_than_the_receipt_and_the_maximum() external view {
         require(!handler.overpaid(), "overpaid");
         for (uint256 i; i < handler.taskCount(); i++) {
-            (, , , , , , , uint128 max, uint128 actual) = settlement.getTask(handler.tasks(i));
+            (,,,,,,, uint128 max, uint128 actual) = settlement.getTask(handler.tasks(i));
             require(actual <= max, "actual");
         }
     }
@@ -278,11 +292,10 @@ contract InvariantTest is Base {
     function invariant_one_exit_per_task() external view {
         for (uint256 i; i < handler.taskCount(); i++) {
             bytes32 id = handler.tasks(i);
-            (, , , , , uint256 exits) = handler.book(id);
+            (,,,,, uint256 exits) = handler.book(id);
             ITaskSettlement.Status s = handler.statusOf(id);
-            bool isOpen = s == ITaskSettlement.Status.Created ||
-                s == ITaskSettlement.Status.Submitted ||
-                s == ITaskSettlement.Status.Disputed;
+            bool isOpen = s == ITaskSettlement.Status.Created || s == ITaskSettlement.Status.Submitted
+                || s == ITaskSettlement.Status.Disputed;
             eq(exits, isOpen ? 0 : 1, "exits");
         }
     }

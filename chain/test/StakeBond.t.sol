@@ -68,7 +68,7 @@ contract StakeBondTest is Base {
         registry.register(did, ED, owner);
         usdc.approve(address(bond), 5e6);
         bond.bond(did, 5e6);
-        (uint256 active, , ) = bond.bondOf(did, owner);
+        (uint256 active,,) = bond.bondOf(did, owner);
         eq(active, 5e6, "its own stake");
         eq(bond.stakeOf(did), 0, "the squatter has none");
     }
@@ -88,7 +88,7 @@ contract StakeBondTest is Base {
         vm.prank(payee);
         bond.requestUnbond(DID, 40e6);
         eq(slashed(30e6), 30e6, "taken");
-        (uint256 active, uint256 unbonding, ) = bond.bondOf(DID, payee);
+        (uint256 active, uint256 unbonding,) = bond.bondOf(DID, payee);
         require(active == 0 && unbonding == 20e6, "active stake first");
         eq(usdc.balanceOf(payer), 1030e6, "the beneficiary has it");
     }
@@ -154,7 +154,7 @@ contract StakeBondTest is Base {
             bond.requestUnbond(DID, u);
         }
         uint256 taken = slashed(slash);
-        (uint256 active, uint256 unbonding, ) = bond.bondOf(DID, payee);
+        (uint256 active, uint256 unbonding,) = bond.bondOf(DID, payee);
         eq(active + unbonding + taken, stake, "sum");
         eq(usdc.balanceOf(address(bond)), active + unbonding, "balance");
         eq(taken, slash < stake ? slash : stake, "taken");

@@ -38,7 +38,7 @@ contract TaskSettlementTest is Base {
         submit(1500000);
         balances(998500000, 1500000, 0);
         expectStatus(ITaskSettlement.Status.Settled);
-        (, , uint256 done, , , , ) = registry.resolve(DID);
+        (,, uint256 done,,,,) = registry.resolve(DID);
         eq(done, 1, "counted");
     }
 
@@ -59,7 +59,7 @@ contract TaskSettlementTest is Base {
         require(id == TASK && did == DID && by == payer && token == address(usdc), "who and what");
         require(deadline == block.number + 100 && disputeDeadline == block.number && st == 3, "when");
         require(max == 5e6 && actual == 3e6, "how much");
-        (id, , by, , , st, , , ) = settlement.getTask("none");
+        (id,, by,,, st,,,) = settlement.getTask("none");
         require(id == 0 && by == address(0) && st == 0, "nothing of an unknown task");
     }
 
@@ -125,11 +125,7 @@ contract TaskSettlementTest is Base {
         submit(5e6);
         vm.startPrank(payer);
         settlement.settle(TASK);
-        bytes memory wrong = abi.encodeWithSelector(
-            ITaskSettlement.WrongStatus.selector,
-            TASK,
-            ITaskSettlement.Status.Settled
-        );
+        bytes memory wrong = abi.encodeWithSelector(ITaskSettlement.WrongStatus.selector, TASK, ITaskSettlement.Status.Settled);
         vm.expectRevert(wrong);
         settlement.settle(TASK);
         vm.expectRevert(wrong);
@@ -197,11 +193,11 @@ contract TaskSettlementTest is Base {
         registry.register(DID, ED, stranger);
         vm.prank(payer);
         settlement.createTaskEscrowed(TASK, DID, stranger, address(usdc), 1, 1);
-        (address p, , ) = settlement.getTaskExt(TASK);
+        (address p,,) = settlement.getTaskExt(TASK);
         eq(p, stranger, "a later record of the same DID can be meant");
         vm.prank(payer);
         settlement.createTaskEscrowed("first", DID, address(0), address(usdc), 1, 1);
-        (p, , ) = settlement.getTaskExt("first");
+        (p,,) = settlement.getTaskExt("first");
         eq(p, payee, "nobody meant: the first");
     }
 
@@ -222,17 +218,14 @@ contract TaskSettlementTest is Base {
         escrow(5e6);
         address fresh = vm.addr(77);
         bytes32 structHash = keccak256(abi.encode(registry.ROTATE_TYPEHASH(), DID, ED, payee, fresh, 0, block.timestamp));
-        bytes memory consent = sign(
-            77,
-            keccak256(abi.encodePacked(hex"1901", registry.DOMAIN_SEPARATOR(), structHash))
-        );
+        bytes memory consent = sign(77, keccak256(abi.encodePacked(hex"1901", registry.DOMAIN_SEPARATOR(), structHash)));
         vm.prank(payee);
         registry.rotate(DID, ED, fresh, "", block.timestamp, consent);
         submit(5e6);
         vm.prank(payer);
         settlement.settle(TASK);
         balances(995e6, 5e6, 0);
-        (, , uint256 done, , , , ) = registry.resolve(DID);
+        (,, uint256 done,,,,) = registry.resolve(DID);
         eq(done, 1, "the rotated record has the credit");
     }
 
@@ -284,10 +277,7 @@ contract TaskSettlementTest is Base {
 
     function test_high_s_is_refused() external {
         escrow(5e6);
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(
-            PAYEE_KEY,
-            settlement.hashReceipt(TASK, 2e6, keccak256(RECEIPT))
-        );
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(PAYEE_KEY, settlement.hashReceipt(TASK, 2e6, keccak256(RECEIPT)));
         bytes memory twin = abi.encodePacked(r, bytes32(N - uint256(s)), v == 27 ? uint8(28) : uint8(27));
         refused(2e6, RECEIPT, twin, ITaskSettlement.BadSignature.selector);
     }
@@ -312,9 +302,7 @@ contract TaskSettlementTest is Base {
 
     function test_a_receipt_of_no_task_is_refused() external {
         bytes memory signature = receiptSignature(TASK, 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(ITaskSettlement.WrongStatus.selector, TASK, ITaskSettlement.Status.None)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskSettlement.WrongStatus.selector, TASK, ITaskSettlement.Status.None));
         settlement.submitReceipt(TASK, 1, RECEIPT, signature);
     }
 
@@ -345,9 +333,7 @@ contract TaskSettlementTest is Base {
         escrow(5e6);
         submit(5e6);
         vm.roll(block.number + 500);
-        vm.expectRevert(
-            abi.encodeWithSelector(ITaskSettlement.WrongStatus.selector, TASK, ITaskSettlement.Status.Submitted)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskSettlement.WrongStatus.selector, TASK, ITaskSettlement.Status.Submitted));
         settlement.expireTask(TASK);
     }
 
@@ -427,10 +413,7 @@ contract TaskSettlementTest is Base {
                 TASK
             )
         );
-        (a.v, a.r, a.s) = vm.sign(
-            PAYER_KEY,
-            keccak256(abi.encodePacked(hex"1901", usdc.DOMAIN_SEPARATOR(), structHash))
-        );
+        (a.v, a.r, a.s) = vm.sign(PAYER_KEY, keccak256(abi.encodePacked(hex"1901", usdc.DOMAIN_SEPARATOR(), structHash)));
     }
 
     function test_an_authorization_pays_the_task_that_it_names() external {

@@ -130,6 +130,26 @@ check_shellcheck()
 	verdict "shellcheck"
 }
 
+# The contracts by forge, where chain_tools.sh has brought it: no gate fetches anything.
+check_contracts()
+{
+	local forge
+	: >"$out"
+	files 'chain/*.js' 'chain/bin/*' 'tests/data/chain/*.mjs' | xargs -r grep -nE '[[:space:]]+$|	|^.{161}' | sed 's/$/   (blanks, 160 columns)/' >>"$out"
+	for forge in chain/node_modules/@foundry-rs/forge-linux-*/bin/forge; do
+		[ -x "$forge" ] || break
+		(cd chain && "../$forge" fmt --check --color never >/dev/null 2>&1) || echo "chain: cd chain && ../$forge fmt" >>"$out"
+		verdict "layout of contracts and their scripts"
+		return
+	done
+	[ ! -s "$out" ] || {
+		verdict "layout of contracts and their scripts"
+		return
+	}
+	n=$((n + 1))
+	echo "ok $n - layout of contracts # SKIP forge is not there: scripts/dev/chain_tools.sh forge"
+}
+
 check_headers()
 {
 	: >"$out"
@@ -260,7 +280,7 @@ check_readme()
 	verdict "each folder has its README, each core file its line"
 }
 
-all="format cppcheck tidy luacheck shellcheck headers includes banned length spdx notes exports readme"
+all="format cppcheck tidy luacheck shellcheck contracts headers includes banned length spdx notes exports readme"
 # shellcheck disable=SC2086
 [ $# -gt 0 ] || set -- $all
 for c in "$@"; do

@@ -3,18 +3,9 @@ pragma solidity 0.8.28;
 
 /// @notice Who an agent is: a DID, its Ed25519 key and the address that is paid and signs receipts.
 interface IAgentRegistry {
-    event AgentRegistered(
-        bytes32 indexed did,
-        address indexed secp256k1Address,
-        bytes32 ed25519Pubkey,
-        bytes ed25519Proof
-    );
+    event AgentRegistered(bytes32 indexed did, address indexed secp256k1Address, bytes32 ed25519Pubkey, bytes ed25519Proof);
     event AgentRotated(
-        bytes32 indexed did,
-        address indexed oldAddress,
-        address indexed newAddress,
-        bytes32 ed25519Pubkey,
-        bytes ed25519Proof
+        bytes32 indexed did, address indexed oldAddress, address indexed newAddress, bytes32 ed25519Pubkey, bytes ed25519Proof
     );
     event AgentRevoked(bytes32 indexed did, address indexed by);
     event ReporterSet(address indexed reporter, bool allowed);
@@ -36,9 +27,7 @@ interface IAgentRegistry {
 
     function getAddress(bytes32 did) external view returns (address);
 
-    function resolve(
-        bytes32 did
-    )
+    function resolve(bytes32 did)
         external
         view
         returns (

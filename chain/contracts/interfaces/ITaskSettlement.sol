@@ -45,19 +45,10 @@ interface ITaskSettlement {
     );
     event TaskArbiter(bytes32 indexed taskId, address indexed arbiter);
     event ReceiptSubmitted(
-        bytes32 indexed taskId,
-        address indexed payee,
-        uint256 actualAmount,
-        bytes32 receiptHash,
-        uint256 disputeDeadline
+        bytes32 indexed taskId, address indexed payee, uint256 actualAmount, bytes32 receiptHash, uint256 disputeDeadline
     );
     event TaskSettled(
-        bytes32 indexed taskId,
-        address indexed payer,
-        address indexed payee,
-        address token,
-        uint256 amount,
-        uint256 refund
+        bytes32 indexed taskId, address indexed payer, address indexed payee, address token, uint256 amount, uint256 refund
     );
     event TaskDisputed(bytes32 indexed taskId, address indexed payer, bytes32 reasonHash);
     event DisputeResolved(bytes32 indexed taskId, uint256 payeeAmount, uint256 payerRefund, uint256 slashed);
@@ -89,24 +80,11 @@ interface ITaskSettlement {
     error FeeOnTransferToken();
     error OutOfGas();
 
-    function createTask(
-        bytes32 taskId,
-        bytes32 payeeDid,
-        address token,
-        uint256 maxAmount,
-        uint256 deadlineBlocks
-    ) external;
+    function createTask(bytes32 taskId, bytes32 payeeDid, address token, uint256 maxAmount, uint256 deadlineBlocks) external;
 
-    function submitReceipt(
-        bytes32 taskId,
-        uint256 actualAmount,
-        bytes calldata receipt,
-        bytes calldata signature
-    ) external;
+    function submitReceipt(bytes32 taskId, uint256 actualAmount, bytes calldata receipt, bytes calldata signature) external;
 
-    function getTask(
-        bytes32 taskId
-    )
+    function getTask(bytes32 taskId)
         external
         view
         returns (
