@@ -27,11 +27,22 @@ usage()
 	exit 2
 }
 
-case $(uname -m) in
-x86_64) arch=amd64 ;;
-aarch64) arch=arm64 ;;
-*) arch= ;;
-esac
+# Packages of one static program each; they ask for a Node.js that Debian 12 does not have, so npm is not asked to install them.
+pins='
+anvil x86_64 f979928726c46b17c2aebd0e514670604cb63a7619b79a471fd4f306d2efdfe56b2b43bf00db8d49511a86a3612879605fb191279f77f37a1f361c644562184e
+anvil aarch64 ca41c998538674147cfbdb2638a066f596430820a42d072d88738075d2ef998c7d98f7810cc7eaea33f9d61298b0ee4c1bc0a53cb4a559ef89a625cf8e85e005
+forge x86_64 fc741d7724da9d53892a0be296666b7fc54e7fb9a1bf0ad66f9f56ef7c395b97e55fb6faccd87d091ea1299cc9c224518b94b193f24e14460878ab10c7b4deaa
+forge aarch64 8edfba1fc0161dab8ff243fe9a230a2643230ba5021e6e8d4633b90fee5c6b8d7aa3a88918f51136cf8d95bd165a76f581a0a3eec5d466aa711fbdd46fe6015a'
+
+program()
+{
+	local pin dir arch=amd64
+	[ "$(uname -m)" = x86_64 ] || arch=arm64
+	pin=$(awk -v p="$1" -v m="$(uname -m)" '$1 == p && $2 == m { print $3 }' <<<"$pins")
+	[ -n "$pin" ] || give_up "$1 of npm is for x86_64 and aarch64, this is $(uname -m)"
+	dir=$(scripts/dev/npm_pinned.sh "@foundry-rs/$1-linux-$arch" 1.7.1 "$pin") || exit
+	echo "$dir/bin/$1"
+}
 
 # install SET: packages are only added, so that who runs meanwhile loses nothing. The stamp names the lock file they are of.
 install()
@@ -61,11 +72,9 @@ exec 9>build/chain/.lock
 flock 9
 case $1 in
 anvil | forge)
-	[ -n "$arch" ] || give_up "$1 of npm is for x86_64 and aarch64, this is $(uname -m)"
-	install base
-	path=$modules/@foundry-rs/$1-linux-$arch/bin/$1
-	[ -x "$path" ] || give_up "npm did not bring $1 for $(uname -m)"
-	echo "$path"
+	# forge compiles with the packages' solc and sources.
+	[ "$1" = anvil ] || install base
+	program "$1"
 	;;
 node_modules)
 	install base
