@@ -378,6 +378,7 @@ static void alert_request(struct lnx_rules *r, struct lnx_key *key, const struct
 	q->start_ns = s->start_ns;
 	q->cgroup_id = s->cgroup_id;
 	q->victim_cgroup_id = a->victim_cgroup_id;
+	q->alert_key = a->key;
 	q->rule = alert_str(&u, rule->name, strlen(rule->name));
 	q->workload = alert_str(&u, tag.workload, strlen(tag.workload));
 	q->namespace_ = alert_str(&u, tag.namespace_, strlen(tag.namespace_));

@@ -30,6 +30,7 @@ fill = install -d $(DESTDIR)$(2) && sed -e 's,@PREFIX@,$(PREFIX),g' -e 's,@BINDI
 install: all ## bin, plugins, BPF objects, Lua, headers, pc, rules, etc, man, unit (DESTDIR= PREFIX=)
 	$(Q)$(call put,755,$(bindir),$(PROGRAMS))
 	$(Q)$(call put,644,$(pkgdir)/plugins,$(PLUGIN_SOS))
+	$(Q)$(call put,755,$(pkgdir),$(PLUGIN_PROGRAMS))
 	$(Q)$(call put,644,$(pkgdir)/bpf,$(BPF_OBJS))
 	$(Q)$(call put,644,$(pkgdir)/lua,$(wildcard scripts/lib/*.lua))
 	$(Q)$(call put,644,$(includedir)/linnix,$(wildcard sdk/include/linnix/*.h))

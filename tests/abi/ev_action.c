@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_ev_action_request, 104);
+SIZE(lnx_ev_action_request, 112);
 AT(lnx_ev_action_request, h, 0);
 AT(lnx_ev_action_request, verb, 24);
 AT(lnx_ev_action_request, signal, 28);
@@ -27,6 +27,7 @@ AT(lnx_ev_action_request, reason, 84);
 AT(lnx_ev_action_request, pad, 88);
 AT(lnx_ev_action_request, pad2, 92);
 AT(lnx_ev_action_request, victim_cgroup_id, 96);
+AT(lnx_ev_action_request, alert_key, 104);
 
 SIZE(lnx_ev_action_done, 96);
 AT(lnx_ev_action_done, h, 0);

@@ -25,6 +25,7 @@ struct lnx_ev_action_request {
 	struct lnx_str reason; /* for people */
 	__u32 pad, pad2;
 	__u64 victim_cgroup_id; /* whose stall the action is to end; 0: not known */
+	__u64 alert_key;	/* key of the alert that asks, as `alert` has it; 0: of none */
 };
 
 /* enum lnx_action_state */
@@ -84,6 +85,7 @@ static const struct lnx_field lnx_fields_action_request[] = {
 	LNX_FIELD_REQ("reason_text", LNX_STR, reason, "", "for people"),
 	LNX_FIELD_REQ("victim_cgroup_id", LNX_ID, victim_cgroup_id, "",
 		      "cgroup whose stall it is to end, or 0"),
+	LNX_FIELD_REQ("alert_key", LNX_ID, alert_key, "", "key of the alert that asks, or 0"),
 };
 
 #define LNX_FIELD_DONE(nm, ty, m, un, dc) LNX_FIELD(lnx_ev_action_done, nm, ty, m, un, dc, NULL)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What each file of plugin `enforce` does for the others. Loop thread only. */
+#ifndef LNX_ENFORCE_ACT_H
+#define LNX_ENFORCE_ACT_H
+
+#include "enforce.h"
+
+/* ---- target.c: who is meant, and whether it may be touched. <why> is for people. */
+/* Find process, cgroup and names of <a>. 0 or -EPERM. */
+int enf_target(struct enforce *s, struct act *a, char *why, size_t cap);
+/* 0 or -EPERM. A signal also makes the list of processes anew. */
+int enf_check(struct enforce *s, struct act *a, char *why, size_t cap);
+/* Clock ticks of a start in ns. */
+uint64_t enf_ticks(uint64_t start_ns);
+
+/* ---- plan.c */
+void enf_mounts(struct enforce *s);
+/* What would be written or sent: fills undo and plan. 0 or -EPERM. */
+int enf_plan(struct enforce *s, struct act *a, char *why, size_t cap);
+/* Do it. 0 or -errno: then nothing of it is left. */
+int enf_apply(struct enforce *s, struct act *a, char *why, size_t cap);
+/* Take it back; <said> (may be NULL): how it went, for people. */
+void enf_undo_results(const uint32_t results[UNDO_RESULTS], char *said, size_t cap);
+void enf_undo_now(struct act *a, char *said, size_t cap);
+void enf_act_free(struct act *a);
+
+/* ---- act.c: the life of an action */
+int enf_request(struct enforce *s, const struct lnx_event *ev);
+/* An alert is over: what only it asked for needs no more to be done. */
+int enf_alert(struct enforce *s, const struct lnx_event *ev);
+void enf_tick(struct enforce *s, uint64_t now_ns);
+int enf_approve(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
+/* What an approval would do now: <text>. As approve, and nothing changes. */
+int enf_dry(struct enforce *s, struct act *a, char *text, size_t cap);
+int enf_reject(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
+int enf_undo(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
+/* The steps after the journal and after the guardian's acknowledgement. */
+void enf_journaled(struct enforce *s, struct act *a, int rc);
+void enf_guarded(struct enforce *s, struct act *a);
+/* It is no longer in force. <who> or what ended it, and <how> it came out. */
+void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *how);
+/* Take back all that is in force. */
+void enf_undo_all(struct enforce *s, const char *why);
+struct act *enf_find(struct enforce *s, const char *id, int *ret_rc);
+
+/* ---- measure.c */
+void enf_measure_before(struct enforce *s, struct act *a, uint64_t now_ns);
+void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns);
+
+/* ---- guard.c */
+/* Have the guardian hold what undoes <a>; enf_guarded() follows. 0 or -errno. */
+int guard_add(struct enforce *s, const struct act *a);
+void guard_forget(struct enforce *s, const struct act *a);
+/* Nothing is in force any more. */
+void guard_quit(struct enforce *s);
+
+/* ---- journal.c */
+/* Open it; undo what an earlier run left in force. 0, -EBUSY (the guardian of an earlier run still has it), -errno. */
+int journal_open(struct enforce *s);
+void journal_close(struct enforce *s);
+/* Write that <a> begins, on a worker; enf_journaled() follows. 0 or -errno. */
+int journal_begin(struct enforce *s, const struct act *a);
+void journal_end(struct enforce *s, const char *id);
+
+/* ---- record.c: what the world is told */
+extern const char *const enf_verbs[], *const enf_states[], *const enf_outcomes[];
+/* "TERM" */
+const char *enf_signal(uint32_t signal);
+/* <a> came to <state>: event, store, and the chained log. */
+void enf_tell(struct enforce *s, struct act *a, uint32_t state);
+void enf_json(struct enforce *s, const struct act *a, struct lnx_buf *out);
+void enf_fill(struct enforce *s, const struct act *a, char *id, size_t cap, struct lnx_action *ret);
+
+/* ---- routes.c */
+int enf_routes(struct enforce *s);
+extern const struct lnx_svc_enforce enf_service;
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The journal: one JSON object a line, on disk before anything is done, so that the death of both agent and guardian leaves
+ * nothing in force for longer than to the next start. Its lock is shared with the guardian, which appends what it undid. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "act.h"
+
+#define JOURNAL_MAX (8u << 20) /* bytes that are read at the start */
+
+static uint64_t wall_now(struct enforce *s)
+{
+	return s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
+}
+
+/* ---- reading what an earlier run left */
+
+struct old {
+	json_t *begun; /* id to its line */
+	uint64_t hour_ago_ns;
+};
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *t = json_string_value(json_object_get(o, key));
+
+	return t ? t : "";
+}
+
+static uint64_t u64_of(const json_t *o, const char *key)
+{
+	json_int_t v = json_integer_value(json_object_get(o, key));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+static void read_line(struct enforce *s, struct old *old, const char *line, size_t n)
+{
+	json_t *o = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+	const char *op = text_of(o, "op"), *id = text_of(o, "id");
+
+	if (strlen(id) != UNDO_ID - 1) {
+		s->host->log(s->ctx, LNX_WARN, "journal: a line that cannot be read is left out");
+	} else if (strcmp(op, "begin") == 0) {
+		(void)json_object_set(old->begun, id,
+				      o); /* out of memory: nothing to undo is known */
+		if (u64_of(o, "ts_ns") > old->hour_ago_ns)
+			s->hourly[s->n_hourly++ % ENF_HOURLY] = u64_of(o, "ts_ns");
+	} else if (strcmp(op, "end") == 0) {
+		(void)json_object_del(old->begun, id); /* it may be there twice */
+	}
+	json_decref(o);
+}
+
+static int read_all(struct enforce *s, struct old *old)
+{
+	struct stat st;
+	char *text, *at, *end;
+	ssize_t n;
+
+	if (fstat(s->journal, &st) < 0)
+		return -errno;
+	if (st.st_size > (off_t)JOURNAL_MAX)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	n = pread(s->journal, text, (size_t)st.st_size, 0);
+	if (n < 0) {
+		free(text);
+		return -EIO;
+	}
+	text[n] = 0;
+	for (at = text; (end = strchr(at, '\n')); at = end + 1)
+		if (end > at)
+			read_line(s, old, at, (size_t)(end - at));
+	/* what follows the last line end was being written when it ended: it was not done */
+	free(text);
+	return 0;
+}
+
+static int get_undo(const json_t *o, struct undo *u)
+{
+	const char *dir = text_of(o, "dir"), *file = text_of(o, "file"), *ours = text_of(o, "ours"),
+		   *before = text_of(o, "before");
+
+	memset(u, 0, sizeof(*u));
+	u->kind = (uint8_t)u64_of(o, "kind");
+	u->pid = (uint32_t)u64_of(o, "pid");
+	u->start_ticks = u64_of(o, "start_ticks");
+	u->dev = u64_of(o, "dev");
+	u->ino = u64_of(o, "ino");
+	if ((u->kind != UNDO_FILE && u->kind != UNDO_CONT) || strlen(dir) >= sizeof(u->dir) ||
+	    strlen(file) >= sizeof(u->file) || strlen(ours) >= sizeof(u->ours) ||
+	    strlen(before) >= sizeof(u->before) || strchr(file, '/'))
+		return -EINVAL;
+	(void)snprintf(u->dir, sizeof(u->dir), "%s", dir); /* all of them fit */
+	(void)snprintf(u->file, sizeof(u->file), "%s", file);
+	(void)snprintf(u->ours, sizeof(u->ours), "%s", ours);
+	(void)snprintf(u->before, sizeof(u->before), "%s", before);
+	return 0;
+}
+
+/* An action that nobody ended: of this boot it is taken back; after another nothing of it is left. */
+static void undo_old(struct enforce *s, const char *id, const json_t *begin)
+{
+	uint32_t results[UNDO_RESULTS] = { 0 };
+	int rc, is_now = strcmp(text_of(begin, "boot_id"), s->host->ident(s->ctx)->boot_id) == 0;
+	const json_t *list = json_object_get(begin, "undo"), *o;
+	struct undo u;
+	char how[128] = "nothing to undo";
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		if (is_now && get_undo(o, &u) == 0)
+			results[undo_run(&u, &rc)]++;
+	}
+	if (is_now)
+		enf_undo_results(results, how, sizeof(how));
+	else
+		(void)snprintf(how, sizeof(how), "gone: the machine was started anew"); /* fits */
+	s->host->log(s->ctx, LNX_WARN,
+		     "action %s was in force when the agent and its guardian died: %s", id, how);
+	journal_end(s, id);
+}
+
+/* What an earlier run left is undone, or was by its guardian: the file may begin anew. The times of the last hour are kept. */
+static int rewrite(struct enforce *s, uint64_t hour_ago_ns)
+{
+	char line[128];
+	uint32_t i, n = s->n_hourly < ENF_HOURLY ? s->n_hourly : ENF_HOURLY;
+
+	if (ftruncate(s->journal, 0) < 0)
+		return -errno;
+	for (i = 0; i < n; i++) {
+		int len;
+
+		if (s->hourly[i] <= hour_ago_ns)
+			continue;
+		len = snprintf(
+			line, sizeof(line),
+			"{\"op\":\"begin\",\"id\":\"00000000000000000000000%03u\",\"ts_ns\":%llu}\n"
+			"{\"op\":\"end\",\"id\":\"00000000000000000000000%03u\"}\n",
+			i, (unsigned long long)s->hourly[i], i);
+		if (write(s->journal, line, (size_t)len) != len)
+			return -EIO;
+	}
+	return fsync(s->journal) < 0 ? -errno : 0;
+}
+
+int journal_open(struct enforce *s)
+{
+	uint64_t wall = wall_now(s);
+	struct old old = { .hour_ago_ns = wall > 3600 * ENF_SEC ? wall - 3600 * ENF_SEC : 0 };
+	const char *id;
+	json_t *begin;
+	void *next;
+	int rc;
+
+	s->journal =
+		open(s->conf->journal, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->journal < 0)
+		return -errno;
+	if (flock(s->journal, LOCK_EX | LOCK_NB) < 0) {
+		rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		journal_close(s);
+		return rc;
+	}
+	s->n_hourly = 0;
+	old.begun = json_object();
+	rc = old.begun ? read_all(s, &old) : -ENOMEM;
+	if (rc == 0) {
+		json_object_foreach_safe(old.begun, next, id, begin)
+		{
+			undo_old(s, id, begin);
+		}
+		rc = rewrite(s, old.hour_ago_ns);
+	}
+	json_decref(old.begun);
+	if (rc < 0)
+		journal_close(s);
+	return rc;
+}
+
+void journal_close(struct enforce *s)
+{
+	if (s->journal >= 0)
+		(void)close(s->journal); /* what matters was fsynced */
+	s->journal = -1;
+}
+
+/* ---- writing */
+
+struct job {
+	struct enforce *s;
+	char id[UNDO_ID];
+	int fd;
+	struct lnx_buf line;
+};
+
+/* Any thread. */
+static int append(int fd, const char *text, size_t n)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	if (write(fd, text, n) == (ssize_t)n)
+		return fsync(fd) < 0 ? -errno : 0;
+	/* half a line would spoil the next one */
+	if (end >= 0 && ftruncate(fd, end) < 0)
+		return -EIO;
+	return -ENOSPC;
+}
+
+static int job_run(void *arg)
+{
+	struct job *j = arg;
+
+	return append(j->fd, j->line.data, j->line.size);
+}
+
+static void job_done(void *arg, int rc)
+{
+	struct job *j = arg;
+	int unused;
+	struct act *a = enf_find(j->s, j->id, &unused);
+
+	if (a && a->phase == ENF_JOURNALING)
+		enf_journaled(j->s, a, rc);
+	else
+		journal_end(j->s, j->id); /* it was given up meanwhile */
+	lnx_buf_done(&j->line);
+	free(j);
+}
+
+static void put_undo(struct lnx_buf *b, const struct undo *u)
+{
+	lnx_json_next(b);
+	lnx_buf_char(b, '{');
+	lnx_json_kv_u64(b, "kind", u->kind);
+	if (u->kind == UNDO_CONT) {
+		lnx_json_kv_u64(b, "pid", u->pid);
+		lnx_json_kv_u64(b, "start_ticks", u->start_ticks);
+	} else {
+		lnx_json_kv_str(b, "dir", u->dir);
+		lnx_json_kv_u64(b, "dev", u->dev);
+		lnx_json_kv_u64(b, "ino", u->ino);
+		lnx_json_kv_str(b, "file", u->file);
+		lnx_json_kv_str(b, "ours", u->ours);
+		lnx_json_kv_str(b, "before", u->before);
+	}
+	lnx_buf_char(b, '}');
+}
+
+int journal_begin(struct enforce *s, const struct act *a)
+{
+	struct job *j;
+	int rc;
+
+	if (s->journal < 0)
+		return -EBUSY;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return -ENOMEM;
+	j->s = s;
+	j->fd = s->journal;
+	memcpy(j->id, a->id, sizeof(j->id));
+	lnx_buf_char(&j->line, '{');
+	lnx_json_kv_str(&j->line, "op", "begin");
+	lnx_json_kv_str(&j->line, "id", a->id);
+	lnx_json_kv_u64(&j->line, "ts_ns", wall_now(s));
+	lnx_json_kv_str(&j->line, "boot_id", s->host->ident(s->ctx)->boot_id);
+	lnx_json_kv_str(&j->line, "plan", a->plan);
+	lnx_json_kv_str(&j->line, "by", a->by);
+	lnx_json_key(&j->line, "undo");
+	lnx_buf_char(&j->line, '[');
+	for (uint32_t i = 0; i < a->n_undo; i++)
+		put_undo(&j->line, &a->undo[i]);
+	lnx_buf_str(&j->line, "]}\n");
+	rc = lnx_buf_error(&j->line);
+	if (!rc)
+		rc = s->host->submit(s->ctx, job_run, job_done, j);
+	if (rc < 0) {
+		lnx_buf_done(&j->line);
+		free(j);
+	}
+	return rc;
+}
+
+void journal_end(struct enforce *s, const char *id)
+{
+	char line[96];
+	int n = snprintf(line, sizeof(line), "{\"op\":\"end\",\"id\":\"%.26s\"}\n", id);
+
+	/* Not durable yet, and it need not be: at worst the next start finds nothing of ours and leaves it. */
+	if (s->journal >= 0 && write(s->journal, line, (size_t)n) != n)
+		s->host->log(s->ctx, LNX_WARN, "journal: the end of %s is not written: %s", id,
+			     strerror(errno));
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Did it help? The victim's stall in the time before the action and in as long after it, as the ledger measured it. Without
+ * a victim: what all others lost to the culprit. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "act.h"
+
+#define SETTLE	 (2 * ENF_SEC) /* the window in which it was done is neither before nor after */
+#define FEW	 (3 * ENF_SEC) /* so much is enough to see that it got much worse */
+#define ASKED_AT (3 * ENF_SEC) /* a rule sees it for about so long before it asks */
+
+/* Helped: a fifth less, and that is 10 ms/s at least. Worse: a fifth more and 20 ms/s. Much worse is twice that. */
+#define HELPED_RATIO 0.8
+#define HELPED_MS    10
+#define WORSE_RATIO  1.2
+#define WORSE_MS     20
+
+/* ms/s in the last <window_ns>, NaN: not known. */
+static double stall_now(struct enforce *s, const struct act *a, uint64_t window_ns)
+{
+	struct lnx_stall_share share = { .size = sizeof(share) };
+	uint64_t whose = a->victim_cgroup_id ? a->victim_cgroup_id : a->cgroup_id;
+	double ms;
+	int rc;
+
+	if (!s->stall || !whose || window_ns < ENF_SEC)
+		return NAN;
+	rc = s->stall->workload(s->stall_self, LNX_RES_CPU, whose, window_ns, &share);
+	if (rc < 0 && rc != -ENOENT)
+		return NAN;
+	ms = a->victim_cgroup_id ? share.stalled_ms : share.caused_ms;
+	return ms * 1e9 / (double)window_ns;
+}
+
+void enf_measure_before(struct enforce *s, struct act *a, uint64_t now_ns)
+{
+	uint64_t window = now_ns - a->asked_ns + ASKED_AT;
+
+	/* not further back than it has been so */
+	a->before = stall_now(s, a, window < s->conf->measure_ns ? window : s->conf->measure_ns);
+	a->after = NAN;
+	a->is_measured = isnan(a->before);
+}
+
+static uint32_t outcome_of(const struct act *a)
+{
+	if (a->after <= a->before * HELPED_RATIO && a->before - a->after >= HELPED_MS)
+		return LNX_OUTCOME_HELPED;
+	if (a->after >= a->before * WORSE_RATIO && a->after - a->before >= WORSE_MS)
+		return LNX_OUTCOME_WORSE;
+	return LNX_OUTCOME_NO_CHANGE;
+}
+
+static void add_evidence(struct enforce *s, const struct act *a, const char *sentence)
+{
+	char query[64];
+	const char *whose = a->victim_cgroup_id ? a->victim : a->workload;
+	const struct lnx_fact facts[] = {
+		{ .size = sizeof(facts[0]),
+		  .topic = "outcome",
+		  .subject = whose,
+		  .name = "action",
+		  .unit = "",
+		  .text = a->id },
+		{ .size = sizeof(facts[0]),
+		  .topic = "outcome",
+		  .subject = whose,
+		  .name = "outcome",
+		  .unit = "",
+		  .text = enf_outcomes[a->outcome] },
+		{ .size = sizeof(facts[0]),
+		  .topic = "outcome",
+		  .subject = whose,
+		  .name = "before_ms_per_s",
+		  .unit = "ms",
+		  .value = a->before },
+		{ .size = sizeof(facts[0]),
+		  .topic = "outcome",
+		  .subject = whose,
+		  .name = "after_ms_per_s",
+		  .unit = "ms",
+		  .value = a->after },
+	};
+	int rc;
+
+	if (!s->incident || !*a->incident)
+		return;
+	(void)snprintf(query, sizeof(query), "GET /actions/%s", a->id); /* fits */
+	rc = s->incident->add_evidence(s->incident_self, a->incident, facts,
+				       sizeof(facts) / sizeof(facts[0]), sentence, query);
+	if (rc < 0)
+		s->host->log(s->ctx, LNX_WARN, "incident %s: the outcome of %s is not added: %s",
+			     a->incident, a->id, strerror(-rc));
+}
+
+void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
+{
+	uint64_t since = a->applied_ns + SETTLE, window = s->conf->measure_ns;
+	char undone[128];
+	int is_bad, is_final;
+
+	if (a->is_measured || a->phase != ENF_IN_FORCE || now_ns < since + FEW)
+		return;
+	is_final = now_ns >= since + window;
+	if (!is_final)
+		window = now_ns - since;
+	a->after = stall_now(s, a, window);
+	if (isnan(a->after)) {
+		a->is_measured = is_final;
+		return;
+	}
+	a->outcome = outcome_of(a);
+	is_bad = a->outcome == LNX_OUTCOME_WORSE;
+	if (!is_final && !(is_bad && a->after >= a->before * (2 * WORSE_RATIO - 1) &&
+			   a->after - a->before >= 2 * WORSE_MS)) {
+		a->outcome = LNX_OUTCOME_NONE; /* not yet to be told */
+		return;
+	}
+	a->is_measured = 1;
+	(void)snprintf(a->text, sizeof(a->text),
+		       "%s: %s lost %.1f ms a second before and %.1f after (%s to %.100s)",
+		       enf_outcomes[a->outcome],
+		       a->victim_cgroup_id ? a->victim : "what others lost to it", a->before,
+		       a->after, enf_verbs[a->verb], a->workload); /* cut: for people */
+	add_evidence(s, a, a->text);
+	enf_tell(s, a, LNX_ACTION_MEASURED);
+	if (!is_bad)
+		return;
+	s->host->log(s->ctx, LNX_WARN, "action %s made it worse (%.1f to %.1f ms/s): undone", a->id,
+		     a->before, a->after);
+	enf_undo_now(a, undone, sizeof(undone));
+	enf_is_over(s, a, "linnix: it got worse", undone);
+}
