@@ -4,6 +4,7 @@
 #include "app_rules.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +14,21 @@
 #include "app.h"
 #include "dirwatch.h"
 
-#define RULES_DIRS_MAX 256
+#define RULES_DIRS_MAX	  256
+#define RULES_WAITERS_MAX 16
 
 /* enum rules_outcome, for the metric */
 #define RULES_TAKEN	0
 #define RULES_REFUSED	1
 #define RULES_UNCHANGED 2
 #define RULES_OUTCOMES	3
+
+/* Who waits for the result of a load. */
+struct rules_waiter {
+	void (*done)(void *arg, int rc);
+	void *arg;
+	unsigned serial; /* of the first load that began after it asked */
+};
 
 struct lnx_app_rules {
 	struct lnx_dirwatch *watch;
@@ -32,6 +41,8 @@ struct lnx_app_rules {
 	uint64_t good_wall_ns; /* of the last one that was not */
 	uint64_t outcomes[RULES_OUTCOMES];
 	char refused[512]; /* why; "" */
+	struct rules_waiter waiters[RULES_WAITERS_MAX];
+	unsigned n_waiters;
 };
 
 /* One load: what a worker may touch of it, it owns. */
@@ -229,17 +240,39 @@ int lnx_app_rules_reload(struct lnx_app *app)
 	return rc;
 }
 
+/* Those who asked before load <serial> began learn how it ended. */
+static void rules_tell(struct lnx_app_rules *x, unsigned serial, int rc)
+{
+	struct rules_waiter told[RULES_WAITERS_MAX];
+	unsigned i, n = 0, left = 0;
+
+	for (i = 0; i < x->n_waiters; i++) {
+		if (x->waiters[i].serial <= serial)
+			told[n++] = x->waiters[i];
+		else
+			x->waiters[left++] = x->waiters[i];
+	}
+	x->n_waiters = left;
+	for (i = 0; i < n; i++)
+		told[i].done(told[i].arg, rc);
+}
+
 static void rules_on_built(void *arg, int rc)
 {
 	struct rules_job *j = arg;
 	struct lnx_app *app = j->app;
 	struct lnx_app_rules *x = app->rules_load;
-	bool is_stale = j->serial != x->serial;
+	unsigned serial = j->serial;
 
 	x->is_busy = false;
-	if (rc != -ECANCELED && !app->is_stopping && !is_stale)
-		(void)rules_take(j); /* it logs and counts */
+	if (rc == -ECANCELED || app->is_stopping)
+		rc = -ECANCELED;
+	else if (serial == x->serial)
+		rc = rules_take(j); /* it logs and counts */
+	else
+		rc = x->has_failed ? -EINVAL : 0; /* a later one was faster */
 	rules_job_free(j);
+	rules_tell(x, serial, rc);
 	if (x->is_again && !app->is_stopping) {
 		x->is_again = false;
 		lnx_app_rules_reload_later(app, x->is_again_asked);
@@ -260,9 +293,21 @@ void lnx_app_rules_reload_later(struct lnx_app *app, bool is_asked)
 	if (!j || lnx_workers_submit(app->workers, x, rules_build, rules_on_built, j) < 0) {
 		lnx_log(LNX_ERROR, "rules: no room for a reload");
 		rules_job_free(j);
+		rules_tell(x, UINT_MAX, -ENOBUFS);
 		return;
 	}
 	x->is_busy = true;
+}
+
+int lnx_app_rules_reload_for(struct lnx_app *app, void (*done)(void *arg, int rc), void *arg)
+{
+	struct lnx_app_rules *x = app->rules_load;
+
+	if (!x || x->n_waiters == RULES_WAITERS_MAX)
+		return -EBUSY;
+	x->waiters[x->n_waiters++] = (struct rules_waiter){ done, arg, x->serial + 1 };
+	lnx_app_rules_reload_later(app, true);
+	return 0;
 }
 
 static void rules_on_change(void *arg)
@@ -294,6 +339,7 @@ void lnx_app_rules_unwatch(struct lnx_app *app)
 	x->is_again = false;
 	if (app->workers)
 		lnx_workers_flush(app->workers, x);
+	rules_tell(x, UINT_MAX, -ECANCELED);
 }
 
 void lnx_app_rules_done(struct lnx_app *app)

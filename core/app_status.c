@@ -288,6 +288,11 @@ static int lnx_core_rules_reload(void *self, struct lnx_buf *out)
 	return rc;
 }
 
+static int lnx_core_rules_reload_later(void *self, void (*done)(void *arg, int rc), void *arg)
+{
+	return lnx_app_rules_reload_for(self, done, arg);
+}
+
 static int lnx_core_schema(void *self, struct lnx_buf *out)
 {
 	static const char *const types[] = { "",       "u8",   "u16",  "u32",  "u64",
@@ -434,6 +439,7 @@ static const struct lnx_svc_core lnx_core_service = {
 	.events_schema_json = lnx_core_schema,
 	.rules_reload = lnx_core_rules_reload,
 	.recording = lnx_app_recording,
+	.rules_reload_later = lnx_core_rules_reload_later,
 };
 
 int lnx_app_status_start(struct lnx_app *app)

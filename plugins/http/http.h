@@ -100,6 +100,7 @@ struct http {
 	unsigned n_routes, n_conns, n_streams, max_conns;
 	struct http_conn *conns;
 	struct lnx_http_stream *streams;
+	struct http_wait *waits;
 	struct http_linger *lingers;
 	unsigned n_lingers;
 	struct lnx_timer *sweep;
@@ -143,6 +144,7 @@ int http_routes_proc(struct http *s);
 const char *http_cgroup_path(struct http *s, uint64_t id, uint32_t pid);
 void http_cgroup_done(struct http *s);
 void http_stream_close_all(struct http *s);
+void http_wait_end_all(struct http *s); /* 503 */
 int http_route(void *http, const struct lnx_http_route *desc, void *arg);
 void *http_request_new(void *listener, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result http_request_step(void *listener, struct MHD_Connection *mhd, const char *url,

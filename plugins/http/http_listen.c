@@ -410,6 +410,7 @@ void http_listen_stop(struct http *s)
 	/* Answers that are ready still leave; then nobody is served. */
 	s->is_stopping = true;
 	http_stream_close_all(s);
+	http_wait_end_all(s);
 	for (i = 0; i < HTTP_KINDS; i++)
 		http_listener_run(&s->listeners[i]);
 	http_linger_sweep(s, UINT64_MAX);

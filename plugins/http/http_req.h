@@ -33,8 +33,9 @@ struct lnx_http_req {
 	struct lnx_http_stream *stream;
 	uint64_t pending_bytes; /* of the answer */
 	uint32_t status;
+	struct http_wait *wait;		  /* it is suspended until that is over */
 	bool is_begun, is_sent, is_early; /* early: answer before the body, then close */
-	bool is_body_too_big;
+	bool is_body_too_big, is_suspended;
 };
 
 struct lnx_http_stream {
@@ -50,6 +51,19 @@ struct lnx_http_stream {
 	bool is_suspended, is_reading, is_ended, is_closed;
 };
 
+/* A request whose answer somebody makes later. */
+struct http_wait {
+	struct http_wait *prev, *next;
+	struct lnx_http_req *req; /* NULL: it is gone */
+};
+
+/* http_wait.c */
+/* The answer of <req> comes later: its connection sleeps until http_wait_end. NULL: no memory (answered). */
+struct http_wait *http_wait_begin(struct lnx_http_req *req);
+/* The request to be answered now, or NULL. Frees <w>. */
+struct lnx_http_req *http_wait_end(struct http_wait *w);
+/* The request of <w> is over. */
+void http_wait_gone(struct http_wait *w);
 /* http_auth.c: 0, or -EACCES after having answered. */
 int http_auth_host(struct lnx_http_req *req);
 int http_auth_check(struct lnx_http_req *req);

@@ -77,6 +77,8 @@ void http_request_done(void *listener, struct MHD_Connection *mhd, void **io_req
 	s->host->metric_add(s->ctx, s->m_requests, 1);
 	if (req->stream)
 		http_stream_gone(req->stream);
+	if (req->wait)
+		http_wait_gone(req->wait);
 	if (req->answer && !req->is_sent)
 		MHD_destroy_response(req->answer);
 	http_pending_add(req->conn, -(int64_t)req->pending_bytes);
@@ -280,7 +282,7 @@ static void http_request_run(struct lnx_http_req *req)
 		return;
 	}
 	req->route->desc->handle(req->route->arg, req);
-	if (!req->answer)
+	if (!req->answer && !req->wait)
 		(void)http_error(req, 500, "internal", "the handler gave no answer");
 }
 
@@ -293,7 +295,6 @@ enum MHD_Result http_request_step(void *listener, struct MHD_Connection *mhd, co
 	struct lnx_http_req *req = *io_req;
 
 	(void)listener;
-	(void)mhd;
 	(void)url;
 	(void)version;
 	if (!req)
@@ -316,7 +317,13 @@ enum MHD_Result http_request_step(void *listener, struct MHD_Connection *mhd, co
 	}
 	if (!req->answer)
 		http_request_run(req);
-	return http_answer_send(req);
+	if (req->answer)
+		return http_answer_send(req);
+	/* its answer comes later: it has all the time it needs */
+	req->conn->deadline_ns = 0;
+	req->is_suspended = true;
+	MHD_suspend_connection(mhd);
+	return MHD_YES;
 }
 
 const char *http_param(struct lnx_http_req *req, const char *name)

@@ -65,21 +65,41 @@ static void http_get_schema(void *arg, struct lnx_http_req *req)
 }
 
 /* The rules stay as they were when the new ones are wrong: 422 with the errors. */
-static void http_post_rules_reload(void *arg, struct lnx_http_req *req)
+static void http_rules_reloaded(void *arg, int rc)
 {
+	struct lnx_http_req *req = http_wait_end(arg);
 	struct lnx_buf out = { 0 };
-	struct http *s = arg;
-	int rc = s->core->rules_reload(s->core_self, &out);
+	struct http *s;
 
-	if (!out.size && rc < 0) {
-		lnx_buf_done(&out);
-		(void)http_error(req, 422, "rules_refused",
-				 "the new rules were not taken, the old ones run on; error %d",
-				 -rc);
+	if (!req)
+		return;
+	s = req->http;
+	if (rc == -ECANCELED || rc == -ENOBUFS) {
+		(void)http_error(req, 503, rc == -ECANCELED ? "stopping" : "busy",
+				 rc == -ECANCELED ? "the agent is stopping"
+						  : "no room for a reload; try again");
 		return;
 	}
+	(void)s->core->rules_json(s->core_self, &out); /* out keeps the error */
 	lnx_buf_char(&out, '\n');
 	(void)http_respond_buf(req, rc < 0 ? 422 : 200, NULL, &out);
+}
+
+/* Rules are read and tested beside the loop; the answer comes when they run, or when they were refused. */
+static void http_post_rules_reload(void *arg, struct lnx_http_req *req)
+{
+	struct http_wait *w = http_wait_begin(req);
+	struct http *s = arg;
+	int rc;
+
+	if (!w)
+		return;
+	rc = s->core->rules_reload_later(s->core_self, http_rules_reloaded, w);
+	if (rc == 0)
+		return;
+	(void)http_wait_end(w);
+	(void)http_set_header(req, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	(void)http_error(req, 503, "busy", "many wait for a reload already; try again");
 }
 
 static const struct lnx_http_route http_core_routes[] = {

@@ -30,12 +30,22 @@ struct env {
 	char dir[40], socket[80];
 	uint32_t is_ready;
 	int reload_rc;
+	uint32_t is_reload_slow; /* then the test calls reloaded(reloaded_arg, rc) */
+	void (*reloaded)(void *arg, int rc);
+	void *reloaded_arg;
 };
 
 static int fake_json(void *self, struct lnx_buf *out)
 {
 	(void)self;
 	lnx_buf_str(out, "{\"fake\":true}");
+	return 0;
+}
+
+static int fake_rules(void *self, struct lnx_buf *out)
+{
+	(void)self;
+	lnx_buf_str(out, "{\"generation\":2}");
 	return 0;
 }
 
@@ -55,22 +65,29 @@ static int fake_ready(void *self, struct lnx_buf *out, uint32_t *ret_ready)
 	return 0;
 }
 
-static int fake_reload(void *self, struct lnx_buf *out)
+static int fake_reload(void *self, void (*done)(void *arg, int rc), void *arg)
 {
-	const struct env *e = self;
+	struct env *e = self;
 
-	lnx_buf_str(out, "{\"generation\":2}");
-	return e->reload_rc;
+	if (e->reload_rc == -EBUSY)
+		return -EBUSY;
+	if (!e->is_reload_slow) {
+		done(arg, e->reload_rc);
+		return 0;
+	}
+	e->reloaded = done;
+	e->reloaded_arg = arg;
+	return 0;
 }
 
 static const struct lnx_svc_core fake_core = {
 	.size = sizeof(fake_core),
 	.status_json = fake_json,
 	.plugins_json = fake_list,
-	.rules_json = fake_json,
+	.rules_json = fake_rules,
 	.ready_json = fake_ready,
 	.events_schema_json = fake_list,
-	.rules_reload = fake_reload,
+	.rules_reload_later = fake_reload,
 };
 
 /* A plugin with its TCP listener on a port of the kernel's choice and its unix socket in a directory of its own. */

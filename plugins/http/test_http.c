@@ -260,6 +260,9 @@ static void changing_needs_the_admin_token_json_and_the_same_origin(void **state
 	assert_int_equal(get(&e, "POST", "/rules/reload?x=1", ADMIN JSON), 400);
 	e.reload_rc = -EINVAL;
 	assert_int_equal(get(&e, "POST", "/rules/reload", ADMIN JSON), 422);
+	e.reload_rc = -EBUSY;
+	assert_int_equal(get(&e, "POST", "/rules/reload", ADMIN JSON), 503);
+	HAS("Retry-After: 1");
 	end(&e);
 }
 
@@ -278,6 +281,72 @@ static void without_an_admin_token_only_the_unix_socket_changes_anything(void **
 	assert_int_equal(ask_on(&e, client_unix(&e), post), 200);
 	assert_int_equal(stat(e.socket, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
+	end(&e);
+}
+
+static int is_reload_asked(void *arg)
+{
+	return ((struct env *)arg)->reloaded != NULL;
+}
+
+/* A client that waits for the new rules, on the unix socket. */
+static struct client *wait_for_rules(struct env *e)
+{
+	static const char post[] = "POST /rules/reload HTTP/1.1\r\nHost: localhost\r\n" JSON
+				   "Content-Length: 0\r\n\r\n";
+	struct client *c = client_new(e, client_unix(e));
+
+	e->is_reload_slow = 1;
+	e->reloaded = NULL;
+	client_send(c, post, sizeof(post) - 1);
+	assert_int_equal(testhost_run_until(e->t, is_reload_asked, e, TEST_LIMIT_MS), 0);
+	return c;
+}
+
+static void others_are_served_while_rules_are_tested(void **state)
+{
+	struct client *c;
+	struct env e;
+
+	(void)state;
+	begin(&e);
+	c = wait_for_rules(&e);
+	assert_int_equal(get(&e, "GET", "/rules", ""), 200);
+	assert_int_equal(client_is_done(c), 0);
+	e.reloaded(e.reloaded_arg, 0);
+	assert_int_equal(testhost_run_until(e.t, client_is_done, c, TEST_LIMIT_MS), 0);
+	assert_int_equal(client_status(c->data), 200);
+	assert_non_null(strstr(c->data, "\"generation\":2"));
+	/* the connection is as good as before */
+	assert_int_equal(client_ask(c, "GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n", 41), 200);
+	client_free(c);
+	c = wait_for_rules(&e);
+	e.reloaded(e.reloaded_arg, -ENOBUFS);
+	assert_int_equal(testhost_run_until(e.t, client_is_done, c, TEST_LIMIT_MS), 0);
+	assert_int_equal(client_status(c->data), 503);
+	client_free(c);
+	end(&e);
+}
+
+static void who_waits_for_rules_may_leave_and_the_agent_may_stop(void **state)
+{
+	struct client *c;
+	struct env e;
+	unsigned i;
+
+	(void)state;
+	begin(&e);
+	client_free(wait_for_rules(&e));
+	for (i = 0; i < 5; i++)
+		env_turn(&e, 1);
+	e.reloaded(e.reloaded_arg, 0);
+	assert_int_equal(get(&e, "GET", "/rules", ""), 200);
+	c = wait_for_rules(&e);
+	testhost_unload(e.t);
+	client_read(c);
+	assert_int_equal(client_status(c->data), 503);
+	e.reloaded(e.reloaded_arg, -ECANCELED); /* to nobody */
+	client_free(c);
 	end(&e);
 }
 
@@ -384,6 +453,8 @@ int main(void)
 		cmocka_unit_test(reading_needs_the_token_where_one_is_set),
 		cmocka_unit_test(changing_needs_the_admin_token_json_and_the_same_origin),
 		cmocka_unit_test(without_an_admin_token_only_the_unix_socket_changes_anything),
+		cmocka_unit_test(others_are_served_while_rules_are_tested),
+		cmocka_unit_test(who_waits_for_rules_may_leave_and_the_agent_may_stop),
 		cmocka_unit_test(another_user_on_the_unix_socket_only_reads),
 		cmocka_unit_test(a_handler_is_told_who_asks),
 		cmocka_unit_test(the_ops_listener_serves_three_paths_only),

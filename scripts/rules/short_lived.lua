@@ -41,7 +41,7 @@ rule "short-lived" {
   say       = function(w, key, ev)
     local pid = tonumber(key:match("^%d+"))
     local root = proc(pid)
-    return string.format("%s (pid %d): %d processes %s ended within a second of their start, in 10 s",
+    return string.format("%s (pid %d): %d processes %s ended within a second, in 10 s",
       root and root.comm or "a tree", pid, w.exits, ev.comm)
   end,
 }

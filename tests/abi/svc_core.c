@@ -20,7 +20,7 @@ AT(lnx_recording, newest_seq, 32);
 AT(lnx_recording, events, 40);
 AT(lnx_recording, missed, 48);
 
-SIZE(lnx_svc_core, 72);
+SIZE(lnx_svc_core, 80);
 AT(lnx_svc_core, size, 0);
 AT(lnx_svc_core, pad, 4);
 AT(lnx_svc_core, status_json, 8);
@@ -31,3 +31,4 @@ AT(lnx_svc_core, metrics_text, 40);
 AT(lnx_svc_core, events_schema_json, 48);
 AT(lnx_svc_core, rules_reload, 56);
 AT(lnx_svc_core, recording, 64);
+AT(lnx_svc_core, rules_reload_later, 72);

@@ -148,6 +148,26 @@ asking_reloads_too()
 	jq -e '.generation == 2 and .errors[0].line == 2' "$tmp/body" >/dev/null || fail "$(cat "$tmp/body")"
 	one_rule second >"$rules/b.lua"
 	poll 5 has_rule second || fail "not taken"
+	# Tests of a second and more hold up only who asked, not the agent: others are served.
+	{
+		echo 'rule "slow" { on = "proc.fork", by = "ppid", window = "count 1s", when = function(w) return w.count > 1e9 end }'
+		for n in 1 2 3; do echo "test '$n' { feed = function(t) for s = 1, 400000 do t.fork(s, { ppid = s % 3000 }) end end, fires = {} }"; done
+	} >"$tmp/slow.lua"
+	mv "$tmp/slow.lua" "$rules/slow.lua"
+	longest=0
+	post >"$tmp/code" &
+	asked=$!
+	while is_alive "$asked"; do
+		begin=$(now_ms)
+		answers || fail "nobody else is served"
+		took=$(($(now_ms) - begin))
+		[ "$took" -le "$longest" ] || longest=$took
+	done
+	[ "$longest" -lt $((500 * slow)) ] || fail "the loop stood still for $longest ms"
+	[ "$(cat "$tmp/code")" = 200 ] || fail "$(cat "$tmp/body")"
+	has_rule slow || fail "answered before the rules ran"
+	rm "$rules/slow.lua"
+	poll 5 lacks_rule slow || fail "not taken"
 	n=$(generation)
 	kill -HUP "$agent"
 	taken() { [ "$(generation)" -gt "$n" ]; }

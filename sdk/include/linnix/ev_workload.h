@@ -45,9 +45,10 @@ struct lnx_ev_cgroup_pids {
 };
 
 /* enum lnx_usage_source: who counted the memory */
-#define LNX_USAGE_V2	    0
-#define LNX_USAGE_V1	    1
-#define LNX_USAGE_PROCESSES 2 /* no controller: the anonymous and shared memory of its processes, added up */
+#define LNX_USAGE_V2 0
+#define LNX_USAGE_V1 1
+#define LNX_USAGE_PROCESSES \
+	2 /* no controller: the anonymous and shared memory of its processes, added up */
 
 /* What a container, unit or other leaf cgroup uses, once each workload.usage, and at once when one of its processes was killed. */
 struct lnx_ev_workload_usage {

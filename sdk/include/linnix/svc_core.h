@@ -32,10 +32,13 @@ struct lnx_svc_core {
 	int (*metrics_text)(void *self, uint32_t openmetrics, struct lnx_buf *out);
 	/* Array of {name, doc, fields[]} of all event types. */
 	int (*events_schema_json)(void *self, struct lnx_buf *out);
-	/* Ask the rules to be loaded anew. Returns 0 or -errno; *ret the object of GET /rules. */
+	/* Load the rules anew now: the loop stands still meanwhile. Returns 0 or -errno; *ret the object of GET /rules. */
 	int (*rules_reload)(void *self, struct lnx_buf *out);
 	/* Append a piece of a recording. -ERANGE: since_seq was never given out by this agent. */
 	int (*recording)(void *self, struct lnx_recording *io, struct lnx_buf *out);
+	/* Load the rules anew beside the loop. <done> runs once, on the loop, perhaps before this returns: rc 0, -ECANCELED when
+	 * the agent stops, or another -errno when those of before run on. Returns 0, or -EBUSY or -ENOMEM: it will not run. */
+	int (*rules_reload_later)(void *self, void (*done)(void *arg, int rc), void *arg);
 };
 
 #endif
