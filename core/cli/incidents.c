@@ -230,6 +230,16 @@ static void put_texts(const char *title, const json_t *texts)
 	json_array_foreach(texts, i, t) put_line("  ", json_string_value(t), "");
 }
 
+/* The words of a model are marked as such: only their numbers and ids are checked. */
+static void put_writer(const json_t *e)
+{
+	if (!strcmp(lnx_json_get_str(e, "source"), "llm"))
+		put_line("\nWritten by the model ", lnx_json_get_str(e, "model"),
+			 "; every number and id was checked against the evidence");
+	else
+		put_line("\nWritten by linnix, from the evidence alone", "", "");
+}
+
 static int explain(struct lnx_cli *cli, const char *word)
 {
 	json_t *root = NULL;
@@ -247,6 +257,7 @@ static int explain(struct lnx_cli *cli, const char *word)
 	} else {
 		lnx_pager_begin(cli);
 		put_line("", lnx_json_get_str(e, "summary"), "");
+		put_writer(e);
 		put_texts("Facts", json_object_get(e, "facts"));
 		put_texts("Ruled out, or not", json_object_get(e, "ruled_out"));
 		put_texts("What would change this", json_object_get(e, "would_change"));

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linnix/plugin.h>
+#include <linnix/secret.h>
 #include <linnix/svc_http_client.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +26,12 @@ struct am {
 
 static int put_token(struct am *a, struct lnx_buf *out, char *why, uint64_t cap)
 {
-	char secret[LNX_NOTIFY_SECRET_MAX];
+	char secret[LNX_SECRET_MAX];
 	int rc;
 
 	if (!*a->conf->token_file)
 		return 0;
-	rc = a->notify->secret(a->notify_self, a->conf->token_file, secret, why, cap);
+	rc = lnx_secret_read(a->conf->token_file, secret, why, cap);
 	if (rc == 0)
 		lnx_buf_printf(out, "Authorization: Bearer %s\n", secret);
 	explicit_bzero(secret, sizeof(secret));

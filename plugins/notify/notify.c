@@ -89,7 +89,6 @@ static const struct lnx_svc_notify service = {
 	.close = serve_close,
 	.tell = serve_tell,
 	.done = serve_done,
-	.secret = notify_secret,
 };
 
 /* ---- life */

@@ -122,8 +122,4 @@ void message_free(struct message *m);
 /* What waits, up to a batch. Ends with channel_done, or at once when nothing is left to tell. */
 void send_message(struct lnx_channel *ch);
 
-/* ---- secret.c */
-int notify_secret(void *self, const char *path, char ret_text[LNX_NOTIFY_SECRET_MAX], char *why,
-		  uint64_t why_cap);
-
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Channels, secrets and links: bounds and bad input. */
+#include <linnix/secret.h>
+
 #include "test_fixture.h"
 
 static void a_full_queue_drops_the_newest_and_counts(void **state)
@@ -94,7 +96,7 @@ static void channels_are_checked_and_bounded(void **state)
 
 static void secrets_are_read_with_care(void **state)
 {
-	char dir[] = "/tmp/lnx-notify-XXXXXX", path[64], text[LNX_NOTIFY_SECRET_MAX], why[256];
+	char dir[] = "/tmp/lnx-notify-XXXXXX", path[64], text[LNX_SECRET_MAX], why[256];
 	static const struct {
 		const char *content;
 		unsigned mode;
@@ -106,11 +108,9 @@ static void secrets_are_read_with_care(void **state)
 		{ "\n", 0600, -EINVAL },     { "a b\n", 0600, -EINVAL },
 		{ "a\nb\n", 0600, -EINVAL }, { "a\x01z\n", 0600, -EINVAL },
 	};
-	struct env e = { 0 };
 	FILE *f;
 
 	(void)state;
-	agent_start(&e, NULL);
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/secret", dir);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -119,7 +119,7 @@ static void secrets_are_read_with_care(void **state)
 		(void)fputs(rows[i].content, f);
 		(void)fclose(f);
 		assert_int_equal(chmod(path, rows[i].mode), 0);
-		if (e.svc->secret(e.self, path, text, why, sizeof(why)) != rows[i].rc)
+		if (lnx_secret_read(path, text, why, sizeof(why)) != rows[i].rc)
 			fail_msg("row %zu: %s", i, why);
 		if (!rows[i].rc)
 			assert_string_equal(text, "abc");
@@ -130,12 +130,11 @@ static void secrets_are_read_with_care(void **state)
 		(void)fputc('x', f);
 	(void)fclose(f);
 	assert_int_equal(chmod(path, 0600), 0);
-	assert_int_equal(e.svc->secret(e.self, path, text, why, sizeof(why)), -EINVAL);
-	assert_int_equal(e.svc->secret(e.self, dir, text, why, sizeof(why)), -EINVAL);
+	assert_int_equal(lnx_secret_read(path, text, why, sizeof(why)), -EINVAL);
+	assert_int_equal(lnx_secret_read(dir, text, why, sizeof(why)), -EINVAL);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(e.svc->secret(e.self, path, text, why, sizeof(why)), -ENOENT);
+	assert_int_equal(lnx_secret_read(path, text, why, sizeof(why)), -ENOENT);
 	assert_int_equal(rmdir(dir), 0);
-	end(&e);
 }
 
 static void links_are_checked(void **state)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linnix/plugin.h>
+#include <linnix/secret.h>
 #include <linnix/svc_http_client.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ struct slack {
 /* The URL is the right to post: it comes from its file each time, and is wiped after use. */
 static int put_url(struct slack *s, struct lnx_buf *out, char *why, uint64_t cap)
 {
-	char secret[LNX_NOTIFY_SECRET_MAX];
-	int rc = s->notify->secret(s->notify_self, s->conf->webhook_url_file, secret, why, cap);
+	char secret[LNX_SECRET_MAX];
+	int rc = lnx_secret_read(s->conf->webhook_url_file, secret, why, cap);
 
 	if (rc == 0 && strncmp(secret, "https://", 8) != 0 && strncmp(secret, "http://", 7) != 0) {
 		(void)snprintf(why, cap, "%s holds no https:// URL", s->conf->webhook_url_file);

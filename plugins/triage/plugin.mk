@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-triage_LIBS :=
+triage_LIBS := -ljansson

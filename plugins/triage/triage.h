@@ -21,6 +21,8 @@ struct facts {
 	uint32_t n;
 };
 
+/* A copy of <from>. 0, or 1: full. */
+int facts_add(struct facts *f, const struct lnx_fact *from);
 /* First fact <name> of topic <topic>; <subject> NULL: of any. Of blame it is the whole name, else it may be the first word
  * ("culprit" of "culprit batch"). NULL: none. */
 const struct fact *fact_find(const struct facts *f, const char *topic, const char *subject,

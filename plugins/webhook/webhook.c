@@ -2,6 +2,7 @@
 /* Plugin `webhook`: incidents as JSON or CloudEvents 1.0 to a URL, signed. */
 #include <errno.h>
 #include <linnix/plugin.h>
+#include <linnix/secret.h>
 #include <linnix/svc_http_client.h>
 #include <linnix/svc_notify.h>
 #include <sodium.h>
@@ -27,14 +28,14 @@ struct webhook {
 
 static int put_url(struct webhook *w, struct lnx_buf *out, char *why, uint64_t cap)
 {
-	char secret[LNX_NOTIFY_SECRET_MAX];
+	char secret[LNX_SECRET_MAX];
 	int rc = 0;
 
 	if (!*w->conf->url_file) {
 		lnx_buf_str(out, w->conf->url);
 		return 0;
 	}
-	rc = w->notify->secret(w->notify_self, w->conf->url_file, secret, why, cap);
+	rc = lnx_secret_read(w->conf->url_file, secret, why, cap);
 	if (rc == 0)
 		lnx_buf_str(out, secret);
 	explicit_bzero(secret, sizeof(secret));
@@ -43,12 +44,12 @@ static int put_url(struct webhook *w, struct lnx_buf *out, char *why, uint64_t c
 
 static int put_token(struct webhook *w, struct lnx_buf *out, char *why, uint64_t cap)
 {
-	char secret[LNX_NOTIFY_SECRET_MAX];
+	char secret[LNX_SECRET_MAX];
 	int rc;
 
 	if (!*w->conf->token_file)
 		return 0;
-	rc = w->notify->secret(w->notify_self, w->conf->token_file, secret, why, cap);
+	rc = lnx_secret_read(w->conf->token_file, secret, why, cap);
 	if (rc == 0)
 		lnx_buf_printf(out, "Authorization: Bearer %s\n", secret);
 	explicit_bzero(secret, sizeof(secret));
@@ -74,12 +75,12 @@ void webhook_sign(const char *secret, uint64_t unix_s, const char *body, size_t 
 static int put_signature(struct webhook *w, struct lnx_notify_post *p, char *why, uint64_t cap)
 {
 	uint64_t now = w->host->wall_ns(w->ctx, w->host->now_ns(w->ctx)) / 1000000000u;
-	char secret[LNX_NOTIFY_SECRET_MAX], mac[65];
+	char secret[LNX_SECRET_MAX], mac[65];
 	int rc;
 
 	if (!*w->conf->secret_file)
 		return 0;
-	rc = w->notify->secret(w->notify_self, w->conf->secret_file, secret, why, cap);
+	rc = lnx_secret_read(w->conf->secret_file, secret, why, cap);
 	if (rc == 0) {
 		webhook_sign(secret, now, p->body.data, p->body.size, mac);
 		lnx_buf_printf(&p->headers, "Linnix-Signature: t=%llu,v1=%s\n",

@@ -70,7 +70,7 @@ AT(lnx_channel_desc, render, 56);
 AT(lnx_channel_desc, write, 64);
 AT(lnx_channel_desc, arg, 72);
 
-SIZE(lnx_svc_notify, 56);
+SIZE(lnx_svc_notify, 48);
 AT(lnx_svc_notify, size, 0);
 AT(lnx_svc_notify, pad, 4);
 AT(lnx_svc_notify, open, 8);
@@ -78,4 +78,3 @@ AT(lnx_svc_notify, set, 16);
 AT(lnx_svc_notify, close, 24);
 AT(lnx_svc_notify, tell, 32);
 AT(lnx_svc_notify, done, 40);
-AT(lnx_svc_notify, secret, 48);

@@ -108,9 +108,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def llm(self, body):
         with open(os.path.join(DIR, "llm"), encoding="utf-8") as f:
             text = f.read()
-        ids = re.findall(r"\bE[0-9]+\b", body)
-        numbers = re.findall(r"= ([0-9]+(?:\.[0-9]+)?) ", body)
-        text = text.replace("@E1@", ids[0] if ids else "E1").replace("@NUMBER@", numbers[0] if numbers else "1")
+        facts = json.loads(json.loads(body)["messages"][1]["content"])["facts"]
+        first = next(f for f in facts if isinstance(f["value"], (int, float)))
+        text = text.replace("@E1@", first["evidence"]).replace("@NUMBER@", f"{first['value']:.9g}")
         return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]})
 
     def do_POST(self):

@@ -258,5 +258,40 @@ mistakes_are_told()
 		fail "$("$linnixd" --config "$file" --check-config 2>&1)"
 }
 
-run every_receiver_hears_of_opening_and_end failures_are_tried_again nothing_is_lost_by_kill_9 without_configuration_nothing_loads \
+# llm_says NUMBER TEXT: incident NUMBER, explained after the model answered with TEXT in its one sentence
+llm_says()
+{
+	printf '{"summary": {"text": "%s", "evidence": ["%s"]}, "facts": []}' "$2" "${3:-@E1@}" >"$tmp/recv/llm"
+	fire "$1"
+	poll 20 has_incident "$1" || fail "no incident: $(cat "$log")"
+}
+has_incident() { [ -n "$(incident_of "$1")" ]; }
+llm_told() { [ "$(metric "linnix_triage_llm_total{result=\"$1\"}")" -ge "$2" ]; }
+
+a_model_is_believed_only_in_what_is_evidence()
+{
+	alerting
+	receiver
+	secret key sk-KEY
+	export LINNIX_TRIAGE_LLM_ENDPOINT=$recv/v1 LINNIX_TRIAGE_LLM_MODEL=tiny LINNIX_TRIAGE_LLM_API_KEY_FILE=$tmp/key \
+		LINNIX_TRIAGE_LLM_TIMEOUT=500ms LINNIX_INCIDENT_QUIET=60s LINNIX_HTTP_SOCKET=$socket
+	start_agent
+	poll 20 fires 1 || fail "no incident: $(cat "$log")"
+	# There is nothing to say yet: the endpoint breaks the connection.
+	poll 20 llm_told failed 1 || fail "$(get /metrics | grep llm)"
+	llm_says 2 "The figure was @NUMBER@."
+	poll 20 llm_told accepted 1 || fail "$(get /metrics | grep llm) $(cat "$log") $(requests)"
+	requests | jq -es '.[0].path == "/v1/chat/completions" and .[0].headers.Authorization == "Bearer sk-KEY" and
+		(.[0].body | fromjson | .model == "tiny" and .response_format.type == "json_schema")' >/dev/null || fail "$(requests)"
+	"$linnix" incidents explain "$(incident_of 2)" >"$tmp/explain" || fail "explain"
+	grep -q 'Written by the model tiny' "$tmp/explain" || fail "$(cat "$tmp/explain")"
+	# Ids and numbers out of nowhere; then one that does not answer.
+	llm_says 3 "It was 123456.7 ms."
+	poll 20 llm_told unknown_number 1 || fail "$(get /metrics | grep llm)"
+	"$linnix" incidents explain "$(incident_of 3)" | grep -q 'Written by linnix, from the evidence alone' || fail "who wrote it is not told"
+	get "/incidents/$(incident_of 3)" | jq -e '.explanation.source == "deterministic"' >/dev/null || fail "an invented number stands"
+	! log_has sk-KEY || fail "the key is in the log"
+}
+
+run a_model_is_believed_only_in_what_is_evidence every_receiver_hears_of_opening_and_end failures_are_tried_again nothing_is_lost_by_kill_9 without_configuration_nothing_loads \
 	mistakes_are_told

@@ -19,7 +19,6 @@ struct lnx_channel; /* owned by the service */
 
 #define LNX_NOTIFY_NAME_MAX   32   /* bytes of a channel's name, NUL included */
 #define LNX_NOTIFY_KEPT_MAX   1024 /* bytes of what a channel keeps for an incident */
-#define LNX_NOTIFY_SECRET_MAX 2048 /* bytes of a secret, NUL included */
 
 /* One incident of a message, as it is now. Strings are never NULL, and borrowed until the callback returns. They may hold
  * names from the host: escape them. */
@@ -91,9 +90,6 @@ struct lnx_svc_notify {
 	int (*tell)(void *self, struct lnx_channel *ch, const char *incident);
 	/* What write() began has ended. */
 	void (*done)(void *self, struct lnx_channel *ch, int rc, const char *why);
-	/* The first line of file <path>, which nobody but its owner and group may read. 0, or -errno with the reason in <why>. */
-	int (*secret)(void *self, const char *path, char ret_text[LNX_NOTIFY_SECRET_MAX], char *why,
-		      uint64_t why_cap);
 };
 
 #endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What a model wrote is believed as far as it can be checked: the form is the asked one, ids are of this incident and each
+ * once, every number and every word with a digit is in a fact that the sentence cites, and there is no link. Else all of it
+ * is dropped. */
+#include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "llm.h"
+
+#define SEPARATORS " \n,;()[]{}\"'"
+#define WORD_BYTES 200
+
+struct check {
+	const struct facts *f;
+	const char *reason; /* NULL: good so far */
+	char *why;
+};
+
+__attribute__((format(printf, 3, 4))) static void bad(struct check *c, const char *reason,
+						      const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->reason)
+		return;
+	c->reason = reason;
+	va_start(ap, fmt);
+	(void)vsnprintf(c->why, LLM_WHY, fmt, ap); /* cut is fine: for people */
+	va_end(ap);
+}
+
+/* ---- ids */
+
+static uint32_t id_number(const char *id)
+{
+	char *end;
+	unsigned long v;
+
+	if (id[0] != 'E' || id[1] < '1' || id[1] > '9')
+		return 0;
+	v = strtoul(id + 1, &end, 10);
+	return *end || v > UINT16_MAX ? 0 : (uint32_t)v;
+}
+
+static int has_evidence(const struct facts *f, uint32_t number)
+{
+	for (uint32_t i = 0; number && i < f->n; i++)
+		if (f->list[i].evidence == number)
+			return 1;
+	return 0;
+}
+
+static int is_cited(const json_t *ids, uint32_t number)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(ids, i, v) if (id_number(json_string_value(v)) == number) return 1;
+	return 0;
+}
+
+static void check_ids(struct check *c, const json_t *ids)
+{
+	const json_t *v;
+	size_t i, k;
+
+	if (!json_array_size(ids)) {
+		bad(c, "malformed", "a sentence cites nothing");
+		return;
+	}
+	json_array_foreach(ids, i, v)
+	{
+		const char *id = json_string_value(v);
+
+		if (!id || !has_evidence(c->f, id_number(id))) {
+			bad(c, "unknown_id", "no evidence '%.20s'", id ? id : "");
+			return;
+		}
+		for (k = 0; k < i; k++)
+			if (!strcmp(id, json_string_value(json_array_get(ids, k))))
+				bad(c, "unknown_id", "'%.20s' twice", id);
+	}
+}
+
+/* ---- numbers, and words with digits */
+
+/* A fact of the cited evidence has the number. */
+static int has_number(const struct check *c, const json_t *ids, double v)
+{
+	for (uint32_t i = 0; i < c->f->n; i++) {
+		const struct fact *x = &c->f->list[i];
+
+		if (!x->is_text && is_cited(ids, x->evidence) &&
+		    fabs(x->value - v) <= 1e-9 * fabs(v))
+			return 1;
+	}
+	return 0;
+}
+
+/* <word> stands in <text> with nothing of a word around it. */
+static int stands_in(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = text; (at = strstr(at, word)); at++)
+		if ((at == text || !isalnum((unsigned char)at[-1])) &&
+		    !isalnum((unsigned char)at[n]))
+			return 1;
+	return 0;
+}
+
+static int has_word(const struct check *c, const json_t *ids, const char *word)
+{
+	for (uint32_t i = 0; i < c->f->n; i++) {
+		const struct fact *x = &c->f->list[i];
+
+		if (is_cited(ids, x->evidence) &&
+		    (stands_in(x->subject, word) || (x->is_text && stands_in(x->text, word))))
+			return 1;
+	}
+	return 0;
+}
+
+/* "512", "-3.5", "73.6%", "512ms", "2GiB/s": a number with at most a unit. */
+static int number_of(const char *word, double *ret)
+{
+	const char *at = word + (*word == '-' || *word == '+');
+	char *end;
+
+	/* no "0x…", "inf", "1e5" */
+	if (!isdigit((unsigned char)*at) || (at[0] == '0' && isalpha((unsigned char)at[1])))
+		return 0;
+	for (end = (char *)(uintptr_t)at; isdigit((unsigned char)*end); end++)
+		;
+	if (*end == '.' && isdigit((unsigned char)end[1]))
+		for (end++; isdigit((unsigned char)*end); end++)
+			;
+	*ret = strtod(word, NULL);
+	while (isalpha((unsigned char)*end) || *end == '%' || *end == '/')
+		end++;
+	return !*end && !strpbrk(word, "eE");
+}
+
+static void check_word(struct check *c, const json_t *ids, char *word)
+{
+	size_t n = strlen(word);
+	uint32_t id;
+	double v;
+
+	while (n && strchr(".:!?", word[n - 1]))
+		word[--n] = 0;
+	if (!strpbrk(word, "0123456789"))
+		return;
+	id = id_number(word);
+	if (id) {
+		if (!is_cited(ids, id))
+			bad(c, "unknown_id", "'%.20s' is not among the ids of its sentence", word);
+		return;
+	}
+	if (number_of(word, &v) && has_number(c, ids, v))
+		return;
+	if (!has_word(c, ids, word))
+		bad(c, "unknown_number", "'%.40s' is in no fact that is cited", word);
+}
+
+/* Plain text of ASCII with the dashes, quotes and dots of typesetting; no other digits, no controls. */
+static int is_plain(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (; *p; p++) {
+		if (*p >= 0x20 && *p < 0x7f)
+			continue;
+		if (p[0] != 0xe2 || p[1] != 0x80 || p[2] < 0x90 || p[2] > 0xa6)
+			return 0;
+		p += 2;
+	}
+	return !strstr(text, "://") && !strcasestr(text, "www.") && !strpbrk(text, "`<>");
+}
+
+static void check_text(struct check *c, const json_t *ids, const char *text)
+{
+	char copy[LLM_TEXT + 1], *save = NULL, *word;
+	size_t n = strlen(text);
+
+	if (!n || n > LLM_TEXT) {
+		bad(c, "malformed", "a sentence of %zu bytes", n);
+		return;
+	}
+	if (!is_plain(text)) {
+		bad(c, "not_plain", "a sentence is not plain text");
+		return;
+	}
+	memcpy(copy, text, n + 1);
+	for (unsigned char *p = (unsigned char *)copy; *p; p++)
+		if (*p == 0xe2) { /* a dash parts words */
+			memset(p, ' ', 3);
+			p += 2;
+		}
+	for (word = strtok_r(copy, SEPARATORS, &save); word && !c->reason;
+	     word = strtok_r(NULL, SEPARATORS, &save))
+		check_word(c, ids, word);
+}
+
+static void check_sentence(struct check *c, const json_t *o)
+{
+	const char *text = json_string_value(json_object_get(o, "text"));
+	const json_t *ids = json_object_get(o, "evidence");
+
+	if (!text || !json_is_array(ids) || json_object_size(o) != 2) {
+		bad(c, "malformed", "a sentence has other members than text and evidence");
+		return;
+	}
+	check_ids(c, ids);
+	if (!c->reason)
+		check_text(c, ids, text);
+}
+
+/* ---- the explanation */
+
+/* "<text> [E1][E2]" without the dot at its end. */
+static void put_sentence(const json_t *o, struct lnx_buf *out)
+{
+	const char *text = json_string_value(json_object_get(o, "text"));
+	const json_t *ids = json_object_get(o, "evidence"), *v;
+	size_t n = strlen(text), i;
+
+	while (n && strchr(". ", text[n - 1]))
+		n--;
+	lnx_buf_add(out, text, n);
+	lnx_buf_char(out, ' ');
+	json_array_foreach(ids, i, v) lnx_buf_printf(out, "[%s]", json_string_value(v));
+}
+
+static int write_doc(const json_t *root, const char *ours, const char *model, struct lnx_buf *out)
+{
+	json_t *doc = json_loads(ours, 0, NULL), *list = json_array();
+	struct lnx_buf summary = { 0 }, text = { 0 }, one = { 0 };
+	const json_t *o;
+	char *dump = NULL;
+	size_t i;
+	int rc = doc && list ? 0 : -ENOMEM;
+
+	put_sentence(json_object_get(root, "summary"), &summary);
+	lnx_buf_char(&summary, '.');
+	if (!lnx_buf_error(&summary))
+		lnx_buf_str(&text, summary.data);
+	json_array_foreach(json_object_get(root, "facts"), i, o)
+	{
+		put_sentence(o, &one);
+		if (!lnx_buf_error(&one)) {
+			lnx_buf_printf(&text, " %s.", one.data);
+			rc |= json_array_append_new(list, json_string(one.data));
+		}
+		rc |= lnx_buf_error(&one);
+		lnx_buf_reset(&one);
+	}
+	rc |= lnx_buf_error(&summary) | lnx_buf_error(&text);
+	if (!rc) {
+		rc |= json_object_set_new(doc, "source", json_string("llm"));
+		rc |= json_object_set_new(doc, "model", json_string(model));
+		rc |= json_object_set_new(doc, "summary", json_string(summary.data));
+		rc |= json_object_set_new(doc, "text", json_string(text.data));
+		rc |= json_object_set(doc, "facts", list);
+		dump = rc ? NULL : json_dumps(doc, JSON_COMPACT);
+	}
+	if (dump)
+		lnx_buf_str(out, dump);
+	free(dump);
+	lnx_buf_done(&summary);
+	lnx_buf_done(&text);
+	lnx_buf_done(&one);
+	json_decref(doc);
+	json_decref(list);
+	return dump && !lnx_buf_error(out) ? 0 : -ENOMEM;
+}
+
+int llm_answer(const char *body, const struct facts *f, const char *ours, const char *model,
+	       struct lnx_buf *out, const char **ret_reason, char why[LLM_WHY])
+{
+	struct check c = { .f = f, .why = why };
+	json_t *envelope = json_loads(body, JSON_REJECT_DUPLICATES, NULL), *root = NULL;
+	const json_t *choice = json_array_get(json_object_get(envelope, "choices"), 0), *facts, *o;
+	const char *content =
+		json_string_value(json_object_get(json_object_get(choice, "message"), "content"));
+	size_t i;
+	int rc = -EBADMSG;
+
+	if (content)
+		root = json_loads(content, JSON_REJECT_DUPLICATES, NULL);
+	facts = json_object_get(root, "facts");
+	if (!content)
+		bad(&c, "malformed", "it is no answer of chat/completions");
+	else if (!json_is_object(root) || json_object_size(root) != 2 || !json_is_array(facts) ||
+		 json_array_size(facts) > LLM_FACTS)
+		bad(&c, "malformed", "it is not in the schema");
+	if (!c.reason)
+		check_sentence(&c, json_object_get(root, "summary"));
+	json_array_foreach(facts, i, o) if (!c.reason) check_sentence(&c, o);
+	if (!c.reason)
+		rc = write_doc(root, ours, model, out);
+	else
+		*ret_reason = c.reason;
+	json_decref(root);
+	json_decref(envelope);
+	return rc;
+}
