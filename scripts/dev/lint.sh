@@ -136,7 +136,7 @@ check_contracts()
 	local forge
 	: >"$out"
 	files 'chain/*.js' 'chain/bin/*' 'tests/data/chain/*.mjs' | xargs -r grep -nE '[[:space:]]+$|	|^.{161}' | sed 's/$/   (blanks, 160 columns)/' >>"$out"
-	for forge in chain/node_modules/@foundry-rs/forge-linux-*/bin/forge; do
+	for forge in build/tools/forge-linux-*/bin/forge; do
 		[ -x "$forge" ] || break
 		(cd chain && "../$forge" fmt --check --color never >/dev/null 2>&1) || echo "chain: cd chain && ../$forge fmt" >>"$out"
 		verdict "layout of contracts and their scripts"

@@ -114,7 +114,8 @@ const events = [
   return { signature, types, values: values.map((v, i) => text(types[i], v)), topics: log.topics, data: log.data };
 }));
 
-const units = [["1.5", 6], ["0", 6], ["0.000001", 6], ["123456789.123456", 6], ["1", 18], ["0.1", 18], ["340282366920938463463.374607431768211455", 18], ["7", 0],
+const units = [["1.5", 6], ["0", 6], ["0.000001", 6], ["123456789.123456", 6], ["1", 18], ["0.1", 18], ["340282366920938463463.374607431768211455", 18],
+  ["7", 0],
   ["115792089237316195423570985008687907853269984665640564039457584007913129639935", 0]]
   .map(([t, decimals]) => ({ text: t, decimals, value: String(ethers.parseUnits(t, decimals)), hex: ethers.toQuantity(ethers.parseUnits(t, decimals)) }));
 
