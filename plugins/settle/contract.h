@@ -25,6 +25,9 @@
 	"AgentRotated(bytes32 indexed,address indexed,address indexed,bytes32,bytes)"
 #define REGISTRY_REVOKED "AgentRevoked(bytes32 indexed,address indexed)"
 
+#define REGISTRY_IS_REGISTERED_AS "isRegisteredAs(bytes32,address)"
+#define REGISTRY_RESOLVE_AS	  "resolveAs(bytes32,address)"
+
 /* ---- TaskSettlement */
 #define SETTLEMENT_CREATE "createTask(bytes32,bytes32,address,uint256,uint256)"
 #define SETTLEMENT_CREATE_ESCROWED \
@@ -54,6 +57,12 @@
 #define SETTLEMENT_CANCELLED "TaskCancelled(bytes32 indexed,address indexed)"
 #define SETTLEMENT_EXPIRED   "TaskExpired(bytes32 indexed,uint256)"
 
+#define SETTLEMENT_WITHDRAWN   "PaymentWithdrawn(address indexed,address indexed,uint256)"
+#define SETTLEMENT_GET_DISPUTE "getTaskDispute(bytes32)"
+#define SETTLEMENT_DISPUTE_OF  "(address,uint48,bytes32)"
+#define SETTLEMENT_WITH_ARBITER \
+	"createTaskEscrowedWithArbiter(bytes32,bytes32,address,address,uint256,uint256,address)"
+
 /* enum task_status of getTask */
 #define TASK_NONE      0
 #define TASK_CREATED   1
@@ -76,6 +85,8 @@
 #define TOKEN_BALANCE	"balanceOf(address)"
 #define TOKEN_DECIMALS	"decimals()"
 #define TOKEN_TRANSFER	"Transfer(address indexed,address indexed,uint256)"
+
+#define TOKEN_APPROVAL "Approval(address indexed,address indexed,uint256)"
 
 /* What a call reverted with, in words: "WrongStatus(0x12…, 3)", the text of require(), a panic, or "unknown error 0x…". Always
  * NUL terminated; cut to <cap>. Text of the contract is made safe for a terminal. */

@@ -1,54 +1,160 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Paid work between agents, settled on a chain with a signed receipt. Off unless the section `chain` says enabled: true. */
+#include "settle.h"
+
 #include <errno.h>
-#include <linnix/plugin.h>
-#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
-struct settle_conf {
-	uint64_t chain_id;
+#include "collect.h"
+#include "commands.h"
+#include "keys.h"
+#include "op.h"
+#include "options.h"
+#include "routes.h"
+
+static const double seconds_buckets[] = { 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600 };
+
+static const struct {
+	struct lnx_metric_desc desc;
+	size_t offset;
+} metrics[] = {
+	{ { .name = "linnix_chain_outbox_depth",
+	    .help = "Operations on the chain that are not over.",
+	    .kind = LNX_GAUGE },
+	  offsetof(struct settle, m_depth) },
+	{ { .name = "linnix_chain_settlement_seconds",
+	    .help = "Time from the wish to the confirmed transaction.",
+	    .kind = LNX_HISTOGRAM,
+	    .buckets = seconds_buckets,
+	    .n_buckets = sizeof(seconds_buckets) / sizeof(seconds_buckets[0]) },
+	  offsetof(struct settle, m_seconds) },
+	{ { .name = "linnix_chain_reorgs_total",
+	    .help = "Transactions whose block left the chain.",
+	    .kind = LNX_COUNTER },
+	  offsetof(struct settle, m_reorgs) },
+	{ { .name = "linnix_chain_fee_spent_wei_total",
+	    .help = "Fees of confirmed and of reverted transactions.",
+	    .kind = LNX_COUNTER },
+	  offsetof(struct settle, m_fees) },
+	{ { .name = "linnix_chain_last_confirmed_block",
+	    .help = "Newest block of the chain that is as deep as chain.confirmations.",
+	    .kind = LNX_GAUGE },
+	  offsetof(struct settle, m_block) },
+	{ { .name = "linnix_chain_refused",
+	    .help = "1 while nothing is signed because a check said no.",
+	    .kind = LNX_GAUGE },
+	  offsetof(struct settle, m_refused) },
 };
 
-struct settle {
-	const struct lnx_host *host;
-	struct lnx_ctx *ctx;
-	const struct settle_conf *conf;
-};
+static void on_timer(void *arg)
+{
+	settle_turn(arg);
+}
+
+static void settle_free(struct settle *s)
+{
+	collect_done(s);
+	rpc_reset(&s->batch);
+	rpc_reset(&s->second);
+	rpc_done(&s->rpc);
+	for (struct op *op; (op = s->ops);) {
+		s->ops = op->next;
+		op_free(op);
+	}
+	for (struct task *t; (t = s->tasks);) {
+		s->tasks = t->next;
+		task_free(t);
+	}
+	db_close(&s->db);
+	keys_done(s);
+	free(s->state_path);
+	free(s);
+}
 
 static int settle_init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
 		       void **ret_state)
 {
 	struct settle *s = calloc(1, sizeof(*s));
+	char why[SETTLE_WHY] = "";
+	int rc;
 
 	if (!s)
 		return -ENOMEM;
 	s->host = host;
 	s->ctx = ctx;
 	s->conf = conf;
+	s->at = -1;
+	s->lock_fd = -1;
+	s->look_round = 1;
+	s->rpc.host = host;
+	s->rpc.ctx = ctx;
+	rc = options_check(s, why);
+	if (!rc) {
+		s->state_path = strdup(s->conf->state_path);
+		rc = s->state_path ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; !rc && i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		rc = host->metric(ctx, &metrics[i].desc, NULL,
+				  (struct lnx_metric **)(void *)((char *)s + metrics[i].offset));
+	if (rc) {
+		if (*why)
+			host->log(ctx, LNX_ERROR, "%s", why);
+		settle_free(s);
+		return rc;
+	}
 	*ret_state = s;
 	return 0;
 }
 
+/* What is wrong with key, lock or state file is shown, and the rest of the agent goes on: only nothing is signed. */
 static int settle_start(void *state)
 {
 	struct settle *s = state;
+	const void *vtable;
+	char why[SETTLE_WHY] = "";
+	int rc = s->host->service(s->ctx, "http_client/1", &vtable, &s->rpc.http_self);
 
-	s->host->health(s->ctx, "settlement", LNX_HEALTH_LOST,
-			"nothing is settled: this build has no settlement engine");
-	return 0;
+	if (rc < 0)
+		return rc;
+	s->rpc.http = vtable;
+	rc = s->host->timer_add(s->ctx, SETTLE_SEC, 0, on_timer, s, &s->timer);
+	if (rc == 0)
+		rc = routes_add(s);
+	if (rc < 0)
+		return rc;
+	rc = keys_load(s, why);
+	if (rc == 0)
+		rc = keys_lock(s, why);
+	if (rc < 0) {
+		settle_set_state(s, CHAIN_FAILED, "%s", *why ? why : strerror(-rc));
+		return 0;
+	}
+	settle_set_state(s, CHAIN_OPENING, "%s", "");
+	return settle_open(s);
+}
+
+static int settle_on_event(void *state, const struct lnx_event *ev)
+{
+	return collect_event(state, ev);
+}
+
+static void settle_stop(void *state)
+{
+	struct settle *s = state;
+
+	s->is_stopping = 1;
 }
 
 static void settle_fini(void *state)
 {
-	free(state);
+	struct settle *s = state;
+
+	settle_flush_now(s);
+	settle_free(s);
 }
 
-static const struct lnx_option settle_options[] = {
-	{ "chain_id", LNX_OPT_U64, offsetof(struct settle_conf, chain_id), "84532", 1,
-	  9007199254740991, NULL, 0, 0,
-	  "Number of the chain; an endpoint that answers with another one is refused." },
-	{ .key = NULL },
-};
+static const char *const needs[] = { "http_client/1", "http/1?", "proc/1?", "core/1?", NULL };
 
 static const struct lnx_plugin settle_plugin = {
 	.size = sizeof(settle_plugin),
@@ -59,11 +165,15 @@ static const struct lnx_plugin settle_plugin = {
 	.summary = "paid work between agents, settled on a chain with a signed receipt",
 	.options = settle_options,
 	.conf_size = sizeof(struct settle_conf),
+	.needs = needs,
+	.commands = settle_commands,
 	.init = settle_init,
 	.start = settle_start,
+	.on_event = settle_on_event,
+	.stop = settle_stop,
 	.fini = settle_fini,
 	.section = "chain",
-	.flags = LNX_PLUGINF_OFF,
+	.flags = LNX_PLUGINF_OFF | LNX_PLUGINF_VITAL,
 };
 
 const struct lnx_plugin *linnix_plugin_v1(void)

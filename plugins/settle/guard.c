@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Is this the chain, are these the contracts, is that our record? Asked of every endpoint before it is used, and again after it
+ * failed. One no, and nothing is signed. */
+#include <errno.h>
+#include <string.h>
+
+#include "call.h"
+#include "op.h"
+#include "register.h"
+#include "task.h"
+
+#define AGAIN_S 30
+
+/* enum: places in the batch */
+#define ASK_CHAIN      0
+#define ASK_SETTLEMENT 1
+#define ASK_REGISTRY   2
+#define ASK_TOKEN      3
+#define ASK_SEPARATOR  4
+#define ASK_DECIMALS   5
+#define ASK_ADDRESS    6
+#define ASK_IS_AS      7
+#define ASK_EXT	       8
+#define ASK_BOND       9
+
+static void code_add(struct rpc_batch *b, const uint8_t address[20])
+{
+	char hex[43];
+
+	hex_format(address, 20, hex);
+	(void)rpc_add(b, "eth_getCode", "[\"%s\",\"latest\"]", hex); /* the error sticks */
+}
+
+/* A guard said no: this endpoint may not be used until it is asked again. */
+static void refuse(struct settle *s, const char *why)
+{
+	char text[RPC_TEXT];
+
+	(void)snprintf(text, sizeof(text), "%.60s: %.90s", s->rpc.endpoints[s->at].shown, why);
+	rpc_failed(&s->rpc, (unsigned)s->at, AGAIN_S, why);
+	s->at = -1;
+	settle_set_state(s, CHAIN_REFUSED, "%s", text);
+	settle_rest(s);
+}
+
+static int has_code(const struct rpc_call *c)
+{
+	return rpc_bytes(c) > 0;
+}
+
+/* Does the registry know this DID under our address? 1 yes, 0 not at all, -EPROTO not readable, -EEXIST under another. */
+static int registered(struct settle *s)
+{
+	const struct rpc_call *is_as = &s->batch.calls[ASK_IS_AS],
+			      *get = &s->batch.calls[ASK_ADDRESS];
+	static const uint8_t none[20];
+	struct abi_value v;
+	uint64_t yes = 0;
+
+	s->is_compat = call_words(is_as, "(bool)", &v, 1) != 0;
+	if (!s->is_compat)
+		return u256_to_u64(&v.word, &yes) == 0 && yes == 1;
+	if (get->is_error || call_words(get, "(address)", &v, 1))
+		return -EPROTO;
+	if (!memcmp(v.word.b + 12, none, 20))
+		return 0;
+	return memcmp(v.word.b + 12, s->address, 20) ? -EEXIST : 1;
+}
+
+/* NULL, or why not. */
+static const char *judge(struct settle *s, char text[RPC_TEXT])
+{
+	const struct rpc_call *c = s->batch.calls;
+	struct abi_value v;
+	uint64_t id = 0, decimals = 0;
+	int rc;
+
+	if (rpc_u64(&c[ASK_CHAIN], &id) || id != s->conf->chain_id) {
+		(void)snprintf(text, RPC_TEXT, "it is chain %llu, chain.chain_id is %llu",
+			       (unsigned long long)id, (unsigned long long)s->conf->chain_id);
+		return text;
+	}
+	if (!has_code(&c[ASK_SETTLEMENT]))
+		return "there is no contract at chain.settlement_contract";
+	if (!has_code(&c[ASK_REGISTRY]))
+		return "there is no contract at chain.registry_contract";
+	if (!has_code(&c[ASK_TOKEN]))
+		return "there is no contract at chain.token_address";
+	if (s->has_bond && !has_code(&c[ASK_BOND]))
+		return "there is no contract at chain.bond_contract";
+	if (call_words(&c[ASK_SEPARATOR], "(bytes32)", &v, 1) ||
+	    memcmp(v.word.b, s->separator, 32) != 0)
+		return "the settlement contract has another DOMAIN_SEPARATOR";
+	if (call_words(&c[ASK_DECIMALS], "(uint8)", &v, 1) || u256_to_u64(&v.word, &decimals) ||
+	    decimals != s->conf->token_decimals)
+		return "the token has other decimals than chain.token_decimals";
+	rc = registered(s);
+	if (rc == -EEXIST)
+		return "the registry has another address for this agent's DID";
+	if (rc < 0)
+		return "the registry does not answer as it should";
+	s->is_registered = rc == 1;
+	return NULL;
+}
+
+static void judged(struct settle *s)
+{
+	struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
+	void (*then)(struct settle *s) = s->after_guard;
+	char text[RPC_TEXT];
+	const char *why = judge(s, text);
+
+	if (why) {
+		refuse(s, why);
+		return;
+	}
+	e->is_guarded = 1;
+	if (s->state == CHAIN_REFUSED)
+		s->state = CHAIN_CONNECTING;
+	settle_set_state(s, CHAIN_READY, "%s",
+			 s->is_compat ? "the contracts have the compatible functions only" : "");
+	s->host->log(s->ctx, LNX_INFO, "using %s", e->shown);
+	if (!s->is_registered && s->conf->auto_register)
+		register_queue(s);
+	s->host->health(s->ctx, "chain-identity",
+			s->is_registered || s->conf->auto_register ? LNX_HEALTH_OK
+								   : LNX_HEALTH_DEGRADED,
+			s->is_registered || s->conf->auto_register
+				? ""
+				: "this agent is not registered and cannot be paid: chain.auto_register is off");
+	rpc_reset(&s->batch);
+	then(s);
+}
+
+void guard_begin(struct settle *s, void (*then)(struct settle *s))
+{
+	struct rpc_batch *b = &s->batch;
+	static const uint8_t zero[32];
+	struct abi_value did[2];
+
+	s->after_guard = then;
+	rpc_reset(b);
+	abi_set_word(&did[0], s->did32);
+	abi_set_address(&did[1], s->address);
+	(void)rpc_add(b, "eth_chainId", "[]"); /* the error sticks, here and below */
+	code_add(b, s->settlement);
+	code_add(b, s->registry);
+	code_add(b, s->token);
+	(void)call_add(b, s->settlement, SETTLEMENT_SEPARATOR, NULL, 0);
+	(void)call_add(b, s->token, TOKEN_DECIMALS, NULL, 0);
+	(void)call_add(b, s->registry, REGISTRY_GET_ADDRESS, did, 1);
+	(void)call_add(b, s->registry, REGISTRY_IS_REGISTERED_AS, did, 2);
+	abi_set_word(&did[0], zero);
+	(void)call_add(b, s->settlement, SETTLEMENT_GET_EXT, did, 1);
+	if (s->has_bond)
+		code_add(b, s->bond);
+	settle_ask(s, judged);
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the chain says: its head, our nonce, the fate of every transaction that is out, the tasks that are open. */
+#include <errno.h>
+#include <string.h>
+
+#include "call.h"
+#include "op.h"
+#include "task.h"
+
+#define LAG_BLOCKS 8 /* behind what another endpoint told: it is skipped */
+
+#define MISSING_TURNS 4
+
+/* enum: places in the batch */
+#define ASK_BLOCK   0
+#define ASK_NONCE   1
+#define ASK_BALANCE 2
+#define ASK_FEES    3
+#define ASK_MORE    4
+
+/* What was asked about, in the order of the batch behind ASK_MORE. */
+static int is_looked_at(const struct settle *s, const struct op *op)
+{
+	return !op->is_dry && op->n_attempts && op->nonce != OP_NO_NONCE &&
+	       ((op->state >= OP_SIGNED && op->state <= OP_MINED) ||
+		(op->state == OP_CONFIRMED && op_is_live(s, op)));
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static int u64_at(const json_t *object, const char *key, uint64_t *ret)
+{
+	struct u256 v;
+
+	return u256_parse_hex(text_at(object, key), &v) || u256_to_u64(&v, ret) ? -EPROTO : 0;
+}
+
+/* ---- the head */
+
+static int look_head(struct settle *s)
+{
+	const struct rpc_call *c = s->batch.calls;
+	struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
+	const json_t *block = c[ASK_BLOCK].result, *rewards, *row;
+	uint64_t number, best = 0, tips[8];
+	size_t i, n = 0;
+
+	if (u64_at(block, "number", &number) || u64_at(block, "timestamp", &s->head_time) ||
+	    rpc_u64(&c[ASK_NONCE], &s->nonce_latest) || !json_is_string(c[ASK_BALANCE].result) ||
+	    u256_parse_hex(json_string_value(c[ASK_BALANCE].result), &s->balance))
+		return -EPROTO;
+	if (u64_at(block, "baseFeePerGas", &s->base_fee))
+		s->base_fee = 0;
+	for (i = 0; i < s->rpc.n; i++)
+		if (s->rpc.endpoints[i].head > best)
+			best = s->rpc.endpoints[i].head;
+	e->head = number;
+	if (number + LAG_BLOCKS < best && rpc_pick(&s->rpc, s->at) >= 0)
+		return -ESTALE;
+	s->head = number;
+	s->host->metric_set(s->ctx, s->m_block,
+			    number >= s->conf->confirmations
+				    ? (double)(number - s->conf->confirmations + 1)
+				    : 0);
+	s->tip = s->conf->min_tip_gwei * 1000000000u;
+	rewards = json_object_get(c[ASK_FEES].result, "reward");
+	json_array_foreach(rewards, i, row)
+	{
+		struct u256 v;
+		const char *text = json_string_value(json_array_get(row, 0));
+
+		if (n < 8 && text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &tips[n]))
+			n++;
+	}
+	for (i = 1; i < n; i++) /* a few: sorted by insertion */
+		for (size_t k = i; k && tips[k] < tips[k - 1]; k--) {
+			uint64_t t = tips[k];
+
+			tips[k] = tips[k - 1];
+			tips[k - 1] = t;
+		}
+	if (n && tips[n / 2] > s->tip)
+		s->tip = tips[n / 2];
+	return 0;
+}
+
+/* ---- transactions */
+
+/* Is the event that <op> is for among the logs? */
+static int has_event(const struct op *op, const json_t *logs)
+{
+	uint8_t topic[32], got[32], address[20];
+	const json_t *log;
+	size_t i;
+
+	if (abi_topic(op_kinds[op->kind].event, topic))
+		return 0;
+	json_array_foreach(logs, i, log)
+	{
+		const json_t *topics = json_object_get(log, "topics");
+		const char *first = json_string_value(json_array_get(topics, 0)),
+			   *second = json_string_value(json_array_get(topics, 1));
+
+		if (!first || hex_parse(first, got, 32) || memcmp(got, topic, 32) != 0 ||
+		    hex_parse(text_at(log, "address"), address, 20) ||
+		    memcmp(address, op->to, 20) != 0)
+			continue;
+		if (!op_kinds[op->kind].from ||
+		    (second && !hex_parse(second, got, 32) && !memcmp(got, op->task, 32)))
+			return 1;
+	}
+	return 0;
+}
+
+/* A receipt of attempt <n>. Not believed before its block is known to be in the chain. */
+static void look_receipt(struct op *op, uint32_t n, const json_t *r)
+{
+	uint64_t status, gas, price;
+	struct u256 cost;
+
+	if (!json_is_object(r) || u64_at(r, "status", &status) ||
+	    u64_at(r, "blockNumber", &op->found.block) ||
+	    hex_parse(text_at(r, "blockHash"), op->found.block_hash, 32) ||
+	    hex_parse(text_at(r, "transactionHash"), op->found.hash, 32) ||
+	    memcmp(op->found.hash, op->attempts[n].hash, 32) != 0)
+		return;
+	op->found.is_there = 1;
+	op->found.is_good = status == 1;
+	op->found.has_event = has_event(op, json_object_get(r, "logs"));
+	memset(&op->found.cost, 0, sizeof(op->found.cost));
+	if (!u64_at(r, "gasUsed", &gas) && !u64_at(r, "effectiveGasPrice", &price)) {
+		u256_from_u64(gas, &cost);
+		if (!u256_mul_u64(&cost, price, &cost))
+			op->found.cost = cost;
+	}
+}
+
+static double as_double(const struct u256 *v)
+{
+	double d = 0;
+
+	for (unsigned i = 0; i < sizeof(v->b); i++)
+		d = d * 256 + v->b[i];
+	return d;
+}
+
+static void end_op(struct settle *s, struct op *op, uint32_t state, const char *why)
+{
+	op_set(s, op, state, "%s", why);
+	op_count(s, op, state == OP_CONFIRMED ? "confirmed" : "failed");
+	if (state == OP_CONFIRMED && settle_now_ms(s) > op->created_ms)
+		s->host->metric_observe(s->ctx, s->m_seconds,
+					(double)(settle_now_ms(s) - op->created_ms) / 1000);
+	s->host->metric_add(s->ctx, s->m_fees, as_double(&op->spent_wei));
+	if (op->nonce >= s->nonce_floor)
+		s->nonce_floor = op->nonce + 1;
+}
+
+/* It is in the chain: in which state is it then? <revert>: the call made again at its block, NULL when it worked. */
+static void settle_found(struct settle *s, struct op *op, const struct rpc_call *revert)
+{
+	uint64_t depth = s->head >= op->found.block ? s->head - op->found.block + 1 : 0;
+	int is_deep = depth >= s->conf->confirmations;
+	char why[OP_TEXT] = "reverted";
+
+	op->block = op->found.block;
+	memcpy(op->block_hash, op->found.block_hash, 32);
+	memcpy(op->tx_hash, op->found.hash, 32);
+	op->spent_wei = op->found.cost;
+	if (op->found.is_good && (op->found.has_event || s->is_compat)) {
+		if (is_deep && op->state != OP_CONFIRMED)
+			end_op(s, op, OP_CONFIRMED, "");
+		else if (!is_deep && op->state != OP_MINED && op->state != OP_CONFIRMED)
+			op_set(s, op, OP_MINED, "%s", "");
+		return;
+	}
+	if (!is_deep)
+		return;
+	if (op->found.is_good)
+		(void)snprintf(why, sizeof(why), "mined without the event %.60s", op_kinds[op->kind].event);
+	else if (revert && revert->is_error)
+		call_why(revert, why, sizeof(why));
+	if (op->state != OP_FAILED)
+		end_op(s, op, OP_FAILED, why);
+}
+
+/* It is not in the chain (any more). */
+static void settle_missing(struct settle *s, struct op *op)
+{
+	if (op->state == OP_MINED || op->state == OP_CONFIRMED) {
+		s->host->metric_add(s->ctx, s->m_reorgs, 1);
+		op_set(s, op, OP_SENT, "its block is no longer in the chain: sent again");
+		op->attempts[op->n_attempts - 1].last_sent_ms = 0;
+		return;
+	}
+	/* Another transaction took the nonce, deep enough to stay: what was signed can never be mined. Seen more than once, as
+	 * one answer may come from a node behind. */
+	op->n_missing = s->nonce_deep > op->nonce ? op->n_missing + 1 : 0;
+	if (op->n_missing >= MISSING_TURNS) {
+		op->n_missing = 0;
+		s->host->log(s->ctx, LNX_WARN,
+			     "nonce %llu was used by somebody else: is this key in use elsewhere?",
+			     (unsigned long long)op->nonce);
+		s->host->health(s->ctx, "chain-key", LNX_HEALTH_DEGRADED,
+				"another program uses this agent's key");
+		op->nonce = OP_NO_NONCE;
+		op_set(s, op, OP_QUEUED, "its nonce was used by another transaction of this key");
+	}
+}
+
+/* ---- are the blocks in the chain? */
+
+static void looked_blocks(struct settle *s)
+{
+	unsigned i = 1;
+
+	if (rpc_u64(&s->batch.calls[0], &s->nonce_deep))
+		s->nonce_deep = 0;
+	for (struct op *op = s->ops; op; op = op->next) {
+		uint8_t hash[32];
+		const struct rpc_call *revert = NULL, *block;
+
+		if (!op->is_asked)
+			continue;
+		if (!op->found.is_there) {
+			settle_missing(s, op);
+			continue;
+		}
+		block = &s->batch.calls[i++];
+		if (!op->found.is_good)
+			revert = &s->batch.calls[i++];
+		if (hex_parse(text_at(block->result, "hash"), hash, 32) == 0 &&
+		    memcmp(hash, op->found.block_hash, 32) == 0)
+			settle_found(s, op, revert);
+		else
+			settle_missing(s, op);
+	}
+	rpc_reset(&s->batch);
+	s->after_look(s);
+}
+
+static void ask_blocks(struct settle *s)
+{
+	uint64_t depth = s->conf->confirmations;
+	unsigned n = 0;
+	char at[24], hex[43];
+
+	rpc_reset(&s->batch);
+	hex_format(s->address, 20, hex);
+	(void)rpc_add(&s->batch, "eth_getTransactionCount", "[\"%s\",\"0x%llx\"]", hex,
+		      (unsigned long long)(s->head > depth ? s->head - depth : 0));
+	for (struct op *op = s->ops; op; op = op->next) {
+		if (!op->is_asked)
+			continue;
+		n++;
+		if (!op->found.is_there)
+			continue;
+		(void)snprintf(at, sizeof(at), "0x%llx", (unsigned long long)op->found.block);
+		(void)rpc_add(&s->batch, "eth_getBlockByNumber", "[\"%s\",false]", at);
+		if (!op->found.is_good)
+			(void)call_add_from(&s->batch, "eth_call", s->address, op->to, op->data,
+					    op->n_data, at);
+	}
+	if (n) {
+		settle_ask(s, looked_blocks);
+		return;
+	}
+	rpc_reset(&s->batch);
+	s->after_look(s);
+}
+
+static void looked(struct settle *s)
+{
+	unsigned i = ASK_MORE;
+	int rc = look_head(s);
+
+	if (rc < 0) {
+		const char *why = rc == -ESTALE ? "it is behind other endpoints"
+						: "no block, nonce or balance";
+
+		rpc_failed(&s->rpc, (unsigned)s->at, 0, why);
+		settle_lost(s, why);
+		return;
+	}
+	for (struct op *op = s->ops; op; op = op->next) {
+		if (!op->is_asked)
+			continue;
+		memset(&op->found, 0, sizeof(op->found));
+		for (uint32_t n = 0; n < op->n_attempts; n++)
+			if (op->attempts[n].nonce == op->nonce) {
+				if (!op->found.is_there)
+					look_receipt(op, n, s->batch.calls[i].result);
+				i++;
+			}
+	}
+	task_looked(s);
+	ask_blocks(s);
+}
+
+static void ask_txs(struct settle *s)
+{
+	unsigned n = 0;
+	char hex[67];
+
+	for (struct op *op = s->ops; op; op = op->next) {
+		op->is_asked = is_looked_at(s, op) && n + op->n_attempts <= RPC_CALLS / 2;
+		if (!op->is_asked)
+			continue;
+		for (uint32_t k = 0; k < op->n_attempts; k++)
+			if (op->attempts[k].nonce == op->nonce) {
+				hex_format(op->attempts[k].hash, 32, hex);
+				(void)rpc_add(&s->batch, "eth_getTransactionReceipt", "[\"%s\"]", hex);
+				n++;
+			}
+	}
+}
+
+void look_begin(struct settle *s, void (*then)(struct settle *s))
+{
+	char hex[43];
+
+	s->after_look = then;
+	rpc_reset(&s->batch);
+	hex_format(s->address, 20, hex);
+	(void)rpc_add(&s->batch, "eth_getBlockByNumber", "[\"latest\",false]"); /* errors stick */
+	(void)rpc_add(&s->batch, "eth_getTransactionCount", "[\"%s\",\"latest\"]", hex);
+	(void)rpc_add(&s->batch, "eth_getBalance", "[\"%s\",\"latest\"]", hex);
+	(void)rpc_add(&s->batch, "eth_feeHistory", "[\"0x4\",\"latest\",[50]]");
+	ask_txs(s);
+	task_look(s);
+	settle_ask(s, looked);
+}

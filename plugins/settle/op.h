@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Operations: what the agent wants of the chain, one transaction each. */
+#ifndef LNX_SETTLE_OP_H
+#define LNX_SETTLE_OP_H
+
+#include "abi.h"
+#include "settle.h"
+
+/* enum op_kind: the numbers are in the file */
+#define OP_REGISTER 0
+#define OP_APPROVE  1
+#define OP_CREATE   2
+#define OP_SUBMIT   3
+#define OP_SETTLE   4
+#define OP_DISPUTE  5
+#define OP_CLAIM    6
+#define OP_CANCEL   7
+#define OP_EXPIRE   8
+#define OP_WITHDRAW 9
+#define OP_KINDS    10
+
+#define OP_NO_NONCE ((uint64_t)INT64_MAX) /* nothing is signed */
+
+/* What a kind is, and what must be true of the task before and after it: masks of enum task_status. */
+struct op_kind {
+	const char *name;
+	const char *event; /* that must be in its receipt */
+	uint32_t from, to; /* 0: no task */
+};
+extern const struct op_kind op_kinds[];
+
+/* Is there one of that key? NULL none. */
+struct op *op_find(const struct settle *s, uint32_t kind, const uint8_t task[32], const char *more);
+/* Queue a call. The same key twice is one operation; one that failed or was given up begins anew. Returns it, or NULL: no
+ * memory or too many. */
+struct op *op_queue(struct settle *s, uint32_t kind, const uint8_t task[32], const char *more,
+		    const uint8_t to[20], const char *signature, const struct abi_value *args,
+		    unsigned n_args);
+/* A call whose only argument is the task. */
+struct op *op_queue_task(struct settle *s, uint32_t kind, const struct task *t);
+/* Its state, with why. */
+void op_set(struct settle *s, struct op *op, uint32_t state, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Not now: again after a while that grows. */
+void op_later(struct settle *s, struct op *op, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Is its outcome still open, or could a reorganisation take it back? */
+int op_is_live(const struct settle *s, const struct op *op);
+/* Forget what is over and needed no more. */
+void op_sweep(struct settle *s);
+/* Count how it ended. */
+void op_count(struct settle *s, const struct op *op, const char *result);
+/* Sign its call with the next nonce (or its own again) and these fees; nothing is sent. 0 or -errno. */
+int op_sign(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_t fee);
+/* The nonce to use next. */
+uint64_t op_next_nonce(const struct settle *s);
+void op_json(const struct settle *s, const struct op *op, struct lnx_buf *out);
+
+#endif

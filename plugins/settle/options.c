@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Section `chain` of the configuration, and what has to be said before anything starts. */
+#include "options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "eip712.h"
+
+static const char *const modes[] = { "escrow", "allowance", NULL };
+static const char *const prices[] = { "fixed", "cpu", NULL };
+
+#define OFF(m) offsetof(struct settle_conf, m)
+#define STR(key, m, def, help)                                            \
+	{                                                                 \
+		key, LNX_OPT_STR, OFF(m), def, 0, 0, NULL, 0, 0, help     \
+	}
+#define PATH(key, m, def, help)                                           \
+	{                                                                 \
+		key, LNX_OPT_PATH, OFF(m), def, 0, 0, NULL, 0, 0, help    \
+	}
+#define BOOL(key, m, def, help)                                           \
+	{                                                                 \
+		key, LNX_OPT_BOOL, OFF(m), def, 0, 0, NULL, 0, 0, help    \
+	}
+#define NUM(key, m, def, min, max, help)                                  \
+	{                                                                 \
+		key, LNX_OPT_U64, OFF(m), def, min, max, NULL, 0, 0, help \
+	}
+#define TIME(key, m, def, min, max, help)                                      \
+	{                                                                      \
+		key, LNX_OPT_DURATION, OFF(m), def, min, max, NULL, 0, 0, help \
+	}
+
+const struct lnx_option settle_options[] = {
+	{ "rpc_url", LNX_OPT_LIST, OFF(rpc_url), "", 0, 0, NULL, LNX_OPTF_SECRET, 0,
+	  "Nodes of the chain, the first is used while it answers; with two or more, reads that decide about money are asked of two." },
+	NUM("chain_id", chain_id, "84532", 1, 9007199254740991,
+	    "Number of the chain; an endpoint that answers with another one is refused."),
+	STR("settlement_contract", settlement_contract, "", "Address of TaskSettlement."),
+	STR("registry_contract", registry_contract, "", "Address of AgentRegistry."),
+	STR("bond_contract", bond_contract, "", "Address of StakeBond; empty: not used."),
+	STR("token_address", token_address, "", "Address of the ERC-20 token that pays."),
+	{ "token_decimals", LNX_OPT_U32, OFF(token_decimals), "6", 0, 36, NULL, 0, 0,
+	  "Decimals of the token; another answer of the token is refused." },
+	{ "private_key", LNX_OPT_STR, OFF(private_key), "", 0, 0, NULL, LNX_OPTF_SECRET, 0,
+	  "Key that signs, 64 hex digits; empty: private_key_file, else made from the identity. Here the file wins over the environment." },
+	PATH("private_key_file", private_key_file, "", "File with that key, mode 0600."),
+	PATH("identity_path", identity_path, "/var/lib/linnix/identity.json",
+	     "The agent's identity: see linnix identity."),
+	{ "confirmations", LNX_OPT_U32, OFF(confirmations), "1", 1, 1000, NULL, 0, 0,
+	  "Blocks, its own included, after which a transaction counts as done." },
+	BOOL("auto_register", auto_register, "true",
+	     "Register this agent's DID under the address that signs when it is not."),
+	PATH("state_path", state_path, "/var/lib/linnix/settle.db",
+	     "File of operations, tasks and receipts; when it is damaged, nothing is signed."),
+	PATH("lock_dir", lock_dir, "/run/linnix",
+	     "Folder of the lock that keeps a second agent from signing with the same key."),
+	PATH("events_dir", events_dir, "/var/lib/linnix/settle-events",
+	     "Folder of the events that receipts were made over."),
+	PATH("ca_file", ca_file, "", "Authorities to trust for https, in PEM; empty: the system's."),
+	STR("public_url", public_url, "",
+	    "URL under which others reach this agent, for its agent card."),
+	BOOL("allow_insecure_rpc", allow_insecure_rpc, "false",
+	     "Allow http:// to nodes on other machines."),
+	BOOL("dry_run", dry_run, "false", "Build and simulate every operation, send none."),
+	BOOL("auto_settle", auto_settle, "true", "Payer: pay as soon as a receipt is verified."),
+	BOOL("auto_dispute", auto_dispute, "true",
+	     "Payer: dispute a receipt that is not as it should be."),
+	{ "mode", LNX_OPT_ENUM, OFF(mode), "escrow", 0, 0, modes, 0, 0,
+	  "How tasks are paid: escrow holds the amount until the receipt; allowance leaves it with the payer, who can take it back." },
+	{ "price.model", LNX_OPT_ENUM, OFF(price_model), "fixed", 0, 0, prices, 0, 0,
+	  "What is asked for a task: fixed, all of its amount; cpu, price.unit for each CPU second, at most its amount." },
+	STR("price.unit", price_unit, "0", "Price of a CPU second in the token: 0.0001."),
+	TIME("poll_interval", poll_ns, "2s", 50e6, 600e9,
+	     "How often the chain is looked at while something is open; ten times as long when nothing is."),
+	TIME("rpc_timeout", rpc_timeout_ns, "15s", 100e6, 120e9, "Time for one answer of a node."),
+	TIME("bump_after", bump_ns, "30s", 200e6, 3600e9,
+	     "A transaction that was not mined for so long is sent with a higher fee and the same nonce."),
+	TIME("resend_after", resend_ns, "10s", 200e6, 3600e9,
+	     "The same bytes are sent again after that, as long as they are not mined."),
+	NUM("max_fee_gwei", max_fee_gwei, "200", 1, 1000000,
+	    "Most that a unit of gas may cost; at it, nothing is sent and an alert is shown."),
+	NUM("min_tip_gwei", min_tip_gwei, "0", 0, 1000000, "Least tip for a unit of gas."),
+	NUM("max_tx_cost_gwei", max_tx_cost_gwei, "20000000", 1, 9e15,
+	    "Most that one transaction may cost in all, in gwei (20000000: 0.02 of the coin)."),
+	NUM("reorg_depth", reorg_depth, "32", 1, 10000,
+	    "Blocks for which a confirmed transaction is still watched."),
+	NUM("deadline_margin", deadline_margin, "2", 0, 10000,
+	    "Blocks before a deadline in which nothing is begun any more."),
+	NUM("log_range", log_range, "2000", 1, 100000, "Blocks of logs in one question."),
+	NUM("limits.task_cents", task_cents, "5000", 0, 1e12,
+	    "Payer: most for one task, in hundredths of the token; 0: no limit, here and below."),
+	NUM("limits.hourly_cents", hourly_cents, "0", 0, 1e12, "Payer: most in an hour."),
+	NUM("limits.daily_cents", daily_cents, "50000", 0, 1e12, "Payer: most in a day."),
+	NUM("limits.monthly_cents", monthly_cents, "500000", 0, 1e12, "Payer: most in 30 days."),
+	NUM("limits.counterparty_cents", counterparty_cents, "0", 0, 1e12,
+	    "Payer: most to one payee in 30 days."),
+	{ .key = NULL },
+};
+
+static int read_address(const char *key, const char *text, uint8_t ret[20], char why[SETTLE_WHY])
+{
+	if (!*text) {
+		(void)snprintf(why, SETTLE_WHY, "chain.%s must be set when chain.enabled=true", key);
+		return -EINVAL;
+	}
+	if (address_parse(text, ret)) {
+		(void)snprintf(why, SETTLE_WHY,
+			       "chain.%s: not an address: 0x and 40 hex digits, with a right checksum if in both cases",
+			       key); /* fits */
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int options_check(struct settle *s, char why[SETTLE_WHY])
+{
+	const struct settle_conf *c = s->conf;
+	struct eip712_domain domain = { .name = CONTRACT_NAME,
+					.version = CONTRACT_VERSION,
+					.chain_id = c->chain_id };
+	char text[RPC_TEXT];
+	int rc = read_address("settlement_contract", c->settlement_contract, s->settlement, why);
+
+	if (!rc)
+		rc = read_address("registry_contract", c->registry_contract, s->registry, why);
+	if (!rc)
+		rc = read_address("token_address", c->token_address, s->token, why);
+	s->has_bond = *c->bond_contract != 0;
+	if (!rc && s->has_bond)
+		rc = read_address("bond_contract", c->bond_contract, s->bond, why);
+	if (!rc && !c->rpc_url[0]) {
+		(void)snprintf(why, SETTLE_WHY, "chain.rpc_url must be set when chain.enabled=true");
+		rc = -EINVAL;
+	}
+	if (!rc && u256_parse_units(c->price_unit, c->token_decimals, &s->price_unit)) {
+		(void)snprintf(why, SETTLE_WHY,
+			       "chain.price.unit: not an amount of the token: digits, and at most %u behind the point",
+			       c->token_decimals);
+		rc = -EINVAL;
+	}
+	memcpy(domain.contract, s->settlement, 20);
+	eip712_separator(&domain, s->separator);
+	s->rpc.allow_insecure = c->allow_insecure_rpc;
+	s->rpc.timeout_ns = c->rpc_timeout_ns;
+	s->rpc.ca_file = c->ca_file;
+	for (unsigned i = 0; !rc && c->rpc_url[i]; i++) {
+		rc = rpc_endpoint(&s->rpc, c->rpc_url[i], text);
+		if (rc)
+			(void)snprintf(why, SETTLE_WHY, "%s", text); /* fits */
+	}
+	return rc;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One decision a turn: which operation is signed next, or which waits too long and gets a better price. While one is out, no
+ * other nonce is used. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "call.h"
+#include "op.h"
+#include "prepare.h"
+#include "task.h"
+
+#define GWEI	 1000000000ull
+#define GAS_MAX	 15000000ull
+#define FEE_MAX	 (1ull << 62)
+#define NEAR_END 60 /* blocks before a deadline in which fees rise twice as fast */
+
+/* 1.125 times and one more: every node takes that for a replacement. */
+static uint64_t raised(uint64_t v)
+{
+	return v + v / 8 + 1;
+}
+
+static uint64_t cap_wei(const struct settle *s)
+{
+	return s->conf->max_fee_gwei * GWEI;
+}
+
+/* Is gas * fee within what one transaction may cost? */
+static int is_affordable(const struct settle *s, uint64_t gas, uint64_t fee)
+{
+	struct u256 cost, most;
+
+	u256_from_u64(gas, &cost);
+	u256_from_u64(s->conf->max_tx_cost_gwei, &most);
+	return !u256_mul_u64(&cost, fee, &cost) && !u256_mul_u64(&most, GWEI, &most) &&
+	       u256_cmp(&cost, &most) <= 0;
+}
+
+/* ---- a better price */
+
+static void bump(struct settle *s, struct op *op)
+{
+	const struct attempt *a = &op->attempts[op->n_attempts - 1];
+	uint64_t tip = raised(a->tip_wei), fee = raised(a->fee_wei);
+
+	if (s->tip > tip)
+		tip = s->tip;
+	if (2 * s->base_fee + tip > fee)
+		fee = 2 * s->base_fee + tip;
+	if (op->n_attempts == OP_ATTEMPTS || fee > cap_wei(s) || !is_affordable(s, a->gas, fee)) {
+		s->host->health(s->ctx, "chain-fees", LNX_HEALTH_DEGRADED,
+				"a transaction is not mined, and its fee may not rise: see chain.max_fee_gwei and chain.max_tx_cost_gwei");
+		return;
+	}
+	if (op_sign(s, op, a->gas, tip, fee) == 0)
+		s->host->log(s->ctx, LNX_INFO, "%s: not mined, nonce %llu again with %llu gwei",
+			     op->key, (unsigned long long)op->nonce,
+			     (unsigned long long)(fee / GWEI));
+}
+
+static int is_slow(const struct settle *s, const struct op *op)
+{
+	const struct attempt *a = &op->attempts[op->n_attempts - 1];
+	int64_t wait_ms = (int64_t)(s->conf->bump_ns / SETTLE_MS);
+
+	if (op->not_after_block && s->head + NEAR_END > op->not_after_block)
+		wait_ms /= 2;
+	return a->first_sent_ms && settle_now_ms(s) - a->first_sent_ms > wait_ms;
+}
+
+/* ---- a new one */
+
+static void end_dry(struct settle *s, struct op *op, const char *error, uint64_t gas, uint64_t fee)
+{
+	struct task *t = task_find(s, op->task);
+	struct attempt *a = &op->attempts[0];
+	struct lnx_buf out = { .max = 1u << 20 };
+	char hex[67], to[ADDRESS_TEXT], *data = malloc(2 * (size_t)op->n_data + 3);
+
+	lnx_buf_char(&out, '{');
+	lnx_json_kv_bool(&out, "would_work", !*error);
+	lnx_json_kv_str(&out, "error", error);
+	lnx_json_kv_str(&out, "kind", op_kinds[op->kind].name);
+	address_format(op->to, to);
+	lnx_json_kv_str(&out, "to", to);
+	if (data) {
+		hex_format(op->data, op->n_data, data);
+		lnx_json_kv_str(&out, "data", data);
+	}
+	lnx_json_kv_u64(&out, "chain_id", s->conf->chain_id);
+	lnx_json_kv_u64(&out, "nonce", op_next_nonce(s));
+	if (!*error && op_sign(s, op, gas, s->tip, fee) == 0) {
+		lnx_json_kv_u64(&out, "gas", gas);
+		lnx_json_kv_u64(&out, "max_fee_wei", fee);
+		lnx_json_kv_u64(&out, "tip_wei", s->tip);
+		hex_format(a->hash, 32, hex);
+		lnx_json_kv_str(&out, "tx", hex);
+		free(a->raw);
+		a->raw = NULL;
+	}
+	lnx_buf_char(&out, '}');
+	free(data);
+	if (t && !lnx_buf_error(&out)) {
+		free(t->simulation);
+		t->simulation = out.data;
+		out.data = NULL;
+	}
+	lnx_buf_done(&out);
+	op->state = OP_ABANDONED; /* swept at the end of the turn */
+	op->is_dirty = 0;
+	if (t && t->is_dry)
+		task_set(s, t, PHASE_FAILED, "a dry run: nothing was sent");
+}
+
+/* The node would take it: at which price? */
+static void sign(struct settle *s, struct op *op, const struct rpc_call *estimate)
+{
+	uint64_t gas, fee = 2 * s->base_fee + s->tip;
+	struct u256 cost;
+
+	if (rpc_u64(estimate, &gas) || gas > GAS_MAX) {
+		op_later(s, op, "the node's estimate of its gas cannot be used");
+		return;
+	}
+	gas += gas / 5;
+	if (fee > cap_wei(s) || !is_affordable(s, gas, fee) || fee > FEE_MAX) {
+		op_later(s, op,
+			 "gas costs %llu gwei now: over chain.max_fee_gwei or chain.max_tx_cost_gwei",
+			 (unsigned long long)(fee / GWEI));
+		return;
+	}
+	u256_from_u64(gas, &cost);
+	if (u256_mul_u64(&cost, fee, &cost) || u256_cmp(&cost, &s->balance) > 0) {
+		op_later(s, op, "the agent's address has too little of the chain's own coin for the fee");
+		return;
+	}
+	if (op->is_dry) {
+		end_dry(s, op, "", gas, fee);
+		return;
+	}
+	if (s->conf->dry_run) {
+		op_set(s, op, OP_ABANDONED, "chain.dry_run: nothing is sent");
+		return;
+	}
+	if (op_sign(s, op, gas, s->tip, fee) < 0)
+		op_later(s, op, "it cannot be signed");
+}
+
+static void prepared(struct settle *s)
+{
+	struct op *op = s->plan;
+	const struct rpc_call *estimate = &s->batch.calls[s->batch.n - 1];
+	char why[OP_TEXT] = "";
+	int rc = prepare_judge(s, op, why);
+
+	if (rc == 0 && estimate->is_error) {
+		call_why(estimate, why, sizeof(why));
+		rc = call_reverted(estimate) ? prepare_reverted(s, op, why) : -EAGAIN;
+	}
+	if (rc == 0)
+		sign(s, op, estimate);
+	else if (op->is_dry)
+		end_dry(s, op, why, 0, 0);
+	else if (rc == -EAGAIN)
+		op_later(s, op, "%s", why);
+	else {
+		op_set(s, op, OP_ABANDONED, "%s", why);
+		op_count(s, op, "abandoned");
+	}
+	s->plan = NULL;
+	settle_wake(s);
+	rpc_reset(&s->batch);
+	s->after_plan(s);
+}
+
+static int is_too_late(struct settle *s, struct op *op)
+{
+	if (!op->not_after_block || s->head + s->conf->deadline_margin <= op->not_after_block)
+		return 0;
+	op_set(s, op, OP_ABANDONED, "too late: block %llu is near its deadline %llu",
+	       (unsigned long long)s->head, (unsigned long long)op->not_after_block);
+	op_count(s, op, "abandoned");
+	return 1;
+}
+
+void plan_begin(struct settle *s, void (*then)(struct settle *s))
+{
+	int64_t now = settle_now_ms(s);
+
+	s->after_plan = then;
+	s->plan = NULL;
+	if (s->state != CHAIN_READY) {
+		then(s);
+		return;
+	}
+	for (struct op *op = s->ops; op; op = op->next) {
+		if (op->is_dry || (op->state != OP_SIGNED && op->state != OP_SENT))
+			continue;
+		if (op->state == OP_SENT && is_slow(s, op))
+			bump(s, op);
+		then(s);
+		return;
+	}
+	s->host->health(s->ctx, "chain-fees", LNX_HEALTH_OK, "");
+	for (struct op *op = s->ops; op && !s->plan; op = op->next)
+		if (op->state == OP_QUEUED && op->next_try_ms <= now && !is_too_late(s, op))
+			s->plan = op;
+	if (!s->plan) {
+		then(s);
+		return;
+	}
+	rpc_reset(&s->batch);
+	settle_ask_both(s, prepare_ask(s, s->plan), prepared);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Checks before a signature. Money leaves by approve and create: the payee's record, the allowance and the balance are looked at
+ * first, at two endpoints where there are two. */
+#include "prepare.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "call.h"
+#include "register.h"
+#include "task.h"
+
+/* enum: places in the batch; the estimate is the last */
+#define ASK_TASK      0 /* of all with a task */
+#define ASK_IS_AS     1 /* create: our registry */
+#define ASK_GET	      2 /* create: any registry */
+#define ASK_RESOLVE   3
+#define ASK_ALLOWANCE 4
+#define ASK_BALANCE   5
+
+#define APPROVE_TRIES 3
+
+/* What the settlement contract must be allowed to take: open tasks without escrow, and this one. */
+static int needed(const struct settle *s, const struct task *t, struct u256 *ret)
+{
+	*ret = t->max;
+	for (const struct task *o = s->tasks; o; o = o->next)
+		if (o != t && o->role == TASK_PAYER && !o->is_escrow && !o->is_dry &&
+		    o->status == TASK_CREATED && u256_add(ret, &o->max, ret))
+			return -ERANGE;
+	return 0;
+}
+
+unsigned prepare_ask(struct settle *s, struct op *op)
+{
+	const struct task *t = task_find(s, op->task);
+	struct rpc_batch *b = &s->batch;
+	struct abi_value a[2];
+	unsigned n_both;
+
+	if (t) {
+		abi_set_word(&a[0], op->task);
+		(void)call_add(b, s->settlement, SETTLEMENT_GET_TASK, a, 1); /* errors stick */
+	}
+	if (t && op->kind == OP_CREATE) {
+		abi_set_word(&a[0], t->payee_did32);
+		abi_set_address(&a[1], t->payee);
+		(void)call_add(b, s->registry, REGISTRY_IS_REGISTERED_AS, a, 2);
+		(void)call_add(b, s->registry, REGISTRY_GET_ADDRESS, a, 1);
+		(void)call_add(b, s->registry, REGISTRY_RESOLVE, a, 1);
+		abi_set_address(&a[0], s->address);
+		abi_set_address(&a[1], s->settlement);
+		(void)call_add(b, s->token, TOKEN_ALLOWANCE, a, 2);
+		(void)call_add(b, s->token, TOKEN_BALANCE, a, 1);
+	}
+	n_both = b->n;
+	(void)call_add_from(b, "eth_estimateGas", s->address, op->to, op->data, op->n_data, "latest");
+	return n_both;
+}
+
+/* ---- create */
+
+/* The payee is who the payer meant: the address it named, or the registry's first record, whose proof was checked. */
+static int judge_payee(struct settle *s, struct task *t, char why[OP_TEXT])
+{
+	const struct rpc_call *c = s->batch.calls;
+	static const uint8_t none[20];
+	struct abi_value v[7];
+	uint64_t yes = 0;
+
+	if (memcmp(t->payee, none, 20) != 0) {
+		if (call_words(&c[ASK_IS_AS], "(bool)", v, 1) == 0) {
+			(void)u256_to_u64(&v[0].word, &yes); /* a bool */
+		} else if (call_words(&c[ASK_GET], "(address)", v, 1) == 0) {
+			yes = !memcmp(v[0].word.b + 12, t->payee, 20);
+		}
+		(void)snprintf(why, OP_TEXT, "the payee's address is not registered for its DID");
+		return yes == 1 ? 0 : -EPERM;
+	}
+	if (call_words(&c[ASK_RESOLVE], REGISTRY_RESOLVED, v, 7)) {
+		(void)snprintf(why, OP_TEXT, "the registry does not tell the payee's record");
+		return -EAGAIN;
+	}
+	if (!memcmp(v[1].word.b + 12, none, 20)) {
+		(void)snprintf(why, OP_TEXT, "the payee's DID is not registered");
+		return -EPERM;
+	}
+	(void)snprintf(
+		why, OP_TEXT,
+		"the payee has to be named by its address, too (--payee-address): a DID in the registry alone proves nothing");
+	return -EPERM;
+}
+
+/* An allowance for exactly what is open; some tokens want it at 0 before it changes. */
+static int approve(struct settle *s, const struct task *t, const struct u256 *have,
+		   const struct u256 *need, char why[OP_TEXT])
+{
+	struct abi_value a[2];
+	char more[8];
+	struct op *op = NULL;
+
+	(void)have;
+	abi_set_address(&a[0], s->settlement);
+	abi_set_word(&a[1], need->b);
+	for (unsigned i = 0; i < APPROVE_TRIES; i++) {
+		(void)snprintf(more, sizeof(more), "%u", i); /* fits */
+		op = op_find(s, OP_APPROVE, t->id, more);
+		if (op && (op->state == OP_CONFIRMED || op->state == OP_MINED))
+			continue; /* and it was taken back since */
+		if (op && (op->state == OP_FAILED || op->state == OP_ABANDONED)) {
+			(void)snprintf(why, OP_TEXT, "approve: %.150s", op->error);
+			return -EPERM;
+		}
+		if (!op)
+			op = op_queue(s, OP_APPROVE, t->id, more, s->token, TOKEN_APPROVE, a, 2);
+		(void)snprintf(why, OP_TEXT, "waits for the allowance");
+		return op ? -EAGAIN : -ENOBUFS;
+	}
+	(void)snprintf(why, OP_TEXT, "the allowance was taken back %d times", APPROVE_TRIES);
+	return -EPERM;
+}
+
+static int judge_create(struct settle *s, struct op *op, struct task *t, char why[OP_TEXT])
+{
+	const struct rpc_call *c = s->batch.calls;
+	struct abi_value allowance, balance;
+	struct u256 need;
+	int rc = judge_payee(s, t, why);
+
+	if (rc)
+		return rc;
+	if (call_words(&c[ASK_ALLOWANCE], "(uint256)", &allowance, 1) ||
+	    call_words(&c[ASK_BALANCE], "(uint256)", &balance, 1) || needed(s, t, &need)) {
+		(void)snprintf(why, OP_TEXT, "the token does not tell balance and allowance");
+		return -EAGAIN;
+	}
+	if (u256_cmp(&balance.word, &t->max) < 0) {
+		(void)snprintf(why, OP_TEXT, "the agent's address holds less than the task may cost");
+		return -EAGAIN;
+	}
+	if (u256_cmp(&allowance.word, &need) >= 0)
+		return 0;
+	if (op->is_dry || s->conf->dry_run) {
+		(void)snprintf(why, OP_TEXT, "an allowance would have to be given first");
+		return -EPERM;
+	}
+	return approve(s, t, &allowance.word, &need, why);
+}
+
+int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT])
+{
+	struct task *t = task_find(s, op->task);
+	struct abi_value v[9];
+	uint64_t n = 0;
+
+	if (!t || !op_kinds[op->kind].from)
+		return 0;
+	if (call_words(&s->batch.calls[ASK_TASK], SETTLEMENT_TASK, v, 9)) {
+		(void)snprintf(why, OP_TEXT, "the contract does not tell its task");
+		return -EAGAIN;
+	}
+	(void)u256_to_u64(&v[5].word, &n); /* a uint8 */
+	if (n < 32 && op_kinds[op->kind].to & (1u << n)) {
+		(void)snprintf(why, OP_TEXT, "the task is %s already",
+			       task_status_name((uint32_t)n));
+		return -EALREADY;
+	}
+	if (!(n < 32 && op_kinds[op->kind].from & (1u << n))) {
+		(void)snprintf(why, OP_TEXT, "the task is %s", task_status_name((uint32_t)n));
+		return -EAGAIN;
+	}
+	return op->kind == OP_CREATE ? judge_create(s, op, t, why) : 0;
+}
+
+int prepare_reverted(struct settle *s, struct op *op, const char *why)
+{
+	struct abi_value a[2];
+	struct u256 zero;
+
+	/* what time or another operation can change */
+	if (op->kind == OP_APPROVE) {
+		u256_from_u64(0, &zero);
+		abi_set_address(&a[0], s->settlement);
+		abi_set_word(&a[1], zero.b);
+		/* USDT and its like: to 0 before it may change */
+		if (op_find(s, OP_APPROVE, op->task, "zero") ||
+		    !op_queue(s, OP_APPROVE, op->task, "zero", s->token, TOKEN_APPROVE, a, 2))
+			return -EPERM;
+		return -EAGAIN;
+	}
+	if (op->kind == OP_REGISTER)
+		return register_reverted(s, why);
+	if (!strncmp(why, "BadSignature", 12) || !strncmp(why, "AmountTooHigh", 13) ||
+	    !strncmp(why, "TaskExists", 10) || !strncmp(why, "PayeeMismatch", 13) ||
+	    !strncmp(why, "BadDeadline", 11) || !strncmp(why, "DeadlinePassed", 14) ||
+	    !strncmp(why, "PayerIsPayee", 12) || !strncmp(why, "NoArbiter", 9))
+		return -EPERM;
+	return -EAGAIN;
+}

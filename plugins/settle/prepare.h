@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What must be true before an operation is signed. */
+#ifndef LNX_SETTLE_PREPARE_H
+#define LNX_SETTLE_PREPARE_H
+
+#include "op.h"
+
+/* Ask what <op> depends on, and as the last call what it would cost. Returns how many of the first calls two endpoints must
+ * answer alike. */
+unsigned prepare_ask(struct settle *s, struct op *op);
+/* Read the answers. 0: it may be signed; -EAGAIN: not yet; another: never; why[] tells. */
+int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT]);
+/* The contract would refuse it now, and why[] says why. -EAGAIN or -EPERM. */
+int prepare_reverted(struct settle *s, struct op *op, const char *why);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Signed bytes to the node: only those that are on disk, always the same ones. What the node says is a hint; what became of
+ * them is seen by the next look. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "op.h"
+#include "task.h"
+
+#define SENDS 8 /* in one turn */
+
+static int is_due(const struct settle *s, const struct op *op)
+{
+	const struct attempt *a;
+
+	if (op->is_dry || (op->state != OP_SIGNED && op->state != OP_SENT) || !op->n_attempts)
+		return 0;
+	a = &op->attempts[op->n_attempts - 1];
+	return !a->last_sent_ms ||
+	       settle_now_ms(s) - a->last_sent_ms >= (int64_t)(s->conf->resend_ns / SETTLE_MS);
+}
+
+/* Texts differ between nodes: none of them decides anything about money. */
+static int is_known(const char *text)
+{
+	return strcasestr(text, "already known") || strcasestr(text, "already imported") ||
+	       strcasestr(text, "known transaction");
+}
+
+static void sent_one(struct settle *s, struct op *op, const struct rpc_call *c)
+{
+	struct attempt *a = &op->attempts[op->n_attempts - 1];
+	const char *text = json_string_value(c->result);
+	uint8_t hash[32];
+
+	if (!c->is_error && (!text || hex_parse(text, hash, 32) || memcmp(hash, a->hash, 32) != 0))
+		s->host->log(s->ctx, LNX_WARN, "%s: the node names another hash than ours", op->key);
+	if (!c->is_error || is_known(c->text)) {
+		if (op->state != OP_SENT)
+			op_set(s, op, OP_SENT, "%s", "");
+		return;
+	}
+	if (strcmp(op->error, c->text) != 0) {
+		(void)snprintf(op->error, sizeof(op->error), "%s", c->text); /* fits */
+		s->host->log(s->ctx, LNX_WARN, "%s: not taken by the node: %s", op->key, c->text);
+		op->is_dirty = 1;
+	}
+	/* what is not taken for its price is signed anew with a better one, as if it were slow */
+	if (strcasestr(c->text, "underpriced") || strcasestr(c->text, "max fee per gas"))
+		op->state = OP_SENT;
+}
+
+static void sent(struct settle *s)
+{
+	unsigned i = 0;
+
+	for (struct op *op = s->ops; op && i < s->batch.n; op = op->next)
+		if (op->is_asked)
+			sent_one(s, op, &s->batch.calls[i++]);
+	rpc_reset(&s->batch);
+	s->after_send(s);
+}
+
+void send_begin(struct settle *s, void (*then)(struct settle *s))
+{
+	int64_t now = settle_now_ms(s);
+	unsigned n = 0;
+
+	s->after_send = then;
+	rpc_reset(&s->batch);
+	for (struct op *op = s->ops; op; op = op->next) {
+		struct attempt *a;
+		char *hex;
+
+		op->is_asked = n < SENDS && !s->conf->dry_run && s->state == CHAIN_READY &&
+			       is_due(s, op);
+		if (!op->is_asked)
+			continue;
+		a = &op->attempts[op->n_attempts - 1];
+		hex = malloc(2 * (size_t)a->n_raw + 3);
+		if (!hex) {
+			op->is_asked = 0;
+			continue;
+		}
+		hex_format(a->raw, a->n_raw, hex);
+		(void)rpc_add(&s->batch, "eth_sendRawTransaction", "[\"%s\"]", hex);
+		free(hex);
+		/* also when no answer comes: it may have been taken */
+		a->last_sent_ms = now;
+		if (!a->first_sent_ms)
+			a->first_sent_ms = now;
+		op->is_dirty = 1;
+		n++;
+	}
+	settle_ask(s, sent);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Tasks in memory: made, wished for, followed on the chain. */
+#include "task.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi.h"
+#include "call.h"
+#include "collect.h"
+#include "keccak.h"
+#include "op.h"
+
+struct task *task_find(const struct settle *s, const uint8_t id[32])
+{
+	struct task *t = s->tasks;
+
+	while (t && memcmp(t->id, id, 32) != 0)
+		t = t->next;
+	return t;
+}
+
+struct task *task_by_text(const struct settle *s, const char *text)
+{
+	struct task *found = NULL;
+	size_t n = strlen(text);
+	uint8_t id[32];
+	char hex[67];
+
+	if (hex_parse(text, id, 32) == 0)
+		return task_find(s, id);
+	for (struct task *t = s->tasks; t; t = t->next)
+		if (*t->name && !strcmp(t->name, text))
+			return t;
+	if (n < 6 || n > 64 || text[strspn(text, "0123456789abcdef")])
+		return NULL;
+	for (struct task *t = s->tasks; t; t = t->next) {
+		hex_format(t->id, 32, hex);
+		if (strcmp(hex + 66 - n, text) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = t;
+	}
+	return found;
+}
+
+void task_make_id(const struct settle *s, const char *name, uint8_t ret[32])
+{
+	uint8_t words[4][32] = { { 0 } };
+	struct u256 chain;
+
+	u256_from_u64(s->conf->chain_id, &chain);
+	memcpy(words[0], chain.b, 32);
+	memcpy(words[1] + 12, s->settlement, 20);
+	memcpy(words[2] + 12, s->address, 20);
+	keccak256(name, strlen(name), words[3]);
+	keccak256(words, sizeof(words), ret);
+}
+
+struct task *task_new(struct settle *s, const uint8_t id[32], uint32_t role)
+{
+	struct task *t, **end = &s->tasks;
+
+	if (s->n_tasks >= SETTLE_TASKS)
+		return NULL;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	memcpy(t->id, id, 32);
+	t->role = role;
+	t->created_ms = settle_now_ms(s);
+	t->changed_ms = t->created_ms;
+	t->is_dirty = 1;
+	while (*end)
+		end = &(*end)->next;
+	*end = t;
+	s->n_tasks++;
+	settle_wake(s);
+	return t;
+}
+
+void task_set(struct settle *s, struct task *t, const char *phase, const char *fmt, ...)
+{
+	char hex[67], reason[TASK_ERROR];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(reason, sizeof(reason), fmt, ap); /* cut is fine: for people */
+	va_end(ap);
+	if (!strcmp(phase, t->phase) && !strcmp(reason, t->reason))
+		return;
+	hex_format(t->id, 32, hex);
+	s->host->log(s->ctx, LNX_INFO, "task %.18s: %s%s%s", hex, phase, *reason ? ": " : "", reason);
+	(void)snprintf(t->phase, sizeof(t->phase), "%s", phase); /* fits */
+	memcpy(t->reason, reason, sizeof(reason));
+	t->changed_ms = settle_now_ms(s);
+	t->is_dirty = 1;
+	settle_wake(s);
+}
+
+int task_is_final(const struct task *t)
+{
+	if (t->status == TASK_SETTLED || t->status == TASK_RESOLVED || t->status == TASK_CANCELLED ||
+	    t->status == TASK_EXPIRED)
+		return t->is_settled_deep != 0;
+	return !strcmp(t->phase, PHASE_FAILED) && t->status == TASK_NONE;
+}
+
+int task_is_over(const struct settle *s, const uint8_t id[32])
+{
+	const struct task *t = task_find(s, id);
+
+	return t && task_is_final(t);
+}
+
+void task_restarted(struct settle *s)
+{
+	for (struct task *t = s->tasks; t; t = t->next)
+		if (!strcmp(t->phase, PHASE_RUNNING))
+			task_set(s, t, PHASE_OFFERED,
+				 "the agent ended while it ran: what was measured is lost, run it again");
+}
+
+/* ---- accept */
+
+static int same_terms(const struct task *t, const struct task_ask *ask)
+{
+	return t->is_escrow == ask->is_escrow && !u256_cmp(&t->max, &ask->max) &&
+	       t->deadline_blocks == ask->deadline_blocks && !strcmp(t->payee_did, ask->payee_did);
+}
+
+int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret, char why[TASK_ERROR])
+{
+	uint8_t id[32], did32[32];
+	struct task *t;
+	int rc;
+
+	task_make_id(s, ask->name, id);
+	keccak256(ask->payee_did, strlen(ask->payee_did), did32);
+	t = task_find(s, id);
+	if (t && !t->is_dry) {
+		*ret = t;
+		(void)snprintf(why, TASK_ERROR, "there is a task of that name with other terms");
+		return same_terms(t, ask) ? 0 : -EEXIST;
+	}
+	rc = limit_check(s, did32, &ask->max, why);
+	if (rc)
+		return rc;
+	if (!t)
+		t = task_new(s, id, TASK_PAYER);
+	if (!t) {
+		(void)snprintf(why, TASK_ERROR, "too many tasks");
+		return -ENOBUFS;
+	}
+	(void)snprintf(t->name, sizeof(t->name), "%s", ask->name);		/* checked */
+	(void)snprintf(t->payee_did, sizeof(t->payee_did), "%s", ask->payee_did); /* checked */
+	memcpy(t->payee_did32, did32, 32);
+	memcpy(t->payee, ask->payee, 20);
+	memcpy(t->payer, s->address, 20);
+	memcpy(t->token, s->token, 20);
+	memcpy(t->arbiter, ask->arbiter, 20);
+	t->has_arbiter = ask->has_arbiter;
+	t->is_escrow = ask->is_escrow;
+	t->is_dry = ask->is_dry;
+	t->max = ask->max;
+	t->deadline_blocks = ask->deadline_blocks;
+	task_set(s, t, PHASE_ACCEPTED, "%s", "");
+	task_queue_create(s, t);
+	*ret = t;
+	return 0;
+}
+
+void task_queue_create(struct settle *s, struct task *t)
+{
+	struct abi_value a[7];
+	unsigned n = 0;
+	struct op *op;
+
+	abi_set_word(&a[n++], t->id);
+	abi_set_word(&a[n++], t->payee_did32);
+	if (t->is_escrow)
+		abi_set_address(&a[n++], t->payee);
+	abi_set_address(&a[n++], t->token);
+	abi_set_word(&a[n++], t->max.b);
+	abi_set_u64(&a[n++], t->deadline_blocks);
+	if (t->has_arbiter)
+		abi_set_address(&a[n++], t->arbiter);
+	op = op_queue(s, OP_CREATE, t->id, t->is_dry ? "dry" : "", s->settlement,
+		      !t->is_escrow	? SETTLEMENT_CREATE
+		      : t->has_arbiter	? SETTLEMENT_WITH_ARBITER
+					: SETTLEMENT_CREATE_ESCROWED,
+		      a, n);
+	if (op)
+		op->is_dry = t->is_dry;
+	else
+		task_set(s, t, PHASE_FAILED, "there is no room for its operation");
+}
+
+/* ---- wishes */
+
+static const struct {
+	const char *action;
+	uint32_t kind, roles, status;
+} wishes[] = {
+	{ "cancel", OP_CANCEL, TASK_PAYEE, TASK_CREATED },
+	{ "expire", OP_EXPIRE, TASK_PAYER | TASK_PAYEE, TASK_CREATED },
+	{ "settle", OP_SETTLE, TASK_PAYER | TASK_PAYEE, TASK_SUBMITTED },
+	{ "dispute", OP_DISPUTE, TASK_PAYER, TASK_SUBMITTED },
+	{ "claim", OP_CLAIM, TASK_PAYER | TASK_PAYEE, TASK_DISPUTED },
+	{ "withdraw", OP_WITHDRAW, TASK_PAYER | TASK_PAYEE, 0 },
+};
+
+static struct op *queue_wish(struct settle *s, struct task *t, uint32_t kind, const char *reason)
+{
+	struct abi_value a[2];
+
+	if (kind == OP_DISPUTE) {
+		uint8_t hash[32];
+
+		keccak256(reason, strlen(reason), hash);
+		abi_set_word(&a[0], t->id);
+		abi_set_word(&a[1], hash);
+		return op_queue(s, OP_DISPUTE, t->id, "", s->settlement, SETTLEMENT_DISPUTE, a, 2);
+	}
+	if (kind == OP_WITHDRAW) {
+		abi_set_address(&a[0], t->token);
+		return op_queue(s, OP_WITHDRAW, t->id, "", s->settlement, SETTLEMENT_WITHDRAW, a, 1);
+	}
+	return op_queue_task(s, kind, t);
+}
+
+int task_wish(struct settle *s, struct task *t, const char *action, const char *reason, int is_dry,
+	      char why[TASK_ERROR])
+{
+	struct op *op;
+	unsigned i;
+
+	for (i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		if (!strcmp(wishes[i].action, action))
+			break;
+	if (i == sizeof(wishes) / sizeof(wishes[0])) {
+		(void)snprintf(why, TASK_ERROR, "unknown action");
+		return -EINVAL;
+	}
+	if (!(wishes[i].roles & t->role)) {
+		(void)snprintf(why, TASK_ERROR, "only the %s may %s a task",
+			       wishes[i].roles == TASK_PAYER ? "payer" : "payee", action);
+		return -EPERM;
+	}
+	if (wishes[i].status && wishes[i].status != t->status) {
+		(void)snprintf(why, TASK_ERROR, "it is %s on the chain: only one that is %s can be",
+			       task_status_name(t->status), task_status_name(wishes[i].status));
+		return -EBUSY;
+	}
+	op = op_find(s, wishes[i].kind, t->id, "");
+	if (is_dry && op) {
+		(void)snprintf(why, TASK_ERROR, "that is under way: %s", op_state_names[op->state]);
+		return -EBUSY;
+	}
+	op = queue_wish(s, t, wishes[i].kind, reason);
+	if (!op) {
+		(void)snprintf(why, TASK_ERROR, "there is no room for its operation");
+		return -ENOBUFS;
+	}
+	if (is_dry) {
+		op->is_dry = 1;
+		free(t->simulation);
+		t->simulation = NULL;
+	}
+	settle_wake(s);
+	return 0;
+}
+
+/* ---- the chain */
+
+/* Without escrow the payee looks, before it works, whether the payer could pay. */
+static int wants_cover(const struct task *t)
+{
+	return t->role == TASK_PAYEE && t->status == TASK_CREATED && !t->is_escrow;
+}
+
+static void look_cover(struct settle *s, const struct task *t)
+{
+	struct abi_value a[2];
+
+	if (!wants_cover(t))
+		return;
+	abi_set_address(&a[0], t->payer);
+	abi_set_address(&a[1], s->settlement);
+	(void)call_add(&s->batch, s->token, TOKEN_ALLOWANCE, a, 2);
+	(void)call_add(&s->batch, s->token, TOKEN_BALANCE, a, 1);
+}
+
+/* Those that were not asked about in this round come first, so that all have their turn. */
+void task_look(struct settle *s)
+{
+	unsigned n = 0;
+
+	for (struct task *t = s->tasks; t; t = t->next)
+		t->asked_at = 0;
+	for (struct task *t = s->tasks; t && n < SETTLE_LOOK_TASKS; t = t->next) {
+		struct abi_value id;
+
+		if (task_is_final(t) || t->round == s->look_round)
+			continue;
+		t->round = s->look_round;
+		t->asked_at = s->batch.n;
+		abi_set_word(&id, t->id);
+		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_TASK, &id, 1);
+		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_EXT, &id, 1);
+		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_DISPUTE, &id, 1);
+		look_cover(s, t);
+		n++;
+	}
+	if (n < SETTLE_LOOK_TASKS)
+		s->look_round++;
+}
+
+/* What the chain says of it, in three answers. */
+static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
+{
+	struct abi_value v[9], x[3];
+	uint64_t n;
+	uint32_t status;
+
+	if (wants_cover(t))
+		t->is_covered = !call_words(&c[3], "(uint256)", &x[0], 1) &&
+				!call_words(&c[4], "(uint256)", &x[1], 1) &&
+				u256_cmp(&x[0].word, &t->max) >= 0 && u256_cmp(&x[1].word, &t->max) >= 0;
+	if (call_words(&c[0], SETTLEMENT_TASK, v, 9))
+		return;
+	(void)u256_to_u64(&v[5].word, &n); /* a uint8 */
+	status = (uint32_t)n;
+	if (status == TASK_NONE) {
+		if (t->status != TASK_NONE) { /* taken back by a reorganisation */
+			t->status = TASK_NONE;
+			t->is_dirty = 1;
+		}
+		return;
+	}
+	if (t->role == TASK_PAYER && memcmp(v[2].word.b + 12, s->address, 20) != 0) {
+		task_set(s, t, PHASE_FAILED, "somebody else took its id");
+		return;
+	}
+	t->is_known = 1;
+	memcpy(t->payee_did32, v[1].word.b, 32);
+	memcpy(t->payer, v[2].word.b + 12, 20);
+	memcpy(t->token, v[6].word.b + 12, 20);
+	(void)u256_to_u64(&v[3].word, &t->deadline);	     /* uint48 */
+	(void)u256_to_u64(&v[4].word, &t->dispute_deadline); /* uint48 */
+	t->max = v[7].word;
+	t->actual = v[8].word;
+	if (!call_words(&c[1], SETTLEMENT_EXT, x, 3)) {
+		memcpy(t->payee, x[0].word.b + 12, 20);
+		t->is_escrow = x[1].word.b[31];
+		memcpy(t->receipt_hash, x[2].word.b, 32);
+	}
+	if (!call_words(&c[2], SETTLEMENT_DISPUTE_OF, x, 3)) {
+		memcpy(t->arbiter, x[0].word.b + 12, 20);
+		(void)u256_to_u64(&x[1].word, &t->arbiter_deadline); /* uint48 */
+	}
+	if (status != t->status) {
+		t->status = status;
+		t->status_block = s->head;
+		t->changed_ms = settle_now_ms(s);
+		t->is_dirty = 1;
+	}
+	if (status >= TASK_SETTLED && status != TASK_DISPUTED &&
+	    s->head >= t->status_block + s->conf->reorg_depth)
+		t->is_settled_deep = 1;
+}
+
+void task_looked(struct settle *s)
+{
+	for (struct task *t = s->tasks; t; t = t->next)
+		if (t->asked_at)
+			look_one(s, t, &s->batch.calls[t->asked_at]);
+	task_due(s);
+}

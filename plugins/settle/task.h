@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Tasks: what was agreed, where it stands on the chain, what the agent does next. */
+#ifndef LNX_SETTLE_TASK_H
+#define LNX_SETTLE_TASK_H
+
+#include "settle.h"
+
+/* Phases: the texts are in the file and in the API. */
+#define PHASE_ACCEPTED	"accepted"  /* payer: to be created on the chain */
+#define PHASE_OPEN	"open"	    /* payer: the payee may work */
+#define PHASE_OFFERED	"offered"   /* payee: to be run */
+#define PHASE_RUNNING	"running"   /* payee: being measured */
+#define PHASE_PROVEN	"proven"    /* payee: the receipt is signed and on its way */
+#define PHASE_SUBMITTED "submitted" /* the receipt is on the chain */
+#define PHASE_VERIFIED	"verified"  /* payer: the receipt is good */
+#define PHASE_REJECTED	"rejected"  /* payer: it is not */
+#define PHASE_FAILED	"failed"    /* nothing more is tried: the reason says why */
+
+/* What a task to be created needs. */
+struct task_ask {
+	const char *name, *payee_did;
+	uint8_t payee[20], arbiter[20];
+	uint32_t is_escrow, is_dry, has_arbiter;
+	struct u256 max;
+	uint64_t deadline_blocks;
+};
+
+struct task *task_find(const struct settle *s, const uint8_t id[32]);
+/* By its id as hex, its name, or the end of its id when only one ends so. NULL none. */
+struct task *task_by_text(const struct settle *s, const char *text);
+/* The id that a name gives: nobody else has a reason to take it. */
+void task_make_id(const struct settle *s, const char *name, uint8_t ret[32]);
+/* A new task in memory, at the end of the list. NULL: no memory or too many. */
+struct task *task_new(struct settle *s, const uint8_t id[32], uint32_t role);
+/* Accept a task to be created and paid. 0, -EDQUOT (a limit), -EEXIST (that name, other terms; *ret is it), -ENOBUFS, -EINVAL;
+ * why[] tells. A second time the same is the same task. */
+int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret, char why[TASK_ERROR]);
+/* Queue its create, once its payee was looked up. */
+void task_queue_create(struct settle *s, struct task *t);
+/* A wish of the user: "cancel", "expire", "settle", "dispute", "withdraw". 0, -EINVAL (no such), -EPERM (not this role),
+ * -EBUSY (not in this state), -ENOBUFS; why[] tells. */
+int task_wish(struct settle *s, struct task *t, const char *action, const char *reason, int is_dry,
+	      char why[TASK_ERROR]);
+void task_set(struct settle *s, struct task *t, const char *phase, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Nothing will change any more. */
+int task_is_final(const struct task *t);
+/* Is there no open task of that id? */
+int task_is_over(const struct settle *s, const uint8_t id[32]);
+/* What was being measured when the agent ended is lost. */
+void task_restarted(struct settle *s);
+/* Ask about some open tasks, and read the answers. */
+void task_look(struct settle *s);
+void task_looked(struct settle *s);
+/* Queue what is due: settle, expire, claim, dispute. */
+void task_due(struct settle *s);
+const char *task_status_name(uint32_t status);
+void task_json(struct settle *s, const struct task *t, struct lnx_buf *out);
+
+/* ---- limits.c: 0, or -EDQUOT with <why>: more than the payer may spend */
+int limit_check(const struct settle *s, const uint8_t payee_did32[32], const struct u256 *amount,
+		char why[TASK_ERROR]);
+
+#endif
