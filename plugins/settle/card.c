@@ -61,11 +61,13 @@ void card_get(void *arg, struct lnx_http_req *req)
 	lnx_json_kv_str(&out, "url", s->conf->public_url);
 	lnx_json_kv_str(&out, "version", ident->version);
 	lnx_json_kv_str(&out, "preferredTransport", "HTTP+JSON");
-	lnx_buf_str(&out, ",\"capabilities\":{\"streaming\":false,\"pushNotifications\":false},"
-			  "\"defaultInputModes\":[\"application/json\"],"
-			  "\"defaultOutputModes\":[\"application/json\"],\"skills\":[{\"id\":\"task\","
-			  "\"name\":\"Settled task\",\"description\":\"A task created on the settlement contract, "
-			  "run under telemetry and paid for its receipt.\",\"tags\":[\"settlement\",\"telemetry\"]}]");
+	lnx_buf_str(
+		&out,
+		",\"capabilities\":{\"streaming\":false,\"pushNotifications\":false},"
+		"\"defaultInputModes\":[\"application/json\"],"
+		"\"defaultOutputModes\":[\"application/json\"],\"skills\":[{\"id\":\"task\","
+		"\"name\":\"Settled task\",\"description\":\"A task created on the settlement contract, "
+		"run under telemetry and paid for its receipt.\",\"tags\":[\"settlement\",\"telemetry\"]}]");
 	put_extension(s, &out);
 	lnx_buf_char(&out, '}');
 	if (lnx_buf_error(&out))

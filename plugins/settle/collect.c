@@ -16,8 +16,9 @@
 
 #include "task.h"
 
-#define TICK_NS	  (500 * SETTLE_MS)
-#define FINISH_NS (5 * SETTLE_SEC) /* the end of a process is told at once; more than this is a loss */
+#define TICK_NS (500 * SETTLE_MS)
+#define FINISH_NS \
+	(5 * SETTLE_SEC) /* the end of a process is told at once; more than this is a loss */
 
 static const char *const wanted[] = { "proc.fork",  "proc.exec",  "proc.exit",
 				      "proc.usage", "cgroup.new", "stall.window" };
@@ -160,7 +161,8 @@ static void on_fork(struct collector *c, const struct lnx_ev_proc_fork *e)
 		lost(c);
 		return;
 	}
-	begin_leaf(&leaf, "proc.fork", &e->h, e->child_pid, e->ppid, e->start_ns, e->cgroup_id, e->comm);
+	begin_leaf(&leaf, "proc.fork", &e->h, e->child_pid, e->ppid, e->start_ns, e->cgroup_id,
+		   e->comm);
 	add_leaf(c, &leaf);
 }
 
@@ -183,7 +185,8 @@ static void on_exec(struct collector *c, const struct lnx_ev_proc_exec *e)
 
 	if (!member_here(c, e->h.pid, e->start_ns, e->cgroup_id))
 		return;
-	begin_leaf(&leaf, "proc.exec", &e->h, e->h.pid, e->ppid, e->start_ns, e->cgroup_id, e->comm);
+	begin_leaf(&leaf, "proc.exec", &e->h, e->h.pid, e->ppid, e->start_ns, e->cgroup_id,
+		   e->comm);
 	add_leaf(c, &leaf);
 }
 
@@ -194,7 +197,8 @@ static void on_usage(struct collector *c, const struct lnx_ev_proc_usage *e)
 
 	if (!m)
 		return;
-	begin_leaf(&leaf, "proc.usage", &e->h, e->h.pid, e->ppid, e->start_ns, e->cgroup_id, e->comm);
+	begin_leaf(&leaf, "proc.usage", &e->h, e->h.pid, e->ppid, e->start_ns, e->cgroup_id,
+		   e->comm);
 	leaf.cpu_ns = more(e->cpu_ns, &m->cpu_ns);
 	leaf.read_bytes = more(e->read_bytes, &m->read_bytes);
 	leaf.write_bytes = more(e->write_bytes, &m->write_bytes);
@@ -228,7 +232,8 @@ static void on_exit_of(struct collector *c, const struct lnx_ev_proc_exit *e)
 
 	if (!m)
 		return;
-	begin_leaf(&leaf, "proc.exit", &e->h, e->h.pid, e->ppid, e->start_ns, e->cgroup_id, e->comm);
+	begin_leaf(&leaf, "proc.exit", &e->h, e->h.pid, e->ppid, e->start_ns, e->cgroup_id,
+		   e->comm);
 	leaf.cpu_ns = more(e->cpu_ns, &m->cpu_ns);
 	leaf.rss_peak_kib = e->peak_rss_bytes / 1024;
 	leaf.exit_code = e->signal ? 128 + (int32_t)e->signal : (int32_t)e->exit_code;
@@ -261,16 +266,20 @@ int collect_event(struct settle *s, const struct lnx_event *ev)
 
 		if (ev->type == LNX_EV_PROC_FORK && LNX_EV_HAS(ev, struct lnx_ev_proc_fork, comm))
 			on_fork(c, e);
-		else if (ev->type == LNX_EV_PROC_EXEC && LNX_EV_HAS(ev, struct lnx_ev_proc_exec, comm))
+		else if (ev->type == LNX_EV_PROC_EXEC &&
+			 LNX_EV_HAS(ev, struct lnx_ev_proc_exec, comm))
 			on_exec(c, e);
-		else if (ev->type == LNX_EV_PROC_EXIT && LNX_EV_HAS(ev, struct lnx_ev_proc_exit, comm))
+		else if (ev->type == LNX_EV_PROC_EXIT &&
+			 LNX_EV_HAS(ev, struct lnx_ev_proc_exit, comm))
 			on_exit_of(c, e);
-		else if (ev->type == LNX_EV_PROC_USAGE && LNX_EV_HAS(ev, struct lnx_ev_proc_usage, comm))
+		else if (ev->type == LNX_EV_PROC_USAGE &&
+			 LNX_EV_HAS(ev, struct lnx_ev_proc_usage, comm))
 			on_usage(c, e);
 		else if (ev->type == LNX_EV_STALL_WINDOW &&
 			 LNX_EV_HAS(ev, struct lnx_ev_stall_window, full_ms))
 			on_stall(c, e);
-		else if (ev->type == LNX_EV_CGROUP_NEW && LNX_EV_HAS(ev, struct lnx_ev_cgroup, parent_id)) {
+		else if (ev->type == LNX_EV_CGROUP_NEW &&
+			 LNX_EV_HAS(ev, struct lnx_ev_cgroup, parent_id)) {
 			const struct lnx_ev_cgroup *g = e;
 
 			if (in_cgroups(c, g->parent_id) && !in_cgroups(c, g->cgroup_id) &&
@@ -366,7 +375,8 @@ static int begin_what(struct collector *c, const struct collect_ask *ask, char w
 	    s->host->service(s->ctx, "proc/1", &vtable, &self) == 0)
 		p = ((const struct lnx_svc_proc *)vtable)->get(self, (uint32_t)ask->pid, 0);
 	if (ask->pid && !p) {
-		(void)snprintf(why, TASK_ERROR, "there is no process %llu", (unsigned long long)ask->pid);
+		(void)snprintf(why, TASK_ERROR, "there is no process %llu",
+			       (unsigned long long)ask->pid);
 		return -EBUSY;
 	}
 	if (p) {
@@ -376,9 +386,11 @@ static int begin_what(struct collector *c, const struct collect_ask *ask, char w
 	}
 	if (*ask->cgroup) {
 		if (strstr(ask->cgroup, "..") || *ask->cgroup != '/' ||
-		    (size_t)snprintf(path, sizeof(path), "/sys/fs/cgroup%s", ask->cgroup) >= sizeof(path) ||
+		    (size_t)snprintf(path, sizeof(path), "/sys/fs/cgroup%s", ask->cgroup) >=
+			    sizeof(path) ||
 		    stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-			(void)snprintf(why, TASK_ERROR, "there is no such cgroup below /sys/fs/cgroup");
+			(void)snprintf(why, TASK_ERROR,
+				       "there is no such cgroup below /sys/fs/cgroup");
 			return -EINVAL;
 		}
 		c->cgroups[c->n_cgroups++] = st.st_ino;
@@ -399,19 +411,22 @@ static int may_begin(struct settle *s, const struct task *t, char why[TASK_ERROR
 	if (t->role != TASK_PAYEE)
 		(void)snprintf(why, TASK_ERROR, "this agent is not its payee");
 	else if (t->status != TASK_CREATED)
-		(void)snprintf(why, TASK_ERROR, "it is %s on the chain", task_status_name(t->status));
+		(void)snprintf(why, TASK_ERROR, "it is %s on the chain",
+			       task_status_name(t->status));
 	else if (memcmp(t->payee, s->address, 20) != 0)
 		(void)snprintf(why, TASK_ERROR, "it pays another address than ours");
 	else if (memcmp(t->token, s->token, 20) != 0)
-		(void)snprintf(why, TASK_ERROR, "it pays in another token than chain.token_address");
+		(void)snprintf(why, TASK_ERROR,
+			       "it pays in another token than chain.token_address");
 	else if (strcmp(t->phase, PHASE_OFFERED) != 0 && strcmp(t->phase, PHASE_FAILED) != 0)
 		(void)snprintf(why, TASK_ERROR, "it is %s", t->phase);
 	else if (s->head + s->conf->deadline_margin >= t->deadline)
 		(void)snprintf(why, TASK_ERROR, "its deadline, block %llu, is too near",
 			       (unsigned long long)t->deadline);
 	else if (!t->is_escrow && !t->is_covered)
-		(void)snprintf(why, TASK_ERROR,
-			       "it has no escrow, and the payer's allowance or balance does not cover it");
+		(void)snprintf(
+			why, TASK_ERROR,
+			"it has no escrow, and the payer's allowance or balance does not cover it");
 	else if (s->n_collectors >= COLLECT_MAX)
 		(void)snprintf(why, TASK_ERROR, "%d tasks run already", COLLECT_MAX);
 	else if (collect_core(s, &look) < 0 || !look.has_probe)
@@ -476,7 +491,8 @@ int collect_finish(struct settle *s, struct task *t, const struct collect_ask *a
 		return -EBUSY;
 	}
 	if (n && (n != 64 || ask->output_sha256[strspn(ask->output_sha256, "0123456789abcdef")])) {
-		(void)snprintf(why, TASK_ERROR, "output_sha256 must be 64 hex digits in lower case");
+		(void)snprintf(why, TASK_ERROR,
+			       "output_sha256 must be 64 hex digits in lower case");
 		return -EINVAL;
 	}
 	memcpy(c->output_sha256, ask->output_sha256, n + 1);

@@ -7,16 +7,16 @@
 #include "receipt.h"
 #include "settle.h"
 
-#define COLLECT_MAX   16   /* tasks that run at a time */
-#define COLLECT_PIDS  4096 /* live processes of one task */
-#define COLLECT_SPOOL 65536u
+#define COLLECT_MAX	  16   /* tasks that run at a time */
+#define COLLECT_PIDS	  4096 /* live processes of one task */
+#define COLLECT_SPOOL	  65536u
 #define COLLECT_SPOOL_MAX (4u << 20) /* while the disk is slow; more is not kept, and said */
 
 /* What is measured. */
 struct collect_ask {
-	uint64_t pid;	    /* and its descendants; 0: not by process */
-	uint64_t cgroup_id; /* and those below it; 0: not by cgroup */
-	const char *cgroup; /* its path below the mount, instead of the id */
+	uint64_t pid;		   /* and its descendants; 0: not by process */
+	uint64_t cgroup_id;	   /* and those below it; 0: not by cgroup */
+	const char *cgroup;	   /* its path below the mount, instead of the id */
 	const char *output_sha256; /* finish: of what the task made, 64 hex digits, or "" */
 };
 
@@ -40,11 +40,11 @@ struct collector {
 	struct member *members; /* COLLECT_PIDS, open addressing */
 	struct merkle tree;
 	struct usage usage;
-	uint64_t seq, n_lost; /* of the last event; events that got no leaf */
+	uint64_t seq, n_lost;		       /* of the last event; events that got no leaf */
 	struct receipt_gap gaps[RECEIPT_GAPS]; /* their numbers */
 	unsigned n_gaps;
 	uint64_t begin_ns, end_ns, begin_wall_ns;
-	uint64_t dropped; /* of the whole agent, at the begin */
+	uint64_t dropped;   /* of the whole agent, at the begin */
 	uint64_t finish_ns; /* not waited for longer */
 	struct lnx_buf spool;
 	struct spool_job *job;

@@ -77,7 +77,8 @@ static int exec(sqlite3 *db, const char *sql, char error[DB_ERROR])
 	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
 
 	if (rc != SQLITE_OK)
-		(void)snprintf(error, DB_ERROR, "%s", sqlite3_errmsg(db)); /* cut is fine: for people */
+		(void)snprintf(error, DB_ERROR, "%s",
+			       sqlite3_errmsg(db)); /* cut is fine: for people */
 	return db_errno(rc);
 }
 
@@ -123,8 +124,9 @@ static int make_private(const char *path, char error[DB_ERROR])
 	}
 	(void)close(fd);
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077)) {
-		(void)snprintf(error, DB_ERROR,
-			       "not a plain file of this user that nobody else may use: chmod 600"); /* fits */
+		(void)snprintf(
+			error, DB_ERROR,
+			"not a plain file of this user that nobody else may use: chmod 600"); /* fits */
 		return -EPERM;
 	}
 	return 0;
@@ -149,10 +151,11 @@ static int prepare(sqlite3 *db, char error[DB_ERROR])
 		return -ENOTSUP;
 	}
 	if (!rc)
-		rc = exec(db,
-			  "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-			  "PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=1048576",
-			  error);
+		rc = exec(
+			db,
+			"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+			"PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=1048576",
+			error);
 	if (!rc && text[0] == '0') {
 		rc = exec(db, "BEGIN IMMEDIATE", error);
 		if (!rc)

@@ -56,7 +56,7 @@ static int row_end(struct row *r, char error[DB_ERROR])
 		rc = sqlite3_step(r->st);
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW && rc != SQLITE_OK)
 		(void)snprintf(error, DB_ERROR, "%s", sqlite3_errmsg(r->db)); /* for people */
-	(void)sqlite3_finalize(r->st); /* the step told */
+	(void)sqlite3_finalize(r->st);					      /* the step told */
 	return db_errno(rc);
 }
 
@@ -67,10 +67,11 @@ static int write_attempt(sqlite3 *db, const struct op *op, uint32_t n, char erro
 	const struct attempt *a = &op->attempts[n];
 	struct row r;
 
-	row_begin(&r, db,
-		  "INSERT INTO chain_attempt(op_id,n,tx_hash,raw,nonce,tip,max_fee,gas,first_sent_ms,"
-		  "last_sent_ms) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(op_id,n) DO UPDATE SET"
-		  " first_sent_ms=excluded.first_sent_ms,last_sent_ms=excluded.last_sent_ms");
+	row_begin(
+		&r, db,
+		"INSERT INTO chain_attempt(op_id,n,tx_hash,raw,nonce,tip,max_fee,gas,first_sent_ms,"
+		"last_sent_ms) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(op_id,n) DO UPDATE SET"
+		" first_sent_ms=excluded.first_sent_ms,last_sent_ms=excluded.last_sent_ms");
 	put_int(&r, op->id);
 	put_int(&r, n);
 	put_blob(&r, a->hash, sizeof(a->hash));
@@ -102,18 +103,20 @@ static int write_op(sqlite3 *db, struct op *op, char error[DB_ERROR])
 	int rc;
 
 	if (op->id) {
-		row_begin(&r, db,
-			  "UPDATE chain_op SET state=?,nonce=?,block=?,block_hash=?,tx_hash=?,spent_wei=?,"
-			  "last_error=?,next_try_ms=?,data=? WHERE id=?");
+		row_begin(
+			&r, db,
+			"UPDATE chain_op SET state=?,nonce=?,block=?,block_hash=?,tx_hash=?,spent_wei=?,"
+			"last_error=?,next_try_ms=?,data=? WHERE id=?");
 		put_op_state(&r, op);
 		put_blob(&r, op->data, op->n_data);
 		put_int(&r, op->id);
 		rc = row_end(&r, error);
 	} else {
-		row_begin(&r, db,
-			  "INSERT INTO chain_op(state,nonce,block,block_hash,tx_hash,spent_wei,last_error,"
-			  "next_try_ms,op_key,kind,task_id,to_addr,data,not_after_block,created_ms)"
-			  " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+		row_begin(
+			&r, db,
+			"INSERT INTO chain_op(state,nonce,block,block_hash,tx_hash,spent_wei,last_error,"
+			"next_try_ms,op_key,kind,task_id,to_addr,data,not_after_block,created_ms)"
+			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 		put_op_state(&r, op);
 		put_text(&r, op->key);
 		put_int(&r, op->kind);
@@ -136,11 +139,12 @@ static int write_task(sqlite3 *db, const struct task *t, char error[DB_ERROR])
 	struct row r;
 	int rc;
 
-	row_begin(&r, db,
-		  "INSERT OR REPLACE INTO task(task_id,role,is_escrow,status,is_known,name,phase,payee_did,"
-		  "payee_did32,payee,payer,token,arbiter,max_amount,actual_amount,deadline_blocks,deadline,"
-		  "dispute_deadline,receipt_hash,submit_tx,reason,created_ms,changed_ms)"
-		  " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+	row_begin(
+		&r, db,
+		"INSERT OR REPLACE INTO task(task_id,role,is_escrow,status,is_known,name,phase,payee_did,"
+		"payee_did32,payee,payer,token,arbiter,max_amount,actual_amount,deadline_blocks,deadline,"
+		"dispute_deadline,receipt_hash,submit_tx,reason,created_ms,changed_ms)"
+		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 	put_blob(&r, t->id, 32);
 	put_int(&r, t->role);
 	put_int(&r, t->is_escrow);
@@ -252,9 +256,10 @@ static int load_attempts(sqlite3 *db, struct op *op)
 	struct row r;
 	int rc;
 
-	row_begin(&r, db,
-		  "SELECT tx_hash,raw,nonce,tip,max_fee,gas,first_sent_ms,last_sent_ms FROM chain_attempt"
-		  " WHERE op_id=? ORDER BY n LIMIT 16");
+	row_begin(
+		&r, db,
+		"SELECT tx_hash,raw,nonce,tip,max_fee,gas,first_sent_ms,last_sent_ms FROM chain_attempt"
+		" WHERE op_id=? ORDER BY n LIMIT 16");
 	put_int(&r, op->id);
 	rc = r.rc;
 	while (rc == SQLITE_OK && (rc = sqlite3_step(r.st)) == SQLITE_ROW) {
@@ -355,12 +360,13 @@ static int load_ops(sqlite3 *db, int64_t since_ms, struct op **end)
 	struct row r;
 	int rc, bad = 0;
 
-	row_begin(&r, db,
-		  "SELECT o.id,o.op_key,o.kind,o.task_id,o.to_addr,o.data,o.not_after_block,o.state,o.nonce,"
-		  "o.block,o.block_hash,o.tx_hash,o.spent_wei,o.last_error,o.next_try_ms,o.created_ms"
-		  " FROM chain_op o LEFT JOIN task t ON t.task_id = o.task_id"
-		  " WHERE t.task_id IS NULL OR o.state IN ('queued','signed','sent','mined') OR " RECENT
-		  " ORDER BY o.id");
+	row_begin(
+		&r, db,
+		"SELECT o.id,o.op_key,o.kind,o.task_id,o.to_addr,o.data,o.not_after_block,o.state,o.nonce,"
+		"o.block,o.block_hash,o.tx_hash,o.spent_wei,o.last_error,o.next_try_ms,o.created_ms"
+		" FROM chain_op o LEFT JOIN task t ON t.task_id = o.task_id"
+		" WHERE t.task_id IS NULL OR o.state IN ('queued','signed','sent','mined') OR " RECENT
+		" ORDER BY o.id");
 	put_int(&r, since_ms);
 	rc = r.rc;
 	while (!bad && rc == SQLITE_OK && sqlite3_step(r.st) == SQLITE_ROW) {
@@ -377,12 +383,13 @@ static int load_tasks(sqlite3 *db, int64_t since_ms, struct task **end)
 	struct row r;
 	int rc, bad = 0;
 
-	row_begin(&r, db,
-		  "SELECT t.task_id,role,is_escrow,status,is_known,name,phase,payee_did,payee_did32,payee,"
-		  "payer,token,arbiter,max_amount,actual_amount,deadline_blocks,deadline,dispute_deadline,"
-		  "receipt_hash,submit_tx,reason,created_ms,changed_ms,r.task_id IS NOT NULL"
-		  " FROM task t LEFT JOIN receipt r ON r.task_id = t.task_id WHERE " RECENT
-		  " ORDER BY created_ms");
+	row_begin(
+		&r, db,
+		"SELECT t.task_id,role,is_escrow,status,is_known,name,phase,payee_did,payee_did32,payee,"
+		"payer,token,arbiter,max_amount,actual_amount,deadline_blocks,deadline,dispute_deadline,"
+		"receipt_hash,submit_tx,reason,created_ms,changed_ms,r.task_id IS NOT NULL"
+		" FROM task t LEFT JOIN receipt r ON r.task_id = t.task_id WHERE " RECENT
+		" ORDER BY created_ms");
 	put_int(&r, since_ms);
 	rc = r.rc;
 	while (!bad && rc == SQLITE_OK && sqlite3_step(r.st) == SQLITE_ROW) {

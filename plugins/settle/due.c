@@ -47,7 +47,8 @@ static void due_payer(struct settle *s, struct task *t)
 		if (s->head > t->deadline)
 			due(s, t, OP_EXPIRE);
 	} else if (t->status == TASK_SUBMITTED) {
-		int is_judged = !strcmp(t->phase, PHASE_VERIFIED) || !strcmp(t->phase, PHASE_REJECTED);
+		int is_judged =
+			!strcmp(t->phase, PHASE_VERIFIED) || !strcmp(t->phase, PHASE_REJECTED);
 
 		if (!is_judged)
 			task_set(s, t, PHASE_SUBMITTED, "%s", "");

@@ -11,7 +11,8 @@
 #define HASTE_NS (20 * SETTLE_MS)
 #define IDLE_N	 10 /* times the interval when there is nothing to do */
 
-const char *const chain_state_names[] = { "opening", "connecting", "ready", "refused", "failed", NULL };
+const char *const chain_state_names[] = { "opening", "connecting", "ready",
+					  "refused", "failed",	   NULL };
 
 void settle_set_state(struct settle *s, uint32_t state, const char *fmt, ...)
 {
@@ -35,11 +36,11 @@ void settle_set_state(struct settle *s, uint32_t state, const char *fmt, ...)
 		s->host->health(s->ctx, "chain", LNX_HEALTH_OK, "");
 	else
 		s->host->health(s->ctx, "chain",
-				state == CHAIN_REFUSED || state == CHAIN_FAILED ? LNX_HEALTH_LOST
-										: LNX_HEALTH_DEGRADED,
+				state == CHAIN_REFUSED || state == CHAIN_FAILED
+					? LNX_HEALTH_LOST
+					: LNX_HEALTH_DEGRADED,
 				why);
-	s->host->metric_set(s->ctx, s->m_refused,
-			    state == CHAIN_REFUSED || state == CHAIN_FAILED);
+	s->host->metric_set(s->ctx, s->m_refused, state == CHAIN_REFUSED || state == CHAIN_FAILED);
 }
 
 /* ---- asking */
@@ -92,7 +93,8 @@ static void asked_second(void *arg, int rc)
 
 	if (rc < 0 || agrees(&s->batch, &s->second)) {
 		/* one that does not answer is left alone for a while; one is then enough */
-		s->host->health(s->ctx, "chain-second", rc < 0 ? LNX_HEALTH_DEGRADED : LNX_HEALTH_OK,
+		s->host->health(s->ctx, "chain-second",
+				rc < 0 ? LNX_HEALTH_DEGRADED : LNX_HEALTH_OK,
 				rc < 0 ? "only one endpoint answers: its word stands alone" : "");
 		s->then(s);
 		return;

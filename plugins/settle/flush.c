@@ -45,7 +45,8 @@ static void take_loaded(struct settle *s, struct db_loaded *l)
 	s->log_block = l->cursor_block;
 	for (struct op *op = s->ops; op; op = op->next) {
 		s->n_ops++;
-		if ((op->state == OP_MINED || op->state == OP_CONFIRMED) && op->nonce >= s->nonce_floor)
+		if ((op->state == OP_MINED || op->state == OP_CONFIRMED) &&
+		    op->nonce >= s->nonce_floor)
 			s->nonce_floor = op->nonce + 1;
 	}
 	for (struct task *t = s->tasks; t; t = t->next)
@@ -73,7 +74,8 @@ static void done_open(void *arg, int rc)
 			task_free(t);
 		}
 		settle_set_state(s, CHAIN_FAILED,
-				 "the state file cannot be used, and nothing is signed: %s", j->error);
+				 "the state file cannot be used, and nothing is signed: %s",
+				 j->error);
 	}
 	job_free(j);
 }
@@ -154,7 +156,7 @@ static void done_write(void *arg, int rc)
 {
 	struct db_job *j = arg;
 	struct settle *s = j->s;
-	void (*then)(struct settle *s) = j->then;
+	void (*then)(struct settle * s) = j->then;
 
 	s->job = NULL;
 	if (rc == 0) {
@@ -170,8 +172,8 @@ static void done_write(void *arg, int rc)
 		}
 	}
 	if (rc == -EUCLEAN)
-		settle_set_state(s, CHAIN_FAILED, "the state file is damaged, and nothing is signed: %s",
-				 j->error);
+		settle_set_state(s, CHAIN_FAILED,
+				 "the state file is damaged, and nothing is signed: %s", j->error);
 	job_free(j);
 	if (rc == 0 && !s->is_stopping)
 		then(s);
@@ -214,7 +216,8 @@ static struct db_job *job_new(struct settle *s, int *ret_rc)
 			struct task *copy = &j->tasks[j->n_tasks++];
 
 			*copy = *t;
-			copy->receipt = t->receipt_is_dirty && t->receipt ? strdup(t->receipt) : NULL;
+			copy->receipt =
+				t->receipt_is_dirty && t->receipt ? strdup(t->receipt) : NULL;
 			t->is_dirty = 0;
 			t->receipt_is_dirty = 0;
 		}
@@ -259,6 +262,7 @@ void settle_flush_now(struct settle *s)
 		return;
 	rc = run_write(j);
 	if (rc < 0)
-		s->host->log(s->ctx, LNX_ERROR, "%s cannot be written: %s", s->state_path, j->error);
+		s->host->log(s->ctx, LNX_ERROR, "%s cannot be written: %s", s->state_path,
+			     j->error);
 	job_free(j);
 }

@@ -106,7 +106,7 @@ static const char *judge(struct settle *s, char text[RPC_TEXT])
 static void judged(struct settle *s)
 {
 	struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
-	void (*then)(struct settle *s) = s->after_guard;
+	void (*then)(struct settle * s) = s->after_guard;
 	char text[RPC_TEXT];
 	const char *why = judge(s, text);
 
@@ -122,12 +122,12 @@ static void judged(struct settle *s)
 	s->host->log(s->ctx, LNX_INFO, "using %s", e->shown);
 	if (!s->is_registered && s->conf->auto_register)
 		register_queue(s);
-	s->host->health(s->ctx, "chain-identity",
-			s->is_registered || s->conf->auto_register ? LNX_HEALTH_OK
-								   : LNX_HEALTH_DEGRADED,
-			s->is_registered || s->conf->auto_register
-				? ""
-				: "this agent is not registered and cannot be paid: chain.auto_register is off");
+	s->host->health(
+		s->ctx, "chain-identity",
+		s->is_registered || s->conf->auto_register ? LNX_HEALTH_OK : LNX_HEALTH_DEGRADED,
+		s->is_registered || s->conf->auto_register
+			? ""
+			: "this agent is not registered and cannot be paid: chain.auto_register is off");
 	rpc_reset(&s->batch);
 	then(s);
 }

@@ -33,7 +33,8 @@ int keys_load(struct settle *s, char why[SETTLE_WHY])
 	if (!rc)
 		rc = identity_open(c->identity_path, true, now, s->secp, &s->identity, text);
 	if (!rc)
-		rc = signer_open(c->private_key, c->private_key_file, s->identity, s->secp, &s->signer, text);
+		rc = signer_open(c->private_key, c->private_key_file, s->identity, s->secp,
+				 &s->signer, text);
 	if (rc)
 		return say(why, text, rc);
 	s->key = s->signer.key;

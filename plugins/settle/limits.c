@@ -72,8 +72,8 @@ int limit_check(const struct settle *s, const uint8_t payee_did32[32], const str
 		if (cents(s, limits[i].cents, &limit))
 			continue; /* more than any amount */
 		u256_from_u64(0, &sum);
-		if (limits[i].span_ms &&
-		    spent(s, now - limits[i].span_ms, limits[i].of_payee ? payee_did32 : NULL, &sum))
+		if (limits[i].span_ms && spent(s, now - limits[i].span_ms,
+					       limits[i].of_payee ? payee_did32 : NULL, &sum))
 			memset(&sum, 0xff, sizeof(sum));
 		if (!u256_add(&sum, amount, &sum) && u256_cmp(&sum, &limit) <= 0)
 			continue;

@@ -182,7 +182,8 @@ static void settle_found(struct settle *s, struct op *op, const struct rpc_call 
 	if (!is_deep)
 		return;
 	if (op->found.is_good)
-		(void)snprintf(why, sizeof(why), "mined without the event %.60s", op_kinds[op->kind].event);
+		(void)snprintf(why, sizeof(why), "mined without the event %.60s",
+			       op_kinds[op->kind].event);
 	else if (revert && revert->is_error)
 		call_why(revert, why, sizeof(why));
 	if (op->state != OP_FAILED)
@@ -314,7 +315,8 @@ static void ask_txs(struct settle *s)
 		for (uint32_t k = 0; k < op->n_attempts; k++)
 			if (op->attempts[k].nonce == op->nonce) {
 				hex_format(op->attempts[k].hash, 32, hex);
-				(void)rpc_add(&s->batch, "eth_getTransactionReceipt", "[\"%s\"]", hex);
+				(void)rpc_add(&s->batch, "eth_getTransactionReceipt", "[\"%s\"]",
+					      hex);
 				n++;
 			}
 	}

@@ -196,10 +196,9 @@ int op_sign(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_
 {
 	struct attempt *a = &op->attempts[op->n_attempts];
 	struct lnx_buf raw = { .max = 1u << 20 };
-	struct tx1559 tx = { .chain_id = s->conf->chain_id,
-			     .gas = gas,
-			     .data = op->data,
-			     .n_data = op->n_data };
+	struct tx1559 tx = {
+		.chain_id = s->conf->chain_id, .gas = gas, .data = op->data, .n_data = op->n_data
+	};
 	int rc;
 
 	if (op->n_attempts == OP_ATTEMPTS)
@@ -251,11 +250,13 @@ void op_sweep(struct settle *s)
 void op_count(struct settle *s, const struct op *op, const char *result)
 {
 	static const char *const labels[] = { "kind", "result", NULL };
-	static const struct lnx_metric_desc desc = { .name = "linnix_chain_tx_total",
-						     .help = "Operations on the chain by their end.",
-						     .kind = LNX_COUNTER,
-						     .labels = labels,
-						     .max_series = 64 };
+	static const struct lnx_metric_desc desc = {
+		.name = "linnix_chain_tx_total",
+		.help = "Operations on the chain by their end.",
+		.kind = LNX_COUNTER,
+		.labels = labels,
+		.max_series = 64
+	};
 	const char *values[] = { op_kinds[op->kind].name, result, NULL };
 	struct lnx_metric *m;
 

@@ -12,17 +12,17 @@ static const char *const modes[] = { "escrow", "allowance", NULL };
 static const char *const prices[] = { "fixed", "cpu", NULL };
 
 #define OFF(m) offsetof(struct settle_conf, m)
-#define STR(key, m, def, help)                                            \
-	{                                                                 \
-		key, LNX_OPT_STR, OFF(m), def, 0, 0, NULL, 0, 0, help     \
+#define STR(key, m, def, help)                                        \
+	{                                                             \
+		key, LNX_OPT_STR, OFF(m), def, 0, 0, NULL, 0, 0, help \
 	}
-#define PATH(key, m, def, help)                                           \
-	{                                                                 \
-		key, LNX_OPT_PATH, OFF(m), def, 0, 0, NULL, 0, 0, help    \
+#define PATH(key, m, def, help)                                        \
+	{                                                              \
+		key, LNX_OPT_PATH, OFF(m), def, 0, 0, NULL, 0, 0, help \
 	}
-#define BOOL(key, m, def, help)                                           \
-	{                                                                 \
-		key, LNX_OPT_BOOL, OFF(m), def, 0, 0, NULL, 0, 0, help    \
+#define BOOL(key, m, def, help)                                        \
+	{                                                              \
+		key, LNX_OPT_BOOL, OFF(m), def, 0, 0, NULL, 0, 0, help \
 	}
 #define NUM(key, m, def, min, max, help)                                  \
 	{                                                                 \
@@ -59,7 +59,8 @@ const struct lnx_option settle_options[] = {
 	     "Folder of the lock that keeps a second agent from signing with the same key."),
 	PATH("events_dir", events_dir, "/var/lib/linnix/settle-events",
 	     "Folder of the events that receipts were made over."),
-	PATH("ca_file", ca_file, "", "Authorities to trust for https, in PEM; empty: the system's."),
+	PATH("ca_file", ca_file, "",
+	     "Authorities to trust for https, in PEM; empty: the system's."),
 	STR("public_url", public_url, "",
 	    "URL under which others reach this agent, for its agent card."),
 	BOOL("allow_insecure_rpc", allow_insecure_rpc, "false",
@@ -103,13 +104,15 @@ const struct lnx_option settle_options[] = {
 static int read_address(const char *key, const char *text, uint8_t ret[20], char why[SETTLE_WHY])
 {
 	if (!*text) {
-		(void)snprintf(why, SETTLE_WHY, "chain.%s must be set when chain.enabled=true", key);
+		(void)snprintf(why, SETTLE_WHY, "chain.%s must be set when chain.enabled=true",
+			       key);
 		return -EINVAL;
 	}
 	if (address_parse(text, ret)) {
-		(void)snprintf(why, SETTLE_WHY,
-			       "chain.%s: not an address: 0x and 40 hex digits, with a right checksum if in both cases",
-			       key); /* fits */
+		(void)snprintf(
+			why, SETTLE_WHY,
+			"chain.%s: not an address: 0x and 40 hex digits, with a right checksum if in both cases",
+			key); /* fits */
 		return -EINVAL;
 	}
 	return 0;
@@ -132,13 +135,15 @@ int options_check(struct settle *s, char why[SETTLE_WHY])
 	if (!rc && s->has_bond)
 		rc = read_address("bond_contract", c->bond_contract, s->bond, why);
 	if (!rc && !c->rpc_url[0]) {
-		(void)snprintf(why, SETTLE_WHY, "chain.rpc_url must be set when chain.enabled=true");
+		(void)snprintf(why, SETTLE_WHY,
+			       "chain.rpc_url must be set when chain.enabled=true");
 		rc = -EINVAL;
 	}
 	if (!rc && u256_parse_units(c->price_unit, c->token_decimals, &s->price_unit)) {
-		(void)snprintf(why, SETTLE_WHY,
-			       "chain.price.unit: not an amount of the token: digits, and at most %u behind the point",
-			       c->token_decimals);
+		(void)snprintf(
+			why, SETTLE_WHY,
+			"chain.price.unit: not an amount of the token: digits, and at most %u behind the point",
+			c->token_decimals);
 		rc = -EINVAL;
 	}
 	memcpy(domain.contract, s->settlement, 20);

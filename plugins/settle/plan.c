@@ -49,8 +49,9 @@ static void bump(struct settle *s, struct op *op)
 	if (2 * s->base_fee + tip > fee)
 		fee = 2 * s->base_fee + tip;
 	if (op->n_attempts == OP_ATTEMPTS || fee > cap_wei(s) || !is_affordable(s, a->gas, fee)) {
-		s->host->health(s->ctx, "chain-fees", LNX_HEALTH_DEGRADED,
-				"a transaction is not mined, and its fee may not rise: see chain.max_fee_gwei and chain.max_tx_cost_gwei");
+		s->host->health(
+			s->ctx, "chain-fees", LNX_HEALTH_DEGRADED,
+			"a transaction is not mined, and its fee may not rise: see chain.max_fee_gwei and chain.max_tx_cost_gwei");
 		return;
 	}
 	if (op_sign(s, op, a->gas, tip, fee) == 0)
@@ -125,14 +126,16 @@ static void sign(struct settle *s, struct op *op, const struct rpc_call *estimat
 	}
 	gas += gas / 5;
 	if (fee > cap_wei(s) || !is_affordable(s, gas, fee) || fee > FEE_MAX) {
-		op_later(s, op,
-			 "gas costs %llu gwei now: over chain.max_fee_gwei or chain.max_tx_cost_gwei",
-			 (unsigned long long)(fee / GWEI));
+		op_later(
+			s, op,
+			"gas costs %llu gwei now: over chain.max_fee_gwei or chain.max_tx_cost_gwei",
+			(unsigned long long)(fee / GWEI));
 		return;
 	}
 	u256_from_u64(gas, &cost);
 	if (u256_mul_u64(&cost, fee, &cost) || u256_cmp(&cost, &s->balance) > 0) {
-		op_later(s, op, "the agent's address has too little of the chain's own coin for the fee");
+		op_later(s, op,
+			 "the agent's address has too little of the chain's own coin for the fee");
 		return;
 	}
 	if (op->is_dry) {

@@ -54,7 +54,8 @@ unsigned prepare_ask(struct settle *s, struct op *op)
 		(void)call_add(b, s->token, TOKEN_BALANCE, a, 1);
 	}
 	n_both = b->n;
-	(void)call_add_from(b, "eth_estimateGas", s->address, op->to, op->data, op->n_data, "latest");
+	(void)call_add_from(b, "eth_estimateGas", s->address, op->to, op->data, op->n_data,
+			    "latest");
 	return n_both;
 }
 
@@ -135,7 +136,8 @@ static int judge_create(struct settle *s, struct op *op, struct task *t, char wh
 		return -EAGAIN;
 	}
 	if (u256_cmp(&balance.word, &t->max) < 0) {
-		(void)snprintf(why, OP_TEXT, "the agent's address holds less than the task may cost");
+		(void)snprintf(why, OP_TEXT,
+			       "the agent's address holds less than the task may cost");
 		return -EAGAIN;
 	}
 	if (u256_cmp(&allowance.word, &need) >= 0)

@@ -157,6 +157,7 @@ void proof_begin(struct settle *s, void (*then)(struct settle *s))
 	memcpy(s->proving, t->id, 32);
 	hex_format(t->submit_tx, 32, hex);
 	rpc_reset(&s->batch);
-	(void)rpc_add(&s->batch, "eth_getTransactionByHash", "[\"%s\"]", hex); /* the error sticks */
+	(void)rpc_add(&s->batch, "eth_getTransactionByHash", "[\"%s\"]",
+		      hex); /* the error sticks */
 	settle_ask(s, fetched);
 }

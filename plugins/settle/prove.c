@@ -27,7 +27,8 @@ static void host_id(uint8_t ret[32])
 	if (n > 0) {
 		crypto_auth_hmacsha256_state st;
 
-		(void)crypto_auth_hmacsha256_init(&st, app, sizeof(app)); /* none of them can fail */
+		(void)crypto_auth_hmacsha256_init(&st, app,
+						  sizeof(app)); /* none of them can fail */
 		(void)crypto_auth_hmacsha256_update(&st, id, (unsigned long long)n);
 		(void)crypto_auth_hmacsha256_final(&st, ret);
 	}
@@ -44,7 +45,7 @@ static void fill_host(const struct settle *s, struct receipt *r)
 	(void)crypto_hash_sha256(r->boot_id_hash, (const unsigned char *)ident->boot_id,
 				 strlen(ident->boot_id)); /* cannot fail */
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s",
-		       uname(&un) == 0 ? un.release : "unknown"); /* cut is fine */
+		       uname(&un) == 0 ? un.release : "unknown");	  /* cut is fine */
 	(void)snprintf(r->agent, sizeof(r->agent), "%s", ident->version); /* likewise */
 }
 
@@ -99,7 +100,8 @@ static void previous(const struct settle *s, const struct task *t, uint8_t ret[3
 		}
 }
 
-static int keep(struct settle *s, struct task *t, const struct signed_receipt *sr, char why[TASK_ERROR])
+static int keep(struct settle *s, struct task *t, const struct signed_receipt *sr,
+		char why[TASK_ERROR])
 {
 	struct lnx_buf file = { .max = 2 * RECEIPT_FILE_BYTES };
 	struct abi_value a[4];
@@ -118,7 +120,8 @@ static int keep(struct settle *s, struct task *t, const struct signed_receipt *s
 	op = op_queue(s, OP_SUBMIT, t->id, "", s->settlement, SETTLEMENT_SUBMIT, a, 4);
 	if (!op) {
 		lnx_buf_done(&file);
-		(void)snprintf(why, TASK_ERROR, "there is no room for its submission: finish it again");
+		(void)snprintf(why, TASK_ERROR,
+			       "there is no room for its submission: finish it again");
 		return -ENOBUFS;
 	}
 	op->not_after_block = t->deadline;

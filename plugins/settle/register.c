@@ -44,5 +44,5 @@ int register_reverted(struct settle *s, const char *why)
 	s->host->health(s->ctx, "chain-identity", LNX_HEALTH_DEGRADED,
 			"the registry refuses this agent's record: it cannot be paid");
 	return !strncmp(why, "AddressInUse", 12) || !strncmp(why, "AgentIsRevoked", 14) ? -EPERM
-										       : -EAGAIN;
+											: -EAGAIN;
 }

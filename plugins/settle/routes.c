@@ -94,7 +94,8 @@ static void get_receipt(void *arg, struct lnx_http_req *req)
 		return;
 	}
 	/* the file belongs to the job while one runs */
-	if (!t->receipt && (s->job || !s->db || db_receipt(s->db, t->id, &t->receipt) < 0 || !t->receipt)) {
+	if (!t->receipt &&
+	    (s->job || !s->db || db_receipt(s->db, t->id, &t->receipt) < 0 || !t->receipt)) {
 		ERR(req, 503, "busy", "the receipt cannot be read now");
 		return;
 	}
@@ -115,7 +116,8 @@ static void get_events(void *arg, struct lnx_http_req *req)
 		(void)s->http->respond(req, 200, "application/x-ndjson", out.data ? out.data : "",
 				       out.size);
 	else if (rc == -EFBIG)
-		ERR(req, 413, "too_large", "the events are too many for one answer: read the file in chain.events_dir");
+		ERR(req, 413, "too_large",
+		    "the events are too many for one answer: read the file in chain.events_dir");
 	else
 		ERR(req, 404, "no_events", "that task has no events here");
 	lnx_buf_done(&out);
@@ -130,7 +132,8 @@ static json_t *body_of(struct settle *s, struct lnx_http_req *req, const char *c
 	uint32_t n = 0;
 	const char *body = s->http->body(req, &n), *key, *const * k;
 	json_error_t error;
-	json_t *root = json_loadb(n ? body : "{}", n ? n : 2, JSON_REJECT_DUPLICATES, &error), *value;
+	json_t *root = json_loadb(n ? body : "{}", n ? n : 2, JSON_REJECT_DUPLICATES, &error),
+	       *value;
 
 	if (!json_is_object(root)) {
 		ERR(req, 400, "bad_request", "the body must be a JSON object");
@@ -145,12 +148,12 @@ static json_t *body_of(struct settle *s, struct lnx_http_req *req, const char *c
 		for (k = keys; *k && (strncmp(*k, key, len) != 0 || strlen(*k) > len + 1); k++)
 			;
 		kind = *k ? (*k)[len] : 0;
-		if (*k && (kind == '!' ? json_is_integer(value) && json_integer_value(value) >= 0
+		if (*k && (kind == '!'	 ? json_is_integer(value) && json_integer_value(value) >= 0
 			   : kind == '?' ? json_is_boolean(value)
 					 : json_is_string(value)))
 			continue;
 		ERR(req, 400, "bad_request",
-		    !*k		? "unknown member '%.40s'"
+		    !*k		  ? "unknown member '%.40s'"
 		    : kind == '!' ? "%.40s must be a whole number"
 		    : kind == '?' ? "%.40s must be true or false"
 				  : "%.40s must be a text",
@@ -189,7 +192,8 @@ static int read_ask(struct settle *s, struct lnx_http_req *req, const json_t *ro
 	ask->is_dry = json_is_true(json_object_get(root, "dry_run"));
 	ask->has_arbiter = *arbiter != 0;
 	if (!*ask->name || strlen(ask->name) >= TASK_NAME ||
-	    ask->name[strspn(ask->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")])
+	    ask->name[strspn(ask->name,
+			     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")])
 		return no(s, req, "name must be 1 to 63 of A-Z a-z 0-9 . _ -");
 	if (strncmp(ask->payee_did, "did:", 4) != 0 || strlen(ask->payee_did) >= TASK_DID)
 		return no(s, req, "payee must be a DID, such as did:key:z6Mk...");
@@ -197,10 +201,11 @@ static int read_ask(struct settle *s, struct lnx_http_req *req, const json_t *ro
 		return no(s, req, "payee_address must be an address");
 	if (*arbiter && address_parse(arbiter, ask->arbiter))
 		return no(s, req, "arbiter must be an address");
-	if (u256_parse_units(amount, s->conf->token_decimals, &ask->max) || u256_is_zero(&ask->max) ||
-	    !u256_fits_u128(&ask->max))
-		return no(s, req,
-			  "amount must be an amount of the token, such as 1.5, with no more digits than it has");
+	if (u256_parse_units(amount, s->conf->token_decimals, &ask->max) ||
+	    u256_is_zero(&ask->max) || !u256_fits_u128(&ask->max))
+		return no(
+			s, req,
+			"amount must be an amount of the token, such as 1.5, with no more digits than it has");
 	if (*mode && strcmp(mode, "escrow") != 0 && strcmp(mode, "allowance") != 0)
 		return no(s, req, "mode must be escrow or allowance");
 	if (*mode)
@@ -248,9 +253,10 @@ static int is_closed(struct settle *s, struct lnx_http_req *req)
 
 static void post_tasks(void *arg, struct lnx_http_req *req)
 {
-	static const char *const keys[] = { "name",	       "payee",	   "payee_address", "amount",
-					    "deadline_blocks!", "mode",	   "arbiter",	    "dry_run?",
-					    "import",	       NULL };
+	static const char *const keys[] = {
+		"name", "payee",   "payee_address", "amount", "deadline_blocks!",
+		"mode", "arbiter", "dry_run?",	    "import", NULL
+	};
 	struct settle *s = arg;
 	struct task_ask ask = { .name = NULL };
 	char why[TASK_ERROR] = "";
@@ -270,8 +276,8 @@ static void post_tasks(void *arg, struct lnx_http_req *req)
 			else if (rc == -EDQUOT)
 				ERR(req, 403, "limit", "%s", why);
 			else
-				ERR(req, rc == -EEXIST ? 409 : 503, rc == -EEXIST ? "exists" : "full", "%s",
-				    why);
+				ERR(req, rc == -EEXIST ? 409 : 503,
+				    rc == -EEXIST ? "exists" : "full", "%s", why);
 		}
 	}
 	json_decref(root);
@@ -295,7 +301,10 @@ static void run_action(struct settle *s, struct lnx_http_req *req, struct task *
 	if (rc == 0)
 		answer_task(s, req, 202, t);
 	else
-		ERR(req, rc == -EINVAL ? 400 : rc == -ENOBUFS ? 503 : 409,
+		ERR(req,
+		    rc == -EINVAL    ? 400
+		    : rc == -ENOBUFS ? 503
+				     : 409,
 		    rc == -EINVAL ? "bad_request" : "not_now", "%s", why);
 }
 
@@ -325,7 +334,10 @@ static void post_task(void *arg, struct lnx_http_req *req)
 		if (rc == 0)
 			answer_task(s, req, 202, t);
 		else
-			ERR(req, rc == -EINVAL ? 400 : rc == -ENOBUFS ? 503 : 409,
+			ERR(req,
+			    rc == -EINVAL    ? 400
+			    : rc == -ENOBUFS ? 503
+					     : 409,
 			    rc == -EINVAL ? "bad_request" : "not_now", "%s", why);
 	}
 	json_decref(root);

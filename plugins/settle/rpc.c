@@ -76,12 +76,12 @@ int rpc_endpoint(struct rpc *r, const char *url, char why[RPC_TEXT])
 	return 0;
 }
 
-int rpc_pick(const struct rpc *r, int not)
+int rpc_pick(const struct rpc *r, int not )
 {
 	uint64_t now = r->host->now_ns(r->ctx);
 
 	for (unsigned i = 0; i < r->n; i++)
-		if ((int)i != not&&!r->endpoints[i].refused[0] && r->endpoints[i].rest_ns <= now)
+		if ((int)i != not &&!r->endpoints[i].refused[0] && r->endpoints[i].rest_ns <= now)
 			return (int)i;
 	return -EAGAIN;
 }
@@ -89,11 +89,13 @@ int rpc_pick(const struct rpc *r, int not)
 static void count(struct rpc *r, const struct rpc_endpoint *e, const char *code)
 {
 	static const char *const labels[] = { "endpoint", "code", NULL };
-	static const struct lnx_metric_desc desc = { .name = "linnix_chain_rpc_errors_total",
-						     .help = "Questions to nodes of the chain that failed.",
-						     .kind = LNX_COUNTER,
-						     .labels = labels,
-						     .max_series = 64 };
+	static const struct lnx_metric_desc desc = {
+		.name = "linnix_chain_rpc_errors_total",
+		.help = "Questions to nodes of the chain that failed.",
+		.kind = LNX_COUNTER,
+		.labels = labels,
+		.max_series = 64
+	};
 	const char *values[] = { e->shown, code, NULL };
 	struct lnx_metric *m;
 

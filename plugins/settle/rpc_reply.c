@@ -64,7 +64,8 @@ void rpc_write(const struct rpc_batch *b, uint64_t first_id, struct lnx_buf *out
 	for (unsigned i = 0; i < b->n; i++) {
 		if (i)
 			lnx_buf_char(out, ',');
-		lnx_buf_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\",\"params\":",
+		lnx_buf_printf(out,
+			       "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\",\"params\":",
 			       (unsigned long long)(first_id + i), b->calls[i].method);
 		lnx_buf_str(out, b->calls[i].params);
 		lnx_buf_char(out, '}');
@@ -92,7 +93,8 @@ static void take_data(struct rpc_call *c, const json_t *error)
 	if (json_is_object(data))
 		data = json_object_get(data, "data");
 	n = json_string_length(data);
-	if (json_is_string(data) && n >= 2 && n <= DATA_BYTES && !memchr(json_string_value(data), 0, n))
+	if (json_is_string(data) && n >= 2 && n <= DATA_BYTES &&
+	    !memchr(json_string_value(data), 0, n))
 		c->data = strdup(json_string_value(data));
 }
 

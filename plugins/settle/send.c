@@ -36,7 +36,8 @@ static void sent_one(struct settle *s, struct op *op, const struct rpc_call *c)
 	uint8_t hash[32];
 
 	if (!c->is_error && (!text || hex_parse(text, hash, 32) || memcmp(hash, a->hash, 32) != 0))
-		s->host->log(s->ctx, LNX_WARN, "%s: the node names another hash than ours", op->key);
+		s->host->log(s->ctx, LNX_WARN, "%s: the node names another hash than ours",
+			     op->key);
 	if (!c->is_error || is_known(c->text)) {
 		if (op->state != OP_SENT)
 			op_set(s, op, OP_SENT, "%s", "");
@@ -74,8 +75,8 @@ void send_begin(struct settle *s, void (*then)(struct settle *s))
 		struct attempt *a;
 		char *hex;
 
-		op->is_asked = n < SENDS && !s->conf->dry_run && s->state == CHAIN_READY &&
-			       is_due(s, op);
+		op->is_asked =
+			n < SENDS && !s->conf->dry_run && s->state == CHAIN_READY && is_due(s, op);
 		if (!op->is_asked)
 			continue;
 		a = &op->attempts[op->n_attempts - 1];

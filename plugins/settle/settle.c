@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "collect.h"
-#include "commands.h"
 #include "keys.h"
 #include "op.h"
 #include "options.h"
@@ -166,7 +165,6 @@ static const struct lnx_plugin settle_plugin = {
 	.options = settle_options,
 	.conf_size = sizeof(struct settle_conf),
 	.needs = needs,
-	.commands = settle_commands,
 	.init = settle_init,
 	.start = settle_start,
 	.on_event = settle_on_event,

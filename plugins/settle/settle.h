@@ -15,8 +15,8 @@
 
 #define SETTLE_SEC	  1000000000ull
 #define SETTLE_MS	  1000000ull
-#define SETTLE_OPS	  512  /* that are not over */
-#define SETTLE_TASKS	  2000 /* in memory */
+#define SETTLE_OPS	  512		    /* that are not over */
+#define SETTLE_TASKS	  2000		    /* in memory */
 #define SETTLE_KEEP_MS	  (31 * 86400000ll) /* tasks that count for the limit of a month */
 #define SETTLE_WHY	  256
 #define SETTLE_LOOK_TASKS 6  /* asked about in one turn */
@@ -81,12 +81,13 @@ struct settle {
 	char why[SETTLE_WHY];
 	struct rpc rpc;
 	struct rpc_batch batch, second;
-	int at;	       /* endpoint in use; -1 none */
-	uint32_t busy; /* a turn runs */
+	int at;				  /* endpoint in use; -1 none */
+	uint32_t busy;			  /* a turn runs */
 	uint32_t is_registered, is_hasty; /* the next turn comes at once */
 	void (*then)(struct settle *s), (*then_both)(struct settle *s);
-	void (*after_guard)(struct settle *s), (*after_look)(struct settle *s), (*after_watch)(struct settle *s),
-		(*after_proof)(struct settle *s), (*after_plan)(struct settle *s), (*after_send)(struct settle *s);
+	void (*after_guard)(struct settle *s), (*after_look)(struct settle *s),
+		(*after_watch)(struct settle *s), (*after_proof)(struct settle *s),
+		(*after_plan)(struct settle *s), (*after_send)(struct settle *s);
 	unsigned n_both; /* calls that two endpoints must answer alike */
 	uint64_t head, head_time, nonce_latest, nonce_deep, base_fee, tip; /* wei a unit of gas */
 	struct u256 balance;

@@ -22,7 +22,8 @@ static void make_path(const struct settle *s, const uint8_t task[32], char *ret,
 	char hex[67];
 
 	hex_format(task, 32, hex);
-	(void)snprintf(ret, cap, "%s/%s.events", s->conf->events_dir, hex); /* too long: opening tells */
+	(void)snprintf(ret, cap, "%s/%s.events", s->conf->events_dir,
+		       hex); /* too long: opening tells */
 }
 
 int spool_begin(struct collector *c, char why[TASK_ERROR])
@@ -35,7 +36,8 @@ int spool_begin(struct collector *c, char why[TASK_ERROR])
 	if (fd < 0) {
 		int rc = -errno;
 
-		(void)snprintf(why, TASK_ERROR, "chain.events_dir: %.120s: %s", c->path, strerror(-rc));
+		(void)snprintf(why, TASK_ERROR, "chain.events_dir: %.120s: %s", c->path,
+			       strerror(-rc));
 		return rc == -EINVAL ? -EIO : rc;
 	}
 	(void)close(fd);

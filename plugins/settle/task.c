@@ -93,7 +93,8 @@ void task_set(struct settle *s, struct task *t, const char *phase, const char *f
 	if (!strcmp(phase, t->phase) && !strcmp(reason, t->reason))
 		return;
 	hex_format(t->id, 32, hex);
-	s->host->log(s->ctx, LNX_INFO, "task %.18s: %s%s%s", hex, phase, *reason ? ": " : "", reason);
+	s->host->log(s->ctx, LNX_INFO, "task %.18s: %s%s%s", hex, phase, *reason ? ": " : "",
+		     reason);
 	(void)snprintf(t->phase, sizeof(t->phase), "%s", phase); /* fits */
 	memcpy(t->reason, reason, sizeof(reason));
 	t->changed_ms = settle_now_ms(s);
@@ -103,8 +104,8 @@ void task_set(struct settle *s, struct task *t, const char *phase, const char *f
 
 int task_is_final(const struct task *t)
 {
-	if (t->status == TASK_SETTLED || t->status == TASK_RESOLVED || t->status == TASK_CANCELLED ||
-	    t->status == TASK_EXPIRED)
+	if (t->status == TASK_SETTLED || t->status == TASK_RESOLVED ||
+	    t->status == TASK_CANCELLED || t->status == TASK_EXPIRED)
 		return t->is_settled_deep != 0;
 	return !strcmp(t->phase, PHASE_FAILED) && t->status == TASK_NONE;
 }
@@ -120,8 +121,9 @@ void task_restarted(struct settle *s)
 {
 	for (struct task *t = s->tasks; t; t = t->next)
 		if (!strcmp(t->phase, PHASE_RUNNING))
-			task_set(s, t, PHASE_OFFERED,
-				 "the agent ended while it ran: what was measured is lost, run it again");
+			task_set(
+				s, t, PHASE_OFFERED,
+				"the agent ended while it ran: what was measured is lost, run it again");
 }
 
 /* ---- accept */
@@ -132,7 +134,8 @@ static int same_terms(const struct task *t, const struct task_ask *ask)
 	       t->deadline_blocks == ask->deadline_blocks && !strcmp(t->payee_did, ask->payee_did);
 }
 
-int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret, char why[TASK_ERROR])
+int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
+		char why[TASK_ERROR])
 {
 	uint8_t id[32], did32[32];
 	struct task *t;
@@ -155,7 +158,7 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 		(void)snprintf(why, TASK_ERROR, "too many tasks");
 		return -ENOBUFS;
 	}
-	(void)snprintf(t->name, sizeof(t->name), "%s", ask->name);		/* checked */
+	(void)snprintf(t->name, sizeof(t->name), "%s", ask->name);		  /* checked */
 	(void)snprintf(t->payee_did, sizeof(t->payee_did), "%s", ask->payee_did); /* checked */
 	memcpy(t->payee_did32, did32, 32);
 	memcpy(t->payee, ask->payee, 20);
@@ -189,9 +192,9 @@ void task_queue_create(struct settle *s, struct task *t)
 	if (t->has_arbiter)
 		abi_set_address(&a[n++], t->arbiter);
 	op = op_queue(s, OP_CREATE, t->id, t->is_dry ? "dry" : "", s->settlement,
-		      !t->is_escrow	? SETTLEMENT_CREATE
-		      : t->has_arbiter	? SETTLEMENT_WITH_ARBITER
-					: SETTLEMENT_CREATE_ESCROWED,
+		      !t->is_escrow    ? SETTLEMENT_CREATE
+		      : t->has_arbiter ? SETTLEMENT_WITH_ARBITER
+				       : SETTLEMENT_CREATE_ESCROWED,
 		      a, n);
 	if (op)
 		op->is_dry = t->is_dry;
@@ -227,7 +230,8 @@ static struct op *queue_wish(struct settle *s, struct task *t, uint32_t kind, co
 	}
 	if (kind == OP_WITHDRAW) {
 		abi_set_address(&a[0], t->token);
-		return op_queue(s, OP_WITHDRAW, t->id, "", s->settlement, SETTLEMENT_WITHDRAW, a, 1);
+		return op_queue(s, OP_WITHDRAW, t->id, "", s->settlement, SETTLEMENT_WITHDRAW, a,
+				1);
 	}
 	return op_queue_task(s, kind, t);
 }
@@ -329,7 +333,8 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 	if (wants_cover(t))
 		t->is_covered = !call_words(&c[3], "(uint256)", &x[0], 1) &&
 				!call_words(&c[4], "(uint256)", &x[1], 1) &&
-				u256_cmp(&x[0].word, &t->max) >= 0 && u256_cmp(&x[1].word, &t->max) >= 0;
+				u256_cmp(&x[0].word, &t->max) >= 0 &&
+				u256_cmp(&x[1].word, &t->max) >= 0;
 	if (call_words(&c[0], SETTLEMENT_TASK, v, 9))
 		return;
 	(void)u256_to_u64(&v[5].word, &n); /* a uint8 */

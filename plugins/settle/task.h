@@ -34,7 +34,8 @@ void task_make_id(const struct settle *s, const char *name, uint8_t ret[32]);
 struct task *task_new(struct settle *s, const uint8_t id[32], uint32_t role);
 /* Accept a task to be created and paid. 0, -EDQUOT (a limit), -EEXIST (that name, other terms; *ret is it), -ENOBUFS, -EINVAL;
  * why[] tells. A second time the same is the same task. */
-int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret, char why[TASK_ERROR]);
+int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
+		char why[TASK_ERROR]);
 /* Queue its create, once its payee was looked up. */
 void task_queue_create(struct settle *s, struct task *t);
 /* A wish of the user: "cancel", "expire", "settle", "dispute", "withdraw". 0, -EINVAL (no such), -EPERM (not this role),

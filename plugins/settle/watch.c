@@ -22,8 +22,8 @@ static void on_created(struct settle *s, const struct abi_value *v)
 {
 	struct task *t;
 
-	if (memcmp(v[2].word.b, s->did32, 32) != 0 || memcmp(v[3].word.b + 12, s->address, 20) != 0 ||
-	    task_find(s, v[0].word.b))
+	if (memcmp(v[2].word.b, s->did32, 32) != 0 ||
+	    memcmp(v[3].word.b + 12, s->address, 20) != 0 || task_find(s, v[0].word.b))
 		return;
 	t = task_new(s, v[0].word.b, TASK_PAYEE);
 	if (!t) {
@@ -68,11 +68,9 @@ static void take_log(struct settle *s, const json_t *log)
 	    hex_parse(text_at(log, "transactionHash"), tx, 32) ||
 	    json_is_true(json_object_get(log, "removed")))
 		return;
-	if (!abi_event(SETTLEMENT_CREATED, topics[0], n, data,
-		       (size_t)bytes, v, ABI_MAX))
+	if (!abi_event(SETTLEMENT_CREATED, topics[0], n, data, (size_t)bytes, v, ABI_MAX))
 		on_created(s, v);
-	else if (!abi_event(SETTLEMENT_SUBMITTED, topics[0], n, data,
-			    (size_t)bytes, v, ABI_MAX))
+	else if (!abi_event(SETTLEMENT_SUBMITTED, topics[0], n, data, (size_t)bytes, v, ABI_MAX))
 		on_submitted(s, v, tx);
 }
 
