@@ -67,20 +67,24 @@ const struct lnx_field *lnx_lua_bind_field(const struct lnx_event_desc *desc, co
 	return f;
 }
 
-struct lnx_value lnx_lua_bind_value(const struct lnx_rules *r, const struct lnx_event *ev,
-				    const struct lnx_field *f)
+static struct lnx_value bind_tag(const struct lnx_rules *r, const struct lnx_event *ev,
+				 const struct lnx_field *f)
 {
 	struct lnx_value v = { .kind = LNX_VAL_STR };
 	struct lnx_tag tag = { .size = sizeof(tag) };
 
-	if (f->type != LNX_TAG_FIELD)
-		return lnx_event_value(ev, f);
 	(void)lnx_tags_get(r->conf.tags,
 			   lnx_event_cgroup_id(lnx_registry_get(r->conf.registry, ev->type), ev),
 			   &tag); /* unknown: "" */
 	memcpy(&v.str, (const char *)&tag + f->offset, sizeof(v.str));
 	v.size = (uint32_t)strlen(v.str);
 	return v;
+}
+
+struct lnx_value lnx_lua_bind_value(const struct lnx_rules *r, const struct lnx_event *ev,
+				    const struct lnx_field *f)
+{
+	return f->type == LNX_TAG_FIELD ? bind_tag(r, ev, f) : lnx_event_value(ev, f);
 }
 
 const char *lnx_lua_bind_suggest(const struct lnx_event_desc *desc, const char *name)

@@ -137,29 +137,28 @@ static void part_show(const struct part *part, char *text, size_t cap)
 static struct lnx_key *by_several(struct lnx_rules *r, struct lnx_rule *rule,
 				  const struct lnx_rule_on *on, const struct lnx_event *ev)
 {
-	char text[sizeof(((struct lnx_key *)0)->text)] = "";
 	uint64_t h[2] = { 0, 0 }, one[2], both[2];
+	struct part parts[LNX_RULE_BYS], *part;
 	struct lnx_key *key;
-	struct part part;
 	unsigned i;
 
 	for (i = 0; i < rule->n_bys; i++) {
-		if (!part_get(r, rule, on, ev, i, &part))
+		part = &parts[i];
+		if (!part_get(r, rule, on, ev, i, part))
 			return NULL;
-		part_hash(&part, one);
+		part_hash(part, one);
 		both[0] = h[0];
 		both[1] = one[0];
 		h[0] = lnx_key_hash(both, sizeof(both), 4);
 		both[0] = h[1];
 		both[1] = one[1];
 		h[1] = lnx_key_hash(both, sizeof(both), 5);
-		part_show(&part, text, sizeof(text));
 	}
 	key = lnx_key_get(r, rule, h[0], h[1]);
-	if (key && !key->is_text) {
+	for (i = 0; key && !key->is_text && i < rule->n_bys; i++)
+		part_show(&parts[i], key->text, sizeof(key->text));
+	if (key)
 		key->is_text = true;
-		memcpy(key->text, text, sizeof(text));
-	}
 	return key;
 }
 

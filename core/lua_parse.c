@@ -150,6 +150,7 @@ struct lnx_rule_on *lnx_parse_on(lua_State *L, const struct lnx_parse *p, const 
 	rule->ons[i].start = lnx_desc_field(desc, "start_ns");
 	rule->ons[i].cgroup = lnx_desc_field(desc, "cgroup_id");
 	rule->ons[i].comm = lnx_desc_field(desc, "comm");
+	rule->ons[i].ppid = lnx_desc_field(desc, "ppid");
 	rule->n_ons++;
 	return &rule->ons[i];
 }

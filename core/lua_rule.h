@@ -62,7 +62,7 @@ struct lnx_rule_on {
 	bool is_trigger; /* `when` runs on it; else it only feeds windows */
 	const struct lnx_event_desc *desc;
 	const struct lnx_field *by[LNX_RULE_BYS]; /* NULL where the part is no field */
-	const struct lnx_field *start, *cgroup, *comm;
+	const struct lnx_field *start, *cgroup, *comm, *ppid;
 	struct lnx_filter *where;
 	unsigned n_where;
 	struct lnx_rule_feed feeds[LNX_RULE_WINDOWS + LNX_RULE_SERIES]; /* windows first */

@@ -32,8 +32,8 @@ static void tree_from_proc(const struct lnx_proc *p, struct lnx_subject *s)
 static void tree_process(const struct lnx_rule_on *on, const struct lnx_event *ev,
 			 struct lnx_subject *s, uint32_t *ret_ppid)
 {
-	const struct lnx_field *f = lnx_desc_field(on->desc, "ppid");
 	struct lnx_value v;
+	size_t n;
 
 	s->kind = LNX_SUBJECT_PROCESS;
 	s->pid = ev->pid;
@@ -45,10 +45,11 @@ static void tree_process(const struct lnx_rule_on *on, const struct lnx_event *e
 	s->cgroup_id = tree_u64(ev, on->cgroup);
 	if (on->comm) {
 		v = lnx_event_value(ev, on->comm);
+		n = v.size < sizeof(s->comm) ? v.size : sizeof(s->comm) - 1;
 		if (v.kind == LNX_VAL_STR)
-			(void)snprintf(s->comm, sizeof(s->comm), "%.*s", (int)v.size, v.str);
+			memcpy(s->comm, v.str, n); /* the rest is zero */
 	}
-	*ret_ppid = (uint32_t)tree_u64(ev, f);
+	*ret_ppid = (uint32_t)tree_u64(ev, on->ppid);
 }
 
 void lnx_tree_subject(struct lnx_rules *r, const struct lnx_rule_on *on, const struct lnx_event *ev,

@@ -16,8 +16,10 @@ local asked = { [130] = true, [143] = true }
 rule "crash-loop" {
   on        = "proc.exit",
   where     = function(ev)
-    if ev.signal == 2 or ev.signal == 15 then return false end
-    if ev.signal == 0 and (ev.exit_code == 0 or asked[ev.exit_code]) then return false end
+    local code, signal = ev.exit_code, ev.signal
+    if signal == 0 and (code == 0 or asked[code]) or signal == 2 or signal == 15 then
+      return false
+    end
     local parent = proc(ev.ppid)
     return not parent or parent.cgroup_id ~= ev.cgroup_id
   end,

@@ -13,6 +13,8 @@
 
 #define ROUNDS	  5
 #define PROCESSES 400000u
+#define PARENTS	  50
+#define PARENT_NS 1000	 /* when they began */
 #define GAP_NS	  33333u /* between two events: 30,000 a second */
 
 static const struct lnx_ident ident = { sizeof(ident), 1, "bench", "", "boot", "0", 1, 0 };
@@ -46,13 +48,34 @@ static void put(struct maker *m, struct lnx_event *ev)
 	lnx_rec_write_event(m->w, ev, &meta);
 }
 
-/* A process of one of 50 parents: it begins, runs a program, and ends when the one 20 later begins. */
+/* The parents of all others: a recording knows who ran before it began. */
+static void put_parents(struct maker *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < PARENTS; i++) {
+		struct lnx_ev_proc_fork f = { .h = { sizeof(f), LNX_EV_PROC_FORK, sizeof(f), 0, 1,
+						     0 },
+					      .start_ns = PARENT_NS,
+					      .parent_start_ns = 1,
+					      .cgroup_id = 77,
+					      .child_pid = 1000 + i,
+					      .ppid = 1,
+					      .comm = "make",
+					      .parent_cgroup_id = 1 };
+
+		put(m, &f.h);
+	}
+}
+
+/* A process of one of the parents: it begins, runs a program, and ends when the one 20 later begins. */
 static void put_process(struct maker *m, uint32_t i)
 {
-	uint32_t parent = 1000 + i % 50, pid = 10000 + i % 20000, old = 10000 + (i - 20) % 20000;
+	uint32_t parent = 1000 + i % PARENTS, pid = 10000 + i % 20000,
+		 old = 10000 + (i - 20) % 20000;
 	struct lnx_ev_proc_fork f = { .h = { sizeof(f), LNX_EV_PROC_FORK, sizeof(f), 0, parent, 0 },
 				      .start_ns = m->ns + GAP_NS,
-				      .parent_start_ns = 1000,
+				      .parent_start_ns = PARENT_NS,
 				      .cgroup_id = 77,
 				      .child_pid = pid,
 				      .ppid = parent,
@@ -62,7 +85,7 @@ static void put_process(struct maker *m, uint32_t i)
 				      .start_ns = m->ns - 60 * (uint64_t)GAP_NS + GAP_NS,
 				      .cgroup_id = 77,
 				      .lifetime_ns = 60 * (uint64_t)GAP_NS,
-				      .ppid = 1000 + (i - 20) % 50,
+				      .ppid = 1000 + (i - 20) % PARENTS,
 				      .did_exec = 1,
 				      .comm = "cc1" };
 	union {
@@ -95,6 +118,7 @@ static void make(struct lnx_buf *file)
 	if (!m.w)
 		fail("not enough memory");
 	lnx_rec_write_head(m.w, &about);
+	put_parents(&m);
 	for (i = 20; i < PROCESSES + 20; i++) {
 		put_process(&m, i);
 		if (i % 10000 == 0)
