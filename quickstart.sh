@@ -119,6 +119,16 @@ build()
 	make -j"$(nproc)"
 }
 
+# What tests of settlement need, once: none of them then waits for the network. Without it they are skipped, and say so.
+fetch_npm()
+{
+	local tool
+	say "packages of npm for the tests against a chain"
+	for tool in anvil forge hardhat; do
+		scripts/dev/chain_tools.sh "$tool" || echo "tests that need $tool will be skipped"
+	done
+}
+
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start_agent()
@@ -343,6 +353,7 @@ case ${1:-} in
 test)
 	install_packages test
 	build
+	fetch_npm
 	make -j"$(nproc)" check
 	;;
 bench)

@@ -62,6 +62,8 @@ install()
 		}
 		give_up "npm cannot install the packages of chain/: $(grep -m1 -iE 'code|request' build/chain/npm.log)"
 	fi
+	# Hardhat brings its native parts for every system there is: 140 MB that nothing here can run.
+	[ "$1" != all ] || find "$modules/@nomicfoundation" -maxdepth 1 -name '*-*-*' ! -name '*-linux-*' -exec rm -rf {} +
 	: >"$modules/.$1-$stamp"
 }
 

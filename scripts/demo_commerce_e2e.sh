@@ -1,0 +1,287 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# One agent pays another for work that was measured, from the first key to the moved money, on a chain of this machine.
+#
+#   scripts/demo_commerce_e2e.sh --local    a local Hardhat node, our contracts, a token worth nothing; two agents of the build
+#
+# Exit 0: the money moved as it should and a changed receipt was refused. 1: it did not, 2: usage, 77 with a reason: npm or root is
+# missing. Everything it starts ends with it.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C.UTF-8 HARDHAT_DISABLE_TELEMETRY_PROMPT=true
+for v in "${!LINNIX_@}"; do unset "$v"; done
+
+build=${LNX_BUILD:-build}
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+MAX=5          # USDC that the payer puts aside
+UNIT=2         # USDC that the payee asks for a CPU second
+FUNDS=100      # USDC that the payer has
+WITHIN=30      # s, for each thing that is waited for
+pids=()
+dir=
+
+say() { printf '\n== %s\n' "$*"; }
+die()
+{
+	printf 'demo: %s\n' "$*" >&2
+	for f in "$dir"/*/log "$dir/node.log"; do
+		[ -s "$f" ] && tail -8 "$f" | sed "s,^,$(basename "$(dirname "$f")"): ," >&2
+	done
+	exit 1
+}
+give_up()
+{
+	printf 'demo: %s\n' "$*" >&2
+	exit 77
+}
+
+cleanup()
+{
+	local rc=$? p
+	trap - EXIT INT TERM
+	for p in "${pids[@]+"${pids[@]}"}"; do kill "$p" 2>/dev/null || true; done
+	for p in "${pids[@]+"${pids[@]}"}"; do wait "$p" 2>/dev/null || true; done
+	[ -z "$dir" ] || rm -rf "$dir"
+	exit "$rc"
+}
+
+exec {nap_fd}<> <(:)
+nap() { read -rt "$1" -u "$nap_fd" || true; }
+
+# poll WHAT COMMAND...: until it succeeds.
+poll()
+{
+	local what=$1 end=$((SECONDS + WITHIN))
+	shift
+	until "$@" 2>/dev/null; do
+		[ "$SECONDS" -lt "$end" ] || die "not within $WITHIN s: $what"
+		nap 0.1
+	done
+}
+
+free_port()
+{
+	local p
+	while p=$((20000 + RANDOM % 12000)); do
+		(exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || break
+	done
+	echo "$p"
+}
+
+# --- the chain --------------------------------------------------------------------------------------------------------
+
+rpc()
+{
+	curl -fsS -m 5 -H 'Content-Type: application/json' -d "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$1\",\"params\":$2}" "$rpc_url" |
+		jq -er '.result'
+}
+
+start_chain()
+{
+	local hardhat rc=0
+	say "packages: versions of chain/package-lock.json"
+	hardhat=$(scripts/dev/chain_tools.sh hardhat) || rc=$?
+	[ "$rc" -ne 77 ] || give_up "the packages cannot be had here"
+	[ "$rc" -eq 0 ] || die "the packages cannot be installed"
+	rpc_url=http://127.0.0.1:$(free_port)
+	say "a Hardhat node on $rpc_url"
+	(cd chain && exec node "$hardhat" node --hostname 127.0.0.1 --port "${rpc_url##*:}") >"$dir/node.log" 2>&1 &
+	pids+=($!)
+	poll "the node answers" rpc eth_chainId '[]' >/dev/null
+	# A day of two-second blocks would be a long demo.
+	(cd chain && CHAIN_RPC_URL=$rpc_url CHAIN_DEPLOY_OUT=$dir/deployed.json CHAIN_DISPUTE_BLOCKS=100 \
+		node "$hardhat" run --no-compile scripts/deploy.js --network localhost) >"$dir/deploy.log" 2>&1 ||
+		die "deploying failed: $(cat "$dir/deploy.log")"
+	jq -r '"AgentRegistry \(.registry_contract)\nTaskSettlement \(.settlement_contract)\nStakeBond \(.bond_contract)\nMockUSDC \(.token_address)"' \
+		"$dir/deployed.json"
+}
+
+contract() { jq -r ".$1" "$dir/deployed.json"; }
+
+# In millionths of a USDC: what is here fits 63 bits.
+balance()
+{
+	local word
+	word=$(rpc eth_call "[{\"to\":\"$(contract token_address)\",\"data\":\"0x70a08231000000000000000000000000${1#0x}\"},\"latest\"]")
+	printf '%d\n' "0x${word: -16}"
+}
+
+usdc() { printf '%d.%06d USDC' $(($1 / 1000000)) $(($1 % 1000000)); }
+
+show_balances()
+{
+	payer_has=$(balance "$payer_address")
+	payee_has=$(balance "$payee_address")
+	held=$(balance "$(contract settlement_contract)")
+	printf '%-7s payer %s, payee %s, contract %s\n' "$1" "$(usdc "$payer_has")" "$(usdc "$payee_has")" "$(usdc "$held")"
+}
+
+# --- the agents -------------------------------------------------------------------------------------------------------
+
+# api WHO PATH [JSON]: what the agent answers. A POST needs a token: on loopback, too.
+api()
+{
+	local body=()
+	[ $# -eq 2 ] || body=(-H "Authorization: Bearer $(cat "$dir/$1/token")" -H 'Content-Type: application/json' -d "$3")
+	curl -sS -m 10 "${body[@]+"${body[@]}"}" "$(cat "$dir/$1/url")$2"
+}
+
+card() { api "$1" /.well-known/agent-card.json | jq -er '.["x-linnix-claw"] | '"$2"; }
+
+configure()
+{
+	local d=$dir/$1 port
+	port=$(free_port)
+	mkdir -m 700 "$d"
+	echo "http://127.0.0.1:$port" >"$d/url"
+	head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$d/token"
+	chmod 600 "$d/token"
+	cat >"$d/linnix.yaml" <<-YAML
+		http:
+		  listen: 127.0.0.1:$port
+		  socket: $d/sock
+		  admin_token_file: $d/token
+		store:
+		  path: $d/linnix.db
+		plugins:
+		  state_file: $d/plugins.state
+		rules:
+		  dir: $PWD/scripts/rules
+		chain:
+		  enabled: true
+		  rpc_url: $rpc_url
+		  chain_id: 31337
+		  settlement_contract: "$(contract settlement_contract)"
+		  registry_contract: "$(contract registry_contract)"
+		  bond_contract: "$(contract bond_contract)"
+		  token_address: "$(contract token_address)"
+		  identity_path: $d/identity.json
+		  state_path: $d/settle.db
+		  events_dir: $d/events
+		  lock_dir: $d
+		  private_key_file: $d/key
+		  poll_interval: 200ms
+		  price: {model: cpu, unit: "$UNIT"}
+	YAML
+	chmod 600 "$d/linnix.yaml"
+	# A new key: nothing is at its address but what this demo puts there.
+	head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$d/key"
+	chmod 600 "$d/key"
+}
+
+start_agent()
+{
+	"$build/bin/linnixd" --config "$dir/$1/linnix.yaml" >"$dir/$1/log" 2>&1 &
+	pids+=($!)
+}
+
+# didOf(address) of the registry.
+is_registered()
+{
+	local word
+	word=$(rpc eth_call "[{\"to\":\"$(contract registry_contract)\",\"data\":\"0x364c707b000000000000000000000000${1#0x}\"},\"latest\"]")
+	[ "$word" != "0x$(printf '0%.0s' {1..64})" ]
+}
+
+task_is() { api "$1" "/tasks/$task" | jq -e "$2" >/dev/null; }
+
+# --- the story --------------------------------------------------------------------------------------------------------
+
+two_agents()
+{
+	say "two agents, each with an identity and a key of its own"
+	local who
+	for who in payer payee; do
+		configure "$who"
+		start_agent "$who"
+	done
+	for who in payer payee; do
+		poll "the $who says who it is" card "$who" .did >/dev/null
+		printf '%s   %s\n        %s\n' "$who" "$(card "$who" .did)" "$(card "$who" .ethereumAddress)"
+	done
+	payer_address=$(card payer .ethereumAddress)
+	payee_address=$(card payee .ethereumAddress)
+	payee_did=$(card payee .did)
+	node chain/scripts/fund.js "$rpc_url" "$dir/deployed.json" "$payer_address" 1 "$FUNDS"
+	node chain/scripts/fund.js "$rpc_url" "$dir/deployed.json" "$payee_address" 1 0
+	poll "the payer is registered" is_registered "$payer_address"
+	poll "the payee is registered" is_registered "$payee_address"
+	echo "both are in the registry"
+}
+
+the_task()
+{
+	say "the payer puts $MAX USDC aside for a task"
+	show_balances before
+	before_payer=$payer_has before_payee=$payee_has
+	task=$(api payer /tasks "{\"name\":\"demo\",\"payee\":\"$payee_did\",\"payee_address\":\"$payee_address\",\"amount\":\"$MAX\"}" |
+		jq -er .task_id) || die "no task"
+	poll "the task is on the chain" task_is payer '.chain_status == "created"'
+	poll "the payee sees it" task_is payee '.phase == "offered"'
+	show_balances escrow
+	[ "$held" -eq $((MAX * 1000000)) ] || die "the contract should hold $MAX USDC"
+}
+
+the_work()
+{
+	say "the payee works, measured by its own probes"
+	local worker
+	mkfifo "$dir/go"
+	bash -c 'read -r; for i in 1 2 3; do head -c 100M /dev/zero | sha256sum; done' <"$dir/go" >"$dir/output" &
+	worker=$!
+	exec 4>"$dir/go"
+	api payee "/tasks/$task" "{\"action\":\"run\",\"pid\":$worker}" | jq -e '.phase == "running"' >/dev/null || die "it is not measured"
+	echo go >&4
+	wait "$worker" || die "the work failed"
+	exec 4>&-
+	api payee "/tasks/$task" "{\"action\":\"finish\",\"output_sha256\":\"$(sha256sum "$dir/output" | cut -c1-64)\"}" >/dev/null
+	poll "there is a receipt" task_is payee .has_receipt
+	api payee "/tasks/$task/receipt" >"$dir/receipt.json"
+	jq -r '.payload | @base64d | fromjson | .predicate | "\(.usage.cpu_ns | tonumber / 1e9) s of CPU in \(.usage.execs) programs, peak \(.usage.rss_peak_kib) KiB, " +
+		"exit code \(.usage.exit_code); \(.events.size) events under root \(.events.root[:18])…, \(.events.dropped) lost"' "$dir/receipt.json"
+}
+
+the_payment()
+{
+	say "the payer verifies the receipt, then pays"
+	poll "the task is settled" task_is payer '.chain_status == "settled"'
+	show_balances after
+	local paid
+	paid=$((payee_has - before_payee))
+	[ "$paid" -gt 0 ] || die "the payee got nothing"
+	[ "$paid" -le $((MAX * 1000000)) ] || die "the payee got more than was agreed"
+	[ $((before_payer - payer_has)) -eq "$paid" ] || die "the payer paid another amount than the payee got"
+	[ "$held" -eq 0 ] || die "the contract kept something"
+	task_is payer ".actual_amount == \"$paid\"" || die "the receipt says another amount"
+	echo "$(usdc "$paid") moved from the payer to the payee, $(usdc $((MAX * 1000000 - paid))) came back"
+}
+
+the_forgery()
+{
+	say "a receipt that was changed"
+	node chain/scripts/tamper.js "$rpc_url" "$dir/deployed.json" "$task" || die "the contract takes a changed receipt"
+}
+
+if [ "$*" != --local ]; then
+	sed -n '4,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	exit 2
+fi
+for tool in curl jq node; do
+	command -v "$tool" >/dev/null || give_up "needs $tool"
+done
+[ "$(id -u)" -eq 0 ] || give_up "needs root: the work is measured by BPF probes"
+[ -x "$build/bin/linnixd" ] || die "nothing is built: make"
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+dir=$(mktemp -d)
+begin=$SECONDS
+start_chain
+two_agents
+the_task
+the_work
+the_payment
+the_forgery
+say "done in $((SECONDS - begin)) s: paid what was measured, once; a changed receipt is worth nothing"
