@@ -156,7 +156,50 @@ static void context(const struct lnx_notice *x, struct lnx_buf *out)
 	lnx_buf_str(out, "]}");
 }
 
-static void one(const struct lnx_ident *id, const struct lnx_notice *x, struct lnx_buf *out)
+static void button(struct lnx_buf *out, const char *verb, const char *label, const char *style,
+		   const struct slack_action *a, unsigned i)
+{
+	lnx_json_next(out);
+	lnx_buf_printf(out,
+		       "{\"type\":\"button\",\"action_id\":\"linnix.%s.%u\",\"style\":\"%s\","
+		       "\"text\":{\"type\":\"plain_text\",\"text\":\"%s\"}",
+		       verb, i, style, label);
+	lnx_json_kv_str(out, "value", a->id);
+	if (!strcmp(verb, "approve"))
+		lnx_buf_str(
+			out,
+			",\"confirm\":{\"title\":{\"type\":\"plain_text\",\"text\":\"Carry it out?\"},"
+			"\"text\":{\"type\":\"plain_text\",\"text\":\"It is undone when its lease ends.\"},"
+			"\"confirm\":{\"type\":\"plain_text\",\"text\":\"Approve\"},"
+			"\"deny\":{\"type\":\"plain_text\",\"text\":\"Cancel\"}}");
+	lnx_buf_char(out, '}');
+}
+
+static void put_action(const struct slack_action *a, unsigned i, struct lnx_buf *out)
+{
+	static const char *const states[] = { "asked for", "refused",  "turned down",
+					      "expired",   "in force", "undone",
+					      "failed",	   "dry run",  "measured" };
+	struct lnx_buf t = { 0 };
+
+	lnx_buf_printf(&t, "*Action %s:* ", states[a->state % 9]);
+	slack_escape(&t, a->plan, 1200);
+	if (*a->text) {
+		lnx_buf_char(&t, '\n');
+		slack_escape(&t, a->text, 1200);
+	}
+	section(out, &t);
+	if (!a->has_buttons || a->state != LNX_ACTION_PROPOSED)
+		return;
+	lnx_json_next(out);
+	lnx_buf_str(out, "{\"type\":\"actions\",\"elements\":[");
+	button(out, "approve", "Approve", "primary", a, i);
+	button(out, "reject", "Deny", "danger", a, i);
+	lnx_buf_str(out, "]}");
+}
+
+static void one(const struct lnx_ident *id, const struct lnx_notice *x,
+		const struct slack_action *actions, uint32_t n_actions, struct lnx_buf *out)
 {
 	const char *words = *x->text ? x->text : x->summary;
 	struct lnx_buf t = { 0 };
@@ -165,6 +208,8 @@ static void one(const struct lnx_ident *id, const struct lnx_notice *x, struct l
 	slack_escape(&t, *words ? words : x->title, SLACK_TEXT_BYTES);
 	section(out, &t);
 	fields(id, x, out);
+	for (uint32_t i = 0; i < n_actions; i++)
+		put_action(&actions[i], i, out);
 	context(x, out);
 }
 
@@ -190,7 +235,7 @@ static void digest(const struct lnx_ident *id, const struct lnx_notice *list, ui
 }
 
 void slack_message(const struct lnx_ident *id, const struct lnx_notice *list, uint32_t n,
-		   struct lnx_buf *out)
+		   const struct slack_action *actions, uint32_t n_actions, struct lnx_buf *out)
 {
 	struct lnx_buf t = { 0 };
 
@@ -206,7 +251,7 @@ void slack_message(const struct lnx_ident *id, const struct lnx_notice *list, ui
 	lnx_buf_done(&t);
 	lnx_buf_str(out, ",\"blocks\":[");
 	if (n == 1)
-		one(id, list, out);
+		one(id, list, actions, n_actions, out);
 	else
 		digest(id, list, n, out);
 	lnx_buf_str(out, "]}");

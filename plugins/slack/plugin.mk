@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-slack_LIBS := -lsodium
+slack_LIBS := -lsodium -ljansson

@@ -3,26 +3,10 @@
 #include "slack.h"
 
 #include <errno.h>
-#include <linnix/plugin.h>
 #include <linnix/secret.h>
-#include <linnix/svc_http_client.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct slack_conf {
-	const char *webhook_url_file, *ca_file;
-	uint32_t min_severity, rate, updates, pad;
-	uint64_t group_ns, timeout_ns, give_up_ns;
-};
-
-struct slack {
-	const struct lnx_host *host;
-	struct lnx_ctx *ctx;
-	const struct slack_conf *conf;
-	const struct lnx_svc_notify *notify;
-	void *notify_self;
-	struct lnx_channel *channel;
-};
 
 /* The URL is the right to post: it comes from its file each time, and is wiped after use. */
 static int put_url(struct slack *s, struct lnx_buf *out, char *why, uint64_t cap)
@@ -40,16 +24,42 @@ static int put_url(struct slack *s, struct lnx_buf *out, char *why, uint64_t cap
 	return rc;
 }
 
+struct collect {
+	struct slack *s;
+	const char *incident;
+	struct slack_action list[SLACK_ACTIONS];
+	uint32_t n;
+};
+
+static int collect_one(void *arg, const struct lnx_action *a)
+{
+	struct collect *c = arg;
+	struct slack_action *x = &c->list[c->n];
+
+	if (strcmp(a->incident, c->incident) != 0)
+		return 0;
+	(void)snprintf(x->id, sizeof(x->id), "%s", a->id); /* one that is cut matches no action */
+	(void)snprintf(x->plan, sizeof(x->plan), "%s",
+		       *a->plan ? a->plan : a->reason);		 /* for people */
+	(void)snprintf(x->text, sizeof(x->text), "%s", a->text); /* likewise */
+	x->state = a->state;
+	x->has_buttons = c->s->has_buttons;
+	return ++c->n == SLACK_ACTIONS;
+}
+
 static int slack_render(void *arg, const struct lnx_notice *list, uint32_t n,
 			struct lnx_notify_post *p, char *why, uint64_t cap)
 {
 	struct slack *s = arg;
 	const struct lnx_ident *id = s->host->ident(s->ctx);
+	struct collect c = { .s = s, .incident = list[0].incident };
 
 	p->ca_file = s->conf->ca_file;
 	lnx_buf_printf(&p->headers, "User-Agent: linnix/%s\nContent-Type: application/json\n",
 		       id->version);
-	slack_message(id, list, n, &p->body);
+	if (s->enforce && n == 1)
+		(void)s->enforce->each(s->enforce_self, collect_one, &c); /* as many as there are */
+	slack_message(id, list, n, c.list, c.n, &p->body);
 	return put_url(s, &p->url, why, cap);
 }
 
@@ -100,7 +110,10 @@ static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *co
 	s->ctx = ctx;
 	s->conf = conf;
 	*ret_state = s;
-	return 0;
+	if (sodium_init() >= 0)
+		return 0;
+	free(s);
+	return -ENOSYS;
 }
 
 static int start(void *state)
@@ -113,9 +126,33 @@ static int start(void *state)
 	if (rc < 0)
 		return rc;
 	s->notify = vtable;
+	if (s->host->service(s->ctx, "enforce/1", &vtable, &s->enforce_self) == 0)
+		s->enforce = vtable;
 	rc = check(s);
-	return rc < 0 ? rc
-		      : s->notify->open(s->notify_self, s->host->instance(s->ctx), &d, &s->channel);
+	if (rc == 0)
+		rc = slack_callback_start(s);
+	if (rc < 0)
+		return rc;
+	return s->notify->open(s->notify_self, s->host->instance(s->ctx), &d, &s->channel);
+}
+
+/* An action that people may decide on, or should know of. */
+static int on_event(void *state, const struct lnx_event *ev)
+{
+	const struct lnx_ev_action_done *e = (const struct lnx_ev_action_done *)ev;
+	struct slack *s = state;
+	char id[64];
+
+	if (!LNX_EV_HAS(ev, struct lnx_ev_action_done, text))
+		return -EINVAL;
+	if ((e->state != LNX_ACTION_PROPOSED && e->state != LNX_ACTION_APPLIED &&
+	     e->state != LNX_ACTION_FAILED) ||
+	    !e->incident.len || e->incident.len >= sizeof(id) || !s->channel)
+		return 0;
+	memcpy(id, (const char *)ev + e->incident.off, e->incident.len);
+	id[e->incident.len] = 0;
+	(void)s->notify->tell(s->notify_self, s->channel, id); /* -ENOENT: nobody was told of it */
+	return 0;
 }
 
 static int reload(void *state, const void *conf)
@@ -139,6 +176,7 @@ static void stop(void *state)
 {
 	struct slack *s = state;
 
+	slack_callback_stop(s);
 	s->notify->close(s->notify_self, s->channel);
 	s->channel = NULL;
 }
@@ -151,6 +189,8 @@ static const struct lnx_option options[] = {
 	{ "webhook_url_file", LNX_OPT_PATH, OFF(webhook_url_file), "", 0, 0, NULL, LNX_OPTF_RELOAD,
 	  0,
 	  "File with the URL of the incoming webhook; nobody but its owner and group may read it." },
+	{ "signing_secret_file", LNX_OPT_PATH, OFF(signing_secret_file), "", 0, 0, NULL, 0, 0,
+	  "File with the app's signing secret: actions get buttons, where http.listen is beyond loopback." },
 	{ "ca_file", LNX_OPT_PATH, OFF(ca_file), "", 0, 0, NULL, LNX_OPTF_RELOAD, 0,
 	  "Authorities to trust, in PEM; empty: the system's." },
 	{ "min_severity", LNX_OPT_ENUM, OFF(min_severity), "warning", 0, 0, severities,
@@ -168,7 +208,8 @@ static const struct lnx_option options[] = {
 	{ .key = NULL },
 };
 
-static const char *const needs[] = { "notify/1", NULL };
+static const struct lnx_sub subs[] = { { "action.done", LNX_STAGE_EXPORT, 0 } };
+static const char *const needs[] = { "notify/1", "enforce/1?", "http/1?", "http_client/1?", NULL };
 
 static const struct lnx_plugin slack_plugin = {
 	.size = sizeof(slack_plugin),
@@ -179,9 +220,12 @@ static const struct lnx_plugin slack_plugin = {
 	.summary = "incidents to Slack",
 	.options = options,
 	.conf_size = sizeof(struct slack_conf),
+	.n_subs = sizeof(subs) / sizeof(subs[0]),
+	.subs = subs,
 	.needs = needs,
 	.init = init,
 	.start = start,
+	.on_event = on_event,
 	.reload = reload,
 	.stop = stop,
 	.fini = free,

@@ -70,7 +70,7 @@ static void names_make_no_markup(void **state)
 	struct lnx_buf out = { 0 };
 
 	(void)state;
-	slack_message(&ident, &x, 1, &out);
+	slack_message(&ident, &x, 1, NULL, 0, &out);
 	assert_int_equal(lnx_buf_error(&out), 0);
 	assert_null(strstr(out.data, "<!channel"));
 	assert_null(strstr(out.data, "<http://evil"));
@@ -96,14 +96,14 @@ static void long_texts_are_cut_at_a_character(void **state)
 			memcpy(big + i, fills[f], k);
 		big[i] = 0;
 		x = notice_of(big);
-		slack_message(&ident, &x, 1, &out);
+		slack_message(&ident, &x, 1, NULL, 0, &out);
 		assert_int_equal(lnx_buf_error(&out), 0);
 		assert_true(longest(out.data) <= SLACK_TEXT_BYTES);
 		assert_null(strstr(out.data, "\xef\xbf\xbd")); /* nothing was cut in two */
 		lnx_buf_reset(&out);
 		for (i = 0; i < 64; i++)
 			list[i] = x;
-		slack_message(&ident, list, 64, &out);
+		slack_message(&ident, list, 64, NULL, 0, &out);
 		assert_int_equal(lnx_buf_error(&out), 0);
 		assert_true(longest(out.data) <=
 			    SLACK_TEXT_BYTES + 64); /* line ends are two bytes here */
@@ -122,7 +122,7 @@ static void an_end_is_told_as_one(void **state)
 	(void)state;
 	x.is_open = 0;
 	x.closed_wall_ns = 1700000060000000000u;
-	slack_message(&ident, &x, 1, &out);
+	slack_message(&ident, &x, 1, NULL, 0, &out);
 	assert_int_equal(strncmp(out.data, "{\"text\":\"[over] batch\"", 22), 0);
 	assert_non_null(strstr(out.data, ":white_check_mark: batch"));
 	assert_non_null(strstr(out.data, "closed <!date^1700000060^"));

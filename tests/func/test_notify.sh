@@ -4,6 +4,7 @@
 # Incidents brought to receivers: what arrives, what is tried again, what outlives kill -9. An alert of ours is a program with a
 # name of ours that starts.
 # TIMEOUT: 240
+# BESIDE: nothing is timed but that something takes at least so long
 
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -293,5 +294,37 @@ a_model_is_believed_only_in_what_is_evidence()
 	! log_has sk-KEY || fail "the key is in the log"
 }
 
-run a_model_is_believed_only_in_what_is_evidence every_receiver_hears_of_opening_and_end failures_are_tried_again nothing_is_lost_by_kill_9 without_configuration_nothing_loads \
+# clicked TIMESTAMP FORM [SIGNATURE]: as Slack posts it; prints "BODY STATUS"
+clicked()
+{
+	local mac
+	mac=$(printf 'v0:%s:%s' "$1" "$2" | openssl dgst -sha256 -hmac a-secret | sed 's/.* //')
+	curl -sS -m 10 -w ' %{http_code}' -H "X-Slack-Request-Timestamp: $1" -H "X-Slack-Signature: v0=${3:-$mac}" \
+		-H 'Content-Type: application/x-www-form-urlencoded' --data-binary "$2" "$url/slack/actions"
+}
+
+a_click_of_slack_arrives_without_a_token()
+{
+	local stamp form='payload=%7B%22type%22%3A%22block_actions%22%2C%22user%22%3A%7B%22id%22%3A%22U1%22%7D%2C%22actions%22%3A%5B%7B%22action_id%22%3A%22linnix.approve.0%22%2C%22value%22%3A%22other%2F01HZZZZZZZZZZZZZZZZZZZZZ01%22%7D%5D%7D'
+	need_root
+	need openssl
+	prepare
+	secret url https://127.0.0.1:1/x
+	secret signing a-secret
+	secret token read-token-0123456789
+	export LINNIX_HTTP_LISTEN=0.0.0.0:$port LINNIX_HTTP_ALLOW_PLAINTEXT=true LINNIX_HTTP_TOKEN_FILE=$tmp/token \
+		LINNIX_SLACK_ENABLED=true LINNIX_SLACK_WEBHOOK_URL_FILE=$tmp/url LINNIX_SLACK_SIGNING_SECRET_FILE=$tmp/signing
+	start_agent
+	stamp=$(date +%s)
+	clicked "$stamp" "$form" >"$tmp/click"
+	grep -q 'wrong node.*on other run: linnix actions approve other/01HZ.* 200$' "$tmp/click" || fail "$(cat "$tmp/click") $(cat "$log")"
+	clicked "$stamp" "$form" | grep -q '"replay".* 403$' || fail "it is taken twice"
+	clicked "$((stamp - 400))" "$form" | grep -q '"stale".* 403$' || fail "an old one is taken"
+	clicked "$stamp" "$form&x=y" 0000000000000000000000000000000000000000000000000000000000000000 | grep -q '"wrong_signature".* 403$' ||
+		fail "one that is not signed is taken"
+	[ "$(status_of /status)" = 401 ] || fail "reading needs no token"
+	! log_has a-secret || fail "the secret is in the log"
+}
+
+run a_click_of_slack_arrives_without_a_token a_model_is_believed_only_in_what_is_evidence every_receiver_hears_of_opening_and_end failures_are_tried_again nothing_is_lost_by_kill_9 without_configuration_nothing_loads \
 	mistakes_are_told
