@@ -2,9 +2,9 @@
 /* Events into the one ring buffer that all objects share, and an object's counters about itself.
  *
  * Every object that includes this declares `events` and `wake`; the loader makes each once and hands
- * it to all. A wake costs as much as twenty events, so user space, once woken, looks every 8 ms by
- * itself while events flow, and is woken only by the first event after a silence, or when batch_bytes
- * are queued. */
+ * it to all. A wake costs as much as twenty events, so user space, once woken, looks every 8 or
+ * 64 ms by itself while events flow, and is woken only by the first event after a silence, or when
+ * batch_bytes are queued. */
 #ifndef LNX_EMIT_H
 #define LNX_EMIT_H
 

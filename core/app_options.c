@@ -47,8 +47,8 @@ const struct lnx_option lnx_core_options_probes[] = {
 	  "what of a command line is kept: nothing, the script's path, or all arguments" },
 	{ "disabled", LNX_OPT_LIST, AT(probes_disabled), "", 0, 0, NULL, 0, 0,
 	  "names of probes that are not loaded" },
-	{ "ring_size", LNX_OPT_SIZE, AT(probes_ring_size), "2MiB", 65536, 268435456, NULL, 0, 0,
-	  "ring buffer between kernel and agent; a power of two" },
+	{ "ring_size", LNX_OPT_SIZE, AT(probes_ring_size), "0", 0, 268435456, NULL, 0, 0,
+	  "ring buffer between kernel and agent, rounded up to a power of two; 0: 512 KiB a CPU, from 1 to 8 MiB" },
 	END
 };
 

@@ -251,13 +251,28 @@ void lnx_bus_unsubscribe(struct lnx_bus *b, struct lnx_sub_handle *sub)
 	lnx_bus_settle(b);
 }
 
+static int sub_wants(const struct lnx_sub_handle *s, uint16_t type)
+{
+	return !s->is_dead && (s->type == type || s->type == LNX_EV_ANY);
+}
+
 unsigned lnx_bus_wanted(const struct lnx_bus *b, uint16_t type)
 {
 	const struct lnx_sub_handle *s;
 	unsigned n = 0;
 
 	for (s = b->subs; s; s = s->next)
-		n += !s->is_dead && (s->type == type || s->type == LNX_EV_ANY);
+		n += sub_wants(s, type);
+	return n;
+}
+
+unsigned lnx_bus_wanted_at(const struct lnx_bus *b, uint16_t type, unsigned stage)
+{
+	const struct lnx_sub_handle *s;
+	unsigned n = 0;
+
+	for (s = b->subs; s; s = s->next)
+		n += sub_wants(s, type) && s->stage == stage;
 	return n;
 }
 

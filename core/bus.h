@@ -41,6 +41,8 @@ int lnx_bus_subscribe(struct lnx_bus *b, const char *name, uint16_t type, unsign
 void lnx_bus_unsubscribe(struct lnx_bus *b, struct lnx_sub_handle *sub);
 /* Subscriptions that want <type>. */
 unsigned lnx_bus_wanted(const struct lnx_bus *b, uint16_t type);
+/* The same, of those at <stage> only. */
+unsigned lnx_bus_wanted_at(const struct lnx_bus *b, uint16_t type, unsigned stage);
 /* Called (from the loop, never inside a handler) after the set of wanted types changed. */
 void lnx_bus_on_wanted(struct lnx_bus *b, void (*fn)(void *arg), void *arg);
 

@@ -13,15 +13,18 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <linnix/plugin.h>
 #include <linnix/rec_stats.h>
 
 #include "probe_impl.h"
 #include "source.h"
 
-#define RING_BYTES_DEFAULT  (2u << 20) /* all of it counts as resident */
-#define RING_BYTES_MAX	    (1u << 30)
-#define BATCH_BYTES_DEFAULT 65536
-#define CPU_SERIES_ALL	    8 /* CPUs up to which each has a series of losses from the start */
+#define RING_BYTES_CPU	 (512u << 10) /* by default; all of it counts as resident */
+#define RING_BYTES_LOW	 (1u << 20)
+#define RING_BYTES_HIGH	 (8u << 20)
+#define RING_BYTES_MAX	 (1u << 30)
+#define RING_BATCH_SHARE 4 /* user space is woken before this part of it is full */
+#define CPU_SERIES_ALL	 8 /* CPUs up to which each has a series of losses from the start */
 
 static const uint16_t proc_types[] = { LNX_EV_PROC_FORK, LNX_EV_PROC_EXEC, LNX_EV_PROC_EXIT, 0 };
 
@@ -73,9 +76,13 @@ __attribute__((format(printf, 2, 0))) static int probe_libbpf_print(enum libbpf_
 static size_t probe_ring_bytes(size_t asked)
 {
 	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (!asked)
-		asked = RING_BYTES_DEFAULT;
+	if (!asked) {
+		asked = RING_BYTES_CPU * (size_t)(cpus > 0 ? cpus : 1);
+		asked = asked < RING_BYTES_LOW ? RING_BYTES_LOW : asked;
+		asked = asked > RING_BYTES_HIGH ? RING_BYTES_HIGH : asked;
+	}
 	while (bytes < asked && bytes < RING_BYTES_MAX)
 		bytes *= 2;
 	return bytes;
@@ -179,6 +186,7 @@ static int probe_share(struct lnx_probes *ps, const struct lnx_probes_conf *conf
 	LIBBPF_OPTS(bpf_map_create_opts, mappable, .map_flags = BPF_F_MMAPABLE);
 	int rc;
 
+	s->batch_bytes = (uint32_t)(bytes / RING_BATCH_SHARE);
 	s->ring_fd =
 		bpf_map_create(BPF_MAP_TYPE_RINGBUF, "lnx_events", 0, 0, (uint32_t)bytes, NULL);
 	if (s->ring_fd < 0) {
@@ -264,7 +272,6 @@ int lnx_probes_new(const struct lnx_probes_conf *conf, struct lnx_bus *bus,
 	(void)libbpf_set_print(probe_libbpf_print);
 	ps->bus = bus;
 	ps->shared.args_mode = conf->args_mode;
-	ps->shared.batch_bytes = conf->batch_bytes ? conf->batch_bytes : BATCH_BYTES_DEFAULT;
 	rc = probes_alloc(ps);
 	if (rc == 0)
 		rc = probe_share(ps, conf);
@@ -347,15 +354,30 @@ static int probe_sync(struct lnx_probes *ps, struct lnx_probe *p)
 	return rc;
 }
 
+/* Readers outside wait for what the probe tells; who only keeps count does not. */
+static int probe_is_read(const struct lnx_probes *ps, const struct lnx_probe *p)
+{
+	const uint16_t *t;
+
+	for (t = p->row->types; *t; t++)
+		if (lnx_bus_wanted_at(ps->bus, *t, LNX_STAGE_EXPORT))
+			return 1;
+	return 0;
+}
+
 static void probe_set_active(struct lnx_probes *ps)
 {
-	int is_active = 0;
+	int is_active = 0, is_read = 0;
 	unsigned i;
 
-	for (i = 0; i < ps->n; i++)
+	for (i = 0; i < ps->n; i++) {
 		is_active |= ps->probes[i].state == LNX_PROBE_ATTACHED;
-	if (ps->source)
-		lnx_source_set_active(ps->source, is_active);
+		is_read |= probe_is_read(ps, &ps->probes[i]);
+	}
+	if (!ps->source)
+		return;
+	lnx_source_set_prompt(ps->source, is_read);
+	lnx_source_set_active(ps->source, is_active);
 }
 
 void lnx_probes_sync(struct lnx_probes *p)

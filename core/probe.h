@@ -19,9 +19,8 @@ struct lnx_probes;
 
 struct lnx_probes_conf {
 	const char *bpf_dir; /* holds *.bpf.o */
-	size_t ring_bytes;   /* of the shared ring buffer, a power of two, all resident; 0: 2 MiB */
+	size_t ring_bytes;   /* of the shared ring buffer, all resident; 0: by the number of CPUs */
 	uint32_t args_mode;  /* probes.args: 0 off, 1 script, 2 full */
-	uint32_t batch_bytes;	     /* wake user space when this much is queued; 0: 64 KiB */
 	const char *const *disabled; /* names of probes not to load; NULL at the end; may be NULL */
 };
 

@@ -2,10 +2,12 @@
 /* From the shared ring buffer to the bus.
  *
  * Programs wake us with the first event after a silence, or when a batch is queued (bpf/lnx_emit.h).
- * Then a timer of 8 ms looks, and as long as it does the programs are told not to wake us. After a
- * look without an event they are told otherwise, one more look is taken, and the timer stops. A timer
- * of a second looks for what a program that was held up for long between its look at `wake` and its
- * submit may have left. */
+ * Then a timer looks, and as long as it does the programs are told not to wake us. After a look
+ * without an event they are told otherwise, one more look is taken, and the timer stops. A timer of a
+ * second looks for what a program that was held up for long between its look at `wake` and its submit
+ * may have left.
+ *
+ * Each look disturbs whoever runs, on another CPU too, so they are rare unless somebody reads along. */
 #include "source.h"
 
 #include <errno.h>
@@ -24,9 +26,10 @@
 #include "ringbuf.h"
 
 #define TURN_EVENTS 512	  /* in one turn of the loop: a storm must not starve the others */
-#define DRAIN_S	    0.008 /* at least LNX_WAKE_NS of bpf/lnx_emit.h; each look costs some 20 us */
+#define PROMPT_S    0.008 /* at least LNX_WAKE_NS of bpf/lnx_emit.h; each look costs some 20 us */
+#define CALM_S	    0.064
 #define DRAIN_EMPTY 2 /* looks without an event, the last one unwatched, before the timer stops */
-#define WATCH_NS    32000000 /* how long one look lets programs rely on the next */
+#define WATCH_LOOKS 4 /* one look lets programs rely on the next for as long as these take */
 #define TICK_S	    1.0
 #define DRAIN_MAX   1000000 /* events that lnx_source_drain takes while programs go on sending */
 
@@ -38,7 +41,7 @@ struct lnx_source {
 	ev_io io;
 	ev_timer drain, tick;
 	unsigned empty; /* looks in a row */
-	int is_active;
+	int is_active, is_prompt;
 	void (*tick_fn)(void *arg);
 	void *tick_arg;
 };
@@ -65,6 +68,11 @@ static unsigned source_read(struct lnx_source *s, unsigned max)
 	return n;
 }
 
+static double source_look_s(const struct lnx_source *s)
+{
+	return s->is_prompt ? PROMPT_S : CALM_S;
+}
+
 /* Let programs rely on the timer, or not. */
 static void source_watch(struct lnx_source *s, int is_watching)
 {
@@ -75,7 +83,8 @@ static void source_watch(struct lnx_source *s, int is_watching)
 		return;
 	if (is_watching) {
 		(void)clock_gettime(CLOCK_BOOTTIME, &ts); /* the programs' clock; cannot fail */
-		until = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec + WATCH_NS;
+		until = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec +
+			(uint64_t)(WATCH_LOOKS * 1e9 * source_look_s(s));
 	}
 	__atomic_store_n(&s->wake->watched_ns, until, __ATOMIC_SEQ_CST);
 }
@@ -98,11 +107,15 @@ static void source_on_drain(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct lnx_source *s = w->data;
 
+	unsigned n = source_read(s, TURN_EVENTS);
+
 	(void)revents;
-	if (source_read(s, TURN_EVENTS))
-		s->empty = 0;
-	else
-		s->empty++;
+	s->empty = n ? 0 : s->empty + 1;
+	if (n == TURN_EVENTS) { /* the rest in the next turn: the others first */
+		ev_timer_stop(loop, w);
+		ev_timer_set(w, 0, source_look_s(s));
+		ev_timer_start(loop, w);
+	}
 	if (s->empty >= DRAIN_EMPTY)
 		ev_timer_stop(loop, w);
 	source_watch(s, s->empty < DRAIN_EMPTY - 1);
@@ -139,7 +152,7 @@ int lnx_source_new(int map_fd, size_t bytes, int wake_fd, struct lnx_bus *bus,
 	s->tick_fn = tick;
 	s->tick_arg = arg;
 	ev_io_init(&s->io, source_on_io, map_fd, EV_READ);
-	ev_timer_init(&s->drain, source_on_drain, 0, DRAIN_S);
+	ev_timer_init(&s->drain, source_on_drain, 0, source_look_s(s));
 	ev_timer_init(&s->tick, source_on_tick, 0, TICK_S);
 	s->io.data = s->drain.data = s->tick.data = s;
 	*ret_source = s;
@@ -193,6 +206,16 @@ void lnx_source_set_active(struct lnx_source *s, int is_active)
 	/* What was sent before the detach, and unannounced, is fetched by the fast timer. */
 	s->empty = 0;
 	ev_timer_again(s->loop, &s->drain);
+}
+
+void lnx_source_set_prompt(struct lnx_source *s, int is_prompt)
+{
+	if (s->is_prompt == is_prompt)
+		return;
+	s->is_prompt = is_prompt;
+	s->drain.repeat = source_look_s(s);
+	if (s->loop && ev_is_active(&s->drain))
+		ev_timer_again(s->loop, &s->drain);
 }
 
 int lnx_source_drain(struct lnx_source *s)

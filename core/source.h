@@ -19,6 +19,9 @@ void lnx_source_start(struct lnx_source *s, struct ev_loop *loop);
 void lnx_source_stop(struct lnx_source *s);
 /* Whether some probe is attached: without one no timer runs. */
 void lnx_source_set_active(struct lnx_source *s, int is_active);
+/* Whether somebody waits for events: then they are fetched within 8 ms while they flow, else within
+ * 64 ms, which disturbs the machine less. Off at first. */
+void lnx_source_set_prompt(struct lnx_source *s, int is_prompt);
 /* Deliver all that is queued now. Returns events. */
 int lnx_source_drain(struct lnx_source *s);
 

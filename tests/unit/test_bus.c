@@ -327,10 +327,13 @@ static void unsubscribing_inside_a_handler_is_safe(void **state)
 			 0);
 	assert_int_equal(lnx_bus_subscribe(f.bus, "b", LNX_EV_PROC_FORK, 20, 0, note, &b, NULL), 0);
 	assert_int_equal(lnx_bus_wanted(f.bus, LNX_EV_PROC_FORK), 2);
+	assert_int_equal(lnx_bus_wanted_at(f.bus, LNX_EV_PROC_FORK, 20), 1);
+	assert_int_equal(lnx_bus_wanted_at(f.bus, LNX_EV_PROC_FORK, 40), 0);
 	assert_int_equal(deliver(&f, 1), 0);
 	assert_int_equal(deliver(&f, 2), 0);
 	assert_string_equal(f.trace, "abb");
 	assert_int_equal(lnx_bus_wanted(f.bus, LNX_EV_PROC_FORK), 1);
+	assert_int_equal(lnx_bus_wanted_at(f.bus, LNX_EV_PROC_FORK, 10), 0);
 	close_bus(&f);
 }
 
