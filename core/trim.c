@@ -51,7 +51,8 @@ static int trim_object(struct dl_phdr_info *info, size_t bytes, void *arg)
 	for (i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 
-		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || p->p_flags & PF_W)
+		/* code and constants; what the loader relocated lies in writable segments */
+		if (p->p_type != PT_LOAD || p->p_flags & PF_W)
 			continue;
 		from = (info->dlpi_addr + p->p_vaddr) & ~(page - 1);
 		to = info->dlpi_addr + p->p_vaddr + p->p_memsz;

@@ -96,6 +96,14 @@ static int fail(sqlite3 **io_db, const char *path, int rc, char error[DB_ERROR])
 	return rc ? rc : -EIO;
 }
 
+void db_init(void)
+{
+	/* By default SQLite takes 20 pages for each file and a stock of small blocks for each
+	 * connection, used or not. Fails once a database is open: then they are as they are. */
+	(void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+	(void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
+}
+
 static int open_file(const char *path, int flags, sqlite3 **ret_db, char error[DB_ERROR])
 {
 	sqlite3 *db = NULL;

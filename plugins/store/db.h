@@ -17,6 +17,8 @@ struct db_opened {
 	char why[DB_ERROR];
 };
 
+/* SQLite with little memory of its own; once, before the first open. */
+void db_init(void);
 /* Open for writing: made with mode 0600 if it is not there; a file that is damaged or newer than this program is moved aside
  * and a new one begun. 0 or -errno with <error>. */
 int db_open(const char *path, sqlite3 **ret_db, struct db_opened *ret_opened, char error[DB_ERROR]);

@@ -305,6 +305,7 @@ static int store_init(const struct lnx_host *host, struct lnx_ctx *ctx, const vo
 	s->ctx = ctx;
 	s->conf = conf;
 	store_list_init(&s->waiting);
+	db_init();
 	rc = paths(s);
 	for (size_t i = 0; !rc && i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		rc = host->metric(ctx, &metrics[i].desc, NULL,
