@@ -285,7 +285,7 @@ static void log_transition(struct incidents *s, const struct inc *inc, const cha
 	inc_log(s, inc->id, what, &doc);
 }
 
-static void count_opened(struct incidents *s, const struct inc *inc)
+static void count_opened(struct incidents *s, const char *rule, uint32_t severity, double n)
 {
 	static const char *const severities[] = { "info", "warning", "critical" },
 				 *const labels[] = { "rule", "severity", NULL };
@@ -293,11 +293,17 @@ static void count_opened(struct incidents *s, const struct inc *inc)
 						     .help = "Incidents opened.",
 						     .kind = LNX_COUNTER,
 						     .labels = labels };
-	const char *const values[] = { inc->rule, severities[inc->severity % 3] };
+	const char *const values[] = { rule, severities[severity % 3] };
 	struct lnx_metric *m;
 
 	if (s->host->metric(s->ctx, &desc, values, &m) == 0)
-		s->host->metric_add(s->ctx, m, 1);
+		s->host->metric_add(s->ctx, m, n);
+}
+
+void inc_count_none(struct incidents *s)
+{
+	for (uint32_t i = 0; i < 3; i++)
+		count_opened(s, "", i, 0);
 }
 
 /* Who it is now, and by how much: the process of an earlier time may be gone. */
@@ -341,7 +347,7 @@ static void begin(struct incidents *s, struct inc *inc, const struct alert *a, u
 	make_title(inc, a);
 	if (reason == LNX_INCIDENT_OPENED) {
 		inc_capture(s, inc, a);
-		count_opened(s, inc);
+		count_opened(s, inc->rule, inc->severity, 1);
 	} else {
 		inc_capture_alert(s, inc, a);
 	}

@@ -68,6 +68,7 @@ static int start(void *state)
 	if (s->host->service(s->ctx, "store/1", &vtable, &s->store_self) == 0)
 		s->store = vtable;
 	inc_limits_mounts(s);
+	inc_count_none(s);
 	rc = inc_routes(s);
 	if (!rc)
 		rc = s->host->timer_add(s->ctx, INC_SEC, INC_SEC, tick, s, &s->tick);

@@ -100,6 +100,8 @@ struct alert {
 int inc_on_alert(struct incidents *s, const struct lnx_event *ev);
 /* Names of the slot of <cgroup_id>. 0 or -ENOENT, then the workload is "". */
 int inc_who(struct incidents *s, uint64_t cgroup_id, struct inc_who *ret);
+/* Zero is told before there is any incident, for no rule. */
+void inc_count_none(struct incidents *s);
 /* Quiet ones are closed, owed updates go out, old ones leave memory. */
 void inc_tick(struct incidents *s, uint64_t now_ns);
 /* "namespace/workload". */

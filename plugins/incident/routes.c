@@ -67,12 +67,6 @@ json_t *inc_body(const struct lnx_svc_http *http, struct lnx_http_req *req, cons
 
 /* ---- lists */
 
-struct list {
-	struct lnx_buf out;
-	const char *rule;
-	uint64_t skip, left;
-};
-
 /* A document up to its evidence. */
 static void put_summary(struct lnx_buf *out, const char *doc)
 {
@@ -86,10 +80,8 @@ static void put_summary(struct lnx_buf *out, const char *doc)
 
 static int list_each(void *arg, const struct lnx_store_record *r)
 {
-	struct list *l = arg;
-
-	put_summary(&l->out, r->doc);
-	return lnx_buf_error(&l->out) != 0;
+	put_summary(arg, r->doc);
+	return lnx_buf_error(arg) != 0;
 }
 
 static int choice(const char *text, const char *const *names)
@@ -148,36 +140,64 @@ static void degraded(struct incidents *s, struct lnx_http_req *req, int rc)
 					  "history cannot be read: only what is in memory");
 }
 
+static int memory_matches(const struct inc *inc, const struct lnx_store_query *q)
+{
+	return (!q->states || q->states & 1u << !inc->is_open) &&
+	       inc->severity >= q->min_severity && inc->opened_wall_ns >= q->from_ns;
+}
+
+/* Incidents of <q>, of the store or, without one, of memory alone. As lnx_svc_store.each. */
+static int each_incident(struct incidents *s, const struct lnx_store_query *q,
+			 int (*each)(void *arg, const struct lnx_store_record *r), void *arg)
+{
+	uint64_t skip = q->offset, left = q->limit;
+	int is_over = 0;
+
+	if (s->store)
+		return s->store->each(s->store_self, q, each, arg);
+	for (const struct inc *inc = s->newest; inc && left && !is_over; inc = inc->next) {
+		struct lnx_store_record r = { .size = sizeof(r),
+					      .kind = LNX_STORE_INCIDENT,
+					      .id = inc->id,
+					      .parent = inc->fingerprint,
+					      .ts_ns = inc->opened_wall_ns,
+					      .end_ns = inc->closed_wall_ns,
+					      .state = !inc->is_open,
+					      .severity = inc->severity };
+		struct lnx_buf doc = { 0 };
+
+		if (!memory_matches(inc, q))
+			continue;
+		if (skip) {
+			skip--;
+			continue;
+		}
+		left--;
+		inc_json(s, inc, &doc);
+		r.doc = doc.data;
+		r.doc_bytes = doc.size;
+		is_over = lnx_buf_error(&doc) ? -ENOMEM : each(arg, &r);
+		lnx_buf_done(&doc);
+	}
+	return -EIO;
+}
+
 static void get_list(void *arg, struct lnx_http_req *req)
 {
 	struct lnx_store_query q = { .size = sizeof(q), .kind = LNX_STORE_INCIDENT };
 	struct incidents *s = arg;
-	struct list l = { .skip = 0 };
-	int rc;
+	struct lnx_buf out = { 0 };
 
 	if (read_query(s, req, &q))
 		return;
-	lnx_buf_char(&l.out, '[');
-	if (s->store) {
-		rc = s->store->each(s->store_self, &q, list_each, &l);
-		degraded(s, req, rc);
-	} else {
-		degraded(s, req, -EIO);
-		for (const struct inc *inc = s->newest; inc; inc = inc->next) {
-			struct lnx_buf doc = { 0 };
-
-			inc_json(s, inc, &doc);
-			if (!lnx_buf_error(&doc))
-				put_summary(&l.out, doc.data);
-			lnx_buf_done(&doc);
-		}
-	}
-	lnx_buf_char(&l.out, ']');
-	if (lnx_buf_error(&l.out))
+	lnx_buf_char(&out, '[');
+	degraded(s, req, each_incident(s, &q, list_each, &out));
+	lnx_buf_char(&out, ']');
+	if (lnx_buf_error(&out))
 		(void)s->http->error(req, 503, "no_memory", "out of memory");
 	else
-		(void)s->http->respond(req, 200, NULL, l.out.data, l.out.size);
-	lnx_buf_done(&l.out);
+		(void)s->http->respond(req, 200, NULL, out.data, out.size);
+	lnx_buf_done(&out);
 }
 
 /* ---- one */
@@ -378,13 +398,13 @@ static void get_stats(void *arg, struct lnx_http_req *req)
 	struct incidents *s = arg;
 	struct stats st = { 0 };
 	struct lnx_buf out = { 0 };
-	int rc = -EIO;
+	int rc;
 
 	if (read_query(s, req, &q))
 		return;
 	q.limit = 10000;
+	rc = each_incident(s, &q, stats_each, &st);
 	if (s->store) {
-		rc = s->store->each(s->store_self, &q, stats_each, &st);
 		q.kind = LNX_STORE_FEEDBACK;
 		q.states = q.min_severity = 0;
 		if (rc >= 0)

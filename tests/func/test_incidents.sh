@@ -290,5 +290,30 @@ a_damaged_file_is_set_aside()
 	[ $? -eq 2 ] || fail "a bad id"
 }
 
-run a_hog_beside_two_victims_is_one_incident a_fork_storm_is_one_incident_without_a_network nothing_is_called_but_what_listens \
+# What is only in memory is asked for in the same words.
+without_a_history_file_filters_count_too()
+{
+	need_root
+	need jq
+	mkdir "$tmp/rules"
+	echo 'rule "tick" { every = "1s", when = function() return true end }
+		rule "alarm" { every = "1s", when = function() return true end, severity = "critical" }' >"$tmp/rules/r.lua"
+	LINNIX_RULES_DIR=$tmp/rules LINNIX_STORE_ENABLED=false LINNIX_STALL_ENABLED=false start_agent
+	get /metrics | grep -qF 'linnix_incidents_total{rule="",severity="critical"} 0' || fail "absent before the first: $(get /metrics | grep incidents_total)"
+	has() { [ "$(get "/incidents?$1" | jq length)" = "$2" ]; }
+	poll 10 has '' 2 || fail "$(get /incidents)"
+	has severity=critical 1 || fail "severity: $(get '/incidents?severity=critical')"
+	get '/incidents?severity=critical' | jq -e '.[0].rule == "alarm"' >/dev/null || fail "another one"
+	has state=closed 0 || fail "state: $(get '/incidents?state=closed')"
+	has 'state=open&since=1h' 2 || fail "since: $(get '/incidents?since=1h')"
+	has limit=1 1 || fail "limit: $(get '/incidents?limit=1')"
+	has offset=2 0 || fail "offset: $(get '/incidents?offset=2')"
+	get /incidents/stats | jq -e '.incidents == 2 and .open == 2 and .by_severity.critical == 1' >/dev/null || fail "$(get /incidents/stats)"
+	get /incidents -D "$tmp/head" >/dev/null
+	grep -qi '^x-linnix-degraded: history' "$tmp/head" || fail "that there is no history is not said"
+	[ "$(status_of '/incidents?colour=red')" = 400 ] || fail "a word that nobody knows is taken"
+	[ "$(sum_metric linnix_incidents_total)" = 2 ] || fail "$(get /metrics | grep incidents_total)"
+}
+
+run without_a_history_file_filters_count_too a_hog_beside_two_victims_is_one_incident a_fork_storm_is_one_incident_without_a_network nothing_is_called_but_what_listens \
 	silences_and_feedback_need_the_right killed_while_writing a_full_disk_leaves_memory_going a_damaged_file_is_set_aside
