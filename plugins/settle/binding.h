@@ -11,8 +11,9 @@
 #define BINDING_TYPE "application/vnd.linnix.binding+json"
 
 struct binding {
-	const char *did;	  /* did:key */
-	uint64_t chain_id, nonce; /* nonces(did) of the registry when it was made */
+	const char *did; /* did:key */
+	uint64_t chain_id,
+		nonce; /* records of that DID in the registry before this one: 0 for the first */
 	uint8_t registry[20], address[20];
 };
 

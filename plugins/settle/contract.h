@@ -46,6 +46,7 @@
 #define SETTLEMENT_EXT	     "(address,bool,bytes32)"
 #define SETTLEMENT_TASK_ID   "computeTaskId(address,bytes32)"
 #define SETTLEMENT_SEPARATOR "DOMAIN_SEPARATOR()"
+#define SETTLEMENT_REGISTRY  "registry()"
 #define SETTLEMENT_CREATED \
 	"TaskCreated(bytes32 indexed,address indexed,bytes32 indexed,address,address,uint256,uint256,bool)"
 #define SETTLEMENT_SUBMITTED \

@@ -52,7 +52,7 @@ void identity_free(struct identity *id)
 	free(id);
 }
 
-static struct identity *identity_alloc(char why[IDENTITY_WHY])
+static struct identity *identity_alloc(void)
 {
 	struct identity *id = calloc(1, sizeof(*id));
 
@@ -61,7 +61,6 @@ static struct identity *identity_alloc(char why[IDENTITY_WHY])
 		id->secret = sodium_malloc(sizeof(*id->secret));
 	if (id && id->secret)
 		return id;
-	(void)say(why, -ENOMEM, "out of memory that can be locked (see ulimit -l)");
 	identity_free(id);
 	return NULL;
 }
@@ -212,15 +211,16 @@ static bool lasts(const char *path)
 static int load(const char *path, const struct secp *s, struct identity **ret,
 		char why[IDENTITY_WHY])
 {
-	struct identity *id = identity_alloc(why);
+	struct identity *id = identity_alloc();
 	char *text = id ? sodium_malloc(IDENTITY_FILE_BYTES) : NULL;
 	size_t n = 0;
 	int rc;
 
-	if (!id)
-		return -ENOMEM;
-	rc = text ? identity_file_read(path, text, &n, why)
-		  : say(why, -ENOMEM, "out of memory that can be locked");
+	if (!text) {
+		identity_free(id);
+		return say(why, -ENOMEM, "out of memory that can be locked");
+	}
+	rc = identity_file_read(path, text, &n, why);
 	rc = rc ? rc : parse(text, n, path, s, id, why);
 	sodium_free(text);
 	id->is_lasting = !rc && lasts(path);
@@ -235,13 +235,13 @@ static int load(const char *path, const struct secp *s, struct identity **ret,
 static int make(const char *path, const struct identity *old, bool is_by_user, uint64_t now_ns,
 		const struct secp *s, struct identity **ret, char why[IDENTITY_WHY])
 {
-	struct identity *id = identity_alloc(why);
+	struct identity *id = identity_alloc();
 	char *text = id ? sodium_malloc(IDENTITY_FILE_BYTES) : NULL;
 	int rc;
 
 	if (!id || !text) {
 		identity_free(id);
-		return -ENOMEM;
+		return say(why, -ENOMEM, "out of memory that can be locked");
 	}
 	randombytes_buf(id->secret->seed, sizeof(id->secret->seed));
 	derive(id, s);

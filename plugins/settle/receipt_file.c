@@ -112,7 +112,8 @@ static int read_signatures(const json_t *all, struct signed_receipt *r, const ch
 	return 0;
 }
 
-static int read_envelope(const json_t *all, struct signed_receipt *r, char why[RECEIPT_WHY])
+static int read_envelope(const json_t *all, uint8_t payload[RECEIPT_PAYLOAD_BYTES],
+			 struct signed_receipt *r, char why[RECEIPT_WHY])
 {
 	const char *type = json_string_value(json_object_get(all, "payloadType")), *keyid;
 	int64_t n;
@@ -120,15 +121,12 @@ static int read_envelope(const json_t *all, struct signed_receipt *r, char why[R
 
 	if (!type || strcmp(type, RECEIPT_TYPE) != 0)
 		return refuse(why, "payloadType is not " RECEIPT_TYPE);
-	r->payload = malloc(RECEIPT_PAYLOAD_BYTES);
-	if (!r->payload)
-		return -ENOMEM;
-	n = get_base64(all, "payload", r->payload, RECEIPT_PAYLOAD_BYTES);
+	n = get_base64(all, "payload", payload, RECEIPT_PAYLOAD_BYTES);
 	if (n < 0)
 		return refuse(why, "payload is not base64 of at most 32 KiB");
 	r->n_payload = (size_t)n;
-	keccak256(r->payload, r->n_payload, r->hash);
-	rc = receipt_read((const char *)r->payload, r->n_payload, &r->r, why);
+	keccak256(payload, r->n_payload, r->hash);
+	rc = receipt_read((const char *)payload, r->n_payload, &r->r, why);
 	rc = rc ? rc : read_signatures(all, r, &keyid, why);
 	if (!rc && strcmp(keyid, r->r.payee_did) != 0)
 		return refuse(why, "keyid is not the payee_did");
@@ -140,16 +138,20 @@ int signed_receipt_read(const char *text, size_t n, struct signed_receipt *ret,
 {
 	struct signed_receipt r = { .n_payload = 0 };
 	char text_why[JCS_WHY];
+	uint8_t *payload;
 	json_t *all;
 	int rc;
 
 	if (jcs_read(text, n, RECEIPT_FILE_BYTES, &all, text_why))
 		return refuse(why, text_why);
-	rc = read_envelope(all, &r, why);
+	payload = malloc(RECEIPT_PAYLOAD_BYTES);
+	rc = payload ? read_envelope(all, payload, &r, why) : -ENOMEM;
 	json_decref(all);
-	if (rc)
-		signed_receipt_done(&r);
-	else
-		*ret = r;
-	return rc;
+	if (rc) {
+		free(payload);
+		return rc;
+	}
+	r.payload = payload;
+	*ret = r;
+	return 0;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Paid work between agents, settled on a chain with a signed receipt. Off unless the section `chain` says enabled: true. */
 #include "settle.h"
+#include "commands.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collect.h"
+#include "commands.h"
 #include "keys.h"
 #include "op.h"
 #include "options.h"
@@ -165,6 +167,7 @@ static const struct lnx_plugin settle_plugin = {
 	.options = settle_options,
 	.conf_size = sizeof(struct settle_conf),
 	.needs = needs,
+	.commands = settle_commands,
 	.init = settle_init,
 	.start = settle_start,
 	.on_event = settle_on_event,

@@ -172,6 +172,41 @@ static void a_file_comes_back_as_it_was(void **state)
 	fix_done(&f);
 }
 
+/* Holds a text against a file of tests/data/chain, or writes that file when LNX_WRITE_GOLDEN is set. */
+static void golden(const char *name, const struct lnx_buf *want)
+{
+	char file[128], have[16384];
+	FILE *f;
+	size_t n;
+
+	(void)snprintf(file, sizeof(file), "tests/data/chain/%s", name); /* fits */
+	f = fopen(file, getenv("LNX_WRITE_GOLDEN") ? "we" : "re");
+	assert_non_null(f);
+	if (getenv("LNX_WRITE_GOLDEN")) {
+		assert_int_equal(fwrite(want->data, 1, want->size, f), want->size);
+	} else {
+		n = fread(have, 1, sizeof(have), f);
+		assert_int_equal(n, want->size);
+		assert_memory_equal(have, want->data, n);
+	}
+	assert_int_equal(fclose(f), 0);
+}
+
+/* Both formats are promises: old files stay valid. */
+static void the_formats_are_those_which_were_released(void **state)
+{
+	struct lnx_buf file = { 0 };
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	signed_receipt_write(&file, &f.s);
+	golden("receipt.json", &file);
+	golden("receipt.events", &f.events);
+	lnx_buf_done(&file);
+	fix_done(&f);
+}
+
 static void each_flipped_byte_of_the_file_is_found(void **state)
 {
 	struct lnx_buf file = { 0 };
@@ -525,6 +560,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_receipt_is_valid),
 		cmocka_unit_test(a_file_comes_back_as_it_was),
+		cmocka_unit_test(the_formats_are_those_which_were_released),
 		cmocka_unit_test(each_flipped_byte_of_the_file_is_found),
 		cmocka_unit_test(what_was_signed_by_another_is_refused),
 		cmocka_unit_test(a_price_that_the_usage_does_not_give_is_found),

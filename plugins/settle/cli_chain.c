@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The part of `linnix receipt verify` that asks a node. The node is believed in what the chain says, and in nothing else. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi.h"
+#include "binding.h"
+#include "call.h"
+#include "cli_receipt.h"
+#include "contract.h"
+#include "eip712.h"
+#include "fetch.h"
+
+#define TIMEOUT_MS  20000L
+#define PROOF_BYTES 4096
+
+struct asking {
+	const struct receipt_asked *a;
+	struct check *c;
+	const struct signed_receipt *r;
+	struct check_chain chain;
+	struct rpc_batch batch;
+	uint8_t registry[20], did[32];
+	uint64_t created_block, submitted_block; /* 0: not known */
+};
+
+/* Ask the batch. 0, or -errno and it is noted. */
+static int ask(struct asking *k, const char *what)
+{
+	struct fetch_ask f = { .url = k->a->rpc,
+			       .max_bytes = RPC_REPLY_BYTES,
+			       .timeout_ms = TIMEOUT_MS };
+	struct lnx_buf body = { 0 }, reply = { 0 };
+	char why[FETCH_WHY] = "", text[RPC_TEXT] = "";
+	long status = 0;
+	int rc;
+
+	rpc_write(&k->batch, 1, &body);
+	rc = k->batch.error ? k->batch.error : lnx_buf_error(&body);
+	if (!rc && k->a->is_dry) {
+		fprintf(stderr, "would ask: %s\n", body.data);
+		rc = -ECANCELED;
+		(void)snprintf(why, sizeof(why), "--dry-run"); /* fits */
+	} else if (!rc) {
+		f.body = body.data;
+		rc = fetch(&f, &status, &reply, why);
+		if (!rc && rpc_read(&k->batch, 1, reply.data ? reply.data : "", reply.size, text)) {
+			rc = -EPROTO;
+			(void)snprintf(why, sizeof(why), "HTTP %ld: %s", status, text); /* fits */
+		}
+	}
+	if (rc)
+		check_open(k->c, "chain: %s: %s", what, *why ? why : strerror(-rc));
+	lnx_buf_done(&body);
+	lnx_buf_done(&reply);
+	return rc;
+}
+
+static int read_task(struct asking *k)
+{
+	const struct rpc_call *call = k->batch.calls;
+	struct check_chain *chain = &k->chain;
+	uint8_t separator[32], want[32];
+	struct abi_value v[9];
+	struct eip712_domain domain = { CONTRACT_NAME, CONTRACT_VERSION, k->r->r.chain_id, { 0 } };
+	uint64_t status;
+
+	memcpy(domain.contract, k->r->r.settlement, 20);
+	eip712_separator(&domain, want);
+	if (rpc_u64(&call[0], &chain->chain_id) || call_words(&call[1], SETTLEMENT_TASK, v, 9) ||
+	    u256_to_u64(&v[5].word, &status)) {
+		check_open(k->c, "chain: the node does not know the contract's tasks");
+		return -EPROTO;
+	}
+	if (rpc_word(&call[3], 0, separator) || memcmp(separator, want, 32) != 0)
+		check_bad(
+			k->c,
+			"chain: the contract has another domain: what is signed counts elsewhere");
+	chain->status = (uint32_t)status;
+	memcpy(chain->payee_did, v[1].word.b, 32);
+	memcpy(chain->payer, v[2].word.b + 12, 20);
+	memcpy(chain->token, v[6].word.b + 12, 20);
+	chain->max_amount = v[7].word;
+	chain->actual_amount = v[8].word;
+	memcpy(chain->settlement, k->r->r.settlement, 20);
+	chain->has_ext = call_words(&call[2], SETTLEMENT_EXT, v, 3) == 0;
+	if (chain->has_ext) {
+		memcpy(chain->payee, v[0].word.b + 12, 20);
+		memcpy(chain->receipt_hash, v[2].word.b, 32);
+	}
+	if (k->a->has_registry)
+		memcpy(k->registry, k->a->registry, 20);
+	else if (call_words(&call[4], "(address)", v, 1) == 0)
+		memcpy(k->registry, v[0].word.b + 12, 20);
+	else
+		check_open(k->c, "registry: the contract does not name it: give --registry");
+	return 0;
+}
+
+static int ask_task(struct asking *k)
+{
+	const uint8_t *contract = k->r->r.settlement;
+	struct abi_value id;
+
+	abi_set_word(&id, k->r->r.task_id);
+	/* errors of adding stick, and ask tells them */
+	(void)rpc_add(&k->batch, "eth_chainId", "[]");
+	(void)call_add(&k->batch, contract, SETTLEMENT_GET_TASK, &id, 1);
+	(void)call_add(&k->batch, contract, SETTLEMENT_GET_EXT, &id, 1);
+	(void)call_add(&k->batch, contract, SETTLEMENT_SEPARATOR, NULL, 0);
+	(void)call_add(&k->batch, contract, SETTLEMENT_REGISTRY, NULL, 0);
+	return ask(k, "the task") ? -EPROTO : read_task(k);
+}
+
+static void add_logs(struct asking *k, const uint8_t contract[20], const char *event,
+		     const uint8_t first[32])
+{
+	char address[43], topic[67], key[67];
+	uint8_t hash[ABI_TOPIC];
+
+	(void)abi_topic(event, hash); /* a constant of ours */
+	hex_format(contract, 20, address);
+	hex_format(hash, 32, topic);
+	hex_format(first, 32, key);
+	(void)rpc_add(
+		&k->batch, "eth_getLogs",
+		"[{\"address\":\"%s\",\"fromBlock\":\"earliest\",\"toBlock\":\"latest\",\"topics\":[\"%s\",\"%s\"]}]",
+		address, topic, key);
+}
+
+/* The bytes at the end of a log of the registry, if it binds <address>. */
+static void read_proof(struct asking *k, const json_t *log, unsigned at_topic, unsigned nonce)
+{
+	const char *data = json_string_value(json_object_get(log, "data"));
+	const char *topic =
+		json_string_value(json_array_get(json_object_get(log, "topics"), at_topic));
+	struct binding b = { .did = k->r->r.payee_did,
+			     .chain_id = k->chain.chain_id,
+			     .nonce = nonce };
+	uint8_t bytes[PROOF_BYTES], word[32];
+	struct abi_value v[2];
+	int64_t n = data ? hex_parse_any(data, bytes, sizeof(bytes)) : -1;
+
+	if (n < 0 || !topic || hex_parse(topic, word, 32) ||
+	    abi_decode("(bytes32,bytes)", bytes, (size_t)n, v, 2) ||
+	    memcmp(word + 12, k->chain.address, 20) != 0)
+		return;
+	memcpy(b.registry, k->registry, 20);
+	memcpy(b.address, k->chain.address, 20);
+	k->chain.has_proof = v[1].n > 0;
+	k->chain.is_proof_good = binding_check(&b, v[1].bytes, v[1].n) == 0;
+}
+
+/* The block of the only log. */
+static uint64_t block_of(const struct rpc_call *call)
+{
+	const char *text =
+		json_string_value(json_object_get(json_array_get(call->result, 0), "blockNumber"));
+	struct u256 v;
+	uint64_t n;
+
+	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n) ? n : 0;
+}
+
+static void read_payee(struct asking *k)
+{
+	const struct rpc_call *call = k->batch.calls;
+	const json_t *rotated = call[2].result, *made = call[1].result;
+	size_t n_rotated = json_array_size(rotated);
+	struct abi_value v[7];
+
+	if (call_words(&call[0], REGISTRY_RESOLVED, v, 7) == 0) {
+		memcpy(k->chain.ed25519, v[0].word.b, 32);
+		memcpy(k->chain.address, v[1].word.b + 12, 20);
+		k->chain.is_registered = !u256_is_zero(&v[1].word);
+		k->chain.is_revoked = !u256_is_zero(&v[6].word);
+	}
+	/* the newest record counts; its number is the nonce of its proof */
+	if (n_rotated)
+		read_proof(k, json_array_get(rotated, n_rotated - 1), 3, (unsigned)n_rotated);
+	else
+		read_proof(k, json_array_get(made, json_array_size(made) - 1), 2, 0);
+	k->created_block = block_of(&call[3]);
+	k->submitted_block = block_of(&call[4]);
+}
+
+static int ask_payee(struct asking *k)
+{
+	struct abi_value did;
+
+	did_hash(k->r->r.payee_did, k->did);
+	abi_set_word(&did, k->did);
+	rpc_reset(&k->batch);
+	(void)call_add(&k->batch, k->registry, REGISTRY_RESOLVE, &did, 1);
+	add_logs(k, k->registry, REGISTRY_REGISTERED, k->did);
+	add_logs(k, k->registry, REGISTRY_ROTATED, k->did);
+	add_logs(k, k->r->r.settlement, SETTLEMENT_CREATED, k->r->r.task_id);
+	add_logs(k, k->r->r.settlement, SETTLEMENT_SUBMITTED, k->r->r.task_id);
+	if (ask(k, "the payee"))
+		return -EPROTO;
+	read_payee(k);
+	return 0;
+}
+
+static uint64_t time_of(const struct rpc_call *call)
+{
+	const char *text = json_string_value(json_object_get(call->result, "timestamp"));
+	struct u256 v;
+	uint64_t n;
+
+	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n) ? n : 0;
+}
+
+static void ask_times(struct asking *k)
+{
+	if (!k->created_block)
+		return;
+	rpc_reset(&k->batch);
+	(void)rpc_add(&k->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
+		      (unsigned long long)k->created_block);
+	(void)rpc_add(
+		&k->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
+		(unsigned long long)(k->submitted_block ? k->submitted_block : k->created_block));
+	if (ask(k, "the times of blocks"))
+		return;
+	k->chain.created_s = time_of(&k->batch.calls[0]);
+	k->chain.submitted_s = k->submitted_block ? time_of(&k->batch.calls[1]) : 0;
+}
+
+void receipt_ask_chain(const struct receipt_asked *a, struct check *c,
+		       const struct signed_receipt *r)
+{
+	struct asking *k = calloc(1, sizeof(*k));
+
+	if (!k) {
+		check_open(c, "chain: out of memory");
+		return;
+	}
+	k->a = a;
+	k->c = c;
+	k->r = r;
+	if (!ask_task(k) && !ask_payee(k)) {
+		ask_times(k);
+		check_chain(c, r, &k->chain);
+	}
+	rpc_reset(&k->batch);
+	free(k);
+}

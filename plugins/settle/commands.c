@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The table of verbs. */
+#include "commands.h"
+
+#include <stddef.h>
+
+const struct lnx_command settle_commands[] = {
+	{ "identity", "show|new|rotate [--file FILE] [--json] [--dry-run]",
+	  "Who this agent is when it is paid: its DID and address; make or replace it",
+	  identity_command },
+	{ "receipt",
+	  "show|verify|open FILE [--events FILE] [--event INDEX|OPENED] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--json] [--dry-run]",
+	  "What a receipt claims; whether it is valid; one event of it with its proof",
+	  receipt_command },
+	{ NULL, NULL, NULL, NULL },
+};

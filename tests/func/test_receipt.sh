@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
+#
+# linnix identity and linnix receipt: files, exit codes, reasons; what a key leaves behind in an agent, and that a default agent loads none.
+
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+data=tests/data/chain
+
+# expect CODE COMMAND...: its output is in $out.
+expect()
+{
+	local want=$1 rc=0
+	shift
+	out=$("$@" 2>&1) || rc=$?
+	[ "$rc" -eq "$want" ] || fail "$*: exit $rc, not $want: $out"
+}
+
+says() { [[ $out == *"$1"* ]] || fail "no '$1' in: $out"; }
+
+an_identity_is_made_shown_and_rotated()
+{
+	local file=$tmp/own/id.json old
+	(umask 0 && mkdir -m 700 "$tmp/own")
+	expect 1 "$linnix" identity show --file "$file"
+	says "linnix identity new"
+	expect 0 "$linnix" identity new --file "$file" --dry-run --json
+	says '"dry_run":true'
+	[ ! -e "$file" ] || fail "a dry run wrote"
+	(umask 0 && "$linnix" identity new --file "$file" >/dev/null 2>&1) || fail "new"
+	[ "$(stat -c %a "$file")" = 600 ] || fail "mode $(stat -c %a "$file")"
+	expect 1 "$linnix" identity new --file "$file"
+	says "there is one already"
+	old=$("$linnix" identity show --file "$file" --json | jq -r .did)
+	expect 0 env LINNIX_CHAIN_IDENTITY_PATH="$file" "$linnix" identity rotate --json
+	[ "$("$linnix" identity show --file "$file" --json | jq -r .rotated_from)" = "$old" ] || fail "rotated_from"
+	[ "$("$linnix" identity show --file "$file.$old" --json | jq -r .did)" = "$old" ] || fail "the old one is gone"
+	out=$("$linnix" identity show --file "$file" --json; "$linnix" identity show --file "$file")
+	! grep -qF "$(jq -r .seed "$file")" <<<"$out" || fail "the seed is shown"
+	chmod 640 "$file"
+	expect 1 "$linnix" identity show --file "$file"
+	says "chmod 600"
+	expect 2 "$linnix" identity
+	expect 2 "$linnix" identity show --bad
+	expect 2 "$linnix" identity burn
+	says "not burn"
+}
+
+a_new_identity_is_whole_or_not_there()
+{
+	local i pid
+	mkdir -m 700 "$tmp/own"
+	for i in {1..12}; do
+		"$linnix" identity new --file "$tmp/own/$i" >/dev/null 2>&1 &
+		pid=$!
+		nap "0.0$((i % 6))"
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+		if [ -e "$tmp/own/$i" ]; then
+			expect 0 "$linnix" identity show --file "$tmp/own/$i"
+		else
+			expect 0 "$linnix" identity new --file "$tmp/own/$i"
+		fi
+	done
+}
+
+a_receipt_is_verified_alone_and_with_its_events()
+{
+	expect 0 "$linnix" receipt verify "$data/receipt.json"
+	says "the chain says of it was not asked"
+	expect 0 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --json
+	[ "$(jq -r .verdict <<<"$out")" = valid ] || fail "$out"
+	expect 0 "$linnix" receipt show "$data/receipt.json" --json
+	[ "$(jq -r .predicate.task.actual_amount <<<"$out")" = 31500 ] || fail "$out"
+	expect 0 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 20
+	printf '%s\n' "$out" >"$tmp/opened"
+	expect 0 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
+	expect 1 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 21
+	sed -i 's/cpu_ns\\":\\"1/cpu_ns\\":\\"2/' "$tmp/opened"
+	expect 1 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
+	says "is not in the tree of this receipt"
+}
+
+what_is_wrong_is_named()
+{
+	sed '5d' "$data/receipt.events" >"$tmp/removed"
+	expect 1 "$linnix" receipt verify "$data/receipt.json" --events "$tmp/removed" --json
+	jq -e '.reasons | index("events: number 6 where 5 must come")' <<<"$out" >/dev/null || fail "$out"
+	sed '3s/"cpu_ns":"1/"cpu_ns":"7/' "$data/receipt.events" >"$tmp/changed"
+	expect 1 "$linnix" receipt verify "$data/receipt.json" --events "$tmp/changed"
+	says "usage: cpu_ns is 21000000000, the events sum to 27000000000"
+	sed -E 's/("signature":"0x[0-9a-f]{128})1[bc]/\11d/' "$data/receipt.json" >"$tmp/v"
+	expect 1 "$linnix" receipt verify "$tmp/v"
+	says "v of the signature is not 27 or 28"
+	expect 1 "$linnix" receipt verify "$data/receipt.json" --settlement 0x0000000000000000000000000000000000000009
+	says "for another contract than --settlement"
+	head -c 700 "$data/receipt.json" >"$tmp/cut"
+	printf '{"payload":"","payload":""}' >"$tmp/twice"
+	printf '{"a":"\0"}' >"$tmp/nul"
+	head -c 200000 /dev/zero >"$tmp/huge"
+	expect 1 "$linnix" receipt verify "$tmp/cut"
+	expect 1 "$linnix" receipt verify "$tmp/twice"
+	says "duplicate"
+	expect 1 "$linnix" receipt verify "$tmp/nul"
+	expect 2 "$linnix" receipt verify "$tmp/huge"
+	expect 2 "$linnix" receipt verify "$tmp/none"
+	expect 2 "$linnix" receipt verify
+	expect 2 "$linnix" receipt verify "$data/receipt.json" --rpc
+	expect 2 "$linnix" receipt verify "$data/receipt.json" --registry 0x12
+	expect 2 "$linnix" receipt verify "$data/receipt.json" --events "$tmp"
+	expect 3 "$linnix" receipt verify "$data/receipt.json" --rpc http://user:word@127.0.0.1:1/key
+	[[ $out != *word* && $out != *key* ]] || fail "the URL's secrets are shown: $out"
+}
+
+# A key that was given in the environment is nowhere to be read afterwards.
+a_key_leaves_no_trace()
+{
+	local key=4646464646464646464646464646464646464646464646464646464646464646 b64
+	b64=$(printf 'RkZGRkZGRkZGRkZGRkZG') # the same bytes, a part of their base64
+	chmod 700 "$tmp"
+	prepare
+	export LINNIX_CHAIN_ENABLED=true LINNIX_CHAIN_PRIVATE_KEY=$key LINNIX_CHAIN_RPC_URL=http://127.0.0.1:1 LINNIX_CHAIN_IDENTITY_PATH=$tmp/id.json \
+		LINNIX_CHAIN_STATE_PATH=$tmp/settle.db LINNIX_CHAIN_LOCK_DIR=$tmp/lock LINNIX_CHAIN_EVENTS_DIR=$tmp/events \
+		LINNIX_CHAIN_SETTLEMENT_CONTRACT=0x60eE6872920addF41359625B47A07401496bBD5b LINNIX_CHAIN_REGISTRY_CONTRACT=0x9a6FeBA6d7B97ef91099051eB61F372d1EcD83a3 \
+		LINNIX_CHAIN_TOKEN_ADDRESS=0x036CbD53842c5426634e7929541eC2318f3dCF7e
+	start_agent
+	unset LINNIX_CHAIN_PRIVATE_KEY
+	! tr '\0' '\n' <"/proc/$agent/environ" | grep -qiF "$key" || fail "it is in /proc/PID/environ"
+	[ "$(awk '/^Max core/ { print $5 $6 }' "/proc/$agent/limits")" = 00 ] || fail "a core may be written"
+	{ get /status; get /plugins; get /readyz; get /metrics; get /events; } >"$tmp/api" || fail "the API"
+	! grep -qiFe "$key" -e "$b64" "$tmp/api" || fail "it is in the API"
+	stop_agent TERM
+	! grep -rqiaFe "$key" -e "$b64" "$tmp" --exclude=api || fail "it is in $(grep -rliaFe "$key" -e "$b64" "$tmp")"
+}
+
+a_default_agent_loads_no_key_and_no_curve()
+{
+	start_agent
+	[ "$(get /plugins | jq -r '.[] | select(.instance == "settle") | .state')" = off ] || fail "settle is not off"
+	! grep -q secp256k1 "/proc/$agent/maps" || fail "libsecp256k1 is loaded"
+	[ ! -e "$tmp/settle.db" ] || fail "it opened a state file"
+}
+
+run an_identity_is_made_shown_and_rotated a_new_identity_is_whole_or_not_there a_receipt_is_verified_alone_and_with_its_events \
+	what_is_wrong_is_named a_key_leaves_no_trace a_default_agent_loads_no_key_and_no_curve
