@@ -49,14 +49,9 @@ LNX_FN void lnx_ledger_seq(struct lnx_ledger_cpu *c)
 /* Place of <handle> in arrays by slot: its own while it holds the slot, else OTHER's. */
 LNX_FN __u32 lnx_ledger_index(const struct lnx_ledger_table *tab, __u32 handle)
 {
-	__u32 slot = LNX_LEDGER_SLOT(handle);
+	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
 
-	if (slot >= LNX_LEDGER_SLOTS)
-		return LNX_LEDGER_OTHER;
-	slot = LNX_BOUND(slot, LNX_LEDGER_SLOTS);
-	if (slot >= LNX_LEDGER_FIRST && tab->slot[slot].handle != handle)
-		return LNX_LEDGER_OTHER;
-	return slot;
+	return tab->slot[slot].handle == handle ? slot : LNX_LEDGER_OTHER;
 }
 
 LNX_FN void lnx_ledger_mark(struct lnx_ledger_cpu *c, __u32 slot)
@@ -304,6 +299,7 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 	e->epoch = c->epoch;
 	e->thr = 0;
 	e->is_up = is_up;
+	e->pid = 0;
 	if (LNX_RARE(j->thr))
 		lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
 	return e->epoch;

@@ -1,103 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The shadow wait set, part three: what each scheduler event does to it. */
+/* The shadow wait set, part five: what each scheduler event does to it. */
 #ifndef LNX_LEDGER_EVENTS_H
 #define LNX_LEDGER_EVENTS_H
 
-#include "lnx_ledger_wait.h"
-
-#define LNX_PROC_KEEP_NS 2000000000ULL /* readers come every second */
-
-LNX_FN __u32 lnx_ledger_proc_hash(__u32 tgid, __u32 handle)
-{
-	return (tgid * 0x9e3779b1U ^ handle * 0x85ebca6bU) >> 8;
-}
-
-/* Find or make the place of a process. Returns index, | 0x10000 if it is new, or -1 if full. */
-LNX_SUB int lnx_ledger_proc(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			    __u32 tgid, __u32 handle, __u64 now)
-{
-	__u32 h = lnx_ledger_proc_hash(tgid, handle), i, at, old = 0;
-	__u64 old_ns = ~0ULL;
-
-	if (!c || !tab)
-		return -1;
-	for (i = 0; i < LNX_LEDGER_PROBES; i++) {
-		struct lnx_ledger_proc *p;
-
-		at = LNX_BOUND((h + i) & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS);
-		p = &c->procs[at];
-		if (p->tgid == tgid && p->handle == handle)
-			return at;
-		if (p->last_ns < old_ns) {
-			old_ns = p->last_ns;
-			old = at;
-		}
-	}
-	/* What is older than that has been read. */
-	if (old_ns && now - old_ns < LNX_PROC_KEEP_NS)
-		return -1;
-	at = LNX_BOUND(old, LNX_LEDGER_PROCS);
-	c->procs[at].tgid = tgid;
-	c->procs[at].handle = handle;
-	c->procs[at].node_ns = 0;
-	c->procs[at].caused_ns = 0;
-	return at | 0x10000;
-}
-
-/* What the process that ran did goes to a new place. Returns its index, or -1. */
-LNX_COLD int lnx_ledger_proc_new(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				 struct task_struct *prev, __u64 now)
-{
-	int at = lnx_ledger_proc(c, tab, c->cur_tgid, c->cur, now);
-
-	if (at < 0) {
-		c->count[LNX_LEDGER_N_PROC_FULL]++;
-		return -1;
-	}
-	if (at & 0x10000)
-		lnx_prim_describe(
-			prev, &c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)]);
-	return at & (LNX_LEDGER_PROCS - 1);
-}
-
-LNX_FN void lnx_ledger_flush(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			     struct task_struct *prev, __u64 now)
-{
-	struct lnx_ledger_proc *p;
-	int at;
-
-	if (!c->proc_node_ns)
-		return;
-	if (c->cur_tgid) {
-		at = lnx_ledger_proc_hash(c->cur_tgid, c->cur) & (LNX_LEDGER_PROCS - 1);
-		p = &c->procs[LNX_BOUND(at, LNX_LEDGER_PROCS)];
-		if (LNX_RARE(p->tgid != c->cur_tgid || p->handle != c->cur)) {
-			at = lnx_ledger_proc_new(c, tab, prev, now);
-			p = &c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)];
-		}
-		if (at >= 0) {
-			p->node_ns += c->proc_node_ns;
-			p->caused_ns += c->proc_caused_ns;
-			p->last_ns = now;
-		}
-	}
-	c->proc_node_ns = 0;
-	c->proc_caused_ns = 0;
-}
-
-/* The slot that runs becomes <handle>. */
-LNX_FN void lnx_ledger_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			   __u32 handle, __u64 now)
-{
-	__u32 at = lnx_ledger_index(tab, c->cur);
-
-	if (c->n_wait)
-		lnx_ledger_walk(c, tab, now);
-	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].run_ns += lnx_ledger_span(c, c->since, now);
-	c->since = now;
-	c->cur = handle;
-	lnx_ledger_mark(c, LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1));
-}
+#include "lnx_ledger_lone.h"
 
 /* Mark the entries that a throttle just caught; all were charged up to now. */
 LNX_SUB int lnx_ledger_caught(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
@@ -121,6 +27,25 @@ LNX_SUB int lnx_ledger_caught(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 	return 0;
 }
 
+LNX_SUB int lnx_ledger_heal_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				__u32 at, __u64 now)
+{
+	struct lnx_ledger_queue q = { 0 };
+	struct lnx_ledger_wait *e;
+
+	if (!c || !tab)
+		return 0;
+	e = &c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	/* It may have been throttled without passing by a switch that we saw. */
+	if (e->queue && !lnx_prim_queue(e->queue, &q) && q.throttled) {
+		lnx_ledger_throttle(c, e, e->queue, q.total_ns, LNX_LEDGER_THROTTLED);
+		return 0;
+	}
+	c->count[LNX_LEDGER_N_HEALED]++;
+	lnx_ledger_close(c, tab, ((at - 1) & (LNX_LEDGER_WAITS - 1)) + 1, now);
+	return 0;
+}
+
 /* The CPU goes idle: whoever waits and is not throttled is a leftover of a lost event. */
 LNX_SUB int lnx_ledger_heal_idle(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				 __u64 now)
@@ -129,25 +54,15 @@ LNX_SUB int lnx_ledger_heal_idle(struct lnx_ledger_cpu *c, const struct lnx_ledg
 
 	if (!c || !tab)
 		return 0;
-	for (i = LNX_LEDGER_WAITS; i > 0; i--) {
-		struct lnx_ledger_wait *e = &c->wait[LNX_BOUND(i - 1, LNX_LEDGER_WAITS)];
-		struct lnx_ledger_queue q = { 0 };
-
-		if (i > c->n_wait || e->thr)
-			continue;
-		/* It may have been throttled without passing by a switch that we saw. */
-		if (e->queue && !lnx_prim_queue(e->queue, &q) && q.throttled) {
-			lnx_ledger_throttle(c, e, e->queue, q.total_ns, LNX_LEDGER_THROTTLED);
-			continue;
-		}
-		c->count[LNX_LEDGER_N_HEALED]++;
-		lnx_ledger_close(c, tab, i, now);
-	}
+	for (i = LNX_LEDGER_WAITS; i > 0; i--)
+		if (i <= c->n_wait &&
+		    !c->wait[LNX_BOUND((i - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].thr)
+			lnx_ledger_heal_one(c, tab, i, now);
 	return 0;
 }
 
 /* A switch was missed: <prev> got the CPU without our seeing it. Replay it at the time it did. */
-LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab, __u32 cpu,
+LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 			       struct task_struct *prev, __u64 now)
 {
 	__u64 at = lnx_prim_arrival(prev, now);
@@ -162,7 +77,7 @@ LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table
 	lnx_ledger_flush(c, tab, (struct task_struct *)0, at);
 	lnx_ledger_run(c, tab, lnx_prim_handle(tab, prev), at);
 	c->cur_tgid = lnx_prim_tgid(prev);
-	note = c->cur_tgid ? lnx_ledger_find(c, cpu, prev) : LNX_NOTE_NONE;
+	note = c->cur_tgid ? lnx_ledger_find(c, prev) : LNX_NOTE_NONE;
 	if (note)
 		lnx_ledger_end(c, tab, prev, note, at);
 	return 0;
@@ -184,8 +99,8 @@ LNX_COLD int lnx_ledger_start(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
  * <next>'s wait. */
 LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 			      struct task_struct *prev, struct lnx_ledger_join *j,
-			      struct task_struct *next, __u32 note, __u32 cpu, __u32 handle,
-			      __u32 tgid, __u64 now)
+			      struct task_struct *next, __u32 note, __u32 handle, __u32 tgid,
+			      __u64 now)
 {
 	lnx_ledger_tick(c, tab, now);
 	if (handle != c->cur || tgid != c->cur_tgid)
@@ -194,7 +109,7 @@ LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 		lnx_ledger_run(c, tab, handle, now);
 	c->cur_tgid = tgid;
 	if (j->handle)
-		lnx_ledger_begin(c, tab, cpu, prev, j, now);
+		lnx_ledger_begin(c, tab, prev, j, now);
 	if (note == LNX_NOTE_PLACE) {
 		struct lnx_ledger_waiter *w = lnx_ledger_place(c, lnx_prim_pid(next));
 
@@ -234,25 +149,27 @@ LNX_FN int lnx_ledger_take_over(struct lnx_ledger_cpu *c, struct task_struct *pr
 	return 1;
 }
 
-LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab, __u32 cpu,
-				 struct task_struct *prev, struct task_struct *next, __u64 now)
+/* A switch, the long way. */
+LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
+				    struct task_struct *prev, struct task_struct *next, __u64 now)
 {
 	__u32 handle = lnx_prim_handle(tab, next), tgid = lnx_prim_tgid(next), note = 0;
 	struct lnx_ledger_join j = { 0 };
 
 	if (LNX_RARE(!c->since))
 		lnx_ledger_start(c, tab, prev, now);
-	if (LNX_RARE(c->mail_new || c->task != (__u64)prev)) {
-		lnx_ledger_seq(c);
-		if (c->mail_new)
-			lnx_ledger_drain(c, tab, now);
-		if (c->task != (__u64)prev)
-			lnx_ledger_missed(c, tab, cpu, prev, now);
-		lnx_ledger_seq(c);
-	}
+	lnx_ledger_seq(c);
+	lnx_ledger_unlone(c, tab);
+	if (c->mail_new)
+		lnx_ledger_drain(c, tab, now);
+	if (LNX_RARE(c->task != (__u64)prev))
+		lnx_ledger_missed(c, tab, prev, now);
+	lnx_ledger_seq(c);
 	c->task = (__u64)next;
+	c->cur_set = lnx_prim_set(next);
+	c->cur_moves = tab->moves;
 	if (tgid) {
-		note = lnx_ledger_find(c, cpu, next);
+		note = lnx_ledger_find(c, next);
 		if (!note)
 			c->count[LNX_LEDGER_N_UNTRACKED]++;
 	}
@@ -269,33 +186,43 @@ LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_tab
 	}
 	if (handle == c->cur && tgid == c->cur_tgid) {
 		if (!j.handle && !note)
-			return;
+			return 0;
 		if (note == LNX_NOTE_PLACE && !j.thr &&
 		    lnx_ledger_take_over(c, prev, lnx_prim_pid(next), j.handle))
-			return;
+			return 0;
 	}
 	lnx_ledger_seq(c);
-	lnx_ledger_change(c, tab, prev, &j, next, note, cpu, handle, tgid, now);
+	lnx_ledger_change(c, tab, prev, &j, next, note, handle, tgid, now);
 	lnx_ledger_seq(c);
+	return 0;
 }
 
-LNX_FN void lnx_ledger_on_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab, __u32 cpu,
-			       struct task_struct *p, __u64 now)
+LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
+				 struct task_struct *prev, struct task_struct *next, __u64 now)
+{
+	if (c->mail_new || c->task != (__u64)prev ||
+	    !lnx_ledger_lone_switch(c, tab, prev, next, now))
+		lnx_ledger_long_switch(c, tab, prev, next, now);
+}
+
+/* A wake-up, the long way. */
+LNX_COLD int lnx_ledger_long_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
+				  struct task_struct *p, __u64 now)
 {
 	struct lnx_ledger_join j = { 0 };
 	__u32 note;
 
-	if (LNX_RARE(!c->since))
-		return; /* no switch seen yet: nobody to blame */
-	if (LNX_RARE(c->mail_new)) {
-		lnx_ledger_seq(c);
+	if (!c->since)
+		return 0; /* no switch seen yet: nobody to blame */
+	lnx_ledger_seq(c);
+	lnx_ledger_unlone(c, tab);
+	if (c->mail_new)
 		lnx_ledger_drain(c, tab, now);
-		lnx_ledger_seq(c);
-	}
-	note = lnx_ledger_find(c, cpu, p);
+	lnx_ledger_seq(c);
+	note = lnx_ledger_find(c, p);
 	if (LNX_RARE(note) && lnx_ledger_runs(c, p, note) == lnx_prim_runs(p)) {
 		c->count[LNX_LEDGER_N_DUP_WAKE]++;
-		return;
+		return 0;
 	}
 	j.handle = lnx_prim_handle(tab, p);
 	j.since = now;
@@ -306,23 +233,31 @@ LNX_FN void lnx_ledger_on_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table
 		c->count[LNX_LEDGER_N_STALE_WAKE]++;
 		lnx_ledger_end(c, tab, p, note, now);
 	}
-	lnx_ledger_begin(c, tab, cpu, p, &j, now);
+	lnx_ledger_begin(c, tab, p, &j, now);
 	lnx_ledger_seq(c);
+	return 0;
+}
+
+LNX_FN void lnx_ledger_on_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
+			       struct task_struct *p, __u64 now)
+{
+	if (c->mail_new || !lnx_ledger_lone_wake(c, tab, p, now))
+		lnx_ledger_long_wake(c, tab, p, now);
 }
 
 /* A queued task leaves <c> for CPU <to>, whose state is <dst> and where <queue> will be its cfs_rq. */
 LNX_FN void lnx_ledger_on_migrate(struct lnx_ledger_cpu *c, struct lnx_ledger_cpu *dst,
-				  struct lnx_ledger_table *tab, __u32 cpu, __u32 to,
-				  struct task_struct *p, __u64 queue, __u64 now)
+				  struct lnx_ledger_table *tab, __u32 to, struct task_struct *p,
+				  __u64 queue, __u64 now)
 {
 	__u32 handle, note;
 
-	if (c->mail_new) {
-		lnx_ledger_seq(c);
+	lnx_ledger_seq(c);
+	lnx_ledger_unlone(c, tab);
+	if (c->mail_new)
 		lnx_ledger_drain(c, tab, now);
-		lnx_ledger_seq(c);
-	}
-	note = lnx_ledger_find(c, cpu, p);
+	lnx_ledger_seq(c);
+	note = lnx_ledger_find(c, p);
 	if (!note)
 		return;
 	c->count[LNX_LEDGER_N_MIGRATED]++;

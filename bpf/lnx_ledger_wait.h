@@ -16,6 +16,7 @@ static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p);
 static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p);
 static __u32 lnx_prim_tgid(struct task_struct *p); /* 0 for the idle task */
 static __u32 lnx_prim_pid(struct task_struct *p);  /* of the thread */
+static __u32 lnx_prim_cpu(struct task_struct *p);  /* whose queue it is in */
 static __u32 lnx_prim_runs(struct task_struct *p);
 /* Still runnable at the switch that takes the CPU from it. */
 static int lnx_prim_runnable(struct task_struct *p);
@@ -25,6 +26,10 @@ static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now);
 static void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
 			  struct lnx_ledger_join *j);
 static int lnx_prim_is_throttled(struct task_struct *p);
+/* The same; else its cfs_rq, or nothing if no quota could bind it. */
+static int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue);
+/* Identity of its set of cgroups; not to be dereferenced. */
+static __u64 lnx_prim_set(struct task_struct *p);
 /* Fill comm and start_ns. */
 static void lnx_prim_describe(struct task_struct *p, struct lnx_ledger_proc *d);
 
@@ -124,7 +129,7 @@ LNX_FN struct lnx_ledger_waiter *lnx_ledger_place(struct lnx_ledger_cpu *c, __u3
 }
 
 /* Does <p> wait on <c>? Returns LNX_NOTE_*. */
-LNX_FN __u32 lnx_ledger_find(struct lnx_ledger_cpu *c, __u32 cpu, struct task_struct *p)
+LNX_FN __u32 lnx_ledger_find(struct lnx_ledger_cpu *c, struct task_struct *p)
 {
 	struct lnx_ledger_task *t;
 	__u32 pid = lnx_prim_pid(p);
@@ -135,8 +140,9 @@ LNX_FN __u32 lnx_ledger_find(struct lnx_ledger_cpu *c, __u32 cpu, struct task_st
 		return LNX_NOTE_NONE;
 	t = lnx_prim_task(p);
 	/* One that is older than its last run but one is a leftover. */
-	return t && t->handle && t->cpu == cpu && lnx_prim_runs(p) - t->runs <= 1 ? LNX_NOTE_STORE
-										  : LNX_NOTE_NONE;
+	return t && t->handle && t->cpu == lnx_prim_cpu(p) && lnx_prim_runs(p) - t->runs <= 1
+		       ? LNX_NOTE_STORE
+		       : LNX_NOTE_NONE;
 }
 
 /* Times that <p> had been run when its wait began. */
@@ -151,8 +157,8 @@ LNX_FN __u32 lnx_ledger_runs(struct lnx_ledger_cpu *c, struct task_struct *p, __
 }
 
 /* The wait of <p>, which is in its storage, is over. Returns where it waited. */
-LNX_COLD __u32 lnx_ledger_end_stored(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				     struct task_struct *p, __u64 now)
+LNX_FN __u32 lnx_ledger_end_stored(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				   struct task_struct *p, __u64 now)
 {
 	struct lnx_ledger_task *t = lnx_prim_task(p);
 	__u32 handle;
@@ -210,9 +216,9 @@ LNX_COLD int lnx_ledger_store(struct lnx_ledger_cpu *c, struct task_struct *p, _
 
 /* A task begins to wait, and it is noted. */
 LNX_FN void lnx_ledger_begin(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			     __u32 cpu, struct task_struct *p, struct lnx_ledger_join *j, __u64 now)
+			     struct task_struct *p, struct lnx_ledger_join *j, __u64 now)
 {
-	__u32 pid = lnx_prim_pid(p), epoch;
+	__u32 cpu = lnx_prim_cpu(p), pid = lnx_prim_pid(p), epoch;
 	struct lnx_ledger_waiter *w = lnx_ledger_place(c, pid);
 	__u32 is_taken = w->pid && w->pid != pid && lnx_ledger_is_kept(c, w);
 
@@ -230,46 +236,55 @@ LNX_FN void lnx_ledger_begin(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	w->epoch = epoch;
 }
 
-/* Take in what other CPUs sent here. Every change of this CPU's state drains first, so that mail is never
- * older than the last change. */
-LNX_SUB int lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+/* Take in one piece of what other CPUs sent here. */
+LNX_SUB int lnx_ledger_take_mail(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				 __u32 at, __u64 now)
+{
+	struct lnx_ledger_queue q = { 0 };
+	struct lnx_ledger_join j = { 0 };
+	struct lnx_ledger_mail *m;
+	__u64 word, age;
+
+	if (!c || !tab)
+		return 0;
+	m = &c->mail[LNX_BOUND(at & (LNX_LEDGER_MAIL - 1), LNX_LEDGER_MAIL)];
+	word = m->word;
+	if (word == LNX_MAIL_BUSY)
+		c->mail_new = 1; /* the sender is not ready: look again */
+	if (word <= LNX_MAIL_BUSY)
+		return 0;
+	j.queue = m->queue;
+	j.handle = word >> 32;
+	__sync_val_compare_and_swap(&m->word, word, 0);
+	age = (__u32)((now >> LNX_LEDGER_MAIL_SHIFT) - word);
+	j.since = now - (age >> 31 ? 0 : age << LNX_LEDGER_MAIL_SHIFT);
+	/* What runs now has run since then: every switch drains first. */
+	if (j.since < c->since)
+		j.since = c->since;
+	if (j.since > now)
+		j.since = now;
+	if (j.since > c->tick)
+		lnx_ledger_tick(c, tab, j.since);
+	if (j.queue && !lnx_prim_queue(j.queue, &q) && q.throttled) {
+		j.thr = LNX_LEDGER_THROTTLED; /* its owner's depth is not known here */
+		j.thr_base = q.total_ns;
+	}
+	lnx_ledger_enter(c, tab, &j, now);
+	c->n_spill++;
+	return 0;
+}
+
+/* Take it all in. Every change of this CPU's state drains first, so that mail is never older than the last
+ * change. */
+LNX_FN void lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			     __u64 now)
 {
 	__u32 i;
 
-	if (!c || !tab)
-		return 0;
 	__sync_val_compare_and_swap(&c->mail_new, 1, 0);
-	for (i = 0; i < LNX_LEDGER_MAIL; i++) {
-		struct lnx_ledger_mail *m = &c->mail[i];
-		struct lnx_ledger_queue q = { 0 };
-		struct lnx_ledger_join j = { 0 };
-		__u64 word = m->word, age;
-
-		if (word == LNX_MAIL_BUSY)
-			c->mail_new = 1; /* the sender is not ready: look again */
-		if (word <= LNX_MAIL_BUSY)
-			continue;
-		j.queue = m->queue;
-		j.handle = word >> 32;
-		__sync_val_compare_and_swap(&m->word, word, 0);
-		age = (__u32)((now >> LNX_LEDGER_MAIL_SHIFT) - word);
-		j.since = now - (age >> 31 ? 0 : age << LNX_LEDGER_MAIL_SHIFT);
-		/* What runs now has run since then: every switch drains first. */
-		if (j.since < c->since)
-			j.since = c->since;
-		if (j.since > now)
-			j.since = now;
-		if (j.since > c->tick)
-			lnx_ledger_tick(c, tab, j.since);
-		if (j.queue && !lnx_prim_queue(j.queue, &q) && q.throttled) {
-			j.thr = LNX_LEDGER_THROTTLED; /* its owner's depth is not known here */
-			j.thr_base = q.total_ns;
-		}
-		lnx_ledger_enter(c, tab, &j, now);
-		c->n_spill++;
-	}
-	return 0;
+	for (i = 0; i < LNX_LEDGER_MAIL; i++)
+		if (c->mail[i].word)
+			lnx_ledger_take_mail(c, tab, i, now);
 }
 
 LNX_FN int lnx_ledger_send(struct lnx_ledger_cpu *dst, __u32 handle, __u64 queue, __u64 now)

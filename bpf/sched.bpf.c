@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Probe "sched": who waits for a CPU and who holds it meanwhile, as a ledger in memory. No event is
- * sent; a reader maps "cpus" and "table" (linnix/ledger.h). "slots" maps a cgroup id to a handle. */
+ * sent; a reader maps "cpus" and the table (linnix/ledger.h). "slots" maps a cgroup id to a handle. */
 #include "lnx_kernel.h"
 
 #define LNX_FN	    static __always_inline
@@ -34,13 +34,8 @@ struct {
 	__type(value, struct lnx_ledger_cpu);
 } cpus SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct lnx_ledger_table);
-} table SEC(".maps");
+/* A section is a map, and its address is known: no look-up. */
+struct lnx_ledger_table lnx_table SEC(LNX_LEDGER_TABLE);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -136,6 +131,11 @@ static __always_inline __u32 lnx_prim_pid(struct task_struct *p)
 	return p->pid;
 }
 
+static __always_inline __u32 lnx_prim_cpu(struct task_struct *p)
+{
+	return p->thread_info.cpu;
+}
+
 static __always_inline __u32 lnx_prim_runs(struct task_struct *p)
 {
 	if (!bpf_core_field_exists(p->sched_info.pcount))
@@ -166,6 +166,21 @@ static __always_inline __u64 lnx_prim_arrival(struct task_struct *p, __u64 now)
 static __always_inline int lnx_prim_is_throttled(struct task_struct *p)
 {
 	return p->prio >= LNX_MAX_RT_PRIO && p->se.cfs_rq->throttle_count > 0;
+}
+
+static __always_inline __u64 lnx_prim_set(struct task_struct *p)
+{
+	return (__u64)p->cgroups;
+}
+
+static __always_inline int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue)
+{
+	struct cfs_rq *q = p->se.cfs_rq;
+
+	if (p->prio < LNX_MAX_RT_PRIO)
+		return 0;
+	*ret_queue = (__u64)q;
+	return q->throttle_count > 0;
 }
 
 static __always_inline int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q)
@@ -241,13 +256,6 @@ LNX_FN struct lnx_ledger_cpu *lnx_cpu(__u32 cpu)
 	return bpf_map_lookup_elem(&cpus, &cpu);
 }
 
-LNX_FN struct lnx_ledger_table *lnx_table(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&table, &zero);
-}
-
 /* One run in LNX_LEDGER_TIME_EVERY is timed. Returns the start, 0 for the others. */
 LNX_FN __u64 lnx_time_start(struct lnx_ledger_prog *g)
 {
@@ -294,36 +302,45 @@ LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
 	return now > c->tick ? now : c->tick;
 }
 
+/* The same at the wake-up of <p>: the scheduler noted the clock when it queued it, just now. */
+LNX_FN __u64 lnx_now_woken(struct lnx_ledger_cpu *c, struct task_struct *p)
+{
+	__u64 clock = 0, now;
+
+	if (bpf_core_field_exists(p->sched_info.last_queued))
+		clock = p->sched_info.last_queued;
+	if (LNX_RARE(!clock || clock >= c->clock_next))
+		return lnx_now(c, p);
+	now = clock + c->clock_offset;
+	return now > c->tick ? now : c->tick;
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct lnx_ledger_cpu *c = lnx_cpu(cpu);
-	struct lnx_ledger_table *tab = lnx_table();
+	struct lnx_ledger_cpu *c = lnx_cpu(bpf_get_smp_processor_id());
 	__u64 start;
 
-	if (!c || !tab)
+	if (!c)
 		return 0;
 	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_SWITCH]);
-	lnx_ledger_on_switch(c, tab, cpu, prev, next, lnx_now(c, prev));
+	lnx_ledger_on_switch(c, &lnx_table, prev, next, lnx_now(c, prev));
 	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_SWITCH], start);
 	return 0;
 }
 
 LNX_FN int lnx_wake(struct task_struct *p)
 {
-	__u32 cpu = p->thread_info.cpu;
-	struct lnx_ledger_cpu *c = lnx_cpu(cpu);
-	struct lnx_ledger_table *tab = lnx_table();
+	struct lnx_ledger_cpu *c = lnx_cpu(p->thread_info.cpu);
 	__u64 start;
 
-	if (!c || !tab)
+	if (!c)
 		return 0;
 	/* It runs: nothing to wait for, and the lock of its queue may not be held. */
 	if (p->on_cpu)
 		return 0;
 	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_WAKE]);
-	lnx_ledger_on_wake(c, tab, cpu, p, lnx_now(c, p));
+	lnx_ledger_on_wake(c, &lnx_table, p, lnx_now_woken(c, p));
 	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_WAKE], start);
 	return 0;
 }
@@ -343,17 +360,15 @@ int BPF_PROG(on_wakeup_new, struct task_struct *p)
 SEC("tp_btf/sched_migrate_task")
 int BPF_PROG(on_migrate, struct task_struct *p, int dst_cpu)
 {
-	__u32 cpu = p->thread_info.cpu, to = dst_cpu;
+	__u32 to = dst_cpu;
 	struct lnx_ledger_cpu *c, *dst;
-	struct lnx_ledger_table *tab;
 	__u64 start, queue;
 
 	if (p->on_rq != LNX_TASK_ON_RQ_MIGRATING)
 		return 0;
-	c = lnx_cpu(cpu);
+	c = lnx_cpu(p->thread_info.cpu);
 	dst = lnx_cpu(to);
-	tab = lnx_table();
-	if (!c || !dst || !tab)
+	if (!c || !dst)
 		return 0;
 	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_MIGRATE]);
 	queue = 0;
@@ -362,7 +377,7 @@ int BPF_PROG(on_migrate, struct task_struct *p, int dst_cpu)
 
 		bpf_probe_read_kernel(&queue, sizeof(queue), &queues[to]);
 	}
-	lnx_ledger_on_migrate(c, dst, tab, cpu, to, p, queue, lnx_now(c, p));
+	lnx_ledger_on_migrate(c, dst, &lnx_table, to, p, queue, lnx_now(c, p));
 	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_MIGRATE], start);
 	return 0;
 }

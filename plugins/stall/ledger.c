@@ -145,6 +145,11 @@ static void fly(struct seen *s, uint32_t kind, uint32_t victim, uint32_t culprit
 			(struct flight){ victim, culprit, kind, 0, (int64_t)ns };
 }
 
+static uint32_t up_of(const struct lnx_ledger_table *tab, uint32_t handle)
+{
+	return tab->slot[LNX_LEDGER_SLOT(handle) % LNX_LEDGER_SLOTS].up;
+}
+
 static void fly_wait(struct seen *s, uint32_t victim, uint32_t culprit, uint64_t ns)
 {
 	for (uint32_t k = 0; k < s->n_flights; k++)
@@ -152,11 +157,6 @@ static void fly_wait(struct seen *s, uint32_t victim, uint32_t culprit, uint64_t
 			return; /* waits here already */
 	fly(s, REC_PART, victim, culprit, ns);
 	fly(s, REC_CHECK, victim, 0, ns);
-}
-
-static uint32_t up_of(const struct lnx_ledger_table *tab, uint32_t handle)
-{
-	return tab->slot[LNX_LEDGER_SLOT(handle) % LNX_LEDGER_SLOTS].up;
 }
 
 /* Waits on their way to this CPU. Returns the age of the oldest. */
@@ -201,6 +201,9 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 
 		fly(s, REC_PART, e->handle, e->thr ? e->thr : c->cur, span(e->since, now));
 		fly(s, REC_CHECK, e->handle, 0, span(e->begin, now));
+		for (uint32_t up = e->pid ? up_of(tab, e->handle) : 0, k = 0;
+		     up && k < LNX_LEDGER_UPS; k++, up = up_of(tab, up))
+			fly_wait(s, up, c->cur, span(e->since, now));
 		if (!e->thr && !e->is_up && (e->handle == c->cur || e->handle == LNX_LEDGER_KERNEL))
 			others--;
 	}

@@ -71,7 +71,7 @@ static int open_maps(struct stall *s)
 		return 0; /* a test's own memory */
 	p->n_cpus = stall_possible_cpus();
 	p->cpus = map_it(s, "cpus", p->n_cpus * STALL_CPU_STRIDE, &p->cpus_bytes);
-	p->tab = p->cpus ? map_it(s, "table", sizeof(*p->tab), &p->tab_bytes) : NULL;
+	p->tab = p->cpus ? map_it(s, LNX_LEDGER_TABLE, sizeof(*p->tab), &p->tab_bytes) : NULL;
 	if (!p->tab)
 		return -ENODEV;
 	/* Before the attach: what an earlier reader left is gone. */

@@ -98,7 +98,7 @@ static inline int setup(void **ret)
 	f->tab = calloc(1, sizeof(*f->tab));
 	assert_true(f->t && f->cpus && f->tab);
 	assert_true(testhost_map(f->t, "sched", "cpus", 4, sizeof(*f->cpus)) >= 0);
-	assert_true(testhost_map(f->t, "sched", "table", 4, sizeof(*f->tab)) >= 0);
+	assert_true(testhost_map(f->t, "sched", LNX_LEDGER_TABLE, 4, sizeof(*f->tab)) >= 0);
 	f->slots_fd = testhost_map(f->t, "sched", "slots", 8, 4);
 	assert_int_equal(testhost_provide(f->t, "workload/1", &fake_workload, f), 0);
 	assert_int_equal(testhost_init(f->t, linnix_plugin_v1()), 0);

@@ -26,7 +26,8 @@ AT(lnx_ledger_wait, n, 40);
 AT(lnx_ledger_wait, epoch, 44);
 AT(lnx_ledger_wait, thr, 48);
 AT(lnx_ledger_wait, is_up, 52);
-AT(lnx_ledger_wait, pad, 56);
+AT(lnx_ledger_wait, pid, 56);
+AT(lnx_ledger_wait, runs, 60);
 
 SIZE(lnx_ledger_waiter, 16);
 AT(lnx_ledger_waiter, pid, 0);
@@ -63,7 +64,7 @@ AT(lnx_ledger_sum, self_ns, 32);
 AT(lnx_ledger_sum, pos, 40);
 AT(lnx_ledger_sum, pad, 44);
 
-SIZE(lnx_ledger_cpu, 234880);
+SIZE(lnx_ledger_cpu, 234944);
 AT(lnx_ledger_cpu, seq, 0);
 AT(lnx_ledger_cpu, cur, 4);
 AT(lnx_ledger_cpu, since, 8);
@@ -91,6 +92,9 @@ AT(lnx_ledger_cpu, sum, 5504);
 AT(lnx_ledger_cpu, waiters, 103808);
 AT(lnx_ledger_cpu, procs, 107904);
 AT(lnx_ledger_cpu, pairs, 136576);
+AT(lnx_ledger_cpu, cur_set, 234880);
+AT(lnx_ledger_cpu, cur_moves, 234888);
+AT(lnx_ledger_cpu, pad, 234892);
 
 SIZE(lnx_ledger_slot, 24);
 AT(lnx_ledger_slot, cgroup_id, 0);
@@ -109,4 +113,4 @@ AT(lnx_ledger_table, free, 16);
 AT(lnx_ledger_table, slot, 8208);
 AT(lnx_ledger_table, cache, 57360);
 AT(lnx_ledger_table, no_detail, 73744);
-AT(lnx_ledger_table, pad, 73748);
+AT(lnx_ledger_table, moves, 73748);

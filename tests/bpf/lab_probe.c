@@ -57,7 +57,7 @@ void lab_probe_open(struct lab *l, const char *object)
 	if (bpf_object__load(l->obj))
 		skip("cannot load the probe");
 	l->cpus = map_it(l, "cpus", &l->cpus_bytes);
-	l->tab = map_it(l, "table", &bytes);
+	l->tab = map_it(l, LNX_LEDGER_TABLE, &bytes);
 	l->slots_fd = bpf_object__find_map_fd_by_name(l->obj, "slots");
 	stall_slots_init(l->tab);
 	l->ledger = stall_ledger_new(l->cpus, l->n_cpus, l->tab);

@@ -23,7 +23,7 @@ static uint64_t bound(uint64_t i, uint64_t n)
 
 /* The kernel's task, as far as the ledger sees it. */
 struct task_struct {
-	uint32_t handle, tgid, pid, runs;
+	uint32_t handle, tgid, pid, cpu, runs;
 	int is_runnable, is_throttled;
 	uint64_t arrival;
 	uint64_t queue; /* number + 1 */
@@ -179,6 +179,11 @@ static __u32 lnx_prim_pid(struct task_struct *p)
 	return p->pid;
 }
 
+static __u32 lnx_prim_cpu(struct task_struct *p)
+{
+	return p->cpu;
+}
+
 static __u32 lnx_prim_runs(struct task_struct *p)
 {
 	return p->runs;
@@ -198,6 +203,17 @@ static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now)
 static int lnx_prim_is_throttled(struct task_struct *p)
 {
 	return p->queue && queues[(p->queue - 1) / CPUS][(p->queue - 1) % CPUS].is_throttled;
+}
+
+static int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue)
+{
+	*ret_queue = p->queue;
+	return lnx_prim_is_throttled(p);
+}
+
+static __u64 lnx_prim_set(struct task_struct *p)
+{
+	return p->handle;
 }
 
 static void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
@@ -238,12 +254,13 @@ static uint64_t queue_of(int number, int cpu)
 static void place(struct model_task *t, int cpu)
 {
 	t->cpu = cpu;
+	t->k.cpu = (uint32_t)cpu;
 	t->k.queue = queue_of(number_of(t->k.handle), cpu);
 }
 
 static void tell_wake(struct model_task *t)
 {
-	lnx_ledger_on_wake(cpu_of(t->cpu), &table, (uint32_t)t->cpu, &t->k, now_ns);
+	lnx_ledger_on_wake(cpu_of(t->cpu), &table, &t->k, now_ns);
 }
 
 static void do_wake(struct model_task *t)
@@ -283,7 +300,7 @@ static void do_switch(int cpu, int next, int stays, int throttle)
 	}
 	running[cpu] = next;
 	if (told())
-		lnx_ledger_on_switch(cpu_of(cpu), &table, (uint32_t)cpu, p, n, now_ns);
+		lnx_ledger_on_switch(cpu_of(cpu), &table, p, n, now_ns);
 }
 
 static int find_waiting(int cpu)
@@ -328,8 +345,9 @@ static void random_migration(void)
 	m->cpu = to;
 	m->k.queue = queue_of(m->joined, to);
 	if (told())
-		lnx_ledger_on_migrate(cpu_of(cpu), cpu_of(to), &table, (uint32_t)cpu, (uint32_t)to,
-				      &m->k, m->k.queue, now_ns);
+		lnx_ledger_on_migrate(cpu_of(cpu), cpu_of(to), &table, (uint32_t)to, &m->k,
+				      m->k.queue, now_ns);
+	m->k.cpu = (uint32_t)to;
 }
 
 static void random_move(void)

@@ -2,7 +2,7 @@
 /* The CPU stall ledger as it lies in memory: what the sched probe writes and a reader maps.
  *
  * Two array maps, both mmapable. "cpus" has one struct lnx_ledger_cpu per possible CPU, written only under the lock of
- * that CPU's run queue; "table" has one struct lnx_ledger_table, shared. Times are ns of CLOCK_MONOTONIC. Sums only grow:
+ * that CPU's run queue; LNX_LEDGER_TABLE has one struct lnx_ledger_table, shared. Times are ns of CLOCK_MONOTONIC. Sums only grow:
  * read them twice and subtract. A handle is generation << 12 | slot, so a reused slot never shares a key with its
  * former owner. */
 #ifndef LINNIX_LEDGER_H
@@ -10,7 +10,8 @@
 
 #include <linux/types.h>
 
-#define LNX_LEDGER_ABI	  2
+#define LNX_LEDGER_ABI	  3
+#define LNX_LEDGER_TABLE  ".bss.table"
 #define LNX_LEDGER_SLOTS  2048 /* a power of two */
 #define LNX_LEDGER_WAITS  64   /* slots waiting on one CPU at a time; the last is kept for OTHER */
 #define LNX_LEDGER_PAIRS  4096 /* per CPU, a power of two */
@@ -76,17 +77,19 @@ struct lnx_ledger_prog {
 
 /* One slot that has tasks waiting on this CPU. */
 struct lnx_ledger_wait {
-	__u64 since;	/* charged up to here */
-	__u64 begin;	/* first waiter came */
-	__u64 queue;	/* cfs_rq of the last that joined, 0 unknown */
-	__u64 thr_base; /* throttled ns of that queue at <since>, valid while thr */
+	__u64 since; /* charged up to here */
+	__u64 begin; /* first waiter came */
+	__u64 queue; /* cfs_rq of the last that joined, 0 unknown */
+	__u64 thr_base; /* while thr: throttled ns of that queue at <since>; with pid: cgroups of the task */
 	__u32 handle;
 	__u32 up; /* handle of the wait set above, 0 none */
 	__u32 n;  /* waiting tasks; of a set above: waiting slots */
-	__u32 epoch; /* never 0; a task remembers it, so that a repair cannot be undone by a late leave */
+	/* Never 0; a task remembers it, so that a repair cannot be undone by a late leave. With pid: the table's moves. */
+	__u32 epoch;
 	__u32 thr;   /* LNX_LEDGER_THROTTLED + depth while the queue is throttled, else 0 */
 	__u32 is_up; /* a wait set above slots, such as a pod */
-	__u64 pad;
+	__u32 pid; /* in wait[0]: the one task that waits on this CPU, noted nowhere else; else 0 */
+	__u32 runs; /* with pid: times it had been run when it began to wait */
 };
 
 /* One waiting task. */
@@ -162,6 +165,9 @@ struct lnx_ledger_cpu {
 	struct lnx_ledger_waiter waiters[LNX_LEDGER_WAITERS]; /* by pid */
 	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
 	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
+	__u64 cur_set;	 /* cgroups of the task that runs, an identity, as <cur> was looked up */
+	__u32 cur_moves; /* and the table's <moves> then */
+	__u32 pad[13];
 };
 
 /* A slot. cgroup_id and owner are written by the probe, the rest by the reader. */
@@ -184,7 +190,7 @@ struct lnx_ledger_table {
 	struct lnx_ledger_slot slot[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_cache cache[LNX_LEDGER_CACHE];
 	__u32 no_detail; /* written by the reader: keep no procs[] */
-	__u32 pad;
+	__u32 moves;	 /* the same: times that a cgroup got another slot */
 };
 
 _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
