@@ -106,7 +106,8 @@ extern const struct lnx_cli_opt lnx_record_opts[], lnx_replay_opts[], lnx_blame_
 	lnx_doctor_opts[], lnx_help_opts[], lnx_plugins_opts[];
 int lnx_cli_blame(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_selftest(struct lnx_cli *cli, const struct lnx_cli_args *args);
-extern const struct lnx_cli_opt lnx_incidents_opts[], lnx_silence_opts[];
+extern const struct lnx_cli_opt lnx_incidents_opts[], lnx_silence_opts[], lnx_actions_opts[];
+int lnx_cli_actions(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_incidents(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_silence(struct lnx_cli *cli, const struct lnx_cli_args *args);
 /* `incidents verify`: reads the file, no agent needed. argv[0] is "incidents". */

@@ -52,6 +52,22 @@ int lnx_client_say_status(const struct lnx_client *c, const struct lnx_reply *re
  * printed as it came. Returns an exit code. */
 int lnx_client_json(const struct lnx_cli *cli, const char *path, json_t **ret_json);
 
+/* The same, also with --json: the caller prints. */
+int lnx_client_fetch(const struct lnx_cli *cli, const char *path, json_t **ret_json);
+/* JSON for people and programs, names in it made safe. Returns an exit code. */
+int lnx_client_print(const json_t *root);
+/* POST <body>, what can go wrong is said. *ret_json is what came, NULL if nothing. Returns an exit code. */
+int lnx_client_post_json(const struct lnx_cli *cli, const char *path, struct lnx_buf *body,
+			 json_t **ret_json);
+/* And print it, if it says anything. */
+int lnx_client_post_say(const struct lnx_cli *cli, const char *path, struct lnx_buf *body);
+/* The ULID that ends with <end>, of those that GET <list> gives; a whole one is taken as it is. Returns an exit code. */
+#define LNX_CLI_ID 27
+int lnx_client_find_id(const struct lnx_cli *cli, const char *verb, const char *list,
+		       const char *end, char ret_id[LNX_CLI_ID]);
+/* Who runs this, as far as the system knows. */
+const char *lnx_cli_user(void);
+
 /* Members of an answer that may be missing or of another type. Strings are "" then, numbers <def>. Borrowed. */
 const char *lnx_json_get_str(const json_t *object, const char *key);
 double lnx_json_get_f64(const json_t *object, const char *key, double def);

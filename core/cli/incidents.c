@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Verb `incidents`: the list, one with its evidence, its explanation, feedback. */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/text.h"
-
-#define ID_BYTES 26
 
 const struct lnx_cli_opt lnx_incidents_opts[] = {
 	{ "state", "STATE", "open or closed (default: both)", 0, false },
@@ -91,30 +87,6 @@ static bool is_found(const json_t *root, int severity)
 	return false;
 }
 
-/* GET <path>, parsed, also with --json: what is printed is decided here. Exit code. */
-static int fetch(const struct lnx_cli *cli, const char *path, json_t **ret_json)
-{
-	struct lnx_cli quiet = *cli;
-
-	quiet.is_json = false;
-	return lnx_client_json(&quiet, path, ret_json);
-}
-
-static int print_json(const json_t *root)
-{
-	struct lnx_buf out = { 0 };
-	char *text = json_dumps(root, JSON_INDENT(2) | JSON_ENCODE_ANY);
-	int rc = LNX_EXIT_FAILURE;
-
-	if (text) {
-		lnx_text_json(&out, text, strlen(text));
-		rc = lnx_buf_error(&out) || puts(out.data) < 0 ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
-	}
-	lnx_buf_done(&out);
-	free(text);
-	return rc;
-}
-
 /* Ask whether one of <severity> or above is open, on whatever page it may be. Exit code. */
 static int fail_on_open(const struct lnx_cli *cli, const char *severity)
 {
@@ -126,7 +98,7 @@ static int fail_on_open(const struct lnx_cli *cli, const char *severity)
 	lnx_client_query(&path, "state", "open");
 	lnx_client_query(&path, "severity", severity);
 	lnx_client_query(&path, "limit", "1");
-	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : fetch(cli, path.data, &root);
+	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : lnx_client_fetch(cli, path.data, &root);
 	/* an agent without a store answers with all that it has */
 	if (code == LNX_EXIT_OK && is_found(root, severity_of(severity)))
 		code = LNX_EXIT_FOUND;
@@ -151,9 +123,9 @@ static int list(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (lnx_cli_arg(args, keys[i]))
 			lnx_client_query(&path, keys[i], lnx_cli_arg(args, keys[i]));
-	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : fetch(cli, path.data, &root);
+	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : lnx_client_fetch(cli, path.data, &root);
 	if (code == LNX_EXIT_OK)
-		code = cli->is_json ? print_json(root) : print_list(cli, root);
+		code = cli->is_json ? lnx_client_print(root) : print_list(cli, root);
 	if (code == LNX_EXIT_OK && fail_on)
 		code = fail_on_open(cli, fail_on);
 	json_decref(root);
@@ -163,60 +135,15 @@ static int list(struct lnx_cli *cli, const struct lnx_cli_args *args)
 
 /* ---- one */
 
-/* The id that ends with <end>: a whole one is taken as it is. Exit code. */
-static int find_id(const struct lnx_cli *cli, const char *end, char ret_id[ID_BYTES + 1])
-{
-	size_t i, n = strlen(end), k;
-	json_t *root = NULL;
-	const json_t *inc;
-	int code, n_found = 0;
-
-	if (n > ID_BYTES || strspn(end, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != n || n < 3)
-		return lnx_cli_usage("incidents", "incidents: '%s' is no id", end);
-	if (n == ID_BYTES) {
-		memcpy(ret_id, end, n + 1);
-		return LNX_EXIT_OK;
-	}
-	code = fetch(cli, "/incidents?limit=1000", &root);
-	if (code != LNX_EXIT_OK)
-		return code;
-	json_array_foreach(root, i, inc)
-	{
-		const char *id = lnx_json_get_str(inc, "id");
-
-		k = strlen(id);
-		if (k != ID_BYTES || strcmp(id + k - n, end) != 0)
-			continue;
-		memcpy(ret_id, id, k + 1);
-		n_found++;
-	}
-	json_decref(root);
-	if (n_found == 1)
-		return LNX_EXIT_OK;
-	lnx_cli_say(n_found ? "more than one incident ends with '%s'"
-			    : "no incident ends with '%s'",
-		    end);
-	return LNX_EXIT_FAILURE;
-}
-
 static int fetch_one(const struct lnx_cli *cli, const char *word, json_t **ret_root)
 {
-	char id[ID_BYTES + 1], path[64];
-	int code = find_id(cli, word, id);
+	char id[LNX_CLI_ID], path[64];
+	int code = lnx_client_find_id(cli, "incidents", "/incidents?limit=1000", word, id);
 
 	if (code != LNX_EXIT_OK)
 		return code;
 	(void)snprintf(path, sizeof(path), "/incidents/%s", id); /* fits */
-	return fetch(cli, path, ret_root);
-}
-
-static void put_line(const char *before, const char *text, const char *after)
-{
-	struct lnx_buf safe = { 0 };
-
-	lnx_text_safe(&safe, text, strlen(text));
-	printf("%s%s%s\n", before, safe.data ? safe.data : "", after);
-	lnx_buf_done(&safe);
+	return lnx_client_fetch(cli, path, ret_root);
 }
 
 static void put_texts(const char *title, const json_t *texts)
@@ -227,17 +154,17 @@ static void put_texts(const char *title, const json_t *texts)
 	if (!json_array_size(texts))
 		return;
 	printf("\n%s\n", title);
-	json_array_foreach(texts, i, t) put_line("  ", json_string_value(t), "");
+	json_array_foreach(texts, i, t) lnx_text_line("  ", json_string_value(t), "");
 }
 
 /* The words of a model are marked as such: only their numbers and ids are checked. */
 static void put_writer(const json_t *e)
 {
 	if (!strcmp(lnx_json_get_str(e, "source"), "llm"))
-		put_line("\nWritten by the model ", lnx_json_get_str(e, "model"),
-			 "; every number and id was checked against the evidence");
+		lnx_text_line("\nWritten by the model ", lnx_json_get_str(e, "model"),
+			      "; every number and id was checked against the evidence");
 	else
-		put_line("\nWritten by linnix, from the evidence alone", "", "");
+		lnx_text_line("\nWritten by linnix, from the evidence alone", "", "");
 }
 
 static int explain(struct lnx_cli *cli, const char *word)
@@ -250,13 +177,13 @@ static int explain(struct lnx_cli *cli, const char *word)
 		return code;
 	e = json_object_get(root, "explanation");
 	if (cli->is_json) {
-		code = print_json(e);
+		code = lnx_client_print(e);
 	} else if (!json_is_object(e)) {
 		lnx_cli_say("it has no explanation: is the plugin triage loaded?");
 		code = LNX_EXIT_FAILURE;
 	} else {
 		lnx_pager_begin(cli);
-		put_line("", lnx_json_get_str(e, "summary"), "");
+		lnx_text_line("", lnx_json_get_str(e, "summary"), "");
 		put_writer(e);
 		put_texts("Facts", json_object_get(e, "facts"));
 		put_texts("Ruled out, or not", json_object_get(e, "ruled_out"));
@@ -277,14 +204,14 @@ static void put_head(const json_t *root)
 	};
 	char before[32];
 
-	put_line("id         ", lnx_json_get_str(root, "id"), "");
+	lnx_text_line("id         ", lnx_json_get_str(root, "id"), "");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (!*lnx_json_get_str(root, keys[i][0]))
 			continue;
 		(void)snprintf(before, sizeof(before), "%-10s ", keys[i][1]); /* fits */
-		put_line(before, lnx_json_get_str(root, keys[i][0]), "");
+		lnx_text_line(before, lnx_json_get_str(root, keys[i][0]), "");
 	}
-	put_line("summary    ", lnx_json_get_str(root, "summary"), "");
+	lnx_text_line("summary    ", lnx_json_get_str(root, "summary"), "");
 }
 
 static int show(struct lnx_cli *cli, const char *word)
@@ -298,7 +225,7 @@ static int show(struct lnx_cli *cli, const char *word)
 	if (code != LNX_EXIT_OK)
 		return code;
 	if (cli->is_json) {
-		code = print_json(root);
+		code = lnx_client_print(root);
 	} else {
 		lnx_pager_begin(cli);
 		put_head(root);
@@ -307,10 +234,10 @@ static int show(struct lnx_cli *cli, const char *word)
 		{
 			(void)snprintf(before, sizeof(before), "  %-4.8s ",
 				       lnx_json_get_str(e, "id")); /* fits */
-			put_line(before, lnx_json_get_str(e, "text"), "");
-			put_line("       ", lnx_json_get_str(e, "query"), "");
+			lnx_text_line(before, lnx_json_get_str(e, "text"), "");
+			lnx_text_line("       ", lnx_json_get_str(e, "query"), "");
 		}
-		json_array_foreach(json_object_get(root, "feedback"), i, e) put_line(
+		json_array_foreach(json_object_get(root, "feedback"), i, e) lnx_text_line(
 			i ? "           " : "\nFeedback   ", lnx_json_get_str(e, "verdict"), "");
 		lnx_pager_end();
 	}
@@ -318,46 +245,15 @@ static int show(struct lnx_cli *cli, const char *word)
 	return code;
 }
 
-/* Who runs this, as far as the system knows. */
-static const char *user_name(void)
-{
-	const struct passwd *pw = getpwuid(getuid());
-
-	return pw ? pw->pw_name : "";
-}
-
-/* POST <body> and say how it went. Exit code. */
-static int post(const struct lnx_cli *cli, const char *path, struct lnx_buf *body)
-{
-	struct lnx_client *c = NULL;
-	struct lnx_reply reply = { 0 };
-	int rc = lnx_client_new(cli, &c), code = LNX_EXIT_FAILURE;
-
-	if (rc == 0 && !lnx_buf_error(body)) {
-		rc = lnx_client_post(c, path, body->data, &reply);
-		if (rc < 0)
-			code = lnx_client_say(c, rc);
-		else if (reply.status / 100 != 2)
-			code = lnx_client_say_status(c, &reply);
-		else
-			code = LNX_EXIT_OK;
-		if (code == LNX_EXIT_OK && reply.body.size > 2)
-			printf("%s\n", reply.body.data);
-	}
-	lnx_buf_done(&reply.body);
-	lnx_client_free(c);
-	return code;
-}
-
 static int feedback(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
-	char id[ID_BYTES + 1], path[64];
+	char id[LNX_CLI_ID], path[64];
 	struct lnx_buf body = { 0 };
 	int code;
 
 	if (args->n_words < 3 || args->n_words > 4)
 		return lnx_cli_usage("incidents", "incidents: feedback ID useful|noise [NOTE]");
-	code = find_id(cli, args->words[1], id);
+	code = lnx_client_find_id(cli, "incidents", "/incidents?limit=1000", args->words[1], id);
 	if (code != LNX_EXIT_OK)
 		return code;
 	(void)snprintf(path, sizeof(path), "/incidents/%s/feedback", id); /* fits */
@@ -365,9 +261,9 @@ static int feedback(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	lnx_json_kv_str(&body, "verdict", args->words[2]);
 	if (args->n_words == 4)
 		lnx_json_kv_str(&body, "note", args->words[3]);
-	lnx_json_kv_str(&body, "by", user_name());
+	lnx_json_kv_str(&body, "by", lnx_cli_user());
 	lnx_buf_char(&body, '}');
-	code = post(cli, path, &body);
+	code = lnx_client_post_say(cli, path, &body);
 	lnx_buf_done(&body);
 	return code;
 }
@@ -461,15 +357,15 @@ int lnx_cli_silence(struct lnx_cli *cli, const struct lnx_cli_args *args)
 		if (comment)
 			lnx_json_kv_str(&body, "comment", comment);
 	} else if (!strcmp(word, "end") && args->n_words == 2 &&
-		   strspn(args->words[1], "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == ID_BYTES) {
+		   strspn(args->words[1], "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == LNX_CLI_ID - 1) {
 		lnx_buf_printf(&path, "/silences/%.26s/end", args->words[1]);
 	} else {
 		lnx_buf_done(&body);
 		return lnx_cli_usage("silence", "silence: list, add or end ID");
 	}
-	lnx_json_kv_str(&body, "by", user_name());
+	lnx_json_kv_str(&body, "by", lnx_cli_user());
 	lnx_buf_char(&body, '}');
-	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : post(cli, path.data, &body);
+	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : lnx_client_post_say(cli, path.data, &body);
 	lnx_buf_done(&body);
 	lnx_buf_done(&path);
 	return code;

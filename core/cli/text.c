@@ -277,3 +277,12 @@ int lnx_table_print(struct lnx_table *t, const struct lnx_cli *cli)
 	}
 	return 0;
 }
+
+void lnx_text_line(const char *before, const char *text, const char *after)
+{
+	struct lnx_buf safe = { 0 };
+
+	lnx_text_safe(&safe, text, strlen(text));
+	printf("%s%s%s\n", before, safe.data ? safe.data : "", after);
+	lnx_buf_done(&safe);
+}

@@ -56,4 +56,7 @@ void lnx_table_cell_fmt(struct lnx_table *t, const char *fmt, ...)
 /* Print to stdout. The last column is cut at the edge of a terminal. Returns 0 or -ENOMEM. */
 int lnx_table_print(struct lnx_table *t, const struct lnx_cli *cli);
 
+/* A line on stdout; <text> came from outside and is made safe. */
+void lnx_text_line(const char *before, const char *text, const char *after);
+
 #endif

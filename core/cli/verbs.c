@@ -26,6 +26,11 @@ static const struct lnx_verb verbs[] = {
 	  "ID may be the end of an id, as long as only one of the last 1000 ends so. --fail-on gives exit code 4 when an incident of that severity or above is open.\n\n"
 	  "verify reads the history file itself (--db FILE) and needs no agent: it finds an entry of the log of incidents that was changed or removed. Entries cut off at the end show only against an anchor that an earlier run printed (--anchor).",
 	  lnx_incidents_opts, lnx_cli_incidents, incidents_raw, lnx_cli_incidents_verify },
+	{ "actions", "[list] [OPTION…] | show ID | approve ID [--dry-run] | reject ID | undo ID",
+	  "What rules ask to be done, and what was done",
+	  "ID is \"<node>/<ulid>\", the ULID, or the end of one. A proposal waits for approve or reject (deny is the same); undo takes back what is in force. approve --dry-run tells what would be written or sent now, and does nothing. To decide takes root on the unix socket, or the admin token; who did is in the log.\n\n"
+	  "Nothing is ever proposed unless the plugin enforce is enabled, see SAFETY.md.",
+	  lnx_actions_opts, lnx_cli_actions, NULL, NULL },
 	{ "silence", "[list] | add --match KEY=GLOB[,…] --for SPAN [--comment TEXT] | end ID",
 	  "Incidents that nobody is to be told of, for a while",
 	  "What matches is kept and shown, and notifiers say nothing. Keys: rule, cause, resource, severity, fingerprint, culprit, namespace, victim, victim_namespace. Who made and who ended a silence is in the log.",

@@ -71,6 +71,10 @@ void enf_tell(struct enforce *s, struct act *a, uint32_t state);
 void enf_json(struct enforce *s, const struct act *a, struct lnx_buf *out);
 void enf_fill(struct enforce *s, const struct act *a, char *id, size_t cap, struct lnx_action *ret);
 
+/* ---- recover.c */
+/* Put records right that an earlier run left. 0, or -EAGAIN and other errors of the store: ask again. */
+int enf_recover(struct enforce *s);
+
 /* ---- routes.c */
 int enf_routes(struct enforce *s);
 extern const struct lnx_svc_enforce enf_service;

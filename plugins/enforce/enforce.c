@@ -59,6 +59,8 @@ static void tick(void *arg)
 	struct enforce *s = arg;
 
 	open_journal(s);
+	if (!s->is_recovered && (s->journal >= 0 || s->conf->dry_run))
+		s->is_recovered = enf_recover(s) == 0;
 	enf_tick(s, s->host->now_ns(s->ctx));
 }
 

@@ -98,7 +98,7 @@ struct enforce {
 	char v2_root[256], cpu_root[256], freezer_root[256];
 	int journal; /* -1: not open */
 	int journal_rc;
-	uint32_t is_stopping;
+	uint32_t is_stopping, is_recovered;
 	struct guard guard;
 	char view_id[128]; /* of what enforce/1 lends */
 	struct lnx_metric *m_states[9], *m_repeated, *m_dropped, *m_in_force;

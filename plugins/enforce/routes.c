@@ -63,18 +63,29 @@ static void get_list(void *arg, struct lnx_http_req *req)
 	respond(s, req, &out);
 }
 
-/* By its ULID, or "<node>/<ulid>" with the slash encoded. Answered when it is not there: NULL. */
+/* ?node= must be this one, where it is given. 0 or -EXDEV, answered. */
+static int check_node(struct enforce *s, struct lnx_http_req *req)
+{
+	const char *node = s->http->param(req, "node"), *own = s->host->ident(s->ctx)->node;
+
+	if (!node || strcmp(node, own) == 0)
+		return 0;
+	(void)s->http->error(req, 409, "wrong_node",
+			     "the action is of node %.100s, this is %.100s: ask there", node, own);
+	return -EXDEV;
+}
+
+/* Answered when it is not there: NULL. */
 static struct act *find(struct enforce *s, struct lnx_http_req *req)
 {
 	const char *id = s->http->param(req, "id");
 	int rc;
-	struct act *a = enf_find(s, id ? id : "", &rc);
+	struct act *a;
 
-	if (rc == -EXDEV)
-		(void)s->http->error(req, 409, "wrong_node",
-				     "action '%.100s' is not of this node: it is %s", id,
-				     s->host->ident(s->ctx)->node);
-	else if (!a)
+	if (check_node(s, req) < 0)
+		return NULL;
+	a = enf_find(s, id ? id : "", &rc);
+	if (!a)
 		(void)s->http->error(req, 404, "not_found",
 				     "no action '%.100s' waits or is in force", id ? id : "");
 	return a;
@@ -86,13 +97,16 @@ static void get_one(void *arg, struct lnx_http_req *req)
 	struct enforce *s = arg;
 	const char *given = s->http->param(req, "id"), *id = given ? given : "";
 	struct lnx_buf out = { 0 };
+	struct act *a;
 	int rc;
-	struct act *a = enf_find(s, id, &rc);
 
+	if (check_node(s, req) < 0)
+		return;
+	a = enf_find(s, id, &rc);
 	if (a) {
 		enf_json(s, a, &out);
 	} else if (rc == -ENOENT) {
-		q.id = strrchr(id, '/') ? strrchr(id, '/') + 1 : id;
+		q.id = id;
 		degraded(s, req, s->store->each(s->store_self, &q, list_each, &out));
 	}
 	if (out.size) {
@@ -208,6 +222,7 @@ static void post_undo(void *arg, struct lnx_http_req *req)
 	decide(arg, req, enf_undo);
 }
 
+static const char *const one_query[] = { "node", NULL };
 static const char *const list_query[] = { "state", "incident", "limit", "offset", NULL };
 
 #define ROUTE(me, pa, fl, qu, ha)                                                     \
@@ -217,10 +232,10 @@ static const char *const list_query[] = { "state", "incident", "limit", "offset"
 	}
 static const struct lnx_http_route routes[] = {
 	ROUTE("GET", "/actions", 0, list_query, get_list),
-	ROUTE("GET", "/actions/{id}", 0, NULL, get_one),
-	ROUTE("POST", "/actions/{id}/approve", LNX_HTTP_ADMIN, NULL, post_approve),
-	ROUTE("POST", "/actions/{id}/reject", LNX_HTTP_ADMIN, NULL, post_reject),
-	ROUTE("POST", "/actions/{id}/undo", LNX_HTTP_ADMIN, NULL, post_undo),
+	ROUTE("GET", "/actions/{id}", 0, one_query, get_one),
+	ROUTE("POST", "/actions/{id}/approve", LNX_HTTP_ADMIN, one_query, post_approve),
+	ROUTE("POST", "/actions/{id}/reject", LNX_HTTP_ADMIN, one_query, post_reject),
+	ROUTE("POST", "/actions/{id}/undo", LNX_HTTP_ADMIN, one_query, post_undo),
 };
 
 int enf_routes(struct enforce *s)
