@@ -266,6 +266,47 @@ contract InvariantTest is Base {
         list[0] = address(handler);
     }
 
+    /// @dev Invariants over acts that are all refused would hold, too: each act of the handler can succeed.
+    function test_every_act_of_the_handler_can_succeed() external {
+        handler.stake(0, 20e6);
+        for (uint256 i; i < 6; i++) {
+            handler.create(i, 0, 10e6, 50, i == 5 ? 0 : 2);
+            if (i != 3 && i != 4) handler.submit(i, 4e6, false);
+        }
+        handler.settle(0, 0);
+        handler.dispute(1, 1);
+        handler.resolve(1, 1e6, 1e6, false);
+        handler.dispute(2, 2);
+        handler.cancel(3, 1);
+        handler.blacklist(3, true); // the payee of all of them
+        for (uint256 i; i < 4; i++) {
+            handler.pass(39);
+        }
+        handler.expire(4, 0);
+        handler.claim(2, 0);
+        handler.blacklist(3, false);
+        handler.withdraw(3);
+        handler.unbond(0, 1e6);
+        bytes4[9] memory acts = [
+            settlement.createTaskEscrowed.selector,
+            settlement.createTask.selector,
+            settlement.submitReceipt.selector,
+            settlement.settle.selector,
+            settlement.dispute.selector,
+            settlement.resolveDispute.selector,
+            settlement.cancelTask.selector,
+            settlement.claimAfterArbiterTimeout.selector,
+            settlement.expireTask.selector
+        ];
+        for (uint256 i; i < acts.length; i++) {
+            require(handler.calls(acts[i]) != 0, "an act never succeeded");
+        }
+        eq(handler.calls(settlement.withdraw.selector), 1, "withdraw");
+        require(handler.slashed() == 1e6 && handler.staked() == 19e6 + 1, "slashed");
+        (, uint256 unbonding,) = bond.bondOf(keccak256(abi.encode("did", 1000)), people[3]);
+        eq(unbonding, 1e6, "unbonding");
+    }
+
     /// @dev What is held is exactly what open tasks and failed transfers are owed.
     function invariant_solvent() external view {
         eq(usdc.balanceOf(address(settlement)), handler.escrowed() + handler.deferred(), "settlement");
