@@ -128,7 +128,7 @@ api()
 	curl -sS -m 10 "${body[@]+"${body[@]}"}" "$(cat "$dir/$1/url")$2"
 }
 
-card() { api "$1" /.well-known/agent-card.json | jq -er '.["x-linnix-claw"] | '"$2"; }
+verify() { "$build/bin/linnix" receipt verify "$@" --rpc "$rpc_url" --registry "$(contract registry_contract)" --settlement "$(contract settlement_contract)"; }
 
 configure()
 {
@@ -161,14 +161,11 @@ configure()
 		  state_path: $d/settle.db
 		  events_dir: $d/events
 		  lock_dir: $d
-		  private_key_file: $d/key
 		  poll_interval: 200ms
 		  price: {model: cpu, unit: "$UNIT"}
 	YAML
 	chmod 600 "$d/linnix.yaml"
-	# A new key: nothing is at its address but what this demo puts there.
-	head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$d/key"
-	chmod 600 "$d/key"
+	"$build/bin/linnix" identity new --file "$d/identity.json" --json >"$d/identity" 2>/dev/null || die "no identity for the $1"
 }
 
 start_agent()
@@ -197,13 +194,12 @@ two_agents()
 		configure "$who"
 		start_agent "$who"
 	done
+	payer_address=$(jq -r .address "$dir/payer/identity")
+	payee_address=$(jq -r .address "$dir/payee/identity")
+	payee_did=$(jq -r .did "$dir/payee/identity")
 	for who in payer payee; do
-		poll "the $who says who it is" card "$who" .did >/dev/null
-		printf '%s   %s\n        %s\n' "$who" "$(card "$who" .did)" "$(card "$who" .ethereumAddress)"
+		jq -r '"'"$who"'   \(.did)\n        \(.address)"' "$dir/$who/identity"
 	done
-	payer_address=$(card payer .ethereumAddress)
-	payee_address=$(card payee .ethereumAddress)
-	payee_did=$(card payee .did)
 	node chain/scripts/fund.js "$rpc_url" "$dir/deployed.json" "$payer_address" 1 "$FUNDS"
 	node chain/scripts/fund.js "$rpc_url" "$dir/deployed.json" "$payee_address" 1 0
 	poll "the payer is registered" is_registered "$payer_address"
@@ -224,6 +220,9 @@ the_task()
 	[ "$held" -eq $((MAX * 1000000)) ] || die "the contract should hold $MAX USDC"
 }
 
+# A process that began a moment ago may not be known yet.
+is_measured() { api payee "/tasks/$task" "{\"action\":\"run\",\"pid\":$1}" | jq -e '.phase == "running"' >/dev/null; }
+
 the_work()
 {
 	say "the payee works, measured by its own probes"
@@ -232,21 +231,22 @@ the_work()
 	bash -c 'read -r; for i in 1 2 3; do head -c 100M /dev/zero | sha256sum; done' <"$dir/go" >"$dir/output" &
 	worker=$!
 	exec 4>"$dir/go"
-	api payee "/tasks/$task" "{\"action\":\"run\",\"pid\":$worker}" | jq -e '.phase == "running"' >/dev/null || die "it is not measured"
+	poll "the work is measured" is_measured "$worker"
 	echo go >&4
 	wait "$worker" || die "the work failed"
 	exec 4>&-
 	api payee "/tasks/$task" "{\"action\":\"finish\",\"output_sha256\":\"$(sha256sum "$dir/output" | cut -c1-64)\"}" >/dev/null
 	poll "there is a receipt" task_is payee .has_receipt
 	api payee "/tasks/$task/receipt" >"$dir/receipt.json"
-	jq -r '.payload | @base64d | fromjson | .predicate | "\(.usage.cpu_ns | tonumber / 1e9) s of CPU in \(.usage.execs) programs, peak \(.usage.rss_peak_kib) KiB, " +
-		"exit code \(.usage.exit_code); \(.events.size) events under root \(.events.root[:18])…, \(.events.dropped) lost"' "$dir/receipt.json"
+	api payee "/tasks/$task/events" >"$dir/events"
+	"$build/bin/linnix" receipt show "$dir/receipt.json"
 }
 
 the_payment()
 {
-	say "the payer verifies the receipt, then pays"
+	say "the payer's agent verifies the receipt from the chain, then pays"
 	poll "the task is settled" task_is payer '.chain_status == "settled"'
+	verify "$dir/receipt.json" --events "$dir/events" || die "the receipt is not valid"
 	show_balances after
 	local paid
 	paid=$((payee_has - before_payee))
@@ -258,9 +258,24 @@ the_payment()
 	echo "$(usdc "$paid") moved from the payer to the payee, $(usdc $((MAX * 1000000 - paid))) came back"
 }
 
+# refused NAME RECEIPT EVENTS: exit code 1 of linnix receipt verify, and its reason.
+refused()
+{
+	local rc=0
+	echo "$1:"
+	verify "$2" --events "$3" >"$dir/refused" 2>&1 || rc=$?
+	sed 's/^/  /' "$dir/refused"
+	[ "$rc" -eq 1 ] || die "linnix receipt verify should have said 1 and said $rc"
+}
+
 the_forgery()
 {
-	say "a receipt that was changed"
+	say "receipts that were changed"
+	jq '.payload |= (@base64d | sub("\"cpu_ns\":\""; "\"cpu_ns\":\"9") | @base64)' "$dir/receipt.json" >"$dir/dearer.json"
+	refused "more CPU time" "$dir/dearer.json" "$dir/events"
+	sed 2d "$dir/events" >"$dir/fewer"
+	refused "an event less" "$dir/receipt.json" "$dir/fewer"
+	echo "the contract, asked again with the call that brought the receipt:"
 	node chain/scripts/tamper.js "$rpc_url" "$dir/deployed.json" "$task" || die "the contract takes a changed receipt"
 }
 

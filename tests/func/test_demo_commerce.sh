@@ -32,6 +32,8 @@ the_demo_moves_money_for_measured_work()
 	[ "$paid" -le 5000000 ] || fail "paid: $paid"
 	[ "$(millionths payer after)" -eq $((100000000 - paid)) ] || fail "the payer has $(millionths payer after)"
 	[ "$(millionths contract after)" -eq 0 ] || fail "the contract kept some"
+	[ "$(grep -c '^valid 0x' "$tmp/demo.out")" -eq 1 ] || fail "the receipt was not verified: $(cat "$tmp/demo.out")"
+	[ "$(grep -c '^  invalid 0x' "$tmp/demo.out")" -eq 2 ] || fail "a changed receipt is valid: $(cat "$tmp/demo.out")"
 	[ "$(grep -c ': BadSignature$' "$tmp/demo.out")" -eq 2 ] || fail "a changed receipt was not refused: $(cat "$tmp/demo.out")"
 	! compgen -G "$tmp/tmp.*" >/dev/null || fail "it left files"
 	# Others may run agents here: only what runs on files of this run counts.
