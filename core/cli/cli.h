@@ -110,6 +110,8 @@ extern const struct lnx_cli_opt lnx_incidents_opts[], lnx_silence_opts[], lnx_ac
 int lnx_cli_actions(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_incidents(struct lnx_cli *cli, const struct lnx_cli_args *args);
 int lnx_cli_silence(struct lnx_cli *cli, const struct lnx_cli_args *args);
+extern const struct lnx_cli_opt lnx_task_opts[];
+int lnx_cli_task(struct lnx_cli *cli, const struct lnx_cli_args *args);
 /* `incidents verify`: reads the file, no agent needed. argv[0] is "incidents". */
 int lnx_cli_incidents_verify(int argc, char **argv);
 

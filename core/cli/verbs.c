@@ -48,6 +48,13 @@ static const struct lnx_verb verbs[] = {
 	  "With --diff: CHANGE is new (fires only with --rules), gone (only with --diff), changed, or same. What is missing in the recording is told on stderr.\n\n"
 	  "The exit code is 2 when a rule is bad (file:line on stderr), 1 when the recording cannot be read, 4 when --fail-on found something.",
 	  lnx_replay_opts, lnx_cli_replay, NULL, NULL },
+	{ "task",
+	  "[list] | create | run ID -- CMD… | show ID | settle|dispute|cancel|expire|claim|withdraw ID",
+	  "Paid work between agents: created, run and measured, settled on a chain",
+	  "An amount is in the token: 1.5. ID is the task's id, its name, or the end of its id. What is asked for is done by the agent, step by step: without --wait only its acceptance is waited for.\n\n"
+	  "create asks the payer's agent; run asks the payee's: it runs CMD, in a cgroup of its own where that is allowed, and the agent measures it from its first instruction on. When CMD succeeds, the agent signs a receipt and submits it; when it fails, nothing is submitted, and the exit code is that of CMD.\n\n"
+	  "With --dry-run the operation is built and tried at the node, and its fields are printed; nothing is sent.",
+	  lnx_task_opts, lnx_cli_task, NULL, NULL },
 	{ "plugins", "[--options [SECTION]]", "Plugins of the agent and their state", NULL,
 	  lnx_plugins_opts, lnx_cli_plugins, NULL, NULL },
 	{ "rules", "list | check FILE… | test [DIR]…",

@@ -16,9 +16,10 @@
 
 #include "task.h"
 
-#define TICK_NS (500 * SETTLE_MS)
-#define FINISH_NS \
-	(5 * SETTLE_SEC) /* the end of a process is told at once; more than this is a loss */
+/* The end of a process is told at once: more is a loss. Nobody says that it is finished: forgotten after its end. */
+#define TICK_NS	  (500 * SETTLE_MS)
+#define FINISH_NS (5 * SETTLE_SEC)
+#define FORGET_NS (300 * SETTLE_SEC)
 
 static const char *const wanted[] = { "proc.fork",  "proc.exec",  "proc.exit",
 				      "proc.usage", "cgroup.new", "stall.window" };
@@ -336,7 +337,14 @@ static void end(struct collector *c, struct task *t)
 
 	if (!c->end_ns)
 		c->end_ns = s->host->now_ns(s->ctx);
-	if (t && prove(s, c, t, why) < 0)
+	if (t && !c->is_finishing)
+		task_set(s, t, PHASE_OFFERED,
+			 "its command ended and nobody said that it is finished");
+	else if (t && c->has_exit && c->usage.exit_code)
+		task_set(s, t, PHASE_OFFERED,
+			 "its command ended with %d: there is no receipt for that",
+			 (int)c->usage.exit_code);
+	else if (t && prove(s, c, t, why) < 0)
 		task_set(s, t, PHASE_FAILED, "no receipt could be made: %s", why);
 	collector_free(c);
 }
@@ -352,6 +360,10 @@ static void tick(void *arg)
 	if (s->host->service(s->ctx, "proc/1", &vtable, &self) == 0)
 		((const struct lnx_svc_proc *)vtable)->want_usage(self, 2 * SETTLE_SEC);
 	spool_flush(c, c->is_finishing != 0);
+	if (!c->is_finishing && c->has_exit && s->host->now_ns(s->ctx) > c->end_ns + FORGET_NS) {
+		end(c, task_find(s, c->task));
+		return;
+	}
 	if (!c->is_finishing || !spool_is_idle(c))
 		return;
 	if ((c->root_pid && !c->has_exit) || (!c->root_pid && c->n_members)) {

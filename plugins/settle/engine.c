@@ -162,6 +162,7 @@ void settle_rest(struct settle *s)
 	rpc_reset(&s->batch);
 	rpc_reset(&s->second);
 	op_sweep(s);
+	task_sweep(s);
 	if (!s->is_stopping)
 		(void)s->host->timer_set(s->ctx, s->timer, pause_ns(s), 0); /* likewise */
 }

@@ -78,10 +78,11 @@ static void end_dry(struct settle *s, struct op *op, const char *error, uint64_t
 	struct attempt *a = &op->attempts[0];
 	struct lnx_buf out = { .max = 1u << 20 };
 	char hex[67], to[ADDRESS_TEXT], *data = malloc(2 * (size_t)op->n_data + 3);
+	int is_open = !strcmp(error, PREPARE_ALLOWANCE_FIRST);
 
 	lnx_buf_char(&out, '{');
-	lnx_json_kv_bool(&out, "would_work", !*error);
-	lnx_json_kv_str(&out, "error", error);
+	lnx_json_kv_bool(&out, "would_work", !*error || is_open);
+	lnx_json_kv_str(&out, is_open ? "note" : "error", error);
 	lnx_json_kv_str(&out, "kind", op_kinds[op->kind].name);
 	address_format(op->to, to);
 	lnx_json_kv_str(&out, "to", to);

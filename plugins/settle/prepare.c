@@ -143,8 +143,8 @@ static int judge_create(struct settle *s, struct op *op, struct task *t, char wh
 	if (u256_cmp(&allowance.word, &need) >= 0)
 		return 0;
 	if (op->is_dry || s->conf->dry_run) {
-		(void)snprintf(why, OP_TEXT, "an allowance would have to be given first");
-		return -EPERM;
+		(void)snprintf(why, OP_TEXT, "%s", PREPARE_ALLOWANCE_FIRST);
+		return -ENODATA;
 	}
 	return approve(s, t, &allowance.word, &need, why);
 }

@@ -5,10 +5,12 @@
 
 #include "op.h"
 
+#define PREPARE_ALLOWANCE_FIRST "an allowance of exactly what is needed would be given first"
+
 /* Ask what <op> depends on, and as the last call what it would cost. Returns how many of the first calls two endpoints must
  * answer alike. */
 unsigned prepare_ask(struct settle *s, struct op *op);
-/* Read the answers. 0: it may be signed; -EAGAIN: not yet; another: never; why[] tells. */
+/* Read the answers. 0: it may be signed; -EAGAIN: not yet; -ENODATA: a dry run cannot look further; another: never; why[] tells. */
 int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT]);
 /* The contract would refuse it now, and why[] says why. -EAGAIN or -EPERM. */
 int prepare_reverted(struct settle *s, struct op *op, const char *why);

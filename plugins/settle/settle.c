@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "collect.h"
-#include "commands.h"
 #include "keys.h"
 #include "op.h"
 #include "options.h"

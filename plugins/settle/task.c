@@ -13,6 +13,8 @@
 #include "keccak.h"
 #include "op.h"
 
+#define DRY_KEEP_MS 600000 /* for whoever asked for a dry run */
+
 struct task *task_find(const struct settle *s, const uint8_t id[32])
 {
 	struct task *t = s->tasks;
@@ -80,6 +82,25 @@ struct task *task_new(struct settle *s, const uint8_t id[32], uint32_t role)
 	s->n_tasks++;
 	settle_wake(s);
 	return t;
+}
+
+void task_sweep(struct settle *s)
+{
+	int64_t now = settle_now_ms(s);
+	struct task **p = &s->tasks, *t;
+
+	while ((t = *p)) {
+		int64_t keep = t->is_dry ? DRY_KEEP_MS : SETTLE_KEEP_MS;
+
+		if (s->job || !task_is_final(t) || (t->is_dirty && !t->is_dry) ||
+		    now - t->changed_ms < keep) {
+			p = &t->next;
+			continue;
+		}
+		*p = t->next;
+		s->n_tasks--;
+		task_free(t);
+	}
 }
 
 void task_set(struct settle *s, struct task *t, const char *phase, const char *fmt, ...)

@@ -51,6 +51,8 @@ int task_is_final(const struct task *t);
 int task_is_over(const struct settle *s, const uint8_t id[32]);
 /* What was being measured when the agent ended is lost. */
 void task_restarted(struct settle *s);
+/* Forget what is over and old: it stays in the file. */
+void task_sweep(struct settle *s);
 /* Ask about some open tasks, and read the answers. */
 void task_look(struct settle *s);
 void task_looked(struct settle *s);

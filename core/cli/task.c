@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Verb `task`: tasks of the agent's settlement. */
+#include "cli/task.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "cli/text.h"
+
+#define ASK_NS	   200000000ull /* between two questions */
+#define DURABLE_NS 10000000000ull
+#define DRY_NS	   60000000000ull
+
+const struct lnx_cli_opt lnx_task_opts[] = {
+	{ "payee", "DID", "create: who is to do it, did:key:z6Mk…", 0, false },
+	{ "payee-address", "0x…", "create: the address that is to be paid, as its agent card says",
+	  0, false },
+	{ "amount", "N", "create: most that it may cost, in the token", 0, false },
+	{ "name", "NAME",
+	  "create: a name; the same name again is the same task (default: a random one)", 0,
+	  false },
+	{ "deadline-blocks", "N", "create: blocks until the receipt must be there (default 1800)",
+	  0, false },
+	{ "mode", "MODE", "create: escrow or allowance (default: as chain.mode)", 0, false },
+	{ "arbiter", "0x…", "create: who decides a dispute (default: as the contract)", 0, false },
+	{ "output-sha256", "HEX", "run: hash of what CMD made, for the receipt", 0, false },
+	{ "reason", "TEXT", "dispute: why", 0, false },
+	{ "role", "ROLE", "list: payer or payee", 0, false },
+	{ "phase", "PHASE", "list: in that phase", 0, false },
+	{ "limit", "N", "list: at most N tasks (default 100)", 'n', false },
+	{ "wait", "TIME", "wait so long for the chain: 30s, 5m", 'w', false },
+	{ "dry-run", NULL, "build and try it, send nothing", 0, false },
+	{ NULL, NULL, NULL, 0, false },
+};
+
+int lnx_task_path(const char *word, char ret[LNX_TASK_PATH])
+{
+	if (!*word || strlen(word) > 80 ||
+	    word[strspn(word,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")]) {
+		(void)lnx_cli_usage("task", "task: '%s' is no task", word); /* the code is ours */
+		return -EINVAL;
+	}
+	(void)snprintf(ret, LNX_TASK_PATH, "/tasks/%s", word); /* fits */
+	return 0;
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* is there */
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int lnx_task_wait(const struct lnx_cli *cli, const char *path, uint64_t ns,
+		  bool (*is_done)(const json_t *task, const char *arg), const char *arg,
+		  json_t **ret)
+{
+	const struct timespec pause = { 0, ASK_NS };
+	uint64_t end = clock_ns() + ns;
+	int code;
+
+	for (;;) {
+		json_decref(*ret);
+		code = lnx_client_fetch(cli, path, ret);
+		if (code != LNX_EXIT_OK || is_done(*ret, arg))
+			return code;
+		if (clock_ns() >= end)
+			return LNX_EXIT_FAILURE;
+		(void)nanosleep(&pause, NULL); /* cut short: asked sooner */
+	}
+}
+
+/* Is its phase among <phases>, "open,failed"? */
+bool lnx_task_in_phase(const json_t *task, const char *phases)
+{
+	const char *phase = lnx_json_get_str(task, "phase");
+	size_t n = strlen(phase);
+
+	for (const char *p = phases; n && p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+		if (!strncmp(p, phase, n) && (p[n] == ',' || !p[n]))
+			return true;
+	return false;
+}
+
+/* ---- showing */
+
+static void put_line(const char *title, const char *text)
+{
+	struct lnx_buf safe = { 0 };
+
+	if (*text) {
+		lnx_text_safe(&safe, text, strlen(text));
+		printf("%-11s %s\n", title, safe.data ? safe.data : "");
+	}
+	lnx_buf_done(&safe);
+}
+
+static void put_operations(const json_t *list)
+{
+	const json_t *op;
+	char line[512];
+	size_t i;
+
+	json_array_foreach(list, i, op)
+	{
+		(void)snprintf(line, sizeof(line), "%-9s %-10s %s %s", lnx_json_get_str(op, "kind"),
+			       lnx_json_get_str(op, "state"), lnx_json_get_str(op, "tx"),
+			       lnx_json_get_str(op, "error")); /* cut is fine: for people */
+		put_line(i ? "" : "operations", line);
+		if (i)
+			continue;
+	}
+}
+
+int lnx_task_print(const struct lnx_cli *cli, const json_t *task)
+{
+	static const char *const keys[][2] = {
+		{ "task_id", "id" },
+		{ "name", "name" },
+		{ "role", "role" },
+		{ "mode", "mode" },
+		{ "phase", "phase" },
+		{ "reason", "reason" },
+		{ "chain_status", "chain" },
+		{ "payee_did", "payee did" },
+		{ "payee", "payee" },
+		{ "payer", "payer" },
+		{ "token", "token" },
+		{ "max_amount", "most" },
+		{ "actual_amount", "actual" },
+		{ "arbiter", "arbiter" },
+	};
+
+	if (cli->is_json)
+		return lnx_client_print(task);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		put_line(keys[i][1], lnx_json_get_str(task, keys[i][0]));
+	printf("%-11s %.0f of block %.0f\n", "deadline", lnx_json_get_f64(task, "head_block", 0),
+	       lnx_json_get_f64(task, "deadline_block", 0));
+	put_operations(json_object_get(task, "operations"));
+	return LNX_EXIT_OK;
+}
+
+static const struct lnx_column columns[] = {
+	{ "ID", 0, false },    { "NAME", 1, false }, { "ROLE", 0, false },  { "PHASE", 0, false },
+	{ "CHAIN", 1, false }, { "MOST", 0, true },  { "ACTUAL", 0, true }, { "REASON", 2, false },
+};
+
+static int list(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	static const char *const keys[] = { "role", "phase", "limit" };
+	struct lnx_buf path = { 0 };
+	json_t *root = NULL;
+	const json_t *t;
+	struct lnx_table table;
+	size_t i;
+	int code;
+
+	lnx_buf_str(&path, "/tasks");
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (lnx_cli_arg(args, keys[i]))
+			lnx_client_query(&path, keys[i], lnx_cli_arg(args, keys[i]));
+	code = lnx_buf_error(&path) ? LNX_EXIT_FAILURE : lnx_client_fetch(cli, path.data, &root);
+	lnx_buf_done(&path);
+	if (code == LNX_EXIT_OK && cli->is_json) {
+		code = lnx_client_print(root);
+	} else if (code == LNX_EXIT_OK) {
+		lnx_table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+		json_array_foreach(root, i, t)
+		{
+			lnx_table_cell_fmt(&table, "%.18s", lnx_json_get_str(t, "task_id"));
+			lnx_table_cell(&table, lnx_json_get_str(t, "name"));
+			lnx_table_cell(&table, lnx_json_get_str(t, "role"));
+			lnx_table_cell(&table, lnx_json_get_str(t, "phase"));
+			lnx_table_cell(&table, lnx_json_get_str(t, "chain_status"));
+			lnx_table_cell(&table, lnx_json_get_str(t, "max_amount"));
+			lnx_table_cell(&table, lnx_json_get_str(t, "actual_amount"));
+			lnx_table_cell(&table, lnx_json_get_str(t, "reason"));
+		}
+		code = lnx_table_print(&table, cli) < 0 ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
+		lnx_table_done(&table);
+	}
+	json_decref(root);
+	return code;
+}
+
+/* ---- asking for something */
+
+static bool is_simulated(const json_t *task, const char *arg)
+{
+	(void)arg;
+	return json_is_object(json_object_get(task, "simulation"));
+}
+
+static bool is_durable(const json_t *task, const char *arg)
+{
+	(void)arg;
+	return json_is_true(json_object_get(task, "durable"));
+}
+
+/* The simulation of a dry run: as the agent gives it. Exit code. */
+static int show_dry(const struct lnx_cli *cli, const char *path)
+{
+	json_t *task = NULL;
+	const json_t *sim;
+	int code = lnx_task_wait(cli, path, DRY_NS, is_simulated, NULL, &task);
+
+	sim = json_object_get(task, "simulation");
+	if (!sim) {
+		lnx_cli_say("task: the agent did not try it in time: %s",
+			    lnx_json_get_str(task, "reason"));
+		code = LNX_EXIT_FAILURE;
+	} else {
+		code = lnx_client_print(sim);
+		if (code == LNX_EXIT_OK && !json_is_true(json_object_get(sim, "would_work")))
+			code = LNX_EXIT_FAILURE;
+	}
+	json_decref(task);
+	return code;
+}
+
+/* What was accepted: wait as asked, then show it. <phases>: where it is to come to. Exit code. */
+static int follow(const struct lnx_cli *cli, const struct lnx_cli_args *args, const char *path,
+		  const char *phases)
+{
+	uint64_t ns = 0;
+	char all[128];
+	json_t *task = NULL;
+	int code;
+
+	if (lnx_cli_arg(args, "dry-run"))
+		return show_dry(cli, path);
+	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
+		return LNX_EXIT_USAGE;
+	(void)snprintf(all, sizeof(all), "%s,failed", phases); /* fits */
+	code = lnx_task_wait(cli, path, ns ? ns : DURABLE_NS, ns ? lnx_task_in_phase : is_durable,
+			     all, &task);
+	if (task) {
+		int shown = lnx_task_print(cli, task);
+
+		if (code == LNX_EXIT_OK)
+			code = shown;
+	}
+	if (task && (code != LNX_EXIT_OK || lnx_task_in_phase(task, "failed"))) {
+		lnx_cli_say("task: it is %s%s%s", lnx_json_get_str(task, "phase"),
+			    *lnx_json_get_str(task, "reason") ? ": " : "",
+			    lnx_json_get_str(task, "reason"));
+		code = LNX_EXIT_FAILURE;
+	}
+	json_decref(task);
+	return code;
+}
+
+/* A name that no other task has. */
+static void random_name(char ret[40])
+{
+	unsigned char bytes[12] = { 0 };
+	size_t at;
+
+	(void)!getrandom(bytes, sizeof(bytes), 0); /* few bytes: always whole */
+	at = (size_t)snprintf(ret, 40, "task-");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		at += (size_t)snprintf(ret + at, 40 - at, "%02x", bytes[i]); /* fits */
+}
+
+static int create(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	static const char *const keys[][2] = { { "payee", "payee" },
+					       { "payee-address", "payee_address" },
+					       { "amount", "amount" },
+					       { "mode", "mode" },
+					       { "arbiter", "arbiter" } };
+	const char *name = lnx_cli_arg(args, "name");
+	struct lnx_buf body = { 0 };
+	unsigned long long blocks;
+	char made[40], path[LNX_TASK_PATH];
+	json_t *task = NULL;
+	int code;
+
+	if (!lnx_cli_arg(args, "payee") || !lnx_cli_arg(args, "amount"))
+		return lnx_cli_usage("task", "task: create wants --payee and --amount");
+	if (lnx_cli_arg_u64(args, "deadline-blocks", 1800, 1, UINT32_MAX, &blocks) < 0)
+		return LNX_EXIT_USAGE;
+	random_name(made);
+	lnx_buf_char(&body, '{');
+	lnx_json_kv_str(&body, "name", name ? name : made);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (lnx_cli_arg(args, keys[i][0]))
+			lnx_json_kv_str(&body, keys[i][1], lnx_cli_arg(args, keys[i][0]));
+	lnx_json_kv_u64(&body, "deadline_blocks", blocks);
+	lnx_json_kv_bool(&body, "dry_run", lnx_cli_arg(args, "dry-run") != NULL);
+	lnx_buf_char(&body, '}');
+	code = lnx_client_post_json(cli, "/tasks", &body, &task);
+	lnx_buf_done(&body);
+	if (code == LNX_EXIT_OK) {
+		if (lnx_task_path(lnx_json_get_str(task, "task_id"), path) < 0)
+			code = LNX_EXIT_FAILURE;
+		else
+			code = follow(cli, args, path, "open,submitted,verified,settled");
+	}
+	json_decref(task);
+	return code;
+}
+
+static int act(struct lnx_cli *cli, const struct lnx_cli_args *args, const char *action,
+	       const char *phases)
+{
+	const char *reason = lnx_cli_arg(args, "reason");
+	struct lnx_buf body = { 0 };
+	char path[LNX_TASK_PATH];
+	json_t *task = NULL;
+	int code;
+
+	if (lnx_task_path(args->words[1], path) < 0)
+		return LNX_EXIT_USAGE;
+	lnx_buf_char(&body, '{');
+	lnx_json_kv_str(&body, "action", action);
+	if (reason)
+		lnx_json_kv_str(&body, "reason", reason);
+	lnx_json_kv_bool(&body, "dry_run", lnx_cli_arg(args, "dry-run") != NULL);
+	lnx_buf_char(&body, '}');
+	code = lnx_client_post_json(cli, path, &body, &task);
+	lnx_buf_done(&body);
+	json_decref(task);
+	return code == LNX_EXIT_OK ? follow(cli, args, path, phases) : code;
+}
+
+static int show(struct lnx_cli *cli, const char *word)
+{
+	char path[LNX_TASK_PATH];
+	json_t *task = NULL;
+	int code;
+
+	if (lnx_task_path(word, path) < 0)
+		return LNX_EXIT_USAGE;
+	code = lnx_client_fetch(cli, path, &task);
+	if (code == LNX_EXIT_OK)
+		code = lnx_task_print(cli, task);
+	json_decref(task);
+	return code;
+}
+
+int lnx_cli_task(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	static const char *const actions[][2] = {
+		{ "settle", "settled" },   { "dispute", "disputed,resolved" },
+		{ "cancel", "cancelled" }, { "expire", "expired" },
+		{ "claim", "resolved" },   { "withdraw", "settled,resolved,expired,cancelled" },
+	};
+	const char *word = args->n_words ? args->words[0] : "list";
+
+	if (!strcmp(word, "list") && args->n_words < 2)
+		return list(cli, args);
+	if (!strcmp(word, "create") && args->n_words == 1)
+		return create(cli, args);
+	if (!strcmp(word, "run"))
+		return lnx_task_run(cli, args);
+	if (args->n_words != 2)
+		return lnx_cli_usage("task", "task: %s wants one ID", word);
+	if (!strcmp(word, "show"))
+		return show(cli, args->words[1]);
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (!strcmp(actions[i][0], word))
+			return act(cli, args, word, actions[i][1]);
+	return lnx_cli_usage("task", "task: unknown word '%s'", word);
+}

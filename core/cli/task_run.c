@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* `task run`: a command that the agent measures from before its first instruction. The child waits, in a cgroup of its own where
+ * that is allowed, until the agent has said that it looks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/task.h"
+
+#define KNOWN_NS   30000000000ull
+#define PROVEN_NS  60000000000ull
+#define EXIT_NOGO  125 /* the child was never let go */
+#define EXIT_NOCMD 127
+
+struct run {
+	const struct lnx_cli *cli;
+	char path[LNX_TASK_PATH];
+	char cgroup[4096]; /* "": none could be made */
+	uint64_t cgroup_id;
+	pid_t pid;
+	int go; /* pipe that lets the child go */
+};
+
+static bool is_ready(const json_t *task, const char *arg)
+{
+	(void)arg;
+	return !strcmp(lnx_json_get_str(task, "chain_status"), "created") ||
+	       lnx_task_in_phase(task, "settled,cancelled,expired,submitted,resolved,disputed");
+}
+
+/* A task that the agent has not seen yet is asked for by its id. Exit code. */
+static int make_known(struct run *r, const char *word)
+{
+	struct lnx_buf body = { 0 };
+	json_t *task = NULL;
+	int code = LNX_EXIT_OK;
+
+	if (strlen(word) == 66 && !strncmp(word, "0x", 2)) {
+		lnx_buf_char(&body, '{');
+		lnx_json_kv_str(&body, "import", word);
+		lnx_buf_char(&body, '}');
+		code = lnx_client_post_json(r->cli, "/tasks", &body, &task);
+		lnx_buf_done(&body);
+		json_decref(task);
+		task = NULL;
+	}
+	if (code == LNX_EXIT_OK)
+		code = lnx_task_wait(r->cli, r->path, KNOWN_NS, is_ready, NULL, &task);
+	if (code != LNX_EXIT_OK && task)
+		lnx_cli_say("task: the chain does not know it (it is %s)",
+			    lnx_json_get_str(task, "chain_status"));
+	json_decref(task);
+	return code;
+}
+
+/* Where cgroup v2 is mounted. */
+static bool find_mount(char *ret, size_t cap)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, *at, *save;
+	size_t n = 0;
+	bool is_found = false;
+
+	while (f && !is_found && getline(&line, &n, f) >= 0) {
+		if (!strstr(line, " - cgroup2 "))
+			continue;
+		at = strtok_r(line, " ", &save);
+		for (int i = 0; at && i < 4; i++)
+			at = strtok_r(NULL, " ", &save);
+		is_found = at && strlen(at) < cap;
+		if (is_found)
+			memcpy(ret, at, strlen(at) + 1);
+	}
+	free(line);
+	if (f)
+		(void)fclose(f); /* read only */
+	return is_found;
+}
+
+/* A cgroup for it, if that is allowed; without one its process tree is measured. */
+static void make_cgroup(struct run *r)
+{
+	char mount[3072], file[4200], pid[16];
+	struct stat st;
+	int fd, n;
+	bool is_in = false;
+
+	if (!find_mount(mount, sizeof(mount)))
+		return;
+	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s/linnix-task-%d", mount,
+		       (int)r->pid); /* fits */
+	if (mkdir(r->cgroup, 0755) == 0) {
+		(void)snprintf(file, sizeof(file), "%s/cgroup.procs", r->cgroup); /* fits */
+		n = snprintf(pid, sizeof(pid), "%d", (int)r->pid);
+		fd = open(file, O_WRONLY | O_CLOEXEC);
+		is_in = fd >= 0 && write(fd, pid, (size_t)n) == n && stat(r->cgroup, &st) == 0;
+		if (fd >= 0)
+			(void)close(fd); /* the write told */
+		if (is_in)
+			r->cgroup_id = st.st_ino;
+		else
+			(void)rmdir(r->cgroup); /* empty */
+	}
+	if (!is_in)
+		r->cgroup[0] = 0;
+}
+
+/* Started, but not let go. 0 or -errno. */
+static int start(struct run *r, char *const *argv)
+{
+	int fds[2], rc;
+	char go;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	r->pid = fork();
+	if (r->pid < 0) {
+		rc = -errno;
+		(void)close(fds[0]); /* nothing went through */
+		(void)close(fds[1]);
+		return rc;
+	}
+	if (r->pid == 0) {
+		(void)close(fds[1]); /* else the end would not be seen */
+		(void)prctl(PR_SET_PDEATHSIG,
+			    SIGTERM); /* who runs a task without us is not measured */
+		if (read(fds[0], &go, 1) != 1)
+			_exit(EXIT_NOGO);
+		(void)execvp(argv[0], argv); /* comes back only when it fails */
+		fprintf(stderr, "linnix: task: %s: %s\n", argv[0], strerror(errno));
+		_exit(EXIT_NOCMD);
+	}
+	(void)close(fds[0]); /* the child's */
+	r->go = fds[1];
+	return 0;
+}
+
+static int tell(struct run *r, const char *action, const char *sha256)
+{
+	struct lnx_buf body = { 0 };
+	json_t *task = NULL;
+	int code;
+
+	lnx_buf_char(&body, '{');
+	lnx_json_kv_str(&body, "action", action);
+	if (!strcmp(action, "run")) {
+		lnx_json_kv_u64(&body, "pid", (uint64_t)r->pid);
+		if (r->cgroup_id)
+			lnx_json_kv_u64(&body, "cgroup_id", r->cgroup_id);
+	}
+	if (sha256)
+		lnx_json_kv_str(&body, "output_sha256", sha256);
+	lnx_buf_char(&body, '}');
+	code = lnx_client_post_json(r->cli, r->path, &body, &task);
+	lnx_buf_done(&body);
+	json_decref(task);
+	return code;
+}
+
+/* The exit code of the child, as a shell gives it. */
+static int reap(struct run *r)
+{
+	int status = 0;
+
+	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void end(struct run *r)
+{
+	if (r->cgroup[0] && rmdir(r->cgroup) < 0)
+		lnx_cli_say("task: %s: %s", r->cgroup, strerror(errno));
+}
+
+/* What became of it. Exit code. */
+static int outcome(struct run *r, const struct lnx_cli_args *args, int child)
+{
+	json_t *task = NULL;
+	uint64_t ns = PROVEN_NS;
+	int code;
+
+	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
+		return LNX_EXIT_USAGE;
+	code = lnx_task_wait(
+		r->cli, r->path, ns, lnx_task_in_phase,
+		child ? "offered,failed" : "submitted,settled,disputed,resolved,failed", &task);
+	if (task)
+		(void)lnx_task_print(r->cli, task); /* the code below says more */
+	if (task && (code != LNX_EXIT_OK || lnx_task_in_phase(task, "failed,offered"))) {
+		lnx_cli_say("task: it is %s: %s", lnx_json_get_str(task, "phase"),
+			    lnx_json_get_str(task, "reason"));
+		code = LNX_EXIT_FAILURE;
+	}
+	json_decref(task);
+	return child ? child : code;
+}
+
+int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
+{
+	struct run r = { .cli = cli, .go = -1 };
+	char *argv[LNX_CLI_MAX_WORDS + 1];
+	unsigned n = 0;
+	int code, child;
+
+	if (args->n_words < 3)
+		return lnx_cli_usage("task", "task: run wants an ID and a command: run ID -- CMD…");
+	if (lnx_task_path(args->words[1], r.path) < 0)
+		return LNX_EXIT_USAGE;
+	for (unsigned i = 2; i < args->n_words; i++) {
+		argv[n] = strdup(args->words[i]);
+		if (!argv[n++])
+			return LNX_EXIT_FAILURE;
+	}
+	argv[n] = NULL;
+	code = make_known(&r, args->words[1]);
+	if (code != LNX_EXIT_OK)
+		goto out;
+	code = start(&r, argv);
+	if (code < 0) {
+		lnx_cli_say("task: %s", strerror(-code));
+		code = LNX_EXIT_FAILURE;
+		goto out;
+	}
+	make_cgroup(&r);
+	code = tell(&r, "run", NULL);
+	if (code != LNX_EXIT_OK || write(r.go, "g", 1) != 1) {
+		(void)close(r.go); /* the child sees the end and goes */
+		(void)reap(&r);	   /* likewise */
+		end(&r);
+		goto out;
+	}
+	(void)close(r.go);	       /* it has gone through */
+	(void)signal(SIGINT, SIG_IGN); /* the command's, as in a shell; cannot fail */
+	(void)signal(SIGQUIT, SIG_IGN);
+	child = reap(&r);
+	code = tell(&r, "finish", lnx_cli_arg(args, "output-sha256"));
+	end(&r);
+	if (code == LNX_EXIT_OK)
+		code = outcome(&r, args, child);
+out:
+	while (n)
+		free(argv[--n]);
+	return code;
+}
