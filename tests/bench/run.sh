@@ -50,11 +50,12 @@ hold() # PREFIX...: empty programs on the hooks of the probes so named
 with_nothing() { job=; }
 with_empty_proc() { hold proc_; }
 with_empty() { hold proc_ sched_; }
-with_agent() { agent_start && sleep 0.5; }
+with_agent() { agent_start && poll 10 has_ledger; }
 with_agent_no_ledger() { agent_start LINNIX_STALL_ENABLED=false LINNIX_PROBES_DISABLED=sched && sleep 0.5; }
 with_runqlat() { with_tool runqlat 100; }
 with_runqslower() { with_tool runqslower 10000; }
 with_cpudist() { with_tool cpudist 100; }
+has_ledger() { [ "$(status .tiers.cpu)" = '"exact"' ]; }
 with_tool() { begin "$@" >/dev/null 2>&1; sleep 1; kill -0 "$job" 2>/dev/null; }
 
 # measure FIGURE ROUND WITH VALUE: one row of what compare() compares
@@ -87,24 +88,27 @@ put_compared()
 
 part_spawn()
 {
-	local round with rounds spawns wall cpu
-	rounds=$(pick 3 11)
-	spawns=$(pick 300 600)
+	local round with rounds chunks wall cpu
+	rounds=$(pick 3 15)
+	chunks=$(pick 5 9)
 	: >"$tmp/rows"
 	for round in $(seq "$rounds"); do
-		for with in nothing empty_proc agent_no_ledger agent; do
+		# in another order each time: what the one before left behind is nobody's
+		for with in $(shuf -e nothing empty_proc empty agent_no_ledger agent); do
 			"with_$with" || { skip_part "cannot run with $with"; return; }
-			read -r wall cpu < <("$tools/bench_load" spawn "$spawns" "$tmp/nop")
+			# a chunk lasts longer than the agent's longest pause between two looks, 64 ms
+			read -r wall cpu < <("$tools/bench_load" spawn 1000 "$chunks" "$tmp/nop")
 			measure cpu "$round" "$with" "$cpu"
 			measure wall "$round" "$with" "$wall"
 			[ -z "$job" ] || stop "$job"
 		done
 	done
 	put_compared life_cpu_empty_programs cpu us empty_proc nothing
+	put_compared life_cpu_empty_programs_of_ledger cpu us empty nothing
 	put_compared life_cpu_agent_without_ledger cpu us agent_no_ledger empty_proc 1.02
-	put_compared life_cpu_agent cpu us agent empty_proc
+	put_compared life_cpu_agent cpu us agent empty 1.02
 	put_compared life_wall_agent_without_ledger wall us agent_no_ledger empty_proc
-	put_compared life_wall_agent wall us agent empty_proc
+	put_compared life_wall_agent wall us agent empty
 }
 
 # ---- execs without loss, against execsnoop
@@ -371,7 +375,7 @@ ledger_round()
 	# CPU time of the load: what the programs on its way take is on its account, and neighbours are not.
 	read -r _ cpu < <("$tools/bench_load" pipe "$n")
 	measure pipe "$1" "$2" "$cpu"
-	read -r _ cpu < <("$tools/bench_load" spawn "$(pick 300 600)" "$tmp/nop")
+	read -r _ cpu < <("$tools/bench_load" spawn 300 "$(pick 1 3)" "$tmp/nop")
 	measure spawn "$1" "$2" "$cpu"
 	if has perf; then
 		cpu=$(TIMEFORMAT='%U %S'; { time perf bench -f simple sched messaging -g 2 -l "$(pick 300 1000)" >/dev/null 2>&1; } 2>&1)
