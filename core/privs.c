@@ -18,16 +18,18 @@ static const struct {
 	const char *name;
 	bool keep;
 	const char *lost; /* without it; NULL: who needs it says so itself */
+	bool is_of_root;  /* uid 0 does without: the files are its own */
 } lnx_caps[] = {
-	{ CAP_BPF, "CAP_BPF", true, NULL }, /* maps and iterators, where the kernel asks for it */
-	{ CAP_PERFMON, "CAP_PERFMON", true, NULL }, /* attach */
+	{ CAP_BPF, "CAP_BPF", true, NULL,
+	  false }, /* maps and iterators, where the kernel asks for it */
+	{ CAP_PERFMON, "CAP_PERFMON", true, NULL, false }, /* attach */
 	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true,
-	  "cgroups and files of others that they closed are left out" },
+	  "cgroups and files of others that they closed are left out", true },
 	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true,
-	  "executables of other users' processes are unknown" },
+	  "executables of other users' processes are unknown", false },
 	{ CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", true,
-	  "rising pressure is noticed after 2 s rather than at once" },
-	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false, NULL },
+	  "rising pressure is noticed after 2 s rather than at once", false },
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false, NULL, false },
 };
 
 static int lnx_caps_get(struct __user_cap_data_struct *ret_data)
@@ -77,7 +79,8 @@ void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *los
 	if (lnx_caps_get(d) < 0)
 		return;
 	for (i = 0; i < sizeof(lnx_caps) / sizeof(lnx_caps[0]); i++)
-		if (lnx_caps[i].lost && !lnx_cap_is_set(d, lnx_caps[i].cap))
+		if (lnx_caps[i].lost && !lnx_cap_is_set(d, lnx_caps[i].cap) &&
+		    !(lnx_caps[i].is_of_root && geteuid() == 0))
 			each(arg, lnx_caps[i].name, lnx_caps[i].lost);
 }
 

@@ -54,8 +54,8 @@ static void say_failed(struct store *s, const struct store_job *j, int rc)
 		s->is_broken = 1;
 	s->host->metric_add(s->ctx, s->m_errors, 1);
 	s->host->metric_set(s->ctx, s->m_writable, 0);
-	(void)snprintf(why, sizeof(why), "%s (%s): what is new stays in memory", /* cut is fine */
-		       *j->error ? j->error : "cannot write", strerror(-rc));
+	(void)snprintf(why, sizeof(why), "%s%s: what is new stays in memory", /* cut is fine */
+		       *j->error ? j->error : "cannot write: ", *j->error ? "" : strerror(-rc));
 	s->host->health(s->ctx, "store", LNX_HEALTH_DEGRADED, why);
 }
 

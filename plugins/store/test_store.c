@@ -253,6 +253,7 @@ static void without_a_folder_memory_goes_on_until_there_is_one(void **state)
 	struct fix_list l = { 0 };
 	struct fix f = { 0 };
 	char dir[80];
+	const char *why;
 
 	(void)state;
 	fix_dir(&f);
@@ -260,6 +261,9 @@ static void without_a_folder_memory_goes_on_until_there_is_one(void **state)
 	(void)snprintf(f.path, sizeof(f.path), "%s/b/linnix.db", dir);
 	fix_open(&f);
 	assert_int_equal(testhost_health(f.t, "store"), LNX_HEALTH_DEGRADED);
+	why = strstr(testhost_health_why(f.t, "store"), "No such file");
+	assert_non_null(why);
+	assert_null(strstr(why + 1, "No such file")); /* said once */
 	assert_true(testhost_metric(f.t, "linnix_store_writable", "") == 0);
 	assert_int_equal(fix_put(&f, INC, "a", "", 1, "{}"), 0);
 	assert_int_equal(f.svc->each(f.self, &q, fix_add, &l), -EIO);

@@ -201,7 +201,9 @@ pod_is_a_union_of_its_containers()
 
 selftest_passes_as_root()
 {
-	exact_agent
+	# Asked as soon as the agent answers: its ledger counts a second later, and the tier is that one.
+	find_roots
+	start_agent
 	"$linnix" selftest >"$tmp/selftest" || fail "$(cat "$tmp/selftest")"
 	cat "$tmp/selftest"
 	grep -q '^ok .*tier .*exact' "$tmp/selftest" || fail "the tier is not told"
