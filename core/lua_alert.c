@@ -349,6 +349,42 @@ static void alert_publish(struct lnx_rules *r, const struct lnx_event *ev)
 		r->alerts_lost++;
 }
 
+static bool alert_is_left_alone(const struct lnx_rules *r, uint64_t cgroup_id)
+{
+	struct lnx_tag tag = { .size = sizeof(tag) };
+
+	return lnx_tags_get(r->conf.tags, cgroup_id, &tag) == 0 && tag.is_ignored;
+}
+
+/* Whom it is about, or who suffers, is to be left alone (annotation linnix.dev/ignore). The machine never is. */
+static bool alert_is_ignored(const struct lnx_rules *r, const struct lnx_key *key)
+{
+	const struct lnx_ev_stall_edge *e = (const void *)r->ev;
+
+	if (key->subject.kind != LNX_SUBJECT_NODE && alert_is_left_alone(r, key->subject.cgroup_id))
+		return true;
+	return r->ev && r->ev->type == LNX_EV_STALL_EDGE &&
+	       LNX_EV_HAS(r->ev, struct lnx_ev_stall_edge, victim_cgroup_id) &&
+	       alert_is_left_alone(r, e->victim_cgroup_id);
+}
+
+/* Does the alert go out? What was told to fire is also told to be over, whatever was annotated meanwhile. */
+static bool alert_may(struct lnx_rules *r, struct lnx_key *key, uint32_t state)
+{
+	bool may = key->is_told;
+
+	if (state == LNX_ALERT_RESOLVED) {
+		key->is_told = false;
+		return may;
+	}
+	if (alert_is_ignored(r, key)) {
+		key->rule->ignored++;
+		return false;
+	}
+	key->is_told = true;
+	return true;
+}
+
 /* Ask for what the rule wants done about its subject. Enforcement decides, if there is one. */
 static void alert_request(struct lnx_rules *r, struct lnx_key *key, const struct lnx_ev_alert *a,
 			  const char *say, size_t say_len)
@@ -361,6 +397,10 @@ static void alert_request(struct lnx_rules *r, struct lnx_key *key, const struct
 
 	if (!s->pid && !s->cgroup_id) {
 		rule->acts_aimless++;
+		return;
+	}
+	if (alert_is_left_alone(r, s->cgroup_id)) {
+		rule->ignored++; /* the tree that holds most of the machine's stall */
 		return;
 	}
 	(void)lnx_tags_get(r->conf.tags, s->cgroup_id, &tag); /* unknown: "" */
@@ -420,6 +460,8 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 	union alert_space u;
 	struct lnx_ev_alert *a = &u.alert;
 
+	if (!alert_may(r, key, state))
+		return;
 	memset(a, 0, sizeof(*a));
 	a->h.size = a->h.fixed = sizeof(*a);
 	a->h.type = LNX_EV_ALERT;

@@ -130,8 +130,8 @@ static int bind_proc(lua_State *L)
 
 /* What cgroup(id) shows. */
 static const char *const bind_cgroup_names[] = {
-	"cgroup_id", "path",	       "workload",     "namespace", "pod_name",
-	"pod_uid",   "container_name", "container_id", "runtime",   NULL
+	"cgroup_id",	  "path",	  "workload", "namespace", "pod_name", "pod_uid",
+	"container_name", "container_id", "runtime",  "ignored",   NULL
 };
 
 static int bind_cgroup_unknown(lua_State *L)
@@ -166,13 +166,15 @@ static int bind_cgroup(lua_State *L)
 	texts[5] = tag.container_name;
 	texts[6] = tag.container_id;
 	texts[7] = tag.runtime;
-	lua_createtable(L, 0, 9);
+	lua_createtable(L, 0, 10);
 	lua_pushinteger(L, id);
 	lua_setfield(L, -2, bind_cgroup_names[0]);
 	for (i = 0; i < 8; i++) {
 		lua_pushstring(L, texts[i]);
 		lua_setfield(L, -2, bind_cgroup_names[i + 1]);
 	}
+	lua_pushboolean(L, tag.is_ignored != 0);
+	lua_setfield(L, -2, "ignored");
 	luaL_setmetatable(L, "lnx.cgroup");
 	return 1;
 }

@@ -24,6 +24,7 @@ struct lnx_key {
 	uint64_t num;
 	char text[48]; /* of a key that is text or has several parts, cut */
 	bool is_text, is_hit, has_fired;
+	bool is_told;	  /* that it fires was published */
 	uint8_t state;	  /* enum lnx_key_state */
 	uint8_t severity; /* last published */
 	unsigned streak;  /* windows in a row that were true */

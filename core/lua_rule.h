@@ -123,6 +123,7 @@ struct lnx_rule {
 	uint64_t evals, calls, fires, events, evicted, unkeyed, failed;
 	uint64_t timed_ns, timed; /* of the calls whose cost was measured */
 	uint32_t cost[LNX_RULE_COST_BINS];
+	uint64_t ignored;	     /* alerts about workloads that are to be left alone */
 	uint64_t acts, acts_aimless; /* requests published; those without a process or cgroup */
 	struct lnx_rule_recent recent[LNX_RULE_RECENT];
 	unsigned n_recent; /* ever */

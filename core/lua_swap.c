@@ -69,6 +69,7 @@ static void swap_counters(struct lnx_rules *to, struct lnx_rule *rule, const str
 	rule->unkeyed = old->unkeyed;
 	rule->failed = old->failed;
 	rule->failures = old->failures;
+	rule->ignored = old->ignored;
 	rule->acts = old->acts;
 	rule->acts_aimless = old->acts_aimless;
 	rule->timed = old->timed;

@@ -27,6 +27,7 @@ struct tag_entry {
 	struct tag_entry *prev, *next; /* among the ended ones, oldest first */
 	uint64_t id, gone_ns;
 	uint16_t at[TAG_STRINGS]; /* into text */
+	bool is_ignored;
 	char text[];
 };
 
@@ -102,6 +103,8 @@ static struct tag_entry *tags_entry(const struct lnx_ev_workload_update *u)
 		at += strings[i]->len + 1u;
 	}
 	e->id = u->cgroup_id;
+	e->is_ignored =
+		LNX_EV_HAS(&u->h, struct lnx_ev_workload_update, is_ignored) && u->is_ignored;
 	return e;
 }
 
@@ -194,6 +197,7 @@ static void tags_describe(const struct tag_entry *e, struct lnx_tag *ret_tag)
 		.workload = text + at[TAG_WORKLOAD],
 		.runtime = text + at[TAG_RUNTIME],
 		.path = text + at[TAG_PATH],
+		.is_ignored = e && e->is_ignored,
 	};
 	uint32_t size = ret_tag->size;
 

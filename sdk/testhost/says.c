@@ -387,8 +387,10 @@ int testhost_tag(struct testhost *t, uint64_t cgroup_id, const char *namespace_,
 			return -ENOMEM;
 		}
 	}
-	*tag = (struct lnx_tag){ sizeof(*tag), 0,  cgroup_id,	 0,	   namespace_, pod_name,
-				 "",	       "", container_id, pod_name, "",	       "" };
+	*tag = (struct lnx_tag){
+		sizeof(*tag), 0,	cgroup_id, 0,  namespace_, pod_name, "", "",
+		container_id, pod_name, "",	   "", 0,	   0
+	};
 	return 0;
 }
 

@@ -36,7 +36,7 @@ AT(lnx_metric_desc, buckets, 32);
 AT(lnx_metric_desc, max_series, 40);
 AT(lnx_metric_desc, pad, 44);
 
-SIZE(lnx_tag, 88);
+SIZE(lnx_tag, 96);
 AT(lnx_tag, size, 0);
 AT(lnx_tag, pad, 4);
 AT(lnx_tag, cgroup_id, 8);
@@ -49,6 +49,8 @@ AT(lnx_tag, container_id, 56);
 AT(lnx_tag, workload, 64);
 AT(lnx_tag, runtime, 72);
 AT(lnx_tag, path, 80);
+AT(lnx_tag, is_ignored, 88);
+AT(lnx_tag, pad2, 92);
 
 SIZE(lnx_host, 344);
 AT(lnx_host, size, 0);

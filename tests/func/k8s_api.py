@@ -62,6 +62,8 @@ class Api(BaseHTTPRequestHandler):
         self.chunk(b"")
 
     def list(self, node, query):
+        while text("mode").strip() == "hold":
+            NEVER.wait(0.05)
         if self.mode == "gone-list" and query.get("resourceVersion"):
             return self.whole(410, status(410, "Expired", "too old resource version"))
         body = text("list.json", '{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}')

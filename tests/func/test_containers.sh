@@ -95,6 +95,15 @@ short_containers_of_runc_are_all_told_apart()
 	# one cgroup, one container
 	jq -e '[.[] | select(.container_id != "") | {cgroup_id, container_id}] | unique | group_by(.cgroup_id) | all(length == 1)' "$tmp/execs" \
 		>/dev/null || fail "two containers in one cgroup"
+	# from the exec to the end less than 20 ms: the end is told of the same container
+	get "/events?type=proc.exit&limit=10000" >"$tmp/exits"
+	jq -rn --slurpfile x "$tmp/execs" --slurpfile e "$tmp/exits" 'def ns: (.ts[0:19] + "Z" | fromdate) * 1000000000 + (.ts[20:29] | tonumber);
+		($e[0] | map(select(.comm == "true")) | INDEX("\(.pid) \(.start_ns)")) as $gone |
+		$x[0][] | select(.filename == "/bin/true") | . as $b | $gone["\(.pid) \(.start_ns)"] | select(. != null) |
+		"\((ns - ($b | ns)) / 1000000) \($b.container_id) \(.container_id)"' >"$tmp/lives"
+	awk '$2 != $3 { print; bad = 1 } END { exit bad }' "$tmp/lives" >"$tmp/wrong" || fail "the end is told of another: $(head -3 "$tmp/wrong")"
+	[ "$(awk '$1 < 20' "$tmp/lives" | wc -l)" -ge 10 ] || fail "none lived under 20 ms: $(sort -n "$tmp/lives" | head -3)"
+	awk '$1 < 20 { n++ } END { print "# lived under 20 ms: " n " of " NR }' "$tmp/lives"
 	jq -r '[.[] | select(.filename == "/bin/true")] | length' "$tmp/execs" | sed 's/^/# execs of true: /'
 }
 

@@ -97,7 +97,15 @@ pods_are_listed_watched_and_joined()
 	cluster
 	# one before the agent, a static pod's
 	in_cgroup "$top/besteffort/pod$static_hash/$static_id" tail -f /dev/null &
+	# before the first answer nobody has a name, and that is said
+	echo hold >"$api/mode"
 	start_agent
+	poll 10 says 'the first list of pods has not come yet' || fail "not synced, and ready: $(readyz)"
+	[ "$(status_of /readyz)" = 503 ] || fail "ready without names"
+	"$linnix" doctor --url "$url" >"$tmp/doctor" 2>&1 && fail "doctor finds nothing"
+	grep -q 'the first list of pods has not come yet' "$tmp/doctor" || fail "doctor: $(cat "$tmp/doctor")"
+	[ "$(get "/processes?namespace=kube-system" | jq length)" = 0 ] || fail "named before the API told"
+	echo ok >"$api/mode"
 	poll 20 is_well || fail "not synced: $(readyz; tail -5 "$log")"
 	[ "$(metric linnix_k8s_pods)" = 4 ] || fail "$(metric linnix_k8s_pods) pods"
 	grep -q 'fieldSelector=spec.nodeName%3Dvm' "$api/requests" || fail "it asks for other nodes, too"
@@ -202,6 +210,55 @@ what_is_missing_is_named()
 	[ "$(metric linnix_k8s_synced)" = 0 ] || fail "it believes anybody"
 }
 
+# A pod of shop and one of kube-system on one CPU: each is found by its namespace, and the other by whom it stalls. The first is to
+# be left alone: it is seen, but nobody is told.
+stalls_are_found_by_either_namespace_and_the_ignored_are_left_alone()
+{
+	local top="/kubepods-lnx-$$/kubepods" path
+	need_root
+	need taskset
+	trap 'finish; drop_cgroups' EXIT
+	cluster
+	jq '(.items[] | select(.metadata.name == "bu") | .metadata.annotations) |= . + {"linnix.dev/ignore": "true"}' "$data/podlist_1.20.json" >"$api/list.json"
+	mkdir "$tmp/rules"
+	cat >"$tmp/rules/r.lua" <<-'END'
+		rule "stalls" {
+		  on = "stall.edge", where = { kind = "neighbour", culprit_namespace = { "shop", "kube-system" } }, by = "pair",
+		  window = "count 5s", when = function(w) return w.count > 0 end,
+		}
+		rule "spins" { on = "proc.exec", where = { comm = "lnx-spin" }, by = "cgroup_id" }
+	END
+	LINNIX_RULES_DIR=$tmp/rules start_agent
+	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
+	poll 20 is_exact || skip "this kernel has no exact tier"
+	poll 20 is_well || fail "not synced: $(readyz)"
+	cp "$(type -P bash)" "$tmp/lnx-spin"
+	for path in "burstable/pod$bu_uid/$bu_a" "besteffort/pod$static_hash/$static_id"; do
+		in_cgroup "$top/$path" taskset -c 0 "$tmp/lnx-spin" -c 'while :; do :; done' &
+	done
+	edges() { get "/events?type=stall.edge&limit=1000&$1" | jq -e "$2" >/dev/null; }
+	poll 30 edges victim_namespace=shop 'any(.culprit_namespace == "kube-system")' || fail "edges: $(get '/events?type=stall.edge&limit=5')"
+	edges victim_namespace=shop 'all(.[]; .victim_namespace == "shop")' || fail "edges of other victims"
+	edges namespace=kube-system 'length > 0 and all(.[]; .victim_namespace == "kube-system" or .culprit_namespace == "kube-system")' || fail "edges of others"
+	edges namespace=nobody 'length == 0' || fail "edges of nobody"
+	poll 10 blame_has namespace=shop 'length == 1 and .[0].victim.pod_name == "bu" and any(.[0].parts[]; .culprit.namespace == "kube-system")' ||
+		fail "$(get '/blame?namespace=shop')"
+	blame_has victim_namespace=kube-system 'length == 1 and .[0].victim.pod_name == "static1-vm"' || fail "$(get '/blame?victim_namespace=kube-system')"
+	blame_has victim_namespace=nobody 'length == 0' || fail "$(get '/blame?victim_namespace=nobody')"
+	get '/workloads?victim_namespace=shop' | jq -e 'any(.pod_name == "static1-vm") and all(.[]; .pod_name != "be" and .pod_name != "gu")' >/dev/null ||
+		fail "$(get '/workloads?victim_namespace=shop')"
+	[ "$(get '/workloads?victim_namespace=nobody' | jq length)" = 0 ] || fail "$(get '/workloads?victim_namespace=nobody')"
+	# seen, but not told of: neither as culprit nor as victim
+	get '/workloads?namespace=shop' | jq -e 'any(.pod_name == "bu" and .ignored)' >/dev/null || fail "$(get '/workloads?namespace=shop')"
+	ignored() { get /rules | jq -e --arg r "$1" '.rules[] | select(.name == $r) | .ignored >= 1' >/dev/null; }
+	poll 10 ignored stalls || fail "$(get /rules | jq -c '.rules[]')"
+	poll 10 ignored spins || fail "$(get /rules | jq -c '.rules[]')"
+	alerted() { get '/events?type=alert&limit=100' | jq -e "$1" >/dev/null; }
+	poll 10 alerted 'any(.rule == "spins" and .pod_name == "static1-vm")' || fail "the other one is not told: $(get '/events?type=alert')"
+	alerted 'all(.[]; .pod_name != "bu" and .victim_namespace != "shop")' || fail "$(get '/events?type=alert')"
+}
+blame_has() { get "/blame?since=10s&$1" | jq -e ".victims | $2" >/dev/null; }
+
 # Who names an authority trusts no other: neither the agent nor the command line, though the system does.
 named_authorities_replace_the_systems()
 {
@@ -283,5 +340,6 @@ paths_are_parsed_without_an_agent()
 }
 
 run without_a_cluster_it_costs_nothing pods_are_listed_watched_and_joined trouble_is_named_and_gets_better \
-	expired_versions_lead_to_a_list what_is_missing_is_named named_authorities_replace_the_systems kubectl_understands_the_double rules_see_the_namespace \
+	expired_versions_lead_to_a_list what_is_missing_is_named \
+	stalls_are_found_by_either_namespace_and_the_ignored_are_left_alone named_authorities_replace_the_systems kubectl_understands_the_double rules_see_the_namespace \
 	paths_are_parsed_without_an_agent

@@ -8,7 +8,11 @@
 
 #include <cmocka.h>
 
+#include <linnix/ev_tree.h>
+#include <linnix/ev_workload.h>
+
 #include "rules_run.h"
+#include "tags.h"
 
 static void run_edge(struct run *t, double s, uint64_t victim_id, const char *victim)
 {
@@ -63,10 +67,113 @@ static void alerts_of_one_culprit_tell_their_victims_and_keys(void **state)
 	run_close(&t);
 }
 
+/* Kubernetes tells whether somebody wants to hear of <cgroup_id>. */
+static void run_ignore(struct run *t, double s, uint64_t cgroup_id, uint32_t is_ignored)
+{
+	struct lnx_ev_workload_update u = { .h = { sizeof(u), LNX_EV_WORKLOAD_UPDATE, sizeof(u),
+						   RUN_T0 + (uint64_t)(s * 1e9), 0, 0 },
+					    .cgroup_id = cgroup_id,
+					    .is_ignored = is_ignored };
+
+	lnx_bus_set_now(t->bus, u.h.ts_ns);
+	assert_int_equal(lnx_bus_publish(t->bus, &u.h), 0);
+}
+
+static void run_rule(struct run *t, const char *text)
+{
+	run_open(t);
+	t->conf.tags = lnx_tags_new();
+	assert_non_null(t->conf.tags);
+	assert_int_equal(lnx_tags_follow((void *)(uintptr_t)t->conf.tags, t->bus), 0);
+	(void)run_file(t, "a.lua", text, strlen(text));
+	run_load(t);
+}
+
+static void run_end(struct run *t)
+{
+	struct lnx_tags *tags = (void *)(uintptr_t)t->conf.tags;
+
+	run_close(t);
+	lnx_tags_free(tags);
+}
+
+static const char pairs[] =
+	"rule 'n' { on = 'stall.edge', by = 'pair', window = { n = 'count 2s' }, act = { weight = 5 },\n"
+	"when = function(w) return w.n >= 2 end, keep = '1s' }";
+
+static void nobody_is_told_of_who_is_to_be_left_alone(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_rule(&t, pairs);
+	run_ignore(&t, 0, 9, 1); /* the culprit */
+	for (unsigned s = 0; s < 3; s++)
+		run_edge(&t, s, 7, "shop");
+	run_tick(&t, 30);
+	assert_int_equal(t.n_alerts, 0);
+	assert_non_null(strstr(run_json(&t), "\"ignored\":1"));
+	assert_non_null(strstr(run_json(&t), "\"acts_requested\":0"));
+	run_ignore(&t, 31, 9, 0);
+	run_ignore(&t, 31, 7, 1); /* the victim */
+	for (unsigned s = 32; s < 35; s++) {
+		run_edge(&t, s, 7, "shop");
+		run_edge(&t, s, 8, "web");
+	}
+	run_tick(&t, 60);
+	assert_int_equal(t.n_alerts, 2);
+	assert_string_equal(t.alerts[0].victim, "web");
+	assert_int_equal(t.alerts[1].state, LNX_ALERT_RESOLVED);
+	assert_int_equal(t.alerts[1].key, t.alerts[0].key);
+	run_end(&t);
+}
+
+static void what_was_told_to_fire_is_told_to_be_over(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_rule(&t, pairs);
+	for (unsigned s = 0; s < 3; s++)
+		run_edge(&t, s, 7, "shop");
+	assert_int_equal(t.n_alerts, 1);
+	run_ignore(&t, 3, 9, 1);
+	run_tick(&t, 30);
+	assert_int_equal(t.n_alerts, 2);
+	assert_int_equal(t.alerts[1].state, LNX_ALERT_RESOLVED);
+	run_end(&t);
+}
+
+static void the_machine_is_never_left_alone_but_nothing_is_done_to_the_ignored(void **state)
+{
+	struct lnx_ev_stall_node e = { .h = { sizeof(e), LNX_EV_STALL_NODE, sizeof(e), 0, 41, 0 },
+				       .tree_cgroup_id = 9 };
+	struct run t;
+
+	(void)state;
+	run_rule(&t, "rule 'b' { on = 'stall.node', window = 'count 5s', act = { weight = 5 },\n"
+		     "when = function(w) return w.count > 1 end }");
+	run_ignore(&t, 0, 9, 1);
+	for (unsigned s = 1; s < 4; s++) {
+		e.h.ts_ns = RUN_T0 + s * RUN_S;
+		lnx_bus_set_now(t.bus, e.h.ts_ns);
+		assert_int_equal(lnx_bus_publish(t.bus, &e.h), 0);
+	}
+	assert_int_equal(t.n_alerts, 1);
+	assert_int_equal(t.alerts[0].kind, LNX_SUBJECT_NODE);
+	assert_int_equal(t.alerts[0].cgroup_id, 9);
+	assert_non_null(strstr(run_json(&t), "\"acts_requested\":0"));
+	run_end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(alerts_of_one_culprit_tell_their_victims_and_keys),
+		cmocka_unit_test(nobody_is_told_of_who_is_to_be_left_alone),
+		cmocka_unit_test(what_was_told_to_fire_is_told_to_be_over),
+		cmocka_unit_test(
+			the_machine_is_never_left_alone_but_nothing_is_done_to_the_ignored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

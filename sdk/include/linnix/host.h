@@ -71,6 +71,8 @@ struct lnx_tag {
 	uint64_t gone_ns; /* when it ended; 0: exists */
 	const char *namespace_, *pod_name, *pod_uid, *container_name, *container_id, *workload,
 		*runtime, *path;
+	uint32_t is_ignored; /* annotation linnix.dev/ignore of its pod: no alerts about it */
+	uint32_t pad2;
 };
 
 struct lnx_host {
