@@ -76,6 +76,22 @@ contract HostileTest is Base {
         balances(1000e6, 0, 0);
     }
 
+    function test_failed_payments_add_up() external {
+        usdc.setBlacklisted(payee, true);
+        for (uint256 i = 1; i < 3; i++) {
+            vm.prank(payer);
+            settlement.createTaskEscrowed(bytes32(i), DID, payee, address(usdc), 5e6, 100);
+            settlement.submitReceipt(bytes32(i), 2e6, RECEIPT, receiptSignature(bytes32(i), 2e6));
+            vm.prank(payer);
+            settlement.settle(bytes32(i));
+        }
+        eq(settlement.withdrawable(address(usdc), payee), 4e6, "both wait");
+        usdc.setBlacklisted(payee, false);
+        vm.prank(payee);
+        settlement.withdraw(address(usdc));
+        balances(996e6, 4e6, 0);
+    }
+
     function test_nobody_withdraws_what_is_anothers() external {
         escrow(5e6);
         vm.startPrank(stranger);
