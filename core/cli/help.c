@@ -145,7 +145,18 @@ static void man_opts(const struct lnx_cli_opt *opts)
 	}
 }
 
-static void help_man(void)
+static void man_brought(void *arg, const char *plugin, const char *name, const char *usage,
+			const char *help)
+{
+	(void)arg;
+	printf(".SS %s ", name);
+	man_text(usage);
+	putchar('\n');
+	man_text(help);
+	printf(" (plugin\n.BR %s ).\n", plugin);
+}
+
+static void help_man(const struct lnx_cli *cli)
 {
 	puts(".\\\" SPDX-License-Identifier: AGPL-3.0-or-later\n"
 	     ".\\\" Printed by: linnix help --man\n"
@@ -170,6 +181,8 @@ static void help_man(void)
 		}
 		man_opts(v->opts);
 	}
+	puts(".SH VERBS OF PLUGINS\nThey read their own options.");
+	lnx_brought_each(cli, man_brought, NULL);
 	puts(".SH OPTIONS FOR EVERY VERB");
 	man_opts(lnx_cli_globals());
 	puts(".SH EXIT STATUS");
@@ -205,7 +218,17 @@ static void markdown_opts(const struct lnx_cli_opt *opts)
 	}
 }
 
-static void help_markdown(void)
+static void markdown_brought(void *arg, const char *plugin, const char *name, const char *usage,
+			     const char *help)
+{
+	(void)arg;
+	printf("| `linnix %s ", name);
+	for (const char *p = usage; *p; p++)
+		printf("%s%c", *p == '|' ? "\\" : "", *p);
+	printf("` | %s | %s |\n", help, plugin);
+}
+
+static void help_markdown(const struct lnx_cli *cli)
 {
 	puts("# The command line\n\n"
 	     "Printed by `linnix help --markdown` from the tables in `core/cli/`; `scripts/dev/gen_docs.sh` writes this page.\n\n"
@@ -219,6 +242,8 @@ static void help_markdown(void)
 			printf("\n%s\n", v->about);
 		markdown_opts(v->opts);
 	}
+	puts("\n## Verbs of plugins\n\nThey read their own options.\n\n| verb | | plugin |\n|---|---|---|");
+	lnx_brought_each(cli, markdown_brought, NULL);
 	puts("\n## Options for every verb");
 	markdown_opts(lnx_cli_globals());
 	puts("\n## Exit codes\n\n| code | |\n|---|---|");
@@ -234,11 +259,11 @@ int lnx_cli_help(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	const struct lnx_verb *verb;
 
 	if (lnx_cli_arg(args, "man")) {
-		help_man();
+		help_man(cli);
 		return LNX_EXIT_OK;
 	}
 	if (lnx_cli_arg(args, "markdown")) {
-		help_markdown();
+		help_markdown(cli);
 		return LNX_EXIT_OK;
 	}
 	if (!args->n_words) {

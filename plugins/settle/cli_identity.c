@@ -22,12 +22,11 @@ struct asked {
 	int is_json, is_dry;
 };
 
+#define USAGE "usage: linnix identity show|new|rotate [--file FILE] [--json] [--dry-run]\n"
+
 static int usage(const char *what, const char *which)
 {
-	fprintf(stderr,
-		"linnix: identity: %s%s\n"
-		"usage: linnix identity show|new|rotate [--file FILE] [--json] [--dry-run]\n",
-		what, which);
+	fprintf(stderr, "linnix: identity: %s%s\n" USAGE, what, which);
 	return EXIT_USAGE;
 }
 
@@ -135,8 +134,13 @@ int identity_command(int argc, char **argv)
 	char why[IDENTITY_WHY] = "";
 	struct secp *s = NULL;
 	struct asked a;
-	int rc = parse(argc, argv, &a);
+	int rc;
 
+	if (command_wants_help(argc, argv)) {
+		fputs(USAGE, stdout);
+		return 0;
+	}
+	rc = parse(argc, argv, &a);
 	if (rc)
 		return rc;
 	if (strcmp(a.word, "show") != 0 && strcmp(a.word, "new") != 0 &&

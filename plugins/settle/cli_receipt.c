@@ -13,15 +13,15 @@
 
 #define BAD CHECK_INVALID
 
+#define USAGE                                                                                                                                               \
+	"usage: linnix receipt show FILE [--json]\n"                                                                                                        \
+	"       linnix receipt verify FILE [--events FILE] [--event OPENED] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--json] [--dry-run]\n" \
+	"       linnix receipt open FILE --events FILE --event INDEX\n"                                                                                     \
+	"exit codes of verify: 0 valid, 1 invalid, 2 usage, 3 something could not be checked\n"
+
 static int usage(const char *what, const char *which)
 {
-	fprintf(stderr,
-		"linnix: receipt: %s%s\n"
-		"usage: linnix receipt show FILE [--json]\n"
-		"       linnix receipt verify FILE [--events FILE] [--event OPENED] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--json] [--dry-run]\n"
-		"       linnix receipt open FILE --events FILE --event INDEX\n"
-		"exit codes of verify: 0 valid, 1 invalid, 2 usage, 3 something could not be checked\n",
-		what, which);
+	fprintf(stderr, "linnix: receipt: %s%s\n" USAGE, what, which);
 	return CHECK_USAGE;
 }
 
@@ -335,8 +335,13 @@ int receipt_command(int argc, char **argv)
 	struct receipt_asked a = { .word = NULL };
 	char why[RECEIPT_WHY];
 	struct secp *curve;
-	int rc = parse(argc, argv, &a);
+	int rc;
 
+	if (command_wants_help(argc, argv)) {
+		fputs(USAGE, stdout);
+		return 0;
+	}
+	rc = parse(argc, argv, &a);
 	if (rc)
 		return rc;
 	if (strcmp(a.word, "show") != 0 && strcmp(a.word, "verify") != 0 &&

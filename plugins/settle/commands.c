@@ -3,6 +3,15 @@
 #include "commands.h"
 
 #include <stddef.h>
+#include <string.h>
+
+int command_wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return 1;
+	return 0;
+}
 
 const struct lnx_command settle_commands[] = {
 	{ "identity", "show|new|rotate [--file FILE] [--json] [--dry-run]",

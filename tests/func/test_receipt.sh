@@ -42,6 +42,9 @@ an_identity_is_made_shown_and_rotated()
 	chmod 640 "$file"
 	expect 1 "$linnix" identity show --file "$file"
 	says "chmod 600"
+	expect 0 "$linnix" identity --help
+	expect 0 "$linnix" receipt verify -h
+	says "usage: linnix receipt show"
 	expect 2 "$linnix" identity
 	expect 2 "$linnix" identity show --bad
 	expect 2 "$linnix" identity burn
