@@ -420,6 +420,11 @@ int stall_blame_json(struct stall *s, const struct stall_query *q, struct lnx_bu
 	lnx_buf_char(out, '{');
 	lnx_json_key(out, "from");
 	lnx_json_ts(out, from);
+	/* Windows and buckets answer whole or not at all: what of the question none of them covers is said. */
+	if (from > q->from_wall_ns + 2 * STALL_SEC) {
+		lnx_json_key(out, "asked_from");
+		lnx_json_ts(out, q->from_wall_ns);
+	}
 	lnx_json_key(out, "to");
 	lnx_json_ts(out, to);
 	lnx_json_kv_f64(out, "window_ms", (double)(to - from) / 1e6);

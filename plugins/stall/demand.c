@@ -13,7 +13,7 @@
 #include "stall.h"
 
 static const char *const map_names[STALL_MAPS] = { "gates", "waiting", "counts", "alias",
-						   "devs",  "costs",   "allocs" };
+						   "devs",  "costs",   "allocs", "stats" };
 static const char *const count_names[] = {
 	"gate_full",  "wait_full",   "healed",	     "late",	    "device_full", "request_full",
 	"rq_unknown", "rq_replaced", "culprit_full", "victim_full", "alloc_full",  "rq_lost",
@@ -139,6 +139,11 @@ static void open_probe(struct stall *s, struct stall_demand *d, const char *prob
 		d->fd[m] = s->host->probe_map(s->ctx, probe, map_names[m]);
 		rc = d->fd[m] < 0 ? d->fd[m] : 0;
 	}
+	/* Without it the governor knows less; nothing else is lost. */
+	d->n_cpus = stall_possible_cpus();
+	d->fd[STALL_MAP_STATS] = s->host->probe_map(s->ctx, probe, map_names[STALL_MAP_STATS]);
+	if (d->fd[STALL_MAP_STATS] >= 0)
+		d->stats = calloc(d->n_cpus, sizeof(*d->stats));
 	d->is_open = rc == 0 && s->conf->mode != STALL_MODE_PSI;
 	if (s->conf->mode == STALL_MODE_PSI)
 		(void)snprintf(d->why, sizeof(d->why), "stall.mode is psi-only"); /* fits */
@@ -178,8 +183,31 @@ void stall_demand_close(struct stall *s)
 	if (r->has_mem_reader)
 		stall_mem_done(&r->mem_reader);
 	stall_scope_done(&r->scope);
+	free(r->io.stats);
+	free(r->mem.stats);
 	free(r);
 	s->res = NULL;
+}
+
+static double cost_of(const struct stall_demand *d)
+{
+	double runs = 0, timed = 0, timed_ns = 0;
+	uint32_t zero = 0;
+
+	if (!d->stats ||
+	    d->s->host->map_lookup(d->s->ctx, d->fd[STALL_MAP_STATS], &zero, d->stats) < 0)
+		return 0;
+	for (uint32_t i = 0; i < d->n_cpus; i++) {
+		runs += (double)d->stats[i].runs;
+		timed += (double)d->stats[i].timed_runs;
+		timed_ns += (double)d->stats[i].timed_ns;
+	}
+	return timed > 0 ? timed_ns / timed * runs : 0;
+}
+
+double stall_demand_cost_ns(const struct stall *s)
+{
+	return s->res ? cost_of(&s->res->io) + cost_of(&s->res->mem) : 0;
 }
 
 /* ---- attach and detach */

@@ -9,6 +9,7 @@
 #include "scope.h"
 
 #include <linnix/ev_psi.h>
+#include <linnix/rec_stats.h>
 
 struct stall;
 struct lnx_metric;
@@ -18,6 +19,8 @@ struct stall_demand {
 	struct stall *s;
 	const char *probe;
 	int fd[STALL_MAPS];
+	struct lnx_rec_stats *stats; /* one look: n_cpus values; owned */
+	uint32_t n_cpus;
 	struct stall_res_maps maps;
 	uint32_t resource; /* LNX_RES_* */
 	uint32_t is_open;  /* its maps are there: it can be attached */
@@ -41,6 +44,8 @@ struct stall_res {
 
 int stall_demand_open(struct stall *s); /* 0 or -ENOMEM; a probe that is not there is only noted */
 void stall_demand_close(struct stall *s);
+/* CPU time of the programs of both since their load, by the runs that they timed. */
+double stall_demand_cost_ns(const struct stall *s);
 /* What was seen since the last window becomes rows. 0 or -ENOMEM (the window is lost). */
 int stall_demand_rows(struct stall *s, uint64_t window_ns, uint64_t mono_ns, uint64_t now_ns);
 /* Attach where pressure rises, detach where it has not for long; before rows are made of psi. */

@@ -58,6 +58,11 @@ static const struct lnx_metric_desc windows_desc = {
 	.help = "Windows of stalls dropped before their time, for want of memory.",
 	.kind = LNX_COUNTER,
 };
+static const struct lnx_metric_desc limits_desc = {
+	.name = "linnix_stall_limits_refused_total",
+	.help = "Quotas and limits of memory that found no place to be remembered, and are shown as unknown.",
+	.kind = LNX_COUNTER,
+};
 static const struct lnx_metric_desc unequal_desc = {
 	.name = "linnix_stall_unequal_total",
 	.help = "Stalls of a window whose parts and whose wait, summed apart, were not the same.",
@@ -82,7 +87,7 @@ struct series {
 struct stall_metrics {
 	struct series *series;		   /* PAIRS_KEPT */
 	uint32_t n_admitted[2], budget[2]; /* workloads, pairs */
-	struct lnx_metric *coverage[LNX_RES_N], *evicted, *windows, *unequal,
+	struct lnx_metric *coverage[LNX_RES_N], *evicted, *windows, *unequal, *limits,
 		*count[LNX_LEDGER_COUNTS];
 };
 
@@ -105,6 +110,7 @@ int stall_metrics_new(struct stall *s)
 	rc = rc ? rc : s->host->metric(s->ctx, &evicted_desc, NULL, &m->evicted);
 	rc = rc ? rc : s->host->metric(s->ctx, &windows_desc, NULL, &m->windows);
 	rc = rc ? rc : s->host->metric(s->ctx, &unequal_desc, NULL, &m->unequal);
+	rc = rc ? rc : s->host->metric(s->ctx, &limits_desc, NULL, &m->limits);
 	for (uint32_t i = 0; !rc && stall_count_name(i); i++) {
 		const char *reason[] = { stall_count_name(i), NULL };
 
@@ -285,6 +291,7 @@ void stall_metrics_add(struct stall *s, const struct stall_win *w)
 		set_coverage(s, w, res);
 	s->host->metric_set(s->ctx, m->windows, (double)s->store.evicted);
 	s->host->metric_set(s->ctx, m->unequal, (double)s->unequal);
+	s->host->metric_set(s->ctx, m->limits, (double)s->whos.limits_refused);
 	for (uint32_t i = 0; s->probe.ledger && i < LNX_LEDGER_COUNTS; i++)
 		if (m->count[i] && s->look->count[i])
 			s->host->metric_add(s->ctx, m->count[i], (double)s->look->count[i]);

@@ -140,7 +140,7 @@ static uint16_t limit_of(struct stall *s, const struct stall_row *row, uint32_t 
 
 	if (!s->whos.who[row->who].level)
 		return stall_who_limit(&s->whos, &s->whos.who[row->who], depth, tab[slot].owner,
-				       now_ns);
+				       now_ns, STALL_KEEP_NS);
 	for (uint32_t i = LNX_LEDGER_FIRST; !limit && i < LNX_LEDGER_SLOTS; i++) {
 		uint32_t up = tab[i].up;
 
@@ -148,7 +148,7 @@ static uint16_t limit_of(struct stall *s, const struct stall_row *row, uint32_t 
 			up = tab[LNX_LEDGER_SLOT(up)].up;
 		if (up == t->handle && tab[i].owner && s->probe.slot[i].handle)
 			limit = stall_who_limit(&s->whos, &s->whos.who[s->probe.slot[i].who], depth,
-						tab[i].owner, now_ns);
+						tab[i].owner, now_ns, STALL_KEEP_NS);
 	}
 	return limit;
 }

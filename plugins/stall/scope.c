@@ -93,7 +93,7 @@ static uint64_t read_bytes(const char *dir, const char *file)
 }
 
 /* True if the cgroup at <path> has a limit and nearly used it up. *ret_limit: of limits[], 0 when that is full. */
-static int limit_met(struct stall_whos *w, const char *path, uint16_t *ret_limit)
+static int limit_met(struct stall_whos *w, const char *path, uint64_t now_ns, uint16_t *ret_limit)
 {
 	static const char *const v2[] = { "memory.current", "memory.max", "memory.high", NULL };
 	static const char *const v1[] = { "memory.usage_in_bytes", "memory.limit_in_bytes", NULL };
@@ -109,7 +109,7 @@ static int limit_met(struct stall_whos *w, const char *path, uint16_t *ret_limit
 			continue;
 		(void)snprintf(text, sizeof(text), "%s %llu", files[i],
 			       (unsigned long long)limit); /* fits */
-		*ret_limit = stall_limit_put(w, path, text);
+		*ret_limit = stall_limit_put(w, path, text, now_ns, STALL_KEEP_NS);
 		return 1;
 	}
 	return 0;
@@ -155,7 +155,7 @@ int stall_scope_contended(void *arg, uint64_t victim)
 	*v = (struct stall_scope_victim){ .cgroup_id = victim };
 	(void)snprintf(path, sizeof(path), "%s", mem_path(sc, who)); /* as long */
 	while (path[0] && path[1] && !v->path) {
-		if (limit_met(&sc->s->whos, path, &v->limit))
+		if (limit_met(&sc->s->whos, path, sc->now_ns, &v->limit))
 			v->path = strdup(path);
 		slash = strrchr(path, '/');
 		if (!slash)

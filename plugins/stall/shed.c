@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "demand.h"
 #include "stall.h"
 
 static const struct lnx_metric_desc level_desc = {
@@ -19,7 +20,7 @@ static const struct lnx_metric_desc steps_desc = {
 	.kind = LNX_COUNTER,
 };
 
-/* What the programs of the ledger cost since their load, by the runs that they timed. */
+/* What the programs of the ledger, and of I/O and memory, cost since their load, by the runs that they timed. */
 static double ledger_cost_ns(const struct stall *s)
 {
 	double runs = 0, timed = 0, timed_ns = 0;
@@ -34,7 +35,7 @@ static double ledger_cost_ns(const struct stall *s)
 			timed_ns += (double)c->prog[k].timed_ns;
 		}
 	}
-	return timed > 0 ? timed_ns / timed * runs : 0;
+	return (timed > 0 ? timed_ns / timed * runs : 0) + stall_demand_cost_ns(s);
 }
 
 static void tell(struct stall *s)

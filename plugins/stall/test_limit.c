@@ -99,7 +99,7 @@ static void mount(struct test *f, int is_v1)
 /* The quota at <depth>, as shown. */
 static const struct stall_limit *limit(struct test *f, uint32_t depth, uint64_t owner, uint64_t now)
 {
-	uint16_t i = stall_who_limit(&f->w, f->who, depth, owner, now);
+	uint16_t i = stall_who_limit(&f->w, f->who, depth, owner, now, 3600 * SEC);
 
 	return i ? &f->w.limits[i] : NULL;
 }
@@ -177,6 +177,34 @@ static void v1_has_quota_and_period_apart(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Owners come and go for days: what nothing names any more makes room, and what is named does not. */
+static void places_of_limits_are_given_back(void **state)
+{
+	struct test *f = *state;
+	char owner[32];
+	uint16_t i;
+
+	for (unsigned n = 1; n < STALL_LIMITS_MAX; n++) {
+		(void)snprintf(owner, sizeof(owner), "/pod%u", n);
+		assert_int_equal(stall_limit_put(&f->w, owner, "cpu.max 1 2", n * SEC, 3600 * SEC),
+				 n);
+	}
+	f->who->limit[3] = 1;
+	assert_int_equal(stall_limit_put(&f->w, "/late", "cpu.max 1 2", 600 * SEC, 3600 * SEC), 0);
+	assert_int_equal(f->w.limits_refused, 1);
+	assert_int_equal(stall_limit_put(&f->w, "/pod1", "cpu.max 1 2", 3000 * SEC, 3600 * SEC), 1);
+	i = stall_limit_put(&f->w, "/late", "cpu.max 1 2", 3700 * SEC, 3600 * SEC);
+	assert_int_equal(i, 2);
+	assert_string_equal(f->w.limits[i].owner, "/late");
+	assert_string_equal(f->w.limits[1].owner, "/pod1");
+	assert_int_equal(f->who->limit[3], 1);
+	assert_int_equal(stall_limit_put(&f->w, "/more", "cpu.max 1 2", 9000 * SEC, 3600 * SEC), 3);
+	f->who->limit[3] = 4;
+	assert_int_equal(stall_limit_put(&f->w, "/most", "cpu.max 1 2", 9000 * SEC, 3600 * SEC), 4);
+	assert_int_equal(f->who->limit[3], 0);
+	assert_int_equal(f->w.limits_refused, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +212,7 @@ int main(void)
 		TEST(owner_that_is_known_by_its_id),
 		TEST(a_changed_quota_is_seen_within_ten_seconds),
 		TEST(v1_has_quota_and_period_apart),
+		TEST(places_of_limits_are_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,9 @@ static void make_maps(struct test *f, const char *probe)
 	assert_true(testhost_map(f->t, probe, "waiting", 4, sizeof(struct lnx_rec_waiting)) >= 0);
 	assert_true(testhost_map(f->t, probe, "counts", 4, sizeof(struct lnx_rec_counts)) >= 0);
 	assert_true(testhost_map(f->t, probe, "alias", 8, 8) >= 0);
+	assert_true(testhost_map(f->t, probe, "stats", 4,
+				 stall_possible_cpus() * (uint32_t)sizeof(struct lnx_rec_stats)) >=
+		    0);
 }
 
 /* Both probes are loaded and attached: pressure of the real machine rose, once, and is not looked at any more. */
@@ -381,6 +384,91 @@ static void probe_that_cannot_be_attached_is_told_once(void **state)
 	assert_int_equal(stall_method(f->s, LNX_RES_IO), LNX_METHOD_PSI_ONLY);
 }
 
+/* The one stall.window of a cgroup, 0 the node, and resource since the last clear. */
+static const struct lnx_ev_stall_window *told(struct test *f, uint64_t id, uint32_t resource)
+{
+	const struct lnx_ev_stall_window *found = NULL;
+
+	for (size_t i = 0; i < testhost_published(f->t); i++) {
+		const struct lnx_ev_stall_window *e = (const void *)testhost_event(f->t, i);
+
+		if (e->h.type != LNX_EV_STALL_WINDOW || e->cgroup_id != id ||
+		    e->resource != resource)
+			continue;
+		assert_null(found);
+		found = e;
+	}
+	return found;
+}
+
+static void windows_of_io_and_memory_are_told(void **state)
+{
+	struct test *f = *state;
+	const struct lnx_ev_stall_window *e;
+	struct tree t;
+
+	rise(f);
+	make_tree(f, &t, "99857600\n");
+	assert_int_equal(testhost_set_wanted(f->t, "stall.window", 1), 0);
+	waited(f, "blkio", 100, 400);
+	requests(f, 100, 102, 300, 100);
+	waited(f, "mem", 100, 200);
+	allocated(f, 101, 300);
+	testhost_clear(f->t);
+	tick(f);
+	e = told(f, 100, LNX_RES_IO);
+	assert_non_null(e);
+	assert_int_equal(e->method, LNX_METHOD_MODEL);
+	assert_float_equal(e->stalled_ms, 400, 1e-3);
+	assert_float_equal(e->neighbour_ms, 300, 1e-3);
+	assert_float_equal(e->self_ms, 100, 1e-3);
+	e = told(f, 100, LNX_RES_MEMORY);
+	assert_non_null(e);
+	assert_int_equal(e->method, LNX_METHOD_HEURISTIC);
+	assert_float_equal(e->stalled_ms, 200, 1e-3);
+	assert_float_equal(e->sibling_ms, 200, 1e-3);
+	assert_float_equal(e->neighbour_ms + e->self_ms + e->other_ms, 0, 1e-3);
+	assert_non_null(told(f, 0, LNX_RES_IO));
+	assert_non_null(told(f, 0, LNX_RES_MEMORY));
+	drop_tree(&t);
+}
+
+/* The programs of <probe> ran <n> times, 2 us each. */
+static void ran(struct test *f, const char *probe, uint64_t n)
+{
+	struct lnx_rec_stats *v = calloc(stall_possible_cpus(), sizeof(*v));
+	uint32_t zero = 0;
+
+	assert_non_null(v);
+	v[0] = (struct lnx_rec_stats){ .runs = n, .timed_runs = n / 1000, .timed_ns = 2 * n };
+	put(f, probe, "stats", &zero, v);
+	free(v);
+}
+
+/* A step down for what the programs of I/O cost alone: they go with the ledger. */
+static void their_cost_counts_in_the_budget(void **state)
+{
+	struct test *f = *state;
+	struct lnx_ev_agent_cost e = {
+		.h = { sizeof(e), LNX_EV_AGENT_COST, sizeof(e), f->boot, 1, LNX_CPU_NONE },
+		.window_ns = SEC,
+		.user_ns = 5 * MS,
+		.bpf_ns = 40 * MS,
+		.budget_ns = 20 * MS,
+	};
+
+	assert_float_equal(stall_demand_cost_ns(f->s), 0, 0);
+	ran(f, "blkio", 10000);
+	ran(f, "mem", 10000);
+	assert_float_equal(stall_demand_cost_ns(f->s), 40 * MS, 1);
+	assert_int_equal(testhost_deliver(f->t, &e.h), 0);
+	assert_int_equal(f->s->shed.govern.level, STALL_LEVEL_SLOTS);
+	/* The same cost, and nothing of it theirs since: not the ledger's fault. */
+	e.h.ts_ns += 10 * SEC;
+	assert_int_equal(testhost_deliver(f->t, &e.h), 0);
+	assert_int_equal(f->s->shed.govern.level, STALL_LEVEL_SLOTS);
+}
+
 static void without_its_probe_a_resource_is_psi_only(void **state)
 {
 	struct test *f = *state;
@@ -406,6 +494,8 @@ int main(void)
 		RES_TEST(requests_of_a_v1_cgroup_are_those_of_the_same_path),
 		RES_TEST(probes_go_when_pressure_does_not_rise_any_more),
 		RES_TEST(probe_that_cannot_be_attached_is_told_once),
+		RES_TEST(windows_of_io_and_memory_are_told),
+		RES_TEST(their_cost_counts_in_the_budget),
 		TEST(without_its_probe_a_resource_is_psi_only),
 	};
 

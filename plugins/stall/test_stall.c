@@ -343,6 +343,27 @@ static void silent_probe_makes_psi_only(void **state)
 	assert_non_null(strstr(testhost_health_why(f->t, "ledger"), "sched"));
 }
 
+static void an_answer_says_where_it_begins_later_than_asked(void **state)
+{
+	struct test *f = *state;
+	uint64_t wall0 = testhost_host(f->t)->wall_ns(testhost_ctx(f->t), 0);
+	struct stall_query q = { .resource = LNX_RES_N, .to_ns = UINT64_MAX, .limit = 10 };
+	struct lnx_buf out = { 0 };
+
+	tick(f);
+	tick(f);
+	tick(f);
+	q.to_wall_ns = wall0 + f->boot;
+	q.from_wall_ns = q.to_wall_ns - 2 * SEC;
+	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
+	assert_null(strstr(out.data, "asked_from"));
+	lnx_buf_done(&out);
+	q.from_wall_ns = q.to_wall_ns - 3600 * SEC;
+	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
+	assert_non_null(strstr(out.data, "\"asked_from\":"));
+	lnx_buf_done(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +378,7 @@ int main(void)
 		TEST(series_is_admitted_after_a_second_of_stall),
 		TEST(shares_of_the_node_sum_to_one_at_most),
 		TEST(silent_probe_makes_psi_only),
+		TEST(an_answer_says_where_it_begins_later_than_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

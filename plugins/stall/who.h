@@ -21,9 +21,9 @@
 
 /* A quota, or a limit of memory, as shown. */
 struct stall_limit {
-	char *owner; /* path of the cgroup that carries it; owned */
-	char *text;  /* "cpu.max 200000 100000"; owned */
-	uint64_t read_ns;
+	char *owner;	  /* path of the cgroup that carries it; owned */
+	char *text;	  /* "cpu.max 200000 100000"; owned */
+	uint64_t used_ns; /* last given out: what is kept may name it for STALL_KEEP_NS */
 };
 
 /* Pressure of one cgroup and resource, against what was measured. */
@@ -70,9 +70,10 @@ struct stall_whos {
 	uint64_t refused; /* no place: counted as STALL_WHO_OTHER */
 	struct stall_limit limits[STALL_LIMITS_MAX];
 	uint32_t n_limits;
-	int root_fd;	/* of the v2 hierarchy, -1 */
-	char *cpu_root; /* folder of the cpu controller's hierarchy, NULL unknown; owned */
-	uint32_t is_v1; /* of the cpu controller */
+	uint64_t limits_refused; /* no place: shown as unknown */
+	int root_fd;		 /* of the v2 hierarchy, -1 */
+	char *cpu_root;		 /* folder of the cpu controller's hierarchy, NULL unknown; owned */
+	uint32_t is_v1;		 /* of the cpu controller */
 	uint32_t is_mem_v1;
 	char *mem_root; /* of the memory controller's; owned */
 	char *io_root;	/* of blkio's, if it is v1; owned */
@@ -115,10 +116,11 @@ int stall_read_word(const char *dir, const char *file, char *ret_text, size_t ca
 /* Path of <who> in the v1 hierarchy of <controller>, from one of its processes, else the v2 path. */
 void stall_who_path(const struct stall_whos *w, const struct stall_who *who, const char *controller,
 		    char *ret_path, size_t cap);
-/* Index of limits[], 0 when it is full. */
-uint16_t stall_limit_put(struct stall_whos *w, const char *owner, const char *text);
+/* Index of limits[]. A place that was not given out for <keep_ns> is taken; 0 when there is none, counted. */
+uint16_t stall_limit_put(struct stall_whos *w, const char *owner, const char *text, uint64_t now_ns,
+			 uint64_t keep_ns);
 /* Quota at <depth> above <who>; <owner_id> is the cgroup of it, 0 unknown. Returns an index of limits[]. */
 uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t depth,
-			 uint64_t owner_id, uint64_t now_ns);
+			 uint64_t owner_id, uint64_t now_ns, uint64_t keep_ns);
 
 #endif

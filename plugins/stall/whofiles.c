@@ -251,26 +251,56 @@ static int cut_path(char *path, uint32_t depth)
 	return 0;
 }
 
-uint16_t stall_limit_put(struct stall_whos *w, const char *owner, const char *text)
+/* A place for one more, 0 if all are named by what is kept. */
+static uint32_t limit_place(struct stall_whos *w, uint64_t now_ns, uint64_t keep_ns)
 {
-	struct stall_limit *l;
+	uint32_t old = 1, i;
+
+	if (w->n_limits < STALL_LIMITS_MAX)
+		return w->n_limits;
+	for (i = 2; i < w->n_limits; i++)
+		if (w->limits[i].used_ns < w->limits[old].used_ns)
+			old = i;
+	return w->limits[old].used_ns + keep_ns < now_ns ? old : 0;
+}
+
+/* Who remembers limit <i> asks again. */
+static void forget_limit(struct stall_whos *w, uint32_t i)
+{
+	for (uint32_t k = 0; k < w->n; k++)
+		for (uint32_t d = 0; d < STALL_DEPTHS; d++)
+			if (w->who[k].limit[d] == i)
+				w->who[k].limit[d] = 0;
+	free(w->limits[i].owner);
+	free(w->limits[i].text);
+}
+
+uint16_t stall_limit_put(struct stall_whos *w, const char *owner, const char *text, uint64_t now_ns,
+			 uint64_t keep_ns)
+{
+	struct stall_limit fresh = { .used_ns = now_ns };
 	uint32_t i;
 
 	for (i = 1; i < w->n_limits; i++)
-		if (!strcmp(w->limits[i].owner, owner) && !strcmp(w->limits[i].text, text))
+		if (!strcmp(w->limits[i].owner, owner) && !strcmp(w->limits[i].text, text)) {
+			w->limits[i].used_ns = now_ns;
 			return (uint16_t)i;
-	if (w->n_limits == STALL_LIMITS_MAX)
-		return 0;
-	l = &w->limits[w->n_limits];
-	l->owner = strdup(owner);
-	l->text = strdup(text);
-	if (!l->owner || !l->text) {
-		free(l->owner);
-		free(l->text);
-		l->owner = l->text = NULL;
+		}
+	i = limit_place(w, now_ns, keep_ns);
+	fresh.owner = strdup(owner);
+	fresh.text = strdup(text);
+	if (!i || !fresh.owner || !fresh.text) {
+		free(fresh.owner);
+		free(fresh.text);
+		w->limits_refused++;
 		return 0;
 	}
-	return (uint16_t)w->n_limits++;
+	if (i == w->n_limits)
+		w->n_limits++;
+	else
+		forget_limit(w, i);
+	w->limits[i] = fresh;
+	return (uint16_t)i;
 }
 
 /* The owner by its id, looked for from <path> upwards. */
@@ -293,7 +323,7 @@ static int find_owner(const struct stall_whos *w, char *path, uint64_t owner_id)
 }
 
 uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t depth,
-			 uint64_t owner_id, uint64_t now_ns)
+			 uint64_t owner_id, uint64_t now_ns, uint64_t keep_ns)
 {
 	char path[PATH_BYTES], dir[2 * PATH_BYTES], text[160];
 
@@ -302,8 +332,12 @@ uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t d
 		memset(who->limit, 0, sizeof(who->limit));
 		who->limit_ns = now_ns;
 	}
-	if (who->limit[depth] || !w->cpu_root || strlen(w->cpu_root) >= PATH_BYTES)
+	if (who->limit[depth]) {
+		w->limits[who->limit[depth]].used_ns = now_ns;
 		return who->limit[depth];
+	}
+	if (!w->cpu_root || strlen(w->cpu_root) >= PATH_BYTES)
+		return 0;
 	if (w->is_v1)
 		stall_who_path(w, who, "cpu", path, sizeof(path));
 	else
@@ -314,6 +348,6 @@ uint16_t stall_who_limit(struct stall_whos *w, struct stall_who *who, uint32_t d
 	(void)snprintf(dir, sizeof(dir), "%s%s", w->cpu_root, path); /* fits */
 	if (quota_text(w, dir, text, sizeof(text)))
 		return 0;
-	who->limit[depth] = stall_limit_put(w, path, text);
+	who->limit[depth] = stall_limit_put(w, path, text, now_ns, keep_ns);
 	return who->limit[depth];
 }
