@@ -364,9 +364,8 @@ static const struct lnx_tag *tag_find(struct testhost *t, uint64_t cgroup_id)
 
 static int host_tag(struct lnx_ctx *ctx, uint64_t cgroup_id, struct lnx_tag *ret_tag)
 {
-	static const struct lnx_tag none = {
-		sizeof(none), 0, 0, 0, "", "", "", "", "", "", "", ""
-	};
+	static const struct lnx_tag none = { sizeof(none), 0,  0,  0,  "", "", "",
+					     "",	   "", "", "", "", 0,  0 };
 	const struct lnx_tag *tag = tag_find(ctx->t, cgroup_id);
 	uint32_t size = ret_tag->size;
 
