@@ -4,7 +4,7 @@
 # make bench: the figures of the README, each beside its peer or its floor of the same run, to $LNX_BUILD/bench.json.
 #
 #   BENCH_QUICK=1       fewer rounds: two minutes instead of ten
-#   BENCH_PARTS="a b"   only these: programs spawn exec api blame sse latency idle storm churn ledger
+#   BENCH_PARTS="a b"   only these: programs spawn exec api blame sse latency idle storm churn ledger history
 #
 # Needs root. Everything it starts listens on loopback, stops by itself and is gone at the end.
 set -u -o pipefail
@@ -473,6 +473,83 @@ part_churn()
 	stop "$agent"
 }
 
+# ---- incidents: from the alert to the disk and to a receiver; inserts; a start with many kept
+
+bench_rules() # DIR N: N rules, one for each program of its own
+{
+	local i
+	mkdir -p "$1/bin" "$1/rules"
+	for ((i = 0; i < $2; i++)); do
+		ln -s "$tmp/nop" "$1/bin/lnx-bench-$i"
+		printf 'rule "bench-%d" {\n  on = "proc.exec", where = { comm = "lnx-bench-%d" }, by = "pid",\n  window = { n = "count 1s" },
+  when = function(w) return w.n >= 1 end, keep = "60s", value = "n", severity = "warning", say = "{comm} ran",\n}\n' "$i" "$i" >"$1/rules/b$i.lua"
+	done
+}
+
+part_told() # the four figures of bench_notify.py
+{
+	local n dir=$tmp/told receiver s50 s99 d50 d99 got
+	n=$(pick 40 100)
+	mkdir "$dir"
+	bench_rules "$dir" "$n"
+	begin python3 tests/bench/bench_notify.py "$tmp/told.db" "$dir" "$n" >"$dir/out"
+	receiver=$job
+	poll 20 test -s "$dir/port" || { skip_part "no receiver"; return; }
+	agent_start LINNIX_STORE_PATH="$tmp/told.db" LINNIX_RULES_DIR="$dir/rules" LINNIX_WEBHOOK_ENABLED=true LINNIX_WEBHOOK_RATE=0 LINNIX_WEBHOOK_GROUP=0s \
+		LINNIX_WEBHOOK_URL="http://127.0.0.1:$(cat "$dir/port")/" || { skip_part "no agent"; return; }
+	poll 20 test -s "$tmp/told.db"
+	sleep 1
+	: >"$dir/go"
+	poll 120 is_gone "$receiver"
+	read -r s50 s99 d50 d99 got <"$dir/out"
+	[ -n "${got:-}" ] || { skip_part "$(tail -1 "$tmp/agent.log")"; stop "$agent"; return; }
+	put alert_to_stored_p50 "$s50" ms note="$got incidents with their evidence, read back from the file by another process"
+	put alert_to_stored_p99 "$s99" ms
+	put alert_to_webhook_p50 "$d50" ms note="rate and group 0; the receiver is Python"
+	put alert_to_webhook_p99 "$d99" ms
+	stop "$agent"
+}
+
+has_history() { curl -fs -m 5 -D "$tmp/heads" "$url/incidents?limit=1" >"$tmp/first" && ! grep -qi '^X-Linnix-Degraded' "$tmp/heads"; }
+
+start_with() # FILE: sets $took_ms, the time until /incidents answers out of it
+{
+	local begun
+	took_ms=
+	port=$(free_port)
+	url=http://127.0.0.1:$port
+	: >"$tmp/linnix.yaml"
+	begun=$(now_ms)
+	begin env -u LINNIX_URL LINNIX_HTTP_LISTEN="127.0.0.1:$port" LINNIX_HTTP_SOCKET="$tmp/sock" LINNIX_PLUGINS_STATE_FILE= LINNIX_STORE_MAX_SIZE=16GiB \
+		LINNIX_STORE_PATH="$1" "$build/bin/linnixd" --config "$tmp/linnix.yaml" 2>>"$tmp/agent.log"
+	agent=$job
+	poll 60 has_history && took_ms=$(($(now_ms) - begun))
+}
+
+part_start()
+{
+	local n empty full kept
+	n=$(pick 10000 100000)
+	"$tools/bench_store" fill "$tmp/full.db" "$n" || { skip_part "no history"; return; }
+	start_with "$tmp/empty.db"
+	empty=$took_ms
+	stop "$agent"
+	start_with "$tmp/full.db"
+	full=$took_ms
+	kept=$(curl -fs -m 20 "$url/incidents?limit=1&offset=$((n - 1))" | jq length)
+	stop "$agent"
+	[ "$kept" = 1 ] || { skip_part "the file lost incidents: $(tail -3 "$tmp/agent.log")"; return; }
+	put start_with_incidents "$full" ms peer="an empty file" peer_value="$empty" note="$n incidents of 1,000 bytes kept; until /incidents answers out of the file"
+}
+
+part_history()
+{
+	part_told
+	mkdir -p "$tmp/inserts"
+	"$tools/bench_store" insert "$tmp/inserts" "$(pick 10000 30000)" >>"$figures" || skip_part "bench_store failed"
+	part_start
+}
+
 # ---- all of it
 
 table()
@@ -496,7 +573,7 @@ cpus=$(nproc)
 : >"$figures"
 ${CC:-gcc} -O2 -static -nostdlib -o "$tmp/nop" tests/bench/nop/nop.c || exit 1
 started=$(now_ms)
-for part in ${BENCH_PARTS:-idle programs spawn exec api blame sse latency storm churn ledger}; do
+for part in ${BENCH_PARTS:-idle programs spawn exec api blame sse latency storm churn ledger history}; do
 	note "bench: $part"
 	"part_$part"
 done

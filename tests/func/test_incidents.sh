@@ -7,6 +7,8 @@
 
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/func/lib_kills.sh
+. tests/func/lib_kills.sh
 
 v2=
 cpu_root=
@@ -211,30 +213,7 @@ silences_and_feedback_need_the_right()
 	[ "$(status_of /incidents 2>/dev/null)" != 200 ] || fail "it still runs"
 }
 
-killed_while_writing()
-{
-	need_root
-	local n i
-	for ((n = 1; n <= 10; n++)); do
-		start_agent
-		open() { get /metrics | grep -q '^linnix_store_writable 1'; }
-		poll 20 open || fail "round $n: $(cat "$log")"
-		for ((i = 0; i < 20; i++)); do
-			curl -fsS --unix-socket "$socket" -H 'Content-Type: application/json' \
-				-d "{\"match\":\"rule=r$n-$i\",\"for\":\"2h\"}" http://localhost/silences >/dev/null || break
-		done &
-		writer=$!
-		some() { [ "$(get /silences | jq length)" -ge $(((n - 1) * 5 + 5)) ]; }
-		poll 20 some || fail "round $n: nothing is written"
-		kill -9 "$agent"
-		wait "$agent" "$writer" 2>/dev/null
-		"$linnix" incidents verify --db "$tmp/linnix.db" >/dev/null || fail "round $n: the log is broken"
-	done
-	[ -z "$(find "$tmp" -name '*.damaged*')" ] || fail "the file was damaged"
-	start_agent
-	all() { [ "$(get /silences | jq length)" -ge 50 ]; }
-	poll 20 all || fail "too many are lost: $(get /silences | jq length)"
-}
+killed_ten_times_while_writing() { killed_while_writing 10; }
 
 a_full_disk_leaves_memory_going()
 {
@@ -316,4 +295,4 @@ without_a_history_file_filters_count_too()
 }
 
 run without_a_history_file_filters_count_too a_hog_beside_two_victims_is_one_incident a_fork_storm_is_one_incident_without_a_network nothing_is_called_but_what_listens \
-	silences_and_feedback_need_the_right killed_while_writing a_full_disk_leaves_memory_going a_damaged_file_is_set_aside
+	silences_and_feedback_need_the_right killed_ten_times_while_writing a_full_disk_leaves_memory_going a_damaged_file_is_set_aside

@@ -15,7 +15,6 @@ receiver()
 	need python3
 	mkdir -p "$tmp/recv"
 	python3 tests/func/notify_server.py "$tmp/recv" &
-	receiver_pid=$!
 	poll 20 test -s "$tmp/recv/port" || fail "the receiver does not start"
 	recv=http://127.0.0.1:$(cat "$tmp/recv/port")
 }
