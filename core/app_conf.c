@@ -171,6 +171,63 @@ void lnx_app_config_free(struct lnx_config *c)
 	free(c);
 }
 
+/* ---- what plugins say of their sections */
+
+struct conf_check {
+	struct lnx_app *app;
+	const struct lnx_config *config;
+	const struct lnx_node *root;
+	const char *section;
+	struct lnx_buf *errors;
+	unsigned n;
+};
+
+static const struct lnx_node *conf_place(const struct conf_check *k, const char *key)
+{
+	const struct lnx_node *at = lnx_conf_get(k->root, k->section);
+	char part[128];
+	size_t n;
+
+	for (; at && *key; key += n + (key[n] == '.')) {
+		n = strcspn(key, ".");
+		(void)snprintf(part, sizeof(part), "%.*s", (int)n, key); /* a cut key is nowhere */
+		at = lnx_conf_get(at, part);
+	}
+	return at;
+}
+
+static void conf_say(void *arg, const char *key, const char *text)
+{
+	struct conf_check *k = arg;
+	const struct lnx_node *at = conf_place(k, key);
+	int origin = LNX_FROM_DEFAULT;
+
+	k->n++;
+	(void)lnx_optset_get(k->config->set, k->section, key, &origin);
+	if (at && origin == LNX_FROM_FILE)
+		lnx_buf_printf(k->errors, "%s:%d:%d: ", k->app->config_path, at->line, at->column);
+	else if (origin == LNX_FROM_ENV)
+		lnx_buf_str(k->errors, "environment: ");
+	else if (origin == LNX_FROM_FLAG)
+		lnx_buf_str(k->errors, "flag: ");
+	lnx_buf_printf(k->errors, "%s.%s: %s\n", k->section, key, text);
+}
+
+static int lnx_config_check(struct lnx_app *app, const struct lnx_config *c,
+			    const struct lnx_node *root, struct lnx_buf *errors)
+{
+	struct conf_check k = { app, c, root, NULL, errors, 0 };
+	unsigned i;
+
+	for (i = 0; i < app->plugins->n; i++) {
+		const struct lnx_ctx *x = app->plugins->list[i];
+
+		k.section = lnx_ctx_section(x);
+		lnx_ctx_check(x, c, lnx_app_config_of(c, x), conf_say, &k);
+	}
+	return k.n ? -EINVAL : 0;
+}
+
 int lnx_app_config_load(struct lnx_app *app, struct lnx_config **ret_config, struct lnx_buf *errors,
 			struct lnx_buf *warnings)
 {
@@ -198,6 +255,8 @@ int lnx_app_config_load(struct lnx_app *app, struct lnx_config **ret_config, str
 	args.sections = c->sections;
 	args.n_sections = c->n_sections;
 	rc = lnx_option_bind(&args, errors, warnings, &c->set);
+	if (rc == 0)
+		rc = lnx_config_check(app, c, root, errors);
 	if (rc < 0)
 		goto out;
 	*ret_config = c;

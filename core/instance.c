@@ -257,24 +257,32 @@ static int lnx_ctx_needs(struct lnx_app *app, struct lnx_ctx *c, const bool *pla
 }
 
 /* What the section of <c> says of enabled: 0, 1, or 2 when it says nothing. */
-static uint32_t lnx_plugins_section_says(const struct lnx_app *app, const struct lnx_ctx *c)
+static uint32_t lnx_plugins_section_says(const struct lnx_config *config, const struct lnx_ctx *c)
 {
 	uint32_t enabled = 2;
 	unsigned k;
 
-	for (k = 0; k < app->config->n_sections; k++)
-		if (!strcmp(app->config->sections[k].name, lnx_ctx_section(c)))
-			enabled = app->config->sections[k].enabled;
+	for (k = 0; k < config->n_sections; k++)
+		if (!strcmp(config->sections[k].name, lnx_ctx_section(c)))
+			enabled = config->sections[k].enabled;
 	return enabled;
 }
 
 /* Plugins flagged off need a yes. */
-static bool lnx_plugins_is_enabled(const struct lnx_app *app, const struct lnx_ctx *c)
+static bool lnx_plugins_is_enabled(const struct lnx_config *config, const struct lnx_ctx *c)
 {
-	uint32_t enabled = lnx_plugins_section_says(app, c), flags = lnx_plugin_flags(c->plugin);
+	uint32_t enabled = lnx_plugins_section_says(config, c), flags = lnx_plugin_flags(c->plugin);
 
 	return enabled != 0 && (enabled != 2 || !(flags & LNX_PLUGINF_OFF)) &&
 	       !(flags & LNX_PLUGINF_NEVER);
+}
+
+void lnx_ctx_check(const struct lnx_ctx *c, const struct lnx_config *config, const void *conf,
+		   void (*say)(void *arg, const char *key, const char *text), void *arg)
+{
+	if (conf && lnx_ctx_is_on(c) && lnx_plugins_is_enabled(config, c) &&
+	    LNX_PLUGIN_HAS(c->plugin, check) && c->plugin->check)
+		c->plugin->check(conf, say, arg);
 }
 
 static void lnx_plugins_apply_enabled(struct lnx_app *app)
@@ -284,7 +292,7 @@ static void lnx_plugins_apply_enabled(struct lnx_app *app)
 	for (i = 0; i < app->plugins->n; i++) {
 		struct lnx_ctx *c = app->plugins->list[i];
 
-		if (lnx_ctx_is_on(c) && !lnx_plugins_is_enabled(app, c))
+		if (lnx_ctx_is_on(c) && !lnx_plugins_is_enabled(app->config, c))
 			c->status = LNX_INST_OFF;
 	}
 }
@@ -298,7 +306,7 @@ uint64_t lnx_plugins_caps(const struct lnx_app *app)
 		const struct lnx_ctx *c = app->plugins->list[i];
 
 		if (lnx_ctx_is_on(c) && LNX_PLUGIN_HAS(c->plugin, keep_caps) &&
-		    lnx_plugins_is_enabled(app, c))
+		    lnx_plugins_is_enabled(app->config, c))
 			caps |= c->plugin->keep_caps;
 	}
 	return caps;
@@ -315,7 +323,7 @@ static bool lnx_plugins_wake_one(struct lnx_app *app, const struct lnx_ctx *need
 			struct lnx_ctx *c = app->plugins->list[i];
 
 			if (c->status == LNX_INST_OFF && c->plugin &&
-			    lnx_plugins_section_says(app, c) != 0 &&
+			    lnx_plugins_section_says(app->config, c) != 0 &&
 			    (lnx_plugin_flags(c->plugin) & LNX_PLUGINF_NEEDED) &&
 			    lnx_ctx_provides(c, *need)) {
 				c->status = LNX_INST_NEW;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 struct lnx_app;
+struct lnx_config;
 struct lnx_crash;
 
 #define LNX_MAX_INSTANCES     64
@@ -85,6 +86,9 @@ int lnx_plugins_scan(struct lnx_app *app, const char *const *dirs);
 int lnx_plugins_add_named(struct lnx_app *app, const struct lnx_node *root);
 /* Section of the configuration that belongs to <c>. */
 const char *lnx_ctx_section(const struct lnx_ctx *c);
+/* Let <c>, if it runs with <config>, say what is wrong in <conf>. */
+void lnx_ctx_check(const struct lnx_ctx *c, const struct lnx_config *config, const void *conf,
+		   void (*say)(void *arg, const char *key, const char *text), void *arg);
 /* Capabilities that enabled instances ask to be kept: a bit mask. */
 uint64_t lnx_plugins_caps(const struct lnx_app *app);
 /* Drop what is off by flag or configuration; order by needs; refuse cycles and unmet needs. */

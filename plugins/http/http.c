@@ -143,7 +143,7 @@ static int http_init(const struct lnx_host *host, struct lnx_ctx *ctx, const voi
 	if (rc == 0)
 		rc = host->timer_add(ctx, HTTP_SEC, HTTP_SEC, http_sweep, s, &s->sweep);
 	if (rc == 0)
-		rc = http_listen_check(s);
+		rc = http_listen_find(s);
 	if (rc == 0)
 		rc = http_routes_init(s);
 	if (rc == 0)
@@ -284,6 +284,7 @@ static const struct lnx_plugin http_plugin = {
 	.stop = http_stop,
 	.fini = http_fini,
 	.provides = http_provides,
+	.check = http_conf_check,
 };
 
 const struct lnx_plugin *linnix_plugin_v1(void)

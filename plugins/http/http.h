@@ -116,8 +116,11 @@ struct http {
 	struct http_cgroup cgroups[HTTP_CGROUP_CACHE];
 };
 
-/* Is what the configuration wants allowed? Nothing is opened. */
-int http_listen_check(struct http *s);
+/* Where it listens. Nothing is opened. */
+int http_listen_find(struct http *s);
+/* As lnx_plugin.check. */
+void http_conf_check(const void *conf, void (*fn)(void *arg, const char *key, const char *text),
+		     void *arg);
 int http_listen_start(struct http *s);
 void http_listener_wake(struct http_listener *l);
 void http_listen_stop(struct http *s);

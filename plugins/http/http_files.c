@@ -106,12 +106,8 @@ int http_tls_load(struct http *s)
 	const struct http_conf *c = s->conf;
 	int rc;
 
-	if (!*c->tls_cert_file && !*c->tls_key_file)
+	if (!*c->tls_cert_file) /* then there is no key either: http_conf_check() */
 		return 0;
-	if (!*c->tls_cert_file || !*c->tls_key_file) {
-		s->host->log(s->ctx, LNX_ERROR, "TLS needs both tls_cert_file and tls_key_file");
-		return -EINVAL;
-	}
 	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES) {
 		s->host->log(s->ctx, LNX_ERROR, "this libmicrohttpd was built without TLS");
 		return -ENOTSUP;

@@ -20,6 +20,11 @@
 	20480 /* memory of a connection beyond the headers; over 32 KiB in all it is mapped, and goes back */
 #define HTTP_SPARE_FDS 128 /* for the rest of the agent */
 
+struct http_say {
+	void (*fn)(void *arg, const char *key, const char *text);
+	void *arg;
+};
+
 static const char *const http_kind_names[] = { "listen", "socket", "ops_listen" };
 
 __attribute__((format(printf, 2, 0))) static void http_mhd_log(void *arg, const char *fmt,
@@ -302,52 +307,76 @@ static int http_tcp_open_any(struct http_listener *l, const struct sockaddr_stor
 }
 
 /* The rule for an API that others can reach: a token and TLS, or the word that it is meant so. */
-static int http_exposure_check(struct http *s, const char *text)
+static void http_exposure_check(const struct http_conf *c, struct http_say *say)
 {
-	const struct http_conf *c = s->conf;
+	char text[320];
 
-	if (!*c->token_file) {
-		s->host->log(s->ctx, LNX_ERROR,
-			     "listen: %s can be reached from other machines: set token_file "
-			     "(and tls_cert_file with tls_key_file, or allow_plaintext: true), or "
-			     "listen on 127.0.0.1",
-			     text);
-		return -EINVAL;
-	}
-	if (!*c->tls_cert_file && !c->allow_plaintext) {
-		s->host->log(s->ctx, LNX_ERROR,
-			     "listen: %s can be reached from other machines and tokens would "
-			     "cross the network in clear: set tls_cert_file and tls_key_file, "
-			     "or allow_plaintext: true",
-			     text);
-		return -EINVAL;
-	}
-	return 0;
+	if (!*c->token_file)
+		(void)snprintf(text, sizeof(text),
+			       "%s can be reached from other machines: set token_file (and "
+			       "tls_cert_file with tls_key_file, or allow_plaintext: true), or "
+			       "listen on 127.0.0.1",
+			       c->listen); /* cut is fine, here and below */
+	else if (!*c->tls_cert_file && !c->allow_plaintext)
+		(void)snprintf(text, sizeof(text),
+			       "%s can be reached from other machines and tokens would cross the "
+			       "network in clear: set tls_cert_file and tls_key_file, or "
+			       "allow_plaintext: true",
+			       c->listen);
+	else
+		return;
+	say->fn(say->arg, "listen", text);
 }
 
-/* Is what the configuration wants allowed, and where is it? */
-static int http_tcp_check(struct http *s, uint32_t kind, const char *text)
+/* 0 nowhere, 1 with the address, -EINVAL. */
+static int http_addr_of(const char *text, struct sockaddr_storage *ret_addr, socklen_t *ret_bytes)
 {
-	struct http_listener *l = &s->listeners[kind];
 	int rc;
 
 	if (!*text || !strcmp(text, "off"))
 		return 0;
-	rc = http_addr_parse(text, &l->addr, &l->addr_bytes);
-	if (rc < 0) {
-		s->host->log(s->ctx, LNX_ERROR,
-			     "%s: '%s' is not ADDRESS:PORT with a literal address, such as "
-			     "127.0.0.1:3000, [::1]:3000 or :9464",
-			     http_kind_names[kind], text);
-		return rc;
+	rc = http_addr_parse(text, ret_addr, ret_bytes);
+	return rc < 0 ? rc : 1;
+}
+
+void http_conf_check(const void *conf, void (*fn)(void *arg, const char *key, const char *text),
+		     void *arg)
+{
+	const struct http_conf *c = conf;
+	const char *const texts[] = { c->listen, c->ops_listen };
+	static const char *const keys[] = { "listen", "ops_listen" };
+	struct http_say say = { fn, arg };
+	struct sockaddr_storage addr;
+	socklen_t bytes;
+	char text[320];
+
+	for (unsigned i = 0; i < 2; i++) {
+		int rc = http_addr_of(texts[i], &addr, &bytes);
+
+		if (rc < 0) {
+			(void)snprintf(text, sizeof(text),
+				       "'%s' is not ADDRESS:PORT with a literal address, such as "
+				       "127.0.0.1:3000, [::1]:3000 or :9464",
+				       texts[i]);
+			fn(arg, keys[i], text);
+		} else if (rc && i == 0 && !http_addr_is_loopback(&addr)) {
+			http_exposure_check(c, &say);
+		}
 	}
-	if (kind == HTTP_KIND_TCP && !http_addr_is_loopback(&l->addr)) {
-		rc = http_exposure_check(s, text);
-		if (rc < 0)
-			return rc;
+	if (!*c->tls_cert_file != !*c->tls_key_file)
+		fn(arg, *c->tls_cert_file ? "tls_cert_file" : "tls_key_file",
+		   "TLS needs both tls_cert_file and tls_key_file");
+}
+
+/* What the configuration wants was checked; where is it? */
+static int http_tcp_find(struct http *s, uint32_t kind, const char *text)
+{
+	struct http_listener *l = &s->listeners[kind];
+	int rc = http_addr_of(text, &l->addr, &l->addr_bytes);
+
+	if (rc > 0 && kind == HTTP_KIND_TCP && !http_addr_is_loopback(&l->addr))
 		s->is_exposed = true;
-	}
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 static int http_tcp_listen(struct http *s, uint32_t kind, const char *text)
@@ -380,11 +409,11 @@ void http_listen_init(struct http *s)
 	}
 }
 
-int http_listen_check(struct http *s)
+int http_listen_find(struct http *s)
 {
-	int rc = http_tcp_check(s, HTTP_KIND_TCP, s->conf->listen);
+	int rc = http_tcp_find(s, HTTP_KIND_TCP, s->conf->listen);
 
-	return rc ? rc : http_tcp_check(s, HTTP_KIND_OPS, s->conf->ops_listen);
+	return rc ? rc : http_tcp_find(s, HTTP_KIND_OPS, s->conf->ops_listen);
 }
 
 int http_listen_start(struct http *s)

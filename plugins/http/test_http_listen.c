@@ -76,6 +76,8 @@ static void off_loopback_needs_a_token_and_tls_or_the_word(void **state)
 	env_file(&e, "token", "");
 	assert_int_not_equal(testhost_reload(e.t), 0);
 	env_conf(&e, "token_file=");
+	assert_int_equal(testhost_reload(e.t), -EINVAL);
+	env_conf(&e, "listen=127.0.0.1:0"); /* only after a restart */
 	assert_int_equal(testhost_reload(e.t), -EACCES);
 	env_done(&e);
 }

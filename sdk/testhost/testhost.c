@@ -298,6 +298,26 @@ static int plugin_needs(struct testhost *t)
 	return 0;
 }
 
+static void conf_say(void *arg, const char *key, const char *text)
+{
+	struct testhost *t = arg;
+
+	snprintf(t->error, sizeof(t->error), "%s: %s", key, text);
+	t->host.log(&t->ctx, LNX_ERROR, "%s", t->error);
+}
+
+/* The plugin's own check of bound options. */
+static int conf_check(struct testhost *t, const struct th_conf *conf)
+{
+	const struct lnx_plugin *p = t->plugin;
+
+	if (p->size < offsetof(struct lnx_plugin, check) + sizeof(p->check) || !p->check || !conf)
+		return 0;
+	t->error[0] = 0;
+	p->check(conf->data, conf_say, t);
+	return t->error[0] ? -EINVAL : 0;
+}
+
 int testhost_init(struct testhost *t, const struct lnx_plugin *plugin)
 {
 	const char *const *own;
@@ -315,6 +335,8 @@ int testhost_init(struct testhost *t, const struct lnx_plugin *plugin)
 		r = plugin_needs(t);
 	if (!r)
 		r = th_conf_bind(t, &t->conf);
+	if (!r)
+		r = conf_check(t, t->conf);
 	if (!r)
 		r = plugin->init(&t->host, &t->ctx, t->conf ? t->conf->data : NULL, &t->state);
 	if (r) {
@@ -368,6 +390,11 @@ int testhost_reload(struct testhost *t)
 	r = th_conf_bind(t, &conf);
 	if (r)
 		return r;
+	r = conf_check(t, conf);
+	if (r) {
+		th_conf_free(conf);
+		return r;
+	}
 	r = t->plugin->reload ? t->plugin->reload(t->state, conf ? conf->data : NULL) : -ENOSYS;
 	if (r < 0) {
 		th_conf_free(conf);

@@ -33,7 +33,7 @@ AT(lnx_command, usage, 8);
 AT(lnx_command, help, 16);
 AT(lnx_command, run, 24);
 
-SIZE(lnx_plugin, 152);
+SIZE(lnx_plugin, 160);
 AT(lnx_plugin, size, 0);
 AT(lnx_plugin, abi_major, 4);
 AT(lnx_plugin, abi_minor, 6);
@@ -57,3 +57,4 @@ AT(lnx_plugin, flags, 128);
 AT(lnx_plugin, pad, 132);
 AT(lnx_plugin, provides, 136);
 AT(lnx_plugin, keep_caps, 144);
+AT(lnx_plugin, check, 152);

@@ -195,7 +195,25 @@ usage()
 	done
 }
 
+# An option table knows types and ranges; what a plugin alone knows is checked as well.
+what_a_plugin_says_of_its_section()
+{
+	local out code=0
+	printf 'http:\n  ops_listen: "9464"\n  listen: 0.0.0.0:3000\n  tls_key_file: /nowhere\n' >"$tmp/c.yaml"
+	out=$("$linnixd" --config "$tmp/c.yaml" --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code: $out"
+	grep -qE "c\.yaml:2:3: http\.ops_listen: '9464' is not ADDRESS:PORT" <<<"$out" || fail "$out"
+	grep -qE 'c\.yaml:3:3: http\.listen: 0\.0\.0\.0:3000 can be reached from other machines: set token_file' <<<"$out" || fail "$out"
+	grep -qE 'c\.yaml:4:3: http\.tls_key_file: TLS needs both' <<<"$out" || fail "$out"
+	refuses 'http\.ops_listen: '
+	code=0
+	out=$(LINNIX_HTTP_LISTEN=[::]:3000 "$linnixd" --config /dev/null --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] && grep -q '^environment: http.listen: ' <<<"$out" || fail "exit code $code: $out"
+	printf 'http:\n  enabled: false\n  ops_listen: "9464"\n' >"$tmp/c.yaml"
+	"$linnixd" --config "$tmp/c.yaml" --check-config || fail "what is off was checked"
+}
+
 run broken tab_in_indentation huge nested_lists nested_maps binary null_bytes a_folder missing_file unknown_plugin \
 	unknown_key_with_a_suggestion aliases_are_refused all_errors_at_once toml_gets_a_hint right_one_is_accepted \
 	flag_beats_environment_beats_file_beats_default dump_tells_origins unknown_variable_only_warns bad_variable_is_named \
-	explain_tells_who_wants_what explain_opens_nothing_beside_a_running_agent usage
+	what_a_plugin_says_of_its_section explain_tells_who_wants_what explain_opens_nothing_beside_a_running_agent usage

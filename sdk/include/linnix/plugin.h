@@ -106,6 +106,10 @@ struct lnx_plugin {
 	/* Bit mask of Linux capabilities that the agent, if it has them, keeps for an enabled instance of this plugin when it
 	 * gives up the others. */
 	uint64_t keep_caps;
+	/* What the option table cannot say of <conf>: call <say> for each mistake, with the key that it is of. Looks at <conf>
+	 * alone, never at the machine: it runs before init and before reload, and for --check-config. Optional. */
+	void (*check)(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		      void *arg);
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void);
