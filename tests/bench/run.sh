@@ -23,12 +23,13 @@ pick() { if [ -n "$quick" ]; then echo "$1"; else echo "$2"; fi; }
 part_programs()
 {
 	local p
-	for p in bench_bus bench_probe bench_rules; do
+	for p in bench_bus bench_probe bench_rules bench_receipt; do
 		[ -x "$tools/$p" ] || continue
 		LNX_BUILD=$build timeout 180 "$tools/$p" | jq -c '
 			if .name == "ring_to_subscriber_events_per_s" then . + {target: "value >= 1000000", ok: (.value >= 1000000)}
 			elif .name == "rule_unwanted" then . + {target: "value <= 50", ok: (.value <= 50)}
 			elif .name == "rule_window" then . + {target: "value <= 150", ok: (.value <= 150)}
+			elif .name == "receipt_root_1m_more_kib" then . + {target: "value <= 64", ok: (.value <= 64)}
 			elif .name == "rule_lua_call" then . + {target: "value <= 200", ok: (.value <= 200)}
 			elif .name == "life_probe_over_empty_pct" then . + {target: "value <= 2", ok: (.value <= 2)} else . end' >>"$figures" ||
 			skip_part "$p failed"
