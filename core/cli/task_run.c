@@ -10,12 +10,15 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/task.h"
 
 #define KNOWN_NS   30000000000ull
 #define PROVEN_NS  60000000000ull
+#define SEEN_NS	   10000000 /* between two questions whether the agent has seen the child */
+#define SEEN_TRIES 300
 #define EXIT_NOGO  125 /* the child was never let go */
 #define EXIT_NOCMD 127
 
@@ -142,6 +145,30 @@ static int start(struct run *r, char *const *argv)
 	return 0;
 }
 
+/* Events are read a little later than they happen: only what the agent has seen can it measure. When it does not see the child, it
+ * says so itself. */
+static void await_seen(const struct run *r)
+{
+	const struct timespec pause = { 0, SEEN_NS };
+	struct lnx_client *c;
+	char path[32];
+	long status = 0;
+
+	(void)snprintf(path, sizeof(path), "/processes/%d", (int)r->pid); /* fits */
+	if (lnx_client_new(r->cli, &c) < 0)
+		return;
+	for (int i = 0; i < SEEN_TRIES && status != 200; i++) {
+		struct lnx_reply reply = { .status = 0 };
+
+		if (i)
+			(void)nanosleep(&pause, NULL); /* cut short: asked sooner */
+		if (lnx_client_get(c, path, &reply) == 0)
+			status = reply.status;
+		lnx_buf_done(&reply.body);
+	}
+	lnx_client_free(c);
+}
+
 static int tell(struct run *r, const char *action, const char *sha256)
 {
 	struct lnx_buf body = { 0 };
@@ -230,6 +257,7 @@ int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
 		goto out;
 	}
 	make_cgroup(&r);
+	await_seen(&r);
 	code = tell(&r, "run", NULL);
 	if (code != LNX_EXIT_OK || write(r.go, "g", 1) != 1) {
 		(void)close(r.go); /* the child sees the end and goes */
