@@ -120,29 +120,20 @@ show_balances()
 
 # --- the agents -------------------------------------------------------------------------------------------------------
 
-# api WHO PATH [JSON]: what the agent answers. A POST needs a token: on loopback, too.
-api()
-{
-	local body=()
-	[ $# -eq 2 ] || body=(-H "Authorization: Bearer $(cat "$dir/$1/token")" -H 'Content-Type: application/json' -d "$3")
-	curl -sS -m 10 "${body[@]+"${body[@]}"}" "$(cat "$dir/$1/url")$2"
-}
+# The unix socket knows who asks: root needs no token there.
+linnix() { "$build/bin/linnix" --url "unix:$dir/$1/sock" "${@:2}"; }
+get() { curl -fsS -m 10 --unix-socket "$dir/$1/sock" "http://localhost$2"; }
 
 verify() { "$build/bin/linnix" receipt verify "$@" --rpc "$rpc_url" --registry "$(contract registry_contract)" --settlement "$(contract settlement_contract)"; }
 
 configure()
 {
-	local d=$dir/$1 port
-	port=$(free_port)
+	local d=$dir/$1
 	mkdir -m 700 "$d"
-	echo "http://127.0.0.1:$port" >"$d/url"
-	head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$d/token"
-	chmod 600 "$d/token"
 	cat >"$d/linnix.yaml" <<-YAML
 		http:
-		  listen: 127.0.0.1:$port
+		  listen: "off"
 		  socket: $d/sock
-		  admin_token_file: $d/token
 		store:
 		  path: $d/linnix.db
 		plugins:
@@ -182,7 +173,7 @@ is_registered()
 	[ "$word" != "0x$(printf '0%.0s' {1..64})" ]
 }
 
-task_is() { api "$1" "/tasks/$task" | jq -e "$2" >/dev/null; }
+task_is() { linnix "$1" task show "$task" --json | jq -e "$2" >/dev/null; }
 
 # --- the story --------------------------------------------------------------------------------------------------------
 
@@ -212,33 +203,20 @@ the_task()
 	say "the payer puts $MAX USDC aside for a task"
 	show_balances before
 	before_payer=$payer_has before_payee=$payee_has
-	task=$(api payer /tasks "{\"name\":\"demo\",\"payee\":\"$payee_did\",\"payee_address\":\"$payee_address\",\"amount\":\"$MAX\"}" |
+	task=$(linnix payer task create --name demo --payee "$payee_did" --payee-address "$payee_address" --amount "$MAX" --wait "${WITHIN}s" --json |
 		jq -er .task_id) || die "no task"
-	poll "the task is on the chain" task_is payer '.chain_status == "created"'
 	poll "the payee sees it" task_is payee '.phase == "offered"'
 	show_balances escrow
 	[ "$held" -eq $((MAX * 1000000)) ] || die "the contract should hold $MAX USDC"
 }
 
-# A process that began a moment ago may not be known yet.
-is_measured() { api payee "/tasks/$task" "{\"action\":\"run\",\"pid\":$1}" | jq -e '.phase == "running"' >/dev/null; }
-
 the_work()
 {
 	say "the payee works, measured by its own probes"
-	local worker
-	mkfifo "$dir/go"
-	bash -c 'read -r; for i in 1 2 3; do head -c 100M /dev/zero | sha256sum; done' <"$dir/go" >"$dir/output" &
-	worker=$!
-	exec 4>"$dir/go"
-	poll "the work is measured" is_measured "$worker"
-	echo go >&4
-	wait "$worker" || die "the work failed"
-	exec 4>&-
-	api payee "/tasks/$task" "{\"action\":\"finish\",\"output_sha256\":\"$(sha256sum "$dir/output" | cut -c1-64)\"}" >/dev/null
+	linnix payee task run "$task" --wait "${WITHIN}s" -- bash -c 'for i in 1 2 3; do head -c 100M /dev/zero | sha256sum; done' || die "the work failed"
 	poll "there is a receipt" task_is payee .has_receipt
-	api payee "/tasks/$task/receipt" >"$dir/receipt.json"
-	api payee "/tasks/$task/events" >"$dir/events"
+	get payee "/tasks/$task/receipt" >"$dir/receipt.json"
+	get payee "/tasks/$task/events" >"$dir/events"
 	"$build/bin/linnix" receipt show "$dir/receipt.json"
 }
 
