@@ -20,7 +20,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/debian"
 printf 'Source: linnix\n\nPackage: linnix\nArchitecture: any\n' >"$work/debian/control"
-mapfile -t elfs < <(find "$PWD/$root/usr/bin" "$PWD/$root/usr/lib/linnix/plugins" -type f 2>/dev/null)
+mapfile -t elfs < <(find "$PWD/$root/usr/bin" "$PWD/$root"/usr/lib/linnix/linnix-* "$PWD/$root/usr/lib/linnix/plugins" -type f 2>/dev/null)
 depends=
 if [ "${#elfs[@]}" -gt 0 ]; then
 	depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "${elfs[@]}" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')

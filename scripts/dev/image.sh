@@ -36,7 +36,7 @@ fill_root()
 	local d roots=/etc/ssl/certs/ca-certificates.crt
 	"$MAKE" --no-print-directory install DESTDIR="$root" PREFIX=/usr BUILD="$BUILD" >/dev/null
 	rm -rf "$root"/usr/{include,lib/pkgconfig,lib/systemd,lib/sysusers.d,share/man,share/linnix}
-	strip --strip-unneeded "$root"/usr/bin/* "$root"/usr/lib/linnix/plugins/*.so
+	strip --strip-unneeded "$root"/usr/bin/* "$root"/usr/lib/linnix/linnix-* "$root"/usr/lib/linnix/plugins/*.so
 	for d in bin lib lib64 sbin; do
 		mkdir -p "$root/usr/$d"
 		ln -s "usr/$d" "$root/$d"
@@ -58,7 +58,7 @@ fill_root()
 add_libraries()
 {
 	local lib real package
-	ldd "$root"/usr/bin/* "$root"/usr/lib/linnix/plugins/*.so >"$tmp/ldd"
+	ldd "$root"/usr/bin/* "$root"/usr/lib/linnix/linnix-* "$root"/usr/lib/linnix/plugins/*.so >"$tmp/ldd"
 	if grep -q 'not found' "$tmp/ldd"; then
 		grep 'not found' "$tmp/ldd" >&2
 		exit 1

@@ -10,12 +10,14 @@ import sys
 
 import yaml
 
-CAPABILITIES = {"base": ["BPF", "PERFMON"], "kernel-5.8": ["BPF", "PERFMON", "SYS_RESOURCE"]}
+CAPABILITIES = {"base": ["BPF", "PERFMON"], "kernel-5.8": ["BPF", "PERFMON", "SYS_RESOURCE"],
+                "enforce": ["BPF", "PERFMON", "KILL"]}
 HOST_PATHS = {
     "/sys/fs/cgroup": ("Directory", True),
     "/var/lib/linnix": ("DirectoryOrCreate", False),
 }
 WRITABLE = {"/var/lib/linnix", "/run/linnix", "/copy"}
+ENFORCE_WRITABLE = WRITABLE | {"/sys/fs/cgroup"}
 
 
 class Policy:
@@ -51,7 +53,8 @@ class Policy:
         for m in c.get("volumeMounts", []):
             at = m["mountPath"]
             self.want("subPath" not in m, f"{name}: {at} has a subPath and would never change")
-            self.want(m.get("readOnly", False) is (at not in WRITABLE), f"{name}: {at}: readOnly is {m.get('readOnly')}")
+            self.want(m.get("readOnly", False) is (at not in (ENFORCE_WRITABLE if self.overlay == "enforce" else WRITABLE)),
+                      f"{name}: {at}: readOnly is {m.get('readOnly')}")
 
     def agent(self, c):
         env = {e["name"]: e for e in c.get("env", [])}
@@ -104,6 +107,7 @@ class Policy:
             path = v.get("hostPath", {}).get("path")
             if "hostPath" in v:
                 kind, read_only = HOST_PATHS.get(path, (None, None))
+                read_only = read_only and not (self.overlay == "enforce" and path == "/sys/fs/cgroup")
                 found.add(path)
                 self.want(v["hostPath"].get("type") == kind, f"hostPath {path}: type {v['hostPath'].get('type')}")
                 self.want(read_only is (v["name"] not in writers), f"hostPath {path}: readOnly")

@@ -41,6 +41,7 @@ has_all()
 	local f miss=0
 	for f in "$build"/bin/*; do [ ! -e "$f" ] || [ -x "$root/usr/bin/$(basename "$f")" ] || miss=1; done
 	for f in "$build"/bpf/*.bpf.o; do [ ! -e "$f" ] || [ -e "$root/usr/lib/linnix/bpf/$(basename "$f")" ] || miss=1; done
+	[ -x "$root/usr/lib/linnix/linnix-guardian" ] || miss=1
 	for f in plugins/*/plugin.mk; do
 		[ ! -e "$f" ] || [ -e "$root/usr/lib/linnix/plugins/$(basename "$(dirname "$f")").so" ] || miss=1
 	done
