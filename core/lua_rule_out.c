@@ -218,7 +218,9 @@ void lnx_rule_act(lua_State *L, const struct lnx_parse *p)
 			       "act: expected a table such as { throttle = \"50%%\" }, not a %s",
 			       luaL_typename(L, -1));
 	if (p->rule->every_ns)
-		lnx_parse_fail(L, p, "act", "act: a rule with `every` is about the machine");
+		lnx_parse_fail(
+			L, p, "act",
+			"act: a rule with `every` is about the machine, so there is nobody to act on: use `on`, such as on = \"stall.tree\"");
 	a->value = NAN;
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 		key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";

@@ -149,8 +149,8 @@ static void tell_rule(const struct lnx_rules *r, const struct lnx_rule *rule, st
 	}
 	lnx_buf_char(out, ']');
 	lnx_json_kv_str(out, "by", rule->by_text);
-	lnx_json_kv_u64(out, "fired", rule->fires);
 	lnx_json_kv_u64(out, "ignored", rule->ignored);
+	lnx_json_kv_u64(out, "fired", rule->fires);
 	lnx_json_kv_u64(out, "pending", rule->n_pending);
 	lnx_json_kv_u64(out, "firing", rule->n_firing);
 	tell_recent(r, rule, out);

@@ -12,6 +12,7 @@
 
 #include "lua_engine.h"
 #include "lua_load.h"
+#include "lua_test_proc.h"
 #include "tags.h"
 
 #define TEST_EVENTS_MAX	 500000
@@ -45,6 +46,7 @@ struct test_run {
 	uint32_t next_pid;
 	uint32_t *roots; /* of pids seen */
 	struct lnx_tags *tags;
+	struct lnx_test_procs *procs;
 	struct test_fire fires[TEST_FIRES_MAX];
 	struct lnx_buf *tap; /* comments on what differs */
 	unsigned n_bad;
@@ -294,6 +296,7 @@ static void test_play(struct test_run *t)
 		if (e->at != SIZE_MAX) {
 			ev = (const struct lnx_event *)(t->bytes.data + e->at);
 			lnx_tags_event(t->tags, ev);
+			lnx_test_procs_event(t->procs, ev);
 			route = &r->routes[lnx_registry_index(r->conf.registry, ev->type)];
 		}
 		/* an event that no rule wants lets time pass */
@@ -426,18 +429,28 @@ struct test_before {
 	int (*emit)(struct lnx_rules *r, const struct lnx_event *ev);
 	const struct lnx_svc_proc *(*proc)(void *arg, void **ret_self);
 	const struct lnx_tags *tags;
+	void *arg;
 };
+
+static const struct lnx_svc_proc *test_procs(void *arg, void **ret_self)
+{
+	const struct test_run *t = arg;
+
+	*ret_self = t->procs;
+	return lnx_test_procs_service();
+}
 
 /* The machine that the tests run on must not be seen by them. */
 static struct test_before test_enter(struct test_run *t)
 {
 	struct lnx_rules *r = t->r;
-	struct test_before before = { r->emit, r->conf.proc, r->conf.tags };
+	struct test_before before = { r->emit, r->conf.proc, r->conf.tags, r->conf.arg };
 
 	r->emit = test_emit;
 	r->emit_arg = t;
 	r->test_root = test_root;
-	r->conf.proc = NULL;
+	r->conf.proc = test_procs;
+	r->conf.arg = t;
 	return before;
 }
 
@@ -450,6 +463,7 @@ static void test_leave(struct lnx_rules *r, const struct test_before *before)
 	r->test_root = NULL;
 	r->conf.proc = before->proc;
 	r->conf.tags = before->tags;
+	r->conf.arg = before->arg;
 	r->only_file = -1;
 }
 
@@ -463,13 +477,15 @@ static int test_run(struct test_run *t, unsigned i)
 	lnx_buf_reset(&t->bytes);
 	lnx_buf_reset(t->tap);
 	t->tags = lnx_tags_new();
-	if (!t->tags)
-		return -ENOMEM;
-	t->r->conf.tags = t->tags;
-	test_one(t);
-	t->r->conf.tags = NULL;
+	t->procs = t->tags ? lnx_test_procs_new() : NULL;
+	if (t->procs) {
+		t->r->conf.tags = t->tags;
+		test_one(t);
+		t->r->conf.tags = NULL;
+	}
+	lnx_test_procs_free(t->procs);
 	lnx_tags_free(t->tags);
-	return t->n_bad != 0;
+	return t->procs ? t->n_bad != 0 : -ENOMEM;
 }
 
 /* A test that failed as an error of its file: its name and what it noted first. */

@@ -200,8 +200,10 @@ static void what_is_asked_for_is_checked(void **state)
 	run_refuses(R "{ signal = '9' } }", signals);
 	run_refuses(R "{ signal = 'TERM', lease = 'long' } }",
 		    ":2: act: 'long' is not a duration (such as 250ms, 5s, 1m; at most one day)");
-	run_refuses("rule 'a' { every = '1s', when = function() end, act = { freeze = true } }",
-		    ":1: act: a rule with `every` is about the machine");
+	run_refuses(
+		"rule 'a' { every = '1s', when = function() end, act = { freeze = true } }",
+		":1: act: a rule with `every` is about the machine, so there is nobody to act on: "
+		"use `on`, such as on = \"stall.tree\"");
 }
 
 /* --- shadow ------------------------------------------------------------------------------------- */

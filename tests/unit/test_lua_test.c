@@ -102,6 +102,35 @@ static void tests_see_cgroups_actions_and_shadows(void **state)
 	finish(&o);
 }
 
+static void tests_see_the_processes_that_they_told_of(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	play(&o,
+	     "rule 'child' { on = 'proc.exec', by = 'pid', where = function(ev)\n"
+	     " local up, me = proc(ev.ppid), proc(ev.pid)\n"
+	     " return up and up.comm == 'cron' and up.forks_total == 2 and me.filename == '/bin/x' and me.cgroup_id == 9 end }\n"
+	     "rule 'end' { on = 'proc.exit', by = 'pid', where = function(ev)\n"
+	     " return proc(ev.pid) == nil and proc(ev.ppid).rss_bytes == 5 end }\n"
+	     "test 't' { feed = function(t)\n"
+	     "  t.event(1, 'proc.usage', { pid = 50, comm = 'cron', rss_bytes = 5 })\n"
+	     "  t.fork(2, { ppid = 50, child_pid = 60, cgroup_id = 9 })\n"
+	     "  t.exec(3, { pid = 60, ppid = 50, comm = 'x', filename = '/bin/x' })\n"
+	     "  t.fork(4, { ppid = 50, child_pid = 61, cgroup_id = 9 })\n"
+	     "  t.exec(5, { pid = 61, ppid = 50, comm = 'x', filename = '/bin/x' })\n"
+	     "  t.exit(6, { pid = 61, ppid = 50 })\n"
+	     "  t.exec(7, { pid = 62, ppid = 61, comm = 'x', filename = '/bin/x' })\n"
+	     "  t.exec(8, { pid = 4000000, ppid = 4000001, comm = 'x', filename = '/bin/x' }) end,\n"
+	     " fires = { { rule = 'child', at = 5 }, { rule = 'end', at = 6 } } }\n"
+	     "test 'u' { feed = function(t) t.exec(1, { pid = 60, ppid = 50 }) end, fires = {} }");
+	if (o.failed)
+		print_error("%s", o.tap.data);
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.n, 2);
+	finish(&o);
+}
+
 static void what_differs_is_named(void **state)
 {
 #define STORM \
@@ -191,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_fires_as_told_passes),
 		cmocka_unit_test(tests_see_cgroups_actions_and_shadows),
+		cmocka_unit_test(tests_see_the_processes_that_they_told_of),
 		cmocka_unit_test(what_differs_is_named),
 		cmocka_unit_test(mistakes_in_a_feed_name_their_line),
 		cmocka_unit_test(a_rule_that_fails_in_a_test_fails_the_test),
