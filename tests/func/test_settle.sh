@@ -31,6 +31,28 @@ the_receipt_tells_of_what_ran()
 	! grep -qE '/bin|hello|true"' "$tmp/payload" || fail "the host is in the payload: $(cat "$tmp/payload")"
 }
 
+# verify CODE [ARGUMENT...]: of the receipt and the events of a task, as JSON in $tmp/verdict.
+verify()
+{
+	local want=$1 rc=0
+	shift
+	"$linnix" receipt verify "$tmp/receipt" --events "$tmp/events" --rpc "$settle_rpc" --json "$@" >"$tmp/verdict" || rc=$?
+	[ "$rc" -eq "$want" ] || fail "receipt verify $*: exit $rc, not $want: $(cat "$tmp/verdict")"
+}
+
+the_chain_agrees_with_the_receipt()
+{
+	api payee "/tasks/$1/receipt" >"$tmp/receipt"
+	cp "$tmp/payee/events/"*"${1#0x}"* "$tmp/events" || fail "no events: $(ls "$tmp/payee/events")"
+	verify 0
+	[ "$(jq -r '.verdict + " \(.not_checked | length)"' "$tmp/verdict")" = "valid 0" ] || fail "$(cat "$tmp/verdict")"
+	verify 0 --settlement "$settlement"
+	verify 1 --registry "$token"
+	jq -e '.reasons | index("registry: payee_did is not registered")' "$tmp/verdict" >/dev/null || fail "$(cat "$tmp/verdict")"
+	sed -i 3d "$tmp/events"
+	verify 1
+}
+
 a_failed_command_is_not_paid_and_its_task_declined()
 {
 	local id rc
@@ -103,6 +125,7 @@ from_create_to_paid()
 	[ "$(($(balance payee) - before))" = 5000000 ] || fail "the payee has $(balance payee), before $before"
 	[ "$(balance payer)" = 95000000 ] || fail "the payer has $(balance payer)"
 	the_receipt_tells_of_what_ran "$id"
+	the_chain_agrees_with_the_receipt "$id"
 	the_same_again_is_the_same_task "$id"
 	a_failed_command_is_not_paid_and_its_task_declined
 	what_is_late_goes_home
