@@ -168,6 +168,12 @@ static void settle_found(struct settle *s, struct op *op, const struct rpc_call 
 	int is_deep = depth >= s->conf->confirmations;
 	char why[OP_TEXT] = "reverted";
 
+	if ((op->state == OP_MINED || op->state == OP_CONFIRMED) &&
+	    memcmp(op->block_hash, op->found.block_hash, 32) != 0) {
+		s->host->metric_add(s->ctx, s->m_reorgs, 1);
+		op_set(s, op, is_deep ? op->state : OP_MINED,
+		       "the chain was reorganised: it is in another block now");
+	}
 	op->block = op->found.block;
 	memcpy(op->block_hash, op->found.block_hash, 32);
 	memcpy(op->tx_hash, op->found.hash, 32);

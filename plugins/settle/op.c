@@ -144,8 +144,9 @@ void op_set(struct settle *s, struct op *op, uint32_t state, const char *fmt, ..
 	(void)vsnprintf(op->error, sizeof(op->error), fmt, ap); /* cut is fine: for people */
 	va_end(ap);
 	if (op->state != state)
-		s->host->log(s->ctx, LNX_INFO, "%s: %s%s%s", op->key, op_state_names[state],
-			     *op->error ? ": " : "", op->error);
+		s->host->log(s->ctx, state == OP_SIGNED || state == OP_SENT ? LNX_DEBUG : LNX_INFO,
+			     "%s: %s%s%s", op->key, op_state_names[state], *op->error ? ": " : "",
+			     op->error);
 	op->state = state;
 	dirty(s, op);
 }

@@ -141,4 +141,24 @@ fund()
 	[ "$(balance "$1")" -ge "$2" ] || fail "no tokens for $1"
 }
 
+# settle_proxy NAME: between an agent and the node; sets $settle_urls for agents that are made from here on. rule NAME LINE: what it
+# does next, see settle_proxy.py.
+settle_proxy()
+{
+	local p
+	need python3
+	p=$(free_port)
+	python3 tests/func/settle_proxy.py "$p" "$settle_rpc" "$tmp/$1.rule" >"$tmp/$1.proxy" 2>&1 &
+	settle_urls=http://127.0.0.1:$p
+	poll 20 proxy_answers "$settle_urls" || fail "the proxy does not answer: $(cat "$tmp/$1.proxy")"
+}
+
+proxy_answers() { rpc "$1" eth_chainId >/dev/null; }
+# Whole or not at all: the proxy reads it at any time.
+rule()
+{
+	printf '%s\n' "$2" >"$tmp/$1.rule.new" && mv "$tmp/$1.rule.new" "$tmp/$1.rule"
+}
+rule_is_used() { [ ! -e "$tmp/$1.rule" ]; }
+
 mine() { rpc "$settle_rpc" anvil_mine "[\"$(printf '0x%x' "$1")\"]" >/dev/null || true; }

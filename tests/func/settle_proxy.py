@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Stands between an agent and a node of the chain, and does what a file says: settle_proxy.py PORT NODE_URL RULE_FILE
+
+The rule is one line, METHOD WHEN WHAT [ARGUMENT]. It is for the next request that has METHOD in it, and gone then; with a '*' behind
+METHOD it stays. WHEN: before (the node never sees the request) or after (it has answered, the agent does not know). WHAT: kill PID,
+drop (hang up), status CODE, reply FILE (the file's bytes), chain ID (another chain's number in the node's answer).
+Each request's methods are appended to RULE_FILE.log.
+"""
+import http.server
+import json
+import os
+import signal
+import sys
+import urllib.request
+
+port, node, rule_file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+
+class Hangup(Exception):
+    pass
+
+
+def take_rule(body, when):
+    try:
+        with open(rule_file, encoding="utf-8") as f:
+            words = f.read().split()
+    except FileNotFoundError:
+        return None
+    if len(words) < 3 or words[1] != when:
+        return None
+    method = words[0].rstrip("*")
+    if f'"{method}"' not in body:
+        return None
+    if not words[0].endswith("*"):
+        os.unlink(rule_file)
+    return words[2:]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body, headers=()):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def obey(self, rule, reply):
+        """True: answered."""
+        if rule[0] == "kill":
+            os.kill(int(rule[1]), signal.SIGKILL)
+            raise Hangup
+        if rule[0] == "drop":
+            raise Hangup
+        if rule[0] == "status":
+            self.answer(int(rule[1]), b"no", [("Retry-After", "1")])
+            return True
+        if rule[0] == "reply":
+            with open(rule[1], "rb") as f:
+                self.answer(200, f.read())
+            return True
+        if rule[0] == "chain":
+            data = json.loads(reply)
+            for one in data if isinstance(data, list) else [data]:
+                if one.get("result") == "0x7a69":
+                    one["result"] = hex(int(rule[1]))
+            self.answer(200, json.dumps(data).encode())
+            return True
+        raise ValueError(rule)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        text = body.decode()
+        try:
+            asked = json.loads(text)
+            with open(rule_file + ".log", "a", encoding="utf-8") as f:
+                f.write(" ".join(q["method"] for q in (asked if isinstance(asked, list) else [asked])) + "\n")
+            rule = take_rule(text, "before")
+            if rule and self.obey(rule, b""):
+                return
+            ask = urllib.request.Request(node, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(ask, timeout=20) as r:
+                reply = r.read()
+            rule = take_rule(text, "after")
+            if rule and self.obey(rule, reply):
+                return
+            self.answer(200, reply)
+        except Hangup:
+            self.close_connection = True
+        except OSError:
+            self.close_connection = True
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()

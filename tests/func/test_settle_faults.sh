@@ -1,0 +1,248 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# Settlement while things break: the agent is killed between any two steps, the chain is reorganised, answers are lost, endpoints lie.
+# A payment is made once, or not at all and that is said.
+# TIMEOUT: 400
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/func/lib_chain.sh
+. tests/func/lib_chain.sh
+# shellcheck source=tests/func/lib_settle.sh
+. tests/func/lib_settle.sh
+
+# A payee that nobody runs: its address is registered for its DID by its own account.
+other_did=did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK
+other_hash=
+other=0x90F79bf6EB2c4f870365E785982E1f101E93b906
+
+register_other()
+{
+	other_hash=$1
+	# register(bytes32,bytes32,address)
+	as_account "$other" "$registry" "0x15d7bf44${other_hash#0x}$(printf '%064x' 7)$(word "${other,,}")"
+}
+
+# create NAME AMOUNT [ARGUMENT...]: by the payer for that payee
+create()
+{
+	local name=$1 amount=$2
+	shift 2
+	cli payer task create --name "$name" --payee "$other_did" --payee-address "$other" --amount "$amount" "$@"
+}
+
+# The hash of the DID is told by the agent.
+begin()
+{
+	settle_chain
+	registry=$(jq -r .registry_contract "$deployed")
+	settle_proxy payer
+	settle_agent payer 'bump_after: 1s' 'resend_after: 500ms'
+	fund payer 100000000
+	cli payer task create --name probe --payee "$other_did" --payee-address "$other" --amount 1 --dry-run >/dev/null 2>&1
+	register_other "$(api payer /tasks/probe | jq -r .payee_did_hash)"
+}
+
+killed_anywhere_it_pays_once()
+{
+	local n=0 place kills=${SETTLE_KILLS:-10} before id
+	local -a places=("eth_estimateGas before" "eth_sendRawTransaction before" "eth_sendRawTransaction after" "eth_getTransactionReceipt before"
+		"eth_getTransactionReceipt after" "eth_getBlockByNumber after" "eth_estimateGas after" "eth_getLogs after" "eth_getBalance before"
+		"eth_feeHistory after")
+	need jq
+	begin
+	before=$(nonce_of payer)
+	while [ "$n" -lt "$kills" ]; do
+		place=${places[n % ${#places[@]}]}
+		rule payer "$place kill ${settle_pids[payer]}"
+		# the agent may be gone before it has answered
+		create "k$((n / 4))" 1 >"$tmp/create" 2>&1 || true
+		if poll 5 rule_is_used payer; then
+			wait "${settle_pids[payer]}" 2>/dev/null
+		else
+			rm -f "$tmp/payer.rule"
+			settle_kill payer
+		fi
+		n=$((n + 1))
+		settle_spawn payer
+		poll 20 answers_tasks payer || fail "it does not start again: $(tail -5 "$tmp/payer/log")"
+	done
+	for ((id = 0; id <= (kills - 1) / 4; id++)); do
+		create "k$id" 1 --wait 60s >"$tmp/create" 2>&1 || fail "k$id: $(cat "$tmp/create") $(tail -5 "$tmp/payer/log")"
+	done
+	[ "$(balance payer)" = $((100000000 - id * 1000000)) ] || fail "$id tasks, and the payer has $(balance payer)"
+	# for each task one approve and one create: nothing was sent under a second nonce
+	[ "$(($(nonce_of payer) - before))" -eq $((2 * id)) ] || fail "$(($(nonce_of payer) - before)) transactions for $id tasks"
+}
+
+answers_tasks() { api "$1" /tasks >/dev/null; }
+
+a_lost_answer_sends_nothing_twice()
+{
+	local before
+	begin
+	before=$(nonce_of payer)
+	rule payer "eth_sendRawTransaction after drop"
+	create lost 2 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	rule_is_used payer || fail "nothing was dropped"
+	[ "$(($(nonce_of payer) - before))" -eq 2 ] || fail "$(($(nonce_of payer) - before)) transactions"
+	[ "$(balance payer)" = 98000000 ] || fail "the payer has $(balance payer)"
+	reorganised_it_is_sent_again
+	slow_it_gets_a_better_price_at_the_same_nonce
+	what_is_no_answer_is_an_error
+}
+
+reorganised_it_is_sent_again()
+{
+	local before block
+	mine 3
+	before=$(nonce_of payer)
+	create reorg 3 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	block=$(head_of)
+	# its two blocks are gone, and the node keeps nothing of them
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	rpc "$settle_rpc" anvil_reorg '[2,[]]' >/dev/null || true
+	rpc "$settle_rpc" anvil_dropAllTransactions >/dev/null || true
+	poll 20 has_reorgs payer || fail "the reorganisation was not seen: $(head_of) after $block"
+	[ "$(balance payer)" = 98000000 ] || fail "the reorganisation took nothing back: $(balance payer)"
+	poll 20 is_sent payer reorg || fail "$(task_of payer reorg)"
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	mine 2
+	poll 30 phase_is payer reorg open || fail "$(task_of payer reorg)"
+	poll 30 is_confirmed payer reorg || fail "$(task_of payer reorg)"
+	[ "$(balance payer)" = 95000000 ] || fail "the payer has $(balance payer)"
+	[ "$(($(nonce_of payer) - before))" -eq 2 ] || fail "$(($(nonce_of payer) - before)) transactions"
+}
+
+slow_it_gets_a_better_price_at_the_same_nonce()
+{
+	local before first
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	before=$(nonce_of payer)
+	create slow 4 >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 30 has_attempts payer slow 2 || fail "no better price: $(task_of payer slow)"
+	[ "$(nonce_of payer)" = "$before" ] || fail "something was mined"
+	first=$(api payer /tasks/slow | jq -r '.operations[] | select(.kind == "approve").nonce')
+	[ "$first" = "$before" ] || fail "nonce $first, not $before"
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	mine 1
+	poll 40 phase_is payer slow open || fail "$(task_of payer slow)"
+	[ "$(($(nonce_of payer) - before))" -eq 2 ] || fail "$(($(nonce_of payer) - before)) transactions"
+	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
+}
+
+# Two keys, a NUL, cut off, huge, not for us: no crash, nothing believed, and on it goes.
+what_is_no_answer_is_an_error()
+{
+	local n=0 f
+	printf '[{"jsonrpc":"2.0","id":1,"id":2,"result":"0x1"}]' >"$tmp/bad0"
+	printf '[{"jsonrpc":"2.0","id":1,"result":"0x1\\u0000"}]' >"$tmp/bad1"
+	printf '[{"jsonrpc":"2.0","id":1,"resu' >"$tmp/bad2"
+	head -c 5000000 /dev/zero | tr '\0' '[' >"$tmp/bad3"
+	printf '[]' >"$tmp/bad4"
+	printf '\0\0\0' >"$tmp/bad5"
+	: >"$tmp/bad6"
+	for f in "$tmp"/bad*; do
+		rule payer "eth_getBalance before reply $f"
+		poll 40 rule_is_used payer || fail "$f was not asked for"
+		n=$((n + 1))
+	done
+	rule payer "eth_getBalance before status 429"
+	poll 60 rule_is_used payer || fail "no further question"
+	is_alive "${settle_pids[payer]}" || fail "the agent ended: $(tail -5 "$tmp/payer/log")"
+	create after 1 --wait 90s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	[ "$(get_metric payer linnix_chain_rpc_errors_total)" -ge "$n" ] || fail "$n bad answers, not counted"
+}
+
+head_of() { hex_to_dec "$(rpc "$settle_rpc" eth_blockNumber | jq -r .)"; }
+log_of() { grep -qE -e "$2" "$tmp/$1/log"; }
+is_confirmed() { api "$1" "/tasks/$2" | jq -e 'all(.operations[]; .state == "confirmed")' >/dev/null; }
+has_reorgs() { [ "$(get_metric "$1" linnix_chain_reorgs_total)" -ge 1 ]; }
+is_sent() { api "$1" "/tasks/$2" | jq -e 'all(.operations[]; .state == "sent" or .state == "confirmed")' >/dev/null; }
+has_attempts() { api "$1" "/tasks/$2" | jq -e --argjson n "$3" 'any(.operations[]; .attempts >= $n)' >/dev/null; }
+get_metric() { api "$1" /metrics | awk -v m="$2" '{ n = $1; sub(/\{.*/, "", n); if (n == m) s += $2 } END { printf "%d\n", s }'; }
+
+another_chain_after_a_failover_is_refused()
+{
+	local first
+	settle_chain
+	registry=$(jq -r .registry_contract "$deployed")
+	settle_proxy payer
+	first=$settle_urls
+	settle_proxy second
+	rule second "eth_chainId* after chain 5"
+	settle_urls="$first, $settle_urls"
+	settle_agent payer
+	fund payer 100000000
+	rule payer "eth_getBalance* before drop"
+	poll 20 is_state payer refused || fail "not refused: $(tail -5 "$tmp/payer/log")"
+	! create refused 1 >"$tmp/out" 2>&1 || fail "accepted while refused"
+	grep -q 'nothing is signed' "$tmp/out" || fail "$(cat "$tmp/out")"
+	api payer /readyz >/dev/null 2>&1 && fail "ready while refused"
+	curl -sS --unix-socket "$tmp/payer/sock" http://localhost/readyz | grep -q 'it is chain 5' || fail "/readyz does not say it"
+	[ "$(balance payer)" = 100000000 ] || fail "the payer has $(balance payer)"
+	# and healed when the first is back
+	rm "$tmp/payer.rule"
+	poll 60 is_state payer ready || fail "not ready again: $(tail -5 "$tmp/payer/log")"
+	two_agents_with_one_key
+}
+
+is_state() { [ "$(grep -oE 'settle: (ready|refused|connecting|failed)' "$tmp/$1/log" | tail -1)" = "settle: $2" ]; }
+
+two_agents_with_one_key()
+{
+	key_of=payer settle_conf payee
+	settle_spawn payee
+	poll 20 log_of payee 'another agent signs with the key' || fail "$(tail -5 "$tmp/payee/log")"
+	poll 10 answers_tasks payee || fail "no API: $(tail -5 "$tmp/payee/log")"
+	! cli payee task create --name x --payee "$other_did" --payee-address "$other" --amount 1 >"$tmp/out" 2>&1 || fail "the second signs"
+	grep -q 'another agent signs' "$tmp/out" || fail "$(cat "$tmp/out")"
+}
+
+damage_and_missing_settings_stop_signing()
+{
+	local key
+	settle_chain
+	settle_conf payer
+	for key in settlement_contract registry_contract token_address; do
+		grep -v "$key" "$tmp/payer/conf.yaml" >"$tmp/payer/without.yaml"
+		! timeout 20 "$linnixd" --config "$tmp/payer/without.yaml" >"$tmp/out" 2>&1 || fail "starts without $key"
+		grep -qF "chain.$key must be set when chain.enabled=true" "$tmp/out" || fail "$(cat "$tmp/out")"
+	done
+	head -c 8192 /dev/urandom >"$tmp/payer/settle.db"
+	chmod 600 "$tmp/payer/settle.db"
+	cp "$tmp/payer/settle.db" "$tmp/before"
+	settle_spawn payer
+	poll 20 log_of payer 'failed: the state file cannot be used' || fail "$(tail -5 "$tmp/payer/log")"
+	poll 10 answers_tasks payer || fail "no API"
+	! create x 1 >"$tmp/out" 2>&1 || fail "signs on a damaged file"
+	cmp "$tmp/before" "$tmp/payer/settle.db" || fail "the file was changed"
+}
+
+# What an agent without chain.enabled does not do.
+disabled_it_loads_no_key_and_asks_nobody()
+{
+	need strace
+	need_root
+	mkdir -p "$tmp/payer"
+	cat >"$tmp/conf.yaml" <<-END
+		http: {listen: "127.0.0.1:$(free_port)", socket: "$tmp/payer/sock"}
+		store: {path: "off"}
+		stall: {enabled: false}
+		plugins: {state_file: $tmp/plugins.state}
+		chain: {enabled: false, identity_path: $tmp/payer/identity.json, private_key_file: $tmp/payer/key, state_path: $tmp/payer/settle.db}
+	END
+	printf '%s\n' "${settle_keys[payer]}" >"$tmp/payer/key"
+	strace -f -e trace=openat,connect,socket -o "$tmp/trace" "$linnixd" --config "$tmp/conf.yaml" >"$tmp/payer/log" 2>&1 &
+	settle_pids[payer]=$!
+	poll 40 healthy || fail "$(tail -5 "$tmp/payer/log")"
+	! grep -E 'payer/key|identity\.json|settle\.db|secp256k1|libcurl' "$tmp/trace" || fail "it opened what it does not need"
+	! grep -E 'connect\(.*AF_INET' "$tmp/trace" || fail "it asked somebody"
+	[ ! -e "$tmp/payer/identity.json" ] || fail "it made an identity"
+}
+
+healthy() { api payer /healthz >/dev/null; }
+
+[ $# -gt 0 ] || set -- killed_anywhere_it_pays_once a_lost_answer_sends_nothing_twice another_chain_after_a_failover_is_refused \
+	damage_and_missing_settings_stop_signing disabled_it_loads_no_key_and_asks_nobody
+run "$@"
