@@ -9,6 +9,7 @@
 #include <linnix/svc_core.h>
 #include <linnix/svc_proc.h>
 #include <linnix/svc_workload.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,10 @@ static struct member *member_here(struct collector *c, uint32_t pid, uint64_t st
 {
 	struct member *m = member_of(c, pid);
 
+	if (m && !m->start_ns) { /* the first one, whose fork had not been told when it was named */
+		m->start_ns = start_ns;
+		c->root_start_ns = start_ns;
+	}
 	if (m && m->start_ns == start_ns)
 		return m;
 	if (!m && in_cgroups(c, cgroup_id))
@@ -386,15 +391,16 @@ static int begin_what(struct collector *c, const struct collect_ask *ask, char w
 	if (ask->pid && ask->pid <= UINT32_MAX &&
 	    s->host->service(s->ctx, "proc/1", &vtable, &self) == 0)
 		p = ((const struct lnx_svc_proc *)vtable)->get(self, (uint32_t)ask->pid, 0);
-	if (ask->pid && !p) {
+	if (ask->pid &&
+	    (ask->pid > INT32_MAX || (!p && kill((pid_t)ask->pid, 0) < 0 && errno == ESRCH))) {
 		(void)snprintf(why, TASK_ERROR, "there is no process %llu",
 			       (unsigned long long)ask->pid);
 		return -EBUSY;
 	}
-	if (p) {
-		c->root_pid = p->pid;
-		c->root_start_ns = p->start_ns;
-		(void)member_add(c, p->pid, p->start_ns); /* the first */
+	if (ask->pid) {
+		c->root_pid = (uint32_t)ask->pid;
+		c->root_start_ns = p ? p->start_ns : 0;		    /* 0: its next event tells */
+		(void)member_add(c, c->root_pid, c->root_start_ns); /* the first */
 	}
 	if (*ask->cgroup) {
 		if (strstr(ask->cgroup, "..") || *ask->cgroup != '/' ||

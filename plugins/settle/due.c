@@ -145,6 +145,8 @@ void task_json(struct settle *s, const struct task *t, struct lnx_buf *out)
 	lnx_json_kv_bool(out, "durable", t->is_durable && !t->is_dirty);
 	lnx_json_kv_bool(out, "final", task_is_final(t));
 	lnx_json_kv_bool(out, "dry_run", t->is_dry != 0);
+	if (t->role == TASK_PAYEE && !t->is_escrow)
+		lnx_json_kv_bool(out, "covered", t->is_covered != 0);
 	put_parties(t, out);
 	put_amount(out, "max_amount", &t->max);
 	put_amount(out, "actual_amount", &t->actual);

@@ -276,8 +276,14 @@ static void post_tasks(void *arg, struct lnx_http_req *req)
 			else if (rc == -EDQUOT)
 				ERR(req, 403, "limit", "%s", why);
 			else
-				ERR(req, rc == -EEXIST ? 409 : 503,
-				    rc == -EEXIST ? "exists" : "full", "%s", why);
+				ERR(req,
+				    rc == -EEXIST   ? 409
+				    : rc == -EINVAL ? 400
+						    : 503,
+				    rc == -EEXIST   ? "exists"
+				    : rc == -EINVAL ? "bad_request"
+						    : "full",
+				    "%s", why);
 		}
 	}
 	json_decref(root);

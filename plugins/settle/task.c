@@ -170,6 +170,12 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 		(void)snprintf(why, TASK_ERROR, "there is a task of that name with other terms");
 		return same_terms(t, ask) ? 0 : -EEXIST;
 	}
+	if (s->is_compat && ask->is_escrow) {
+		(void)snprintf(
+			why, TASK_ERROR,
+			"the contract has the compatible functions only, and no escrow: ask for mode allowance");
+		return -EINVAL;
+	}
 	rc = limit_check(s, did32, &ask->max, why);
 	if (rc)
 		return rc;

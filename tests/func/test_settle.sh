@@ -159,4 +159,84 @@ silence_of_payer_and_arbiter_pays_by_the_receipt()
 	[ "$(($(balance payee) - before))" = 7000000 ] || fail "the payee has $(balance payee)"
 }
 
-run from_create_to_paid silence_of_payer_and_arbiter_pays_by_the_receipt
+# Without escrow the payer can take its money back; nobody may believe that it was paid then.
+without_escrow_nothing_is_sure()
+{
+	local id before runs
+	id=$(new_task a1 2 --mode allowance) || exit 1
+	[ "$(balance payer)" = 93000000 ] || fail "something was taken: $(balance payer)"
+	poll 20 is_covered payee "$id" || fail "$(task_of payee "$id")"
+	before=$(balance payee)
+	cli payee task run "$id" -- true >"$tmp/run" 2>&1 || fail "run: $(cat "$tmp/run")"
+	poll 20 phase_is payer "$id" settled || fail "$(task_of payer "$id")"
+	[ "$(($(balance payee) - before))" = 2000000 ] || fail "the payee has $(balance payee)"
+	id=$(new_task a2 2 --mode allowance --deadline-blocks 40) || exit 1
+	poll 20 is_covered payee "$id" || fail "$(task_of payee "$id")"
+	# the work begins, and the allowance goes
+	cli payee task run "$id" --wait 8s -- sh -c "until [ -e '$tmp/revoked' ]; do sleep 0.05; done" >"$tmp/run" 2>&1 &
+	runs=$!
+	poll 20 phase_is payee "$id" running || fail "$(task_of payee "$id")"
+	as_account "${settle_addresses[payer]}" "$token" "0x095ea7b3$(word "${settlement,,}")$(printf '%064x' 0)"
+	: >"$tmp/revoked"
+	poll 30 waits_for payee "$id" InsufficientAllowance || fail "$(task_of payee "$id")"
+	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
+	wait "$runs" && fail "run says that it went well: $(cat "$tmp/run")"
+	mine 50
+	poll 40 phase_is payee "$id" failed || phase_is payee "$id" expired || fail "$(task_of payee "$id")"
+	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
+}
+
+is_covered() { api "$1" "/tasks/$2" | jq -e .covered >/dev/null; }
+waits_for() { api "$1" "/tasks/$2" | jq -e --arg w "$3" 'any(.operations[]; .state == "queued" and (.error | test($w)))' >/dev/null; }
+
+# A payee that the token does not pay: the escrow waits for it.
+a_blacklisted_payee_fetches_it_later()
+{
+	local id before
+	before=$(balance payee)
+	id=$(new_task b1 1) || exit 1
+	as_account "${settle_addresses[payer]}" "$token" "$1$(word "${settle_addresses[payee],,}")$(printf '%064x' 1)"
+	cli payee task run "$id" -- true >"$tmp/run" 2>&1 || fail "run: $(cat "$tmp/run")"
+	poll 20 phase_is payee "$id" settled || fail "$(task_of payee "$id")"
+	[ "$(balance payee)" = "$before" ] || fail "paid in spite of the blacklist"
+	as_account "${settle_addresses[payer]}" "$token" "$1$(word "${settle_addresses[payee],,}")$(printf '%064x' 0)"
+	cli payee task withdraw "$id" >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 20 has_more payee "$before" || fail "$(task_of payee "$id")"
+	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee)"
+}
+
+has_more() { [ "$(balance "$1")" -gt "$2" ]; }
+
+# Neither what the agent writes nor what it says nor what it gives to children has the key in it.
+the_key_is_nowhere()
+{
+	need python3
+	local k=${settle_keys[payee]} b64 f pid=${settle_pids[payee]}
+	b64=$(python3 -c 'import base64, sys; print(base64.b64encode(bytes.fromhex(sys.argv[1])).decode()[:40])' "$k")
+	for f in / /tasks /status /readyz /plugins /metrics /.well-known/agent-card.json; do
+		api payee "$f" >>"$tmp/payee/said" 2>/dev/null
+	done
+	"$linnixd" --config "$tmp/payee/conf.yaml" --dump-config >"$tmp/payee/dumped" 2>&1
+	tr '\0' '\n' <"/proc/$pid/environ" >"$tmp/payee/environ"
+	grep -q 'Max core file size *0 ' "/proc/$pid/limits" || fail "it may leave a core"
+	rm -f "$tmp/payee/key"
+	! grep -rliE -e "$k" "$tmp/payee" || fail "the key is there in hex"
+	! grep -rlF -e "$b64" "$tmp/payee" || fail "the key is there in base64"
+	grep -q LINNIX_CHAIN_PRIVATE_KEY "$tmp/payee/environ" && grep -q "$k" "$tmp/payee/environ" && fail "it is in the environment"
+	[ -s "$tmp/payee/said" ] || fail "the API said nothing"
+}
+
+money_that_is_taken_back()
+{
+	need_root
+	settle_chain
+	settle_agent payer
+	settle_key_line='' LINNIX_CHAIN_PRIVATE_KEY=${settle_keys[payee]} settle_agent payee
+	fund payer 93000000
+	without_escrow_nothing_is_sure
+	a_blacklisted_payee_fetches_it_later 0xd01dd6d2
+	the_key_is_nowhere
+}
+
+[ $# -gt 0 ] || set -- from_create_to_paid silence_of_payer_and_arbiter_pays_by_the_receipt money_that_is_taken_back
+run "$@"

@@ -4,6 +4,8 @@
 # Settlement while things break: the agent is killed between any two steps, the chain is reorganised, answers are lost, endpoints lie.
 # A payment is made once, or not at all and that is said.
 # TIMEOUT: 400
+# Without arguments the contracts are deployed as they are by default.
+# shellcheck disable=SC2119
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=tests/func/lib_chain.sh
