@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linnix/svc_core.h>
+
 #include "incident.h"
 #include "window.h"
 
@@ -388,11 +390,38 @@ static void capture_spawns(struct incidents *s, struct inc *inc, const struct wi
 	say(e, &t);
 }
 
+/* Events that were lost since the start, wherever; NaN: the host does not tell. */
+static double events_lost(struct incidents *s)
+{
+	struct lnx_buf text = { 0 };
+	const void *vtable;
+	double sum = NAN;
+	const char *key;
+	json_t *root, *n;
+	void *self;
+
+	if (s->host->service(s->ctx, "core/1", &vtable, &self) < 0 ||
+	    ((const struct lnx_svc_core *)vtable)->status_json(self, &text) < 0 ||
+	    lnx_buf_error(&text)) {
+		lnx_buf_done(&text);
+		return NAN;
+	}
+	root = json_loadb(text.data, text.size, 0, NULL);
+	json_object_foreach(json_object_get(root, "dropped"), key, n)
+	{
+		sum = (isnan(sum) ? 0 : sum) + json_number_value(n);
+	}
+	json_decref(root);
+	lnx_buf_done(&text);
+	return sum;
+}
+
 /* What is not known: how far back the ring goes, and how sure the ledger is. */
 static void capture_losses(struct incidents *s, struct inc *inc, const struct window *w)
 {
 	double covers = w->first_ns ? (double)(w->to_ns - w->first_ns) / 1e9 : 0, sure = NAN;
 	struct evidence *e = &inc->evidence;
+	double lost = events_lost(s);
 	struct text t = { 0 };
 
 	for (uint32_t i = 0; i < w->n_victims; i++)
@@ -403,6 +432,7 @@ static void capture_losses(struct incidents *s, struct inc *inc, const struct wi
 	evidence_number(e, "covers_s", covers, "s");
 	evidence_number(e, "asked_s", (double)s->conf->before_ns / 1e9, "s");
 	evidence_number(e, "confidence_pct", 100 * sure, "pct");
+	evidence_number(e, "events_lost_since_start", lost, "");
 	lnx_buf_str(&t.say, "The events kept cover ");
 	evidence_print(&t.say, covers);
 	lnx_buf_str(&t.say, " s before the alert");
@@ -410,6 +440,10 @@ static void capture_losses(struct incidents *s, struct inc *inc, const struct wi
 		lnx_buf_str(&t.say, "; ledger and kernel agree to ");
 		evidence_print(&t.say, 100 * sure);
 		lnx_buf_str(&t.say, " %");
+	}
+	if (isfinite(lost)) {
+		lnx_buf_str(&t.say, "; events lost since the start of the agent: ");
+		evidence_print(&t.say, lost);
 	}
 	lnx_buf_char(&t.say, '.');
 	lnx_buf_str(&t.query, "GET /status");

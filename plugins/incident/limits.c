@@ -140,6 +140,25 @@ static void memory_limit(struct incidents *s, struct evidence *e, const char *pa
 	}
 }
 
+/* What Kubernetes was asked to keep for it. */
+static void requests(struct evidence *e, const struct lnx_workload *w, struct lnx_buf *say)
+{
+	if (w->cpu_request_millicores) {
+		evidence_number(e, "cpu_request_cores", w->cpu_request_millicores / 1000.0,
+				"cores");
+		lnx_buf_str(say, ", a CPU request of ");
+		evidence_print(say, w->cpu_request_millicores / 1000.0);
+		lnx_buf_str(say, " cores");
+	}
+	if (w->memory_request_bytes) {
+		evidence_number(e, "memory_request_bytes", (double)w->memory_request_bytes,
+				"bytes");
+		lnx_buf_str(say, ", a memory request of ");
+		evidence_print(say, (double)w->memory_request_bytes);
+		lnx_buf_str(say, " bytes");
+	}
+}
+
 void inc_capture_limits(struct incidents *s, struct inc *inc, const char *role,
 			const struct inc_who *who)
 {
@@ -167,6 +186,7 @@ void inc_capture_limits(struct incidents *s, struct inc *inc, const char *role,
 		lnx_buf_str(&say, "no CPU limit (no cpu controller counts it)");
 	}
 	memory_limit(s, &inc->evidence, w.path, &say);
+	requests(&inc->evidence, &w, &say);
 	lnx_buf_char(&say, '.');
 	if (!lnx_buf_error(&say))
 		evidence_say(&inc->evidence, say.data, query.data);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <linnix/ev_psi.h>
+#include <linnix/svc_core.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,8 +104,20 @@ static int who_get(void *self, uint64_t id, struct lnx_workload *ret)
 	ret->namespace_ = id == 9 ? "media" : "prod";
 	ret->pod_name = ret->qos = ret->container_id = ret->container_name = ret->pod_uid =
 		ret->runtime = "";
+	ret->cpu_request_millicores = id == 9 ? 250 : 0;
+	ret->memory_request_bytes = id == 9 ? 4096 : 0;
 	return 0;
 }
+
+static int core_status(void *self, struct lnx_buf *out)
+{
+	(void)self;
+	lnx_buf_str(out, "{\"dropped\":{\"kernel\":5,\"queue\":7},\"last_seq\":9}");
+	return lnx_buf_error(out);
+}
+
+static const struct lnx_svc_core core_service = { .size = sizeof(core_service),
+						  .status_json = core_status };
 
 static const struct lnx_svc_workload who_service = { .size = sizeof(who_service), .get = who_get };
 
@@ -123,6 +136,7 @@ static void fix_open(struct fix *f)
 	assert_non_null(f->t);
 	assert_int_equal(testhost_provide(f->t, "store/1", &shelf_service, &f->shelf), 0);
 	assert_int_equal(testhost_provide(f->t, "workload/1", &who_service, NULL), 0);
+	assert_int_equal(testhost_provide(f->t, "core/1", &core_service, NULL), 0);
 	assert_int_equal(testhost_load(f->t, linnix_plugin_v1()), 0);
 	f->svc = testhost_service(f->t, "incident/1", &f->self);
 	assert_non_null(f->svc);
@@ -423,9 +437,12 @@ static void evidence_covers_the_minute_before(void **state)
 			seen += !strcmp(name, "covers_s") && v == 60;
 			seen += !strcmp(name, "forks_10s") && v == 404;
 			seen += !strcmp(name, "value") && v == 332;
+			seen += !strcmp(name, "cpu_request_cores") && v == 0.25;
+			seen += !strcmp(name, "memory_request_bytes") && v == 4096;
+			seen += !strcmp(name, "events_lost_since_start") && v == 12;
 		}
 	}
-	assert_int_equal(seen, 6);
+	assert_int_equal(seen, 9);
 	json_decref(root);
 	fix_close(&f);
 }

@@ -15,7 +15,7 @@ static void a_full_queue_drops_the_newest_and_counts(void **state)
 	for (int i = 0; i < NOTIFY_ITEMS + 5; i++) {
 		struct item *it;
 
-		(void)snprintf(id, sizeof(id), "01HZZZZZZZZZZZZZZZZZZZ%04d", i);
+		(void)snprintf(id, sizeof(id), "01HZZZZZZZZZZZZZZZZZZZ%04u", (unsigned)i % 10000);
 		it = item_new(e.ch, id);
 		assert_true((it != NULL) == (i < NOTIFY_ITEMS));
 	}

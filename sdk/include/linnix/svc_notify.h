@@ -17,8 +17,8 @@ struct lnx_channel; /* owned by the service */
 #define LNX_NOTICE_UPDATE 1
 #define LNX_NOTICE_CLOSE  2
 
-#define LNX_NOTIFY_NAME_MAX   32   /* bytes of a channel's name, NUL included */
-#define LNX_NOTIFY_KEPT_MAX   1024 /* bytes of what a channel keeps for an incident */
+#define LNX_NOTIFY_NAME_MAX 32	 /* bytes of a channel's name, NUL included */
+#define LNX_NOTIFY_KEPT_MAX 1024 /* bytes of what a channel keeps for an incident */
 
 /* One incident of a message, as it is now. Strings are never NULL, and borrowed until the callback returns. They may hold
  * names from the host: escape them. */
