@@ -374,5 +374,44 @@ a_default_agent_and_a_dry_run_touch_nothing()
 	[ ! -e "$tmp/journal" ] || fail "it makes a journal"
 }
 
+# An agent that is not root, with the rights that SAFETY.md names: it keeps them, and hands them to its guardian.
+without_root_two_more_capabilities_are_enough()
+{
+	local caps=+bpf,+perfmon,+dac_override,+kill g
+	need_root
+	need jq
+	need setpriv
+	find_roots
+	trap 'end_hogs; finish; remove_groups' EXIT
+	mkdir -p "$tmp/tree"/{build/bin,etc} "$tmp/run"
+	cp "$linnixd" "$tmp/tree/build/bin"
+	cp -r "$build/linnix-guardian" "$build/plugins" "$build/bpf" "$tmp/tree/build"
+	cp etc/linnix.yaml "$tmp/tree/etc"
+	rule weight lnx-weight 'weight = 10'
+	chmod -R go+rX,go-w "$tmp/tree" "$tmp/rules"
+	chown nobody "$tmp/run"
+	prepare
+	unset LINNIX_URL
+	socket=$tmp/run/linnix.sock
+	export LINNIX_HTTP_SOCKET=$socket LINNIX_PLUGINS_STATE_FILE=$tmp/run/state LINNIX_STORE_PATH=$tmp/run/linnix.db \
+		LINNIX_RULES_DIR=$tmp/rules LINNIX_ENFORCE_ENABLED=true LINNIX_ENFORCE_DRY_RUN=false \
+		LINNIX_ENFORCE_JOURNAL=$tmp/run/journal LINNIX_STALL_MODE=psi-only
+	linnixd=$tmp/tree/build/bin/linnixd
+	launcher=(setpriv --reuid nobody --regid "$(id -gn nobody)" --clear-groups --bounding-set "-all,$caps" --inh-caps "-all,$caps"
+		--ambient-caps "-all,$caps" --no-new-privs)
+	agent_args=(--config "$tmp/tree/etc/linnix.yaml")
+	start_agent
+	group one
+	sleeper "$one" lnx-weight
+	approved weight
+	has_weight "$one" "$weight_10" || fail "no weight: $(weight "$one")"
+	g=$(pgrep -P "$agent" -x linnix-guardian)
+	# Bits 1 and 5.
+	[ $((0x$(awk '/^CapEff/ { print $2 }' "/proc/$g/status"))) -eq 34 ] || fail "rights of the guardian: $(grep Cap "/proc/$g/status")"
+	kill -9 "$agent"
+	poll 5 has_weight "$one" "$usual_weight" || fail "the guardian does not undo it"
+}
+
 run a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone it_is_taken_back_whoever_dies what_others_changed_and_what_is_over \
-	a_signal_reaches_the_tree_that_was_meant a_default_agent_and_a_dry_run_touch_nothing
+	a_signal_reaches_the_tree_that_was_meant without_root_two_more_capabilities_are_enough \
+	a_default_agent_and_a_dry_run_touch_nothing
