@@ -370,6 +370,8 @@ static __always_inline int io_start(struct request *rq)
 		lnx_gate_count(LNX_RES_N_CULPRIT_FULL);
 	if (sender && !r.victim)
 		lnx_gate_count(LNX_RES_N_VICTIM_FULL);
+	if (owner)
+		lnx_gate_did(p, owner, sender, r.weight);
 	if (bpf_map_update_elem(&requests, &key, &r, BPF_ANY)) {
 		bpf_spin_lock(&d->lock);
 		io_advance(d, r.start_ns);

@@ -37,6 +37,13 @@ struct {
 } alias SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LNX_RES_PROCS);
+	__type(key, struct lnx_rec_res_key);
+	__type(value, struct lnx_rec_res_proc);
+} procs SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -65,6 +72,27 @@ static __always_inline __u64 lnx_gate_cgroup(struct task_struct *p)
 	if (p->flags & LNX_PF_KTHREAD)
 		return 0;
 	return lnx_gate_alias(BPF_CORE_READ(p, cgroups, dfl_cgrp, kn, id));
+}
+
+/* <p> did <amount> on the account of <id>. Not under the run queue's lock. */
+static __always_inline void lnx_gate_did(struct task_struct *p, __u64 id, __u64 hint, __u64 amount)
+{
+	struct lnx_rec_res_key key = { .id = id };
+	struct lnx_rec_res_proc fresh = { .amount = amount, .hint = hint }, *known;
+
+	if (!(p->flags & LNX_PF_KTHREAD))
+		key.tgid = p->tgid;
+	known = bpf_map_lookup_elem(&procs, &key);
+	if (known) {
+		__sync_fetch_and_add(&known->amount, amount);
+		return;
+	}
+	if (key.tgid) {
+		fresh.start_ns = BPF_CORE_READ(p, group_leader, start_boottime);
+		BPF_CORE_READ_INTO(&fresh.comm, p, group_leader, comm);
+	}
+	if (bpf_map_update_elem(&procs, &key, &fresh, BPF_NOEXIST))
+		lnx_gate_count(LNX_RES_N_PROC_FULL);
 }
 
 /* <clock>: the end by the same clock as in lnx_gate_enter(). */

@@ -97,11 +97,14 @@ SEC("tp_btf/mm_page_alloc")
 int BPF_PROG(on_page_alloc, void *page, unsigned int order)
 {
 	__u64 id, *pages, n = 1ULL << (order & 31), other = 0;
+	struct task_struct *p = bpf_get_current_task_btf();
 	struct lnx_run run;
 
 	if (!page || lnx_run_begin(&run))
 		return 0;
-	id = lnx_gate_cgroup(bpf_get_current_task_btf());
+	id = lnx_gate_cgroup(p);
+	if (id)
+		lnx_gate_did(p, id, id, n);
 	pages = bpf_map_lookup_elem(&allocs, &id);
 	if (!pages) {
 		if (bpf_map_update_elem(&allocs, &id, &n, BPF_NOEXIST)) {

@@ -16,8 +16,10 @@ struct answer {
 	const struct stall_sum *sum;
 	struct lnx_buf *out;
 	double lost_ratio;
-	double scale; /* of the victim that is written */
-	uint32_t has_split;
+	double scale;	      /* of the victim that is written */
+	uint32_t has_split;   /* likewise: processes by their share of all victims */
+	uint32_t has_named;   /* processes of I/O or memory */
+	uint32_t has_unnamed; /* a culprit of I/O or memory without any */
 };
 
 struct share {
@@ -79,6 +81,14 @@ static double held_ns(const struct answer *a, uint32_t who, int is_node)
 	return ns;
 }
 
+/* What goes for the share of a process: time on the CPU that others wait for, pages, or device time asked for. */
+static double did_ns(const struct stall_row *r, const struct stall_task *t)
+{
+	if (r->resource == LNX_RES_MEMORY || r->resource == LNX_RES_IO)
+		return (double)t->amount[r->resource == LNX_RES_IO];
+	return (double)(r->who == STALL_WHO_NODE ? t->node_ns : t->caused_ns);
+}
+
 /* Shares of the processes of part <c>, the largest first. Returns how many; free *ret_shares. */
 static uint32_t shares_of(struct answer *a, const struct stall_row *r, const struct stall_cell *c,
 			  struct share **ret_shares)
@@ -90,8 +100,7 @@ static uint32_t shares_of(struct answer *a, const struct stall_row *r, const str
 
 	*ret_shares = NULL;
 	if (c->culprit == STALL_WHO_NONE || c->culprit == STALL_WHO_OTHER ||
-	    c->kind == LNX_STALL_SELF || c->kind == LNX_STALL_THROTTLED ||
-	    r->resource != LNX_RES_CPU)
+	    c->kind == LNX_STALL_SELF || c->kind == LNX_STALL_THROTTLED)
 		return 0;
 	sh = calloc(a->sum->n_tasks + 1, sizeof(*sh));
 	if (!sh)
@@ -102,17 +111,22 @@ static uint32_t shares_of(struct answer *a, const struct stall_row *r, const str
 		if (t->who != c->culprit)
 			continue;
 		sh[n].task = t;
-		sh[n].ns = (double)(is_node ? t->node_ns : t->caused_ns);
+		sh[n].ns = did_ns(r, t);
 		total += sh[n].ns;
-		n += sh[n].ns > 0;
+		n += sh[n].ns > 0 && t->pid;
 	}
-	held = held_ns(a, c->culprit, is_node);
+	held = r->resource == LNX_RES_CPU ? held_ns(a, c->culprit, is_node) : 0;
 	if (held > total)
 		total = held;
 	for (uint32_t i = 0; i < n; i++)
 		sh[i].ns *= total > 0 ? (double)c->stall_ns * a->scale / total : 0;
 	qsort(sh, n, sizeof(*sh), by_ns);
-	a->has_split |= n > 1;
+	if (r->resource == LNX_RES_CPU)
+		a->has_split |= n > 1;
+	else if (n)
+		a->has_named = 1;
+	else
+		a->has_unnamed = 1;
 	*ret_shares = sh;
 	return n;
 }
@@ -253,6 +267,16 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		lnx_json_next(a->out);
 		lnx_json_str(a->out, "processes-by-their-share-of-all-victims");
 	}
+	if (a->has_named) {
+		lnx_json_next(a->out);
+		lnx_json_str(a->out, r->resource == LNX_RES_IO
+					     ? "processes-by-device-time-asked-for"
+					     : "processes-by-allocated-pages");
+	}
+	if (a->has_unnamed) {
+		lnx_json_next(a->out);
+		lnx_json_str(a->out, "processes-not-known");
+	}
 	if (r->method == LNX_METHOD_PSI_ONLY) {
 		lnx_json_next(a->out);
 		lnx_json_str(a->out, why_psi_only(a->s, r->resource));
@@ -294,7 +318,7 @@ static int put_victim(struct answer *a, const struct stall_sum_row *row)
 		if (a->sum->cells[c - 1].c.stall_ns)
 			cells[n++] = &a->sum->cells[c - 1].c;
 	qsort(cells, n, sizeof(const struct stall_cell *), by_stall);
-	a->has_split = 0;
+	a->has_split = a->has_named = a->has_unnamed = 0;
 	/* Windows were held to pressure one by one, with a little credit between them: the sum is held, too. */
 	a->scale = r->psi_ns != STALL_UNKNOWN && !(r->flags & STALL_F_PSI_PART) && r->cover_ns &&
 				   r->stalled_ns > r->psi_ns &&

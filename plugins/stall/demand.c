@@ -12,11 +12,12 @@
 
 #include "stall.h"
 
-static const char *const map_names[STALL_MAPS] = { "gates", "waiting", "counts", "alias",
-						   "devs",  "costs",   "allocs", "stats" };
+static const char *const map_names[STALL_MAPS] = { "gates", "waiting", "counts", "alias", "devs",
+						   "costs", "allocs",  "stats",	 "procs" };
 static const char *const count_names[] = {
-	"gate_full",  "wait_full",   "healed",	     "late",	    "device_full", "request_full",
-	"rq_unknown", "rq_replaced", "culprit_full", "victim_full", "alloc_full",  "rq_lost",
+	"gate_full",	"wait_full",  "healed",	     "late",	     "device_full",
+	"request_full", "rq_unknown", "rq_replaced", "culprit_full", "victim_full",
+	"alloc_full",	"rq_lost",    "proc_full",
 };
 
 static const struct lnx_metric_desc count_desc = {
@@ -139,8 +140,9 @@ static void open_probe(struct stall *s, struct stall_demand *d, const char *prob
 		d->fd[m] = s->host->probe_map(s->ctx, probe, map_names[m]);
 		rc = d->fd[m] < 0 ? d->fd[m] : 0;
 	}
-	/* Without it the governor knows less; nothing else is lost. */
+	/* Without these the governor knows less and no process is named; nothing else is lost. */
 	d->n_cpus = stall_possible_cpus();
+	d->fd[STALL_MAP_PROCS] = s->host->probe_map(s->ctx, probe, map_names[STALL_MAP_PROCS]);
 	d->fd[STALL_MAP_STATS] = s->host->probe_map(s->ctx, probe, map_names[STALL_MAP_STATS]);
 	if (d->fd[STALL_MAP_STATS] >= 0)
 		d->stats = calloc(d->n_cpus, sizeof(*d->stats));
@@ -184,6 +186,8 @@ void stall_demand_close(struct stall *s)
 		stall_mem_done(&r->mem_reader);
 	stall_scope_done(&r->scope);
 	free(r->io.stats);
+	free(r->io.procs);
+	free(r->mem.procs);
 	free(r->mem.stats);
 	free(r);
 	s->res = NULL;
@@ -283,6 +287,7 @@ static void attach(struct stall *s, struct stall_demand *d, uint64_t mono_ns, ui
 	while (!rc && alias_max-- && !map_next(d, STALL_MAP_ALIAS, NULL, &id) &&
 	       !map_del(d, STALL_MAP_ALIAS, &id))
 		;
+	rc = rc ? rc : stall_res_procs_reset(d);
 	rc = rc ? rc : s->host->probe_want(s->ctx, d->probe, 1);
 	if (rc < 0) {
 		d->is_open = 0;
@@ -371,6 +376,7 @@ int stall_demand_rows(struct stall *s, uint64_t window_ns, uint64_t mono_ns, uin
 		stall_scope_begin(&s->res->scope, NULL, now_ns);
 		rc = read_it(s, both[i], mono_ns, &w);
 		rc = rc ? rc : stall_res_rows(s, both[i], &w, window_ns, now_ns);
+		rc = rc ? rc : stall_res_procs_tasks(s, both[i], now_ns);
 		if (!rc)
 			count(s, both[i], &w);
 	}

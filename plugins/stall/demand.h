@@ -14,6 +14,15 @@
 struct stall;
 struct lnx_metric;
 
+/* What one process did, at the last look. */
+struct stall_res_proc {
+	struct lnx_rec_res_key key;
+	struct lnx_rec_res_proc v;
+	uint64_t delta; /* of this window */
+	uint64_t used_ns;
+	uint32_t looks, pad;
+};
+
 /* One of the two. */
 struct stall_demand {
 	struct stall *s;
@@ -21,6 +30,8 @@ struct stall_demand {
 	int fd[STALL_MAPS];
 	struct lnx_rec_stats *stats; /* one look: n_cpus values; owned */
 	uint32_t n_cpus;
+	struct stall_res_proc *procs; /* by key; LNX_RES_PROCS, made with the first attach */
+	uint32_t n_procs, looks;
 	struct stall_res_maps maps;
 	uint32_t resource; /* LNX_RES_* */
 	uint32_t is_open;  /* its maps are there: it can be attached */
@@ -52,6 +63,9 @@ int stall_demand_rows(struct stall *s, uint64_t window_ns, uint64_t mono_ns, uin
 void stall_demand_sync(struct stall *s, uint64_t mono_ns, uint64_t now_ns);
 /* The window is kept: from now on what is attached is live. */
 void stall_demand_next(struct stall *s);
+/* resprocs.c: before an attach; and tasks of one window. 0 or -ENOMEM. */
+int stall_res_procs_reset(struct stall_demand *d);
+int stall_res_procs_tasks(struct stall *s, struct stall_demand *d, uint64_t now_ns);
 /* resrows.c: rows of one window, and of the machine. 0 or -ENOMEM. */
 int stall_res_rows(struct stall *s, const struct stall_demand *d, const struct stall_res_window *w,
 		   uint64_t window_ns, uint64_t now_ns);

@@ -23,7 +23,8 @@
 #define STALL_MAP_COSTS	  5
 #define STALL_MAP_ALLOCS  6
 #define STALL_MAP_STATS	  7 /* of every object: not looked into by readers */
-#define STALL_MAPS	  8
+#define STALL_MAP_PROCS	  8
+#define STALL_MAPS	  9
 
 /* Access to the maps of a probe, by enum stall_res_map. As bpf(2): 0 or a negative errno. */
 struct stall_res_maps {

@@ -362,6 +362,14 @@ static int by_node_ns(const void *a, const void *b)
 	return x->node_ns > y->node_ns ? -1 : x->node_ns < y->node_ns;
 }
 
+struct stall_task *stall_task_add(struct stall *s)
+{
+	if (more((void **)&s->tasks, s->n_tasks, &s->cap_tasks, sizeof(*s->tasks)))
+		return NULL;
+	memset(&s->tasks[s->n_tasks], 0, sizeof(*s->tasks));
+	return &s->tasks[s->n_tasks++];
+}
+
 static int make_tasks(struct stall *s)
 {
 	const struct stall_window *w = s->look;
@@ -372,10 +380,9 @@ static int make_tasks(struct stall *s)
 
 		if (!p->node_ns && !p->caused_ns)
 			continue;
-		if (more((void **)&s->tasks, s->n_tasks, &s->cap_tasks, sizeof(*s->tasks)))
+		t = stall_task_add(s);
+		if (!t)
 			return -ENOMEM;
-		t = &s->tasks[s->n_tasks++];
-		memset(t, 0, sizeof(*t));
 		t->pid = p->tgid;
 		t->who = stall_slot_who(s, p->handle);
 		t->start_ns = p->start_ns;

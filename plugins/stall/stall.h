@@ -168,6 +168,8 @@ void stall_cell_of(const struct stall *s, const struct stall_row *row, uint32_t 
 		   struct stall_cell *ret_cell);
 void stall_row_sum(struct stall *s, struct stall_row *row);
 int stall_cell_add(struct stall *s, struct stall_row *row, const struct stall_cell *cell);
+/* One more, zeroed; NULL: no memory. */
+struct stall_task *stall_task_add(struct stall *s);
 double stall_lost_ratio(uint64_t lost, uint64_t events);
 double stall_coverage(const struct stall_row *r, double lost_ratio);
 uint64_t stall_events(const struct stall_window *w, uint64_t *ret_lost);

@@ -60,6 +60,9 @@ struct stall_task {
 	uint64_t start_ns;
 	uint64_t node_ns;   /* ran while anyone waited on its CPU */
 	uint64_t caused_ns; /* what other cgroups lost to it */
+	/* Of memory the pages that it allocated, of I/O the device time that its requests asked for, ns. With pid 0
+	 * that of those who are not named. */
+	uint64_t amount[2];
 	char comm[16];
 };
 

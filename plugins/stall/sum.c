@@ -213,6 +213,8 @@ static int task_add(struct stall_sum *s, const struct stall_task *t)
 		memcpy(s->tasks[e->index - 1].comm, t->comm, sizeof(t->comm));
 	s->tasks[e->index - 1].node_ns += t->node_ns;
 	s->tasks[e->index - 1].caused_ns += t->caused_ns;
+	s->tasks[e->index - 1].amount[0] += t->amount[0];
+	s->tasks[e->index - 1].amount[1] += t->amount[1];
 	return 0;
 }
 

@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const map_names[STALL_MAPS] = { "gates", "waiting", "counts", "alias",
-						   "devs",  "costs",   "allocs" };
+static const char *const map_names[STALL_MAPS] = { "gates", "waiting", "counts", "alias", "devs",
+						   "costs", "allocs",  "stats",	 "procs" };
 static const char *const v1_roots[] = { "/sys/fs/cgroup/blkio", "/sys/fs/cgroup/memory" };
 static struct res_lab *the_lab;
 static struct bpf_link *links[32];

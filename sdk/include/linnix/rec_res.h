@@ -54,10 +54,28 @@ struct lnx_rec_waiting {
 #define LNX_RES_N_VICTIM_FULL  9  /* no place for a victim: its wait has no parts */
 #define LNX_RES_N_ALLOC_FULL   10 /* no place for who allocates: the pages went to OTHER */
 #define LNX_RES_N_RQ_LOST      11 /* the same, found earlier */
+#define LNX_RES_N_PROC_FULL    12 /* no place for a process: it is not named */
 #define LNX_RES_COUNTS	       16
 
 struct lnx_rec_counts {
 	__u64 n[LNX_RES_COUNTS];
+};
+
+/* Map "procs": what each process did for a cgroup. Of blkio the device time that its requests would need alone, in ns;
+ * of mem the pages that it allocated. */
+#define LNX_RES_PROCS 1024
+
+struct lnx_rec_res_key {
+	__u64 id;   /* of a culprit, as in lnx_rec_io_culprit */
+	__u32 tgid; /* 0: kernel threads, who do it for others */
+	__u32 pad;
+};
+
+struct lnx_rec_res_proc {
+	__u64 amount;
+	__u64 hint;	/* v2 cgroup of the task that did it, 0 unknown */
+	__u64 start_ns; /* CLOCK_BOOTTIME of its first thread */
+	char comm[16];
 };
 
 /* ---- blkio: who had requests in flight while whose requests were in flight
