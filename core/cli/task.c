@@ -209,8 +209,10 @@ static int show_dry(const struct lnx_cli *cli, const char *path)
 {
 	json_t *task = NULL;
 	const json_t *sim;
-	int code = lnx_task_wait(cli, path, DRY_NS, is_simulated, NULL, &task);
+	int code;
 
+	(void)lnx_task_wait(cli, path, DRY_NS, is_simulated, NULL,
+			    &task); /* whether it came is seen below */
 	sim = json_object_get(task, "simulation");
 	if (!sim) {
 		lnx_cli_say("task: the agent did not try it in time: %s",

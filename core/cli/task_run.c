@@ -243,8 +243,10 @@ int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
 		return LNX_EXIT_USAGE;
 	for (unsigned i = 2; i < args->n_words; i++) {
 		argv[n] = strdup(args->words[i]);
-		if (!argv[n++])
-			return LNX_EXIT_FAILURE;
+		if (!argv[n++]) {
+			code = LNX_EXIT_FAILURE;
+			goto out;
+		}
 	}
 	argv[n] = NULL;
 	code = make_known(&r, args->words[1]);

@@ -66,10 +66,11 @@ void http_wait_gone(struct http_wait *w)
 
 void http_wait_end_all(struct http *s)
 {
-	while (s->waits) {
-		struct lnx_http_req *req = s->waits->req;
+	struct lnx_http_req *req;
 
-		http_wait_part(s->waits); /* whoever promised the answer still has it */
+	while (s->waits && (req = s->waits->req)) {
+
+		http_wait_part(req->wait); /* whoever promised the answer still has it */
 		(void)http_error(req, 503, "stopping", "the agent is stopping");
 		http_wait_wake(req);
 	}

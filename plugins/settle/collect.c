@@ -541,6 +541,13 @@ void collect_json(const struct settle *s, const struct task *t, struct lnx_buf *
 
 void collect_done(struct settle *s)
 {
-	while (s->collectors)
-		collector_free(s->collectors);
+	struct collector *c;
+
+	if (s->collectors)
+		subscribe(s, 0);
+	while ((c = s->collectors)) {
+		s->collectors = c->next;
+		collector_free(c);
+	}
+	s->n_collectors = 0;
 }

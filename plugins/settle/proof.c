@@ -67,7 +67,7 @@ static void check_task(const struct settle *s, struct check *c, const struct tas
 	check_chain(c, sr, &chain);
 }
 
-/* What the call brought, out of its data. 0 or -EBADMSG. */
+/* What the call brought, out of its data; sr->payload has room for <n>. 0 or -EBADMSG. */
 static int read_call(const struct task *t, const uint8_t *data, size_t n, struct signed_receipt *sr,
 		     char why[RECEIPT_WHY])
 {
@@ -85,9 +85,6 @@ static int read_call(const struct task *t, const uint8_t *data, size_t n, struct
 		return -EBADMSG;
 	}
 	memcpy(sr->eip712, v[3].bytes, sizeof(sr->eip712));
-	sr->payload = malloc(v[2].n + 1);
-	if (!sr->payload)
-		return -EAGAIN;
 	memcpy(sr->payload, v[2].bytes, v[2].n);
 	sr->n_payload = v[2].n;
 	keccak256(sr->payload, sr->n_payload, sr->hash);
@@ -96,16 +93,14 @@ static int read_call(const struct task *t, const uint8_t *data, size_t n, struct
 
 static void judge(struct settle *s, struct task *t, const uint8_t *data, size_t n)
 {
-	struct signed_receipt sr = { .payload = NULL };
+	uint8_t *payload = malloc(n + 1);
+	struct signed_receipt sr = { .payload = payload };
 	struct check c = { .n_bad = 0 };
 	char why[RECEIPT_WHY];
-	int rc = read_call(t, data, n, &sr, why);
 
-	if (rc == -EAGAIN) {
-		free(sr.payload);
-		return;
-	}
-	if (rc < 0) {
+	if (!payload)
+		return; /* the next look tries again */
+	if (read_call(t, data, n, &sr, why) < 0) {
 		check_bad(&c, "%s", why);
 	} else {
 		check_signer(s, &c, &sr);
@@ -116,7 +111,7 @@ static void judge(struct settle *s, struct task *t, const uint8_t *data, size_t 
 		task_set(s, t, PHASE_REJECTED, "%s", c.bad[0]);
 	else
 		task_set(s, t, PHASE_VERIFIED, "%s", "");
-	free(sr.payload);
+	free(payload);
 }
 
 static void fetched(struct settle *s)

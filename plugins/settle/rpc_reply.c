@@ -66,7 +66,7 @@ void rpc_write(const struct rpc_batch *b, uint64_t first_id, struct lnx_buf *out
 			lnx_buf_char(out, ',');
 		lnx_buf_printf(out,
 			       "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\",\"params\":",
-			       (unsigned long long)(first_id + i), b->calls[i].method);
+			       (unsigned long long)first_id + i, b->calls[i].method);
 		lnx_buf_str(out, b->calls[i].params);
 		lnx_buf_char(out, '}');
 	}

@@ -207,8 +207,9 @@ what_a_plugin_says_of_its_section()
 	grep -qE 'c\.yaml:4:3: http\.tls_key_file: TLS needs both' <<<"$out" || fail "$out"
 	refuses 'http\.ops_listen: '
 	code=0
-	out=$(LINNIX_HTTP_LISTEN=[::]:3000 "$linnixd" --config /dev/null --check-config 2>&1) || code=$?
-	[ "$code" -eq 2 ] && grep -q '^environment: http.listen: ' <<<"$out" || fail "exit code $code: $out"
+	out=$(LINNIX_HTTP_LISTEN="[::]:3000" "$linnixd" --config /dev/null --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code: $out"
+	grep -q '^environment: http.listen: ' <<<"$out" || fail "$out"
 	printf 'http:\n  enabled: false\n  ops_listen: "9464"\n' >"$tmp/c.yaml"
 	"$linnixd" --config "$tmp/c.yaml" --check-config || fail "what is off was checked"
 }

@@ -48,7 +48,7 @@ static inline ssize_t lnx_secret_load(const char *path, char *buf, size_t cap, c
 static inline int lnx_secret_read(const char *path, char ret_text[LNX_SECRET_MAX], char *why,
 				  size_t why_cap)
 {
-	char buf[LNX_SECRET_MAX];
+	char buf[LNX_SECRET_MAX] = "";
 	ssize_t n = lnx_secret_load(path, buf, sizeof(buf), why, why_cap);
 	int rc = n < 0 ? (int)n : 0, is_bad = rc == 0 && n == LNX_SECRET_MAX;
 
