@@ -103,18 +103,18 @@ static struct lnx_probe *probe_find(const struct lnx_probes *ps, const char *nam
 /* Of each CPU, from the map `stats`. */
 static int probe_read_stats(struct lnx_probes *ps, const struct lnx_probe *p)
 {
-	const struct bpf_map *map = bpf_object__find_map_by_name(p->obj, "stats");
+	const struct lnx_probe_map *map = lnx_probe_find_map(p, "stats");
 	uint32_t zero = 0;
 	unsigned cpu;
 
-	if (!map || bpf_map__value_size(map) < sizeof(struct lnx_rec_stats) ||
-	    bpf_map__value_size(map) > ps->stats_bytes)
+	if (!map || map->value_bytes < sizeof(struct lnx_rec_stats) ||
+	    map->value_bytes > ps->stats_bytes)
 		return -ENOENT;
-	if (bpf_map_lookup_elem(bpf_map__fd(map), &zero, ps->stats_buf) < 0)
+	if (bpf_map_lookup_elem(map->fd, &zero, ps->stats_buf) < 0)
 		return -errno;
 	for (cpu = 0; cpu < ps->shared.n_cpus; cpu++) {
 		/* per-CPU values lie at multiples of 8 */
-		size_t step = (bpf_map__value_size(map) + 7) / 8 * 8;
+		size_t step = (map->value_bytes + 7) / 8 * 8;
 		const struct lnx_rec_stats *s =
 			(const void *)((const char *)ps->stats_buf + cpu * step);
 
@@ -132,7 +132,7 @@ static int probe_read_cost(struct lnx_probes *ps, const struct lnx_probe *p,
 	unsigned cpu;
 	int rc;
 
-	if (!p->obj)
+	if (!p->is_loaded)
 		return -ENODEV;
 	memset(ps->costs, 0, ps->shared.n_cpus * sizeof(*ps->costs));
 	rc = p->row->cost ? p->row->cost(p, ps->costs) : probe_read_stats(ps, p);
@@ -339,7 +339,7 @@ static int probe_sync(struct lnx_probes *ps, struct lnx_probe *p)
 {
 	int is_wanted = probe_is_wanted(ps, p), rc;
 
-	if (!p->obj || is_wanted == (p->state == LNX_PROBE_ATTACHED))
+	if (!p->is_loaded || is_wanted == (p->state == LNX_PROBE_ATTACHED))
 		return 0;
 	if (!is_wanted) {
 		lnx_probe_detach(p);
@@ -398,7 +398,7 @@ int lnx_probes_want(struct lnx_probes *p, const char *probe, int on)
 		return -ENOENT;
 	if (!on && !w->wants)
 		return -EINVAL;
-	if (on && !w->obj)
+	if (on && !w->is_loaded)
 		return -ENODEV;
 	w->wants += on ? 1 : -1;
 	rc = probe_sync(p, w);
@@ -448,14 +448,14 @@ int lnx_probes_info(struct lnx_probes *p, unsigned i, struct lnx_probe_info *ret
 int lnx_probes_map(struct lnx_probes *p, const char *probe, const char *map)
 {
 	const struct lnx_probe *w = probe_find(p, probe);
-	const struct bpf_map *m;
+	const struct lnx_probe_map *m;
 
 	if (!w)
 		return -ENOENT;
-	if (!w->obj)
+	if (!w->is_loaded)
 		return -ENODEV;
-	m = bpf_object__find_map_by_name(w->obj, map);
-	return m ? bpf_map__fd(m) : -ENOENT;
+	m = lnx_probe_find_map(w, map);
+	return m ? m->fd : -ENOENT;
 }
 
 int lnx_probes_iter(struct lnx_probes *p, const char *probe, const char *program,
@@ -466,7 +466,7 @@ int lnx_probes_iter(struct lnx_probes *p, const char *probe, const char *program
 
 	if (!w)
 		return -ENOENT;
-	if (!w->obj)
+	if (!w->is_loaded)
 		return -ENODEV;
 	it = lnx_probe_find_iter(w, program);
 	return it ? lnx_probe_run_iter(it, p->iter_buf, record_size, each, arg) : -ENOENT;

@@ -8,25 +8,33 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #define ITER_RETRIES 64 /* of one read that met nothing to tell for long */
 
-static int probe_is_iter(const struct bpf_program *prog)
+const struct lnx_probe_map *lnx_probe_find_map(const struct lnx_probe *p, const char *name)
 {
-	return bpf_program__expected_attach_type(prog) == BPF_TRACE_ITER;
+	unsigned i;
+
+	for (i = 0; i < p->n_maps; i++)
+		if (strcmp(p->maps[i].name, name) == 0)
+			return &p->maps[i];
+	return NULL;
 }
 
 int lnx_probe_link_iters(struct lnx_probe *p)
 {
-	struct bpf_program *prog;
 	char buf[160];
-	unsigned i;
+	unsigned i, k;
 
 	for (i = 0; i < p->n_iters; i++) {
-		prog = bpf_object__find_program_by_name(p->obj, p->iters[i].name);
-		p->iters[i].link = prog ? bpf_program__attach_iter(prog, NULL) : NULL;
-		if (!p->iters[i].link)
+		for (k = 0; k < p->n_programs; k++)
+			if (strcmp(p->programs[k].name, p->iters[i].name) == 0)
+				break;
+		errno = ENOENT;
+		if (k < p->n_programs)
+			p->iters[i].link_fd =
+				bpf_link_create(p->programs[k].fd, 0, BPF_TRACE_ITER, NULL);
+		if (p->iters[i].link_fd < 0)
 			return lnx_probe_fail(p, -errno, "iterator %s cannot be made: %s",
 					      p->iters[i].name,
 					      lnx_probe_remedy(-errno, buf, sizeof(buf)));
@@ -57,23 +65,20 @@ static int probe_seed(struct lnx_probe *p, char *iter_buf)
 
 int lnx_probe_attach(struct lnx_probe *p, char *iter_buf)
 {
-	struct bpf_program *prog;
-	struct bpf_link *link;
 	char buf[160];
-	int rc = 0;
+	unsigned i;
+	int rc = 0, fd;
 
-	bpf_object__for_each_program(prog, p->obj)
-	{
-		if (probe_is_iter(prog) || !bpf_program__autoload(prog))
+	for (i = 0; i < p->n_programs && rc == 0; i++) {
+		if (p->programs[i].is_iter)
 			continue;
-		link = bpf_program__attach(prog);
-		if (!link) {
-			rc = lnx_probe_fail(p, -errno, "cannot attach %s: %s",
-					    bpf_program__name(prog),
+		/* the hook was named at load */
+		fd = bpf_raw_tracepoint_open(NULL, p->programs[i].fd);
+		if (fd < 0)
+			rc = lnx_probe_fail(p, -errno, "cannot attach %s: %s", p->programs[i].name,
 					    lnx_probe_remedy(-errno, buf, sizeof(buf)));
-			break;
-		}
-		p->links[p->n_links++] = link; /* at most as many as probe_list_programs saw */
+		else
+			p->links[p->n_links++] = fd;
 	}
 	if (rc == 0 && p->row->seed)
 		rc = probe_seed(p, iter_buf);
@@ -89,23 +94,22 @@ int lnx_probe_attach(struct lnx_probe *p, char *iter_buf)
 void lnx_probe_detach(struct lnx_probe *p)
 {
 	while (p->n_links > 0)
-		(void)bpf_link__destroy(p->links[--p->n_links]); /* the fd is closed at any rate */
+		(void)close(p->links[--p->n_links]);
 	if (p->state == LNX_PROBE_ATTACHED)
 		p->state = LNX_PROBE_LOADED;
 }
 
 uint64_t lnx_probe_missed(const struct lnx_probe *p)
 {
-	struct bpf_program *prog;
 	uint64_t sum = 0;
+	unsigned i;
 
-	bpf_object__for_each_program(prog, p->obj)
-	{
+	for (i = 0; i < p->n_programs; i++) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t bytes = sizeof(info);
 
 		/* an older kernel leaves the member zero */
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &bytes) == 0)
+		if (bpf_obj_get_info_by_fd(p->programs[i].fd, &info, &bytes) == 0)
 			sum += info.recursion_misses;
 	}
 	return sum;
@@ -145,7 +149,7 @@ int lnx_probe_run_iter(const struct lnx_probe_iter *it, char *buf, uint32_t reco
 
 	if (record_bytes == 0 || record_bytes > step || step > LNX_PROBE_ITER_BYTES)
 		return -EINVAL;
-	fd = bpf_iter_create(bpf_link__fd(it->link));
+	fd = bpf_iter_create(it->link_fd);
 	if (fd < 0)
 		return -errno;
 	while ((n = probe_iter_read(fd, buf + have, LNX_PROBE_ITER_BYTES - have)) > 0) {

@@ -7,11 +7,11 @@
 
 #include "probe.h"
 
-struct bpf_link;
 struct bpf_object;
 struct lnx_source;
 
 #define LNX_PROBE_PROGRAMS_MAX 16 /* of one object */
+#define LNX_PROBE_MAPS_MAX     24
 #define LNX_PROBE_NAME_MAX     32
 
 /* What a probe cost, of one CPU or in all. */
@@ -45,16 +45,34 @@ struct lnx_probe_row {
 /* An iterator program: its link is made at load. */
 struct lnx_probe_iter {
 	char name[LNX_PROBE_NAME_MAX];
-	struct bpf_link *link;
+	int link_fd;
 	uint32_t record_bytes; /* as the object tells in <name>_bytes, 0 unknown */
+};
+
+/* What is kept of a loaded object, fds of ours: libbpf's own idea of it takes 100 KiB each. */
+struct lnx_probe_program {
+	char name[LNX_PROBE_NAME_MAX];
+	int fd;
+	int is_iter;
+};
+
+struct lnx_probe_map {
+	char name[LNX_PROBE_NAME_MAX];
+	int fd;
+	uint32_t value_bytes, max_entries;
 };
 
 struct lnx_probe {
 	const struct lnx_probe_row *row;
-	struct bpf_object *obj; /* NULL: not loaded */
-	uint32_t state;		/* enum lnx_probe_state */
-	unsigned wants;		/* lnx_probes_want */
-	struct bpf_link *links[LNX_PROBE_PROGRAMS_MAX];
+	struct bpf_object *obj; /* while it is being loaded */
+	int is_loaded;
+	uint32_t state; /* enum lnx_probe_state */
+	unsigned wants; /* lnx_probes_want */
+	struct lnx_probe_program programs[LNX_PROBE_PROGRAMS_MAX];
+	unsigned n_programs;
+	struct lnx_probe_map maps[LNX_PROBE_MAPS_MAX];
+	unsigned n_maps;
+	int links[LNX_PROBE_PROGRAMS_MAX]; /* fds */
 	unsigned n_links;
 	struct lnx_probe_iter iters[LNX_PROBE_PROGRAMS_MAX];
 	unsigned n_iters;
@@ -104,6 +122,8 @@ uint64_t lnx_probe_missed(const struct lnx_probe *p);
 /* Make the links of iterators, which stay for the life of the object. */
 int lnx_probe_link_iters(struct lnx_probe *p);
 const struct lnx_probe_iter *lnx_probe_find_iter(const struct lnx_probe *p, const char *program);
+/* NULL: the object has none, or is not loaded. */
+const struct lnx_probe_map *lnx_probe_find_map(const struct lnx_probe *p, const char *name);
 /* Run an iterator over <buf> of LNX_PROBE_ITER_BYTES. Returns records or -errno. */
 int lnx_probe_run_iter(const struct lnx_probe_iter *it, char *buf, uint32_t record_bytes,
 		       void (*each)(void *arg, const void *record), void *arg);

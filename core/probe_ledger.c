@@ -4,25 +4,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <bpf/libbpf.h>
-
 #include <linnix/ledger.h>
 
 #include "probe_impl.h"
 
 int lnx_probe_cost_ledger(const struct lnx_probe *p, struct lnx_probe_cost *ret_cpus)
 {
-	const struct bpf_map *map = bpf_object__find_map_by_name(p->obj, "cpus");
+	const struct lnx_probe_map *map = lnx_probe_find_map(p, "cpus");
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes;
 	const struct lnx_ledger_cpu *cpus;
 
-	if (!map || bpf_map__value_size(map) != sizeof(*cpus))
+	if (!map || map->value_bytes != sizeof(*cpus))
 		return -ENOENT;
-	bytes = ((size_t)bpf_map__max_entries(map) * sizeof(*cpus) + page - 1) / page * page;
-	cpus = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	bytes = ((size_t)map->max_entries * sizeof(*cpus) + page - 1) / page * page;
+	cpus = mmap(NULL, bytes, PROT_READ, MAP_SHARED, map->fd, 0);
 	if (cpus == MAP_FAILED)
 		return -errno;
-	for (uint32_t i = 0; i < bpf_map__max_entries(map); i++)
+	for (uint32_t i = 0; i < map->max_entries; i++)
 		for (uint32_t k = 0; k < LNX_LEDGER_PROGS; k++) {
 			ret_cpus[i].runs += cpus[i].prog[k].runs;
 			ret_cpus[i].timed_runs += cpus[i].prog[k].timed;

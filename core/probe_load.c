@@ -4,6 +4,7 @@
 #include "probe_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,6 +217,7 @@ static int probe_list_programs(struct lnx_probe *p)
 		if (bpf_program__expected_attach_type(prog) != BPF_TRACE_ITER)
 			continue;
 		it = &p->iters[p->n_iters++];
+		it->link_fd = -1;
 		(void)snprintf(it->name, sizeof(it->name), "%s", bpf_program__name(prog));
 		(void)snprintf(name, sizeof(name), "%s_bytes", it->name);
 		it->record_bytes = probe_get_u32(p->obj, name);
@@ -282,6 +284,53 @@ static int probe_open(struct lnx_probe *p, const char *path, char *log)
 	return 0;
 }
 
+static int probe_dup(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy < 0 ? -errno : copy;
+}
+
+/* Programs and maps of the loaded object become ours, and libbpf's copy of it goes. */
+static int probe_keep(struct lnx_probe *p)
+{
+	const struct bpf_program *prog = NULL;
+	const struct bpf_map *map = NULL;
+
+	while ((prog = bpf_object__next_program(p->obj, (struct bpf_program *)prog))) {
+		struct lnx_probe_program *to = &p->programs[p->n_programs];
+
+		if (!bpf_program__autoload(prog))
+			continue;
+		to->fd = probe_dup(bpf_program__fd(prog));
+		if (to->fd < 0)
+			return lnx_probe_fail(p, to->fd, "no descriptor: %s", strerror(-to->fd));
+		(void)snprintf(to->name, sizeof(to->name), "%s", bpf_program__name(prog));
+		to->is_iter = bpf_program__expected_attach_type(prog) == BPF_TRACE_ITER;
+		p->n_programs++; /* at most as many as probe_list_programs saw */
+	}
+	while ((map = bpf_object__next_map(p->obj, map))) {
+		struct lnx_probe_map *to = &p->maps[p->n_maps];
+
+		if (bpf_map__is_internal(map))
+			continue;
+		if (p->n_maps == LNX_PROBE_MAPS_MAX)
+			return lnx_probe_fail(p, -E2BIG, "its object has more than %d maps",
+					      LNX_PROBE_MAPS_MAX);
+		to->fd = probe_dup(bpf_map__fd(map));
+		if (to->fd < 0)
+			return lnx_probe_fail(p, to->fd, "no descriptor: %s", strerror(-to->fd));
+		(void)snprintf(to->name, sizeof(to->name), "%s", bpf_map__name(map));
+		to->value_bytes = bpf_map__value_size(map);
+		to->max_entries = bpf_map__max_entries(map);
+		p->n_maps++;
+	}
+	bpf_object__close(p->obj);
+	p->obj = NULL;
+	p->is_loaded = 1;
+	return 0;
+}
+
 static int probe_load_into(struct lnx_probe *p, const char *path,
 			   const struct lnx_probe_shared *shared, char *log)
 {
@@ -311,7 +360,8 @@ static int probe_load_into(struct lnx_probe *p, const char *path,
 	rc = bpf_object__load(p->obj);
 	if (rc < 0)
 		return probe_say_load(p, rc, log);
-	return lnx_probe_link_iters(p);
+	rc = probe_keep(p);
+	return rc < 0 ? rc : lnx_probe_link_iters(p);
 }
 
 int lnx_probe_load(struct lnx_probe *p, const char *dir, const struct lnx_probe_shared *shared)
@@ -339,9 +389,15 @@ void lnx_probe_unload(struct lnx_probe *p)
 	unsigned i;
 
 	lnx_probe_detach(p);
-	for (i = 0; i < p->n_iters; i++)
-		(void)bpf_link__destroy(p->iters[i].link); /* of no use to anyone any more */
-	p->n_iters = 0;
+	while (p->n_iters > 0)
+		if (p->iters[--p->n_iters].link_fd >= 0)
+			(void)close(p->iters[p->n_iters].link_fd);
+	for (i = 0; i < p->n_programs; i++)
+		(void)close(p->programs[i].fd);
+	for (i = 0; i < p->n_maps; i++)
+		(void)close(p->maps[i].fd);
+	p->n_programs = p->n_maps = 0;
+	p->is_loaded = 0;
 	bpf_object__close(p->obj);
 	p->obj = NULL;
 }
