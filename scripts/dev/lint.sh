@@ -165,7 +165,7 @@ check_headers()
 
 check_includes()
 {
-	local libc='assert|ctype|errno|inttypes|limits|math|setjmp|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd'
+	local libc='assert|ctype|errno|fcntl|inttypes|limits|math|setjmp|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|sys/stat|time|unistd'
 	{
 		files 'sdk/include/linnix/*.h' | xargs -r grep -nHE '^[ \t]*#[ \t]*include' |
 			grep -vE "<(linnix/[a-z0-9_]+|linux/types|($libc))\.h>" | sed 's/$/   (sdk headers: libc, linux\/types.h, linnix\/)/'
