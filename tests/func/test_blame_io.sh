@@ -89,7 +89,9 @@ agrees()
 	id=$(stat -c %i "$v2/$4")
 	jq -e --argjson b "$id" '.victims[0].parts | map(select(.kind == "neighbour")) | .[0].culprit.cgroup_id == $b and .[0].share_ratio > 0.3' \
 		"$tmp/blame" >/dev/null || fail "the bully is not the first culprit: $(cat "$tmp/blame")"
-	jq -e '[.victims[0].parts[] | select(has("processes"))] == []' "$tmp/blame" >/dev/null || fail "processes are named"
+	jq -e --argjson b "$id" 'first(.victims[0].parts[] | select(.culprit.cgroup_id == $b)) | .stall_ms as $all |
+		(.processes | length) >= 1 and ([.processes[].stall_ms] | add) <= $all + 0.001 and .processes[0].pid > 1' "$tmp/blame" >/dev/null || fail "no process of the bully is named: $(cat "$tmp/blame")"
+	jq -e '.victims[0].notes | any(startswith("processes-by-"))' "$tmp/blame" >/dev/null || fail "it is not said by what: $(field notes)"
 	get "/blame?since=4s&resource=$1&victim=_node" | jq -e --argjson b "$id" \
 		'.victims[0] | (([.parts[].stall_ms] | add) - .stalled_ms | fabs < 0.001) and .stalled_ms <= .psi_ms + 1 and any(.parts[]; .culprit.cgroup_id == $b)' \
 		>/dev/null || fail "the machine: $(get "/blame?since=4s&resource=$1&victim=_node")"
