@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # scripts/demo_commerce_e2e.sh --local: money moves for measured work, and nothing is left behind.
 # TIMEOUT: 300

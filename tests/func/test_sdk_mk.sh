@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # A plugin is built out of tree with the SDK alone: from a copy of sdk/, and from an installed one.
 # TIMEOUT: 300

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # Settlement on a real node: two agents, payer and payee, a task that is created, run, measured, proven and paid; and what may go
 # wrong on the way. Whatever happens, the payee is paid once or not at all, and what was not paid is the payer's again.

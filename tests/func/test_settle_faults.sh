@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # Settlement while things break: the agent is killed between any two steps, the chain is reorganised, answers are lost, endpoints lie.
 # A payment is made once, or not at all and that is said.
