@@ -15,8 +15,6 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include <linnix/ledger.h>
-
 #include "log.h"
 
 #define LOG_BYTES (1u << 20) /* of the verifier; freed after the load */
@@ -314,20 +312,16 @@ static int probe_keep(struct lnx_probe *p)
 	while ((map = bpf_object__next_map(p->obj, map))) {
 		struct lnx_probe_map *to = &p->maps[p->n_maps];
 
-		const char *name = bpf_map__name(map);
-
-		if (bpf_map__is_internal(map)) { /* of constants, but for one */
-			name = LNX_LEDGER_TABLE;
-			if (bpf_object__find_map_by_name(p->obj, name) != map)
-				continue;
-		}
+		/* those of sections with a name of their own (".bss.table") are asked for, too */
+		if (bpf_map__is_internal(map) && bpf_map__name(map)[0] != '.')
+			continue;
 		if (p->n_maps == LNX_PROBE_MAPS_MAX)
 			return lnx_probe_fail(p, -E2BIG, "its object has more than %d maps",
 					      LNX_PROBE_MAPS_MAX);
 		to->fd = probe_dup(bpf_map__fd(map));
 		if (to->fd < 0)
 			return lnx_probe_fail(p, to->fd, "no descriptor: %s", strerror(-to->fd));
-		(void)snprintf(to->name, sizeof(to->name), "%s", name);
+		(void)snprintf(to->name, sizeof(to->name), "%s", bpf_map__name(map));
 		to->value_bytes = bpf_map__value_size(map);
 		to->max_entries = bpf_map__max_entries(map);
 		p->n_maps++;

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 #include <ev.h>
+#include <linnix/ledger.h>
 #include <linnix/plugin.h>
 #include <linnix/rec_proc.h>
 #include <linux/capability.h>
@@ -101,6 +102,8 @@ static void maps_are_found_by_name(void **state)
 	assert_true(lnx_probes_map(f.probes, "proc", "stats") >= 0);
 	assert_int_equal(lnx_probes_map(f.probes, "proc", "nothing"), -ENOENT);
 	assert_int_equal(lnx_probes_map(f.probes, "nothing", "stats"), -ENOENT);
+	/* a section with a name of its own */
+	assert_true(lnx_probes_map(f.probes, "sched", LNX_LEDGER_TABLE) >= 0);
 	fix_done(&f);
 }
 

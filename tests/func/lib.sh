@@ -84,6 +84,13 @@ poll()
 	done
 }
 
+# The agent has no exact tier: a skip where the kernel cannot, a failure where it can.
+not_exact()
+{
+	! "$linnix" doctor 2>/dev/null | grep -q '^ok tier: exact' || fail "the kernel can, the agent has no exact tier: $*"
+	skip "this kernel has no exact tier: $*"
+}
+
 # A free TCP port, most likely.
 # Below the range from which the kernel gives ports to clients: one of them could take it before the agent does.
 free_port()

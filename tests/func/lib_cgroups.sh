@@ -34,7 +34,7 @@ exact_agent()
 	trap 'finish; remove_groups' EXIT
 	start_agent
 	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
-	poll 20 is_exact || skip "this kernel has no exact tier: $(get /status | jq -c .probes)"
+	poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"
 }
 
 # group NAME [PARENT]: in v2, and in the v1 hierarchies of the controllers.

@@ -74,7 +74,7 @@ every_query_of_the_board_gives_data()
 	export LINNIX_HTTP_OPS_LISTEN=127.0.0.1:$ops_port
 	start_agent
 	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
-	poll 20 is_exact || skip "this kernel has no exact tier: $(get /status | jq -c .probes)"
+	poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"
 	start_prometheus
 	spin "$victim"
 	spin "$culprit"
