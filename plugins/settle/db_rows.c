@@ -297,7 +297,8 @@ static int load_op(sqlite3 *db, sqlite3_stmt *st, struct op **ret)
 		rc = get_alloc(st, 5, &op->data, &op->n_data);
 	op->not_after_block = (uint64_t)sqlite3_column_int64(st, 6);
 	get_text(st, 7, state, sizeof(state));
-	for (op->state = 0; op_state_names[op->state] && strcmp(state, op_state_names[op->state]) != 0;)
+	for (op->state = 0;
+	     op_state_names[op->state] && strcmp(state, op_state_names[op->state]) != 0;)
 		op->state++;
 	op->nonce = (uint64_t)sqlite3_column_int64(st, 8);
 	op->block = (uint64_t)sqlite3_column_int64(st, 9);
