@@ -29,6 +29,9 @@ int check_code(const struct check *c);
 /* What can be said from the file alone: both signatures, who signed, price, window, gaps. */
 void check_receipt(struct check *c, const struct signed_receipt *r, const struct secp *s);
 
+/* Of them what the payload and the EIP-712 signature give: all that stands on the chain. */
+void check_payload(struct check *c, const struct signed_receipt *r, const struct secp *s);
+
 /* All leaves, from <f>: root, size, sequence, usage. */
 void check_events(struct check *c, const struct signed_receipt *r, FILE *f);
 

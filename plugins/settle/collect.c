@@ -91,17 +91,13 @@ static int in_cgroups(const struct collector *c, uint64_t id)
 
 /* ---- leaves */
 
-/* An event that gets no leaf leaves its number, and the receipt says which. When there are too many gaps the last one grows. */
+/* An event that gets no leaf leaves its number, and the receipt says which. When there are too many gaps it gets none: it is
+ * counted as dropped. */
 static void lost(struct collector *c)
 {
-	struct receipt_gap *g = c->n_gaps ? &c->gaps[c->n_gaps - 1] : NULL;
-
-	c->seq++;
 	c->n_lost++;
-	if (!g || (g->last + 1 != c->seq && c->n_gaps < RECEIPT_GAPS))
-		c->gaps[c->n_gaps++] = (struct receipt_gap){ c->seq, c->seq };
-	else
-		g->last = c->seq;
+	if (receipt_gap_add(c->gaps, &c->n_gaps, c->seq + 1) == 0)
+		c->seq++;
 }
 
 static void add_leaf(struct collector *c, struct leaf *leaf)

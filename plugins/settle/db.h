@@ -40,6 +40,7 @@ struct attempt {
 /* What the chain has of an operation. */
 struct op_found {
 	int is_there, is_good, has_event;
+	int is_unknown; /* the node gave no answer to it */
 	uint64_t block;
 	uint8_t block_hash[32], hash[32];
 	struct u256 cost;

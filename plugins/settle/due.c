@@ -22,10 +22,13 @@ static int is_zero(const uint8_t address[20])
 	return !memcmp(address, none, 20);
 }
 
-/* Queue it once; what came of it is told as the reason. */
+/* Queue it once; what came of it is told as the reason. One that was given up, as another had done it already, is due again when
+ * a reorganisation took that back. */
 static void due(struct settle *s, struct task *t, uint32_t kind)
 {
-	if (!op_find(s, kind, t->id, ""))
+	const struct op *op = op_find(s, kind, t->id, "");
+
+	if (!op || (op->state == OP_ABANDONED && !s->conf->dry_run))
 		(void)op_queue_task(s, kind, t); /* no room now: the next turn tries again */
 }
 
@@ -52,7 +55,8 @@ static void due_payer(struct settle *s, struct task *t)
 
 		if (!is_judged)
 			task_set(s, t, PHASE_SUBMITTED, "%s", "");
-		if (!strcmp(t->phase, PHASE_VERIFIED) && s->conf->auto_settle)
+		if (!strcmp(t->phase, PHASE_VERIFIED) && s->conf->auto_settle &&
+		    s->head + 1 >= t->status_block + s->conf->confirmations)
 			due(s, t, OP_SETTLE);
 		if (!strcmp(t->phase, PHASE_REJECTED) && s->conf->auto_dispute &&
 		    !is_zero(t->arbiter) && s->head < t->dispute_deadline &&

@@ -15,7 +15,7 @@
 /* A message about a file is longer than what a state says. */
 static int say(char why[SETTLE_WHY], const char *text, int rc)
 {
-	(void)snprintf(why, SETTLE_WHY, "%s", text); /* cut is fine: for people */
+	(void)snprintf(why, SETTLE_WHY, "%.*s", SETTLE_WHY - 1, text); /* cut is fine: for people */
 	return rc;
 }
 

@@ -10,6 +10,8 @@
 #define LAG_BLOCKS 8 /* behind what another endpoint told: it is skipped */
 
 #define MISSING_TURNS 4
+#define HEAD_MAX      (1ull << 48) /* a block number in the contract has 48 bits */
+#define WEI_MAX	      (1ull << 60) /* far over every cap; sums of it fit */
 
 /* enum: places in the batch */
 #define ASK_BLOCK   0
@@ -50,12 +52,15 @@ static int look_head(struct settle *s)
 	uint64_t number, best = 0, tips[8];
 	size_t i, n = 0;
 
-	if (u64_at(block, "number", &number) || u64_at(block, "timestamp", &s->head_time) ||
-	    rpc_u64(&c[ASK_NONCE], &s->nonce_latest) || !json_is_string(c[ASK_BALANCE].result) ||
+	if (u64_at(block, "number", &number) || number >= HEAD_MAX ||
+	    u64_at(block, "timestamp", &s->head_time) || rpc_u64(&c[ASK_NONCE], &s->nonce_latest) ||
+	    !json_is_string(c[ASK_BALANCE].result) ||
 	    u256_parse_hex(json_string_value(c[ASK_BALANCE].result), &s->balance))
 		return -EPROTO;
 	if (u64_at(block, "baseFeePerGas", &s->base_fee))
 		s->base_fee = 0;
+	if (s->base_fee > WEI_MAX)
+		s->base_fee = WEI_MAX;
 	for (i = 0; i < s->rpc.n; i++)
 		if (s->rpc.endpoints[i].head > best)
 			best = s->rpc.endpoints[i].head;
@@ -85,7 +90,7 @@ static int look_head(struct settle *s)
 			tips[k - 1] = t;
 		}
 	if (n && tips[n / 2] > s->tip)
-		s->tip = tips[n / 2];
+		s->tip = tips[n / 2] < WEI_MAX ? tips[n / 2] : WEI_MAX;
 	return 0;
 }
 
@@ -117,12 +122,16 @@ static int has_event(const struct op *op, const json_t *logs)
 	return 0;
 }
 
-/* A receipt of attempt <n>. Not believed before its block is known to be in the chain. */
+/* A receipt of attempt <n>. Not believed before its block is known to be in the chain. Only null says that there is none: an
+ * error or nonsense says nothing. */
 static void look_receipt(struct op *op, uint32_t n, const json_t *r)
 {
 	uint64_t status, gas, price;
 	struct u256 cost;
 
+	if (json_is_null(r))
+		return;
+	op->found.is_unknown = 1;
 	if (!json_is_object(r) || u64_at(r, "status", &status) ||
 	    u64_at(r, "blockNumber", &op->found.block) ||
 	    hex_parse(text_at(r, "blockHash"), op->found.block_hash, 32) ||
@@ -130,6 +139,7 @@ static void look_receipt(struct op *op, uint32_t n, const json_t *r)
 	    memcmp(op->found.hash, op->attempts[n].hash, 32) != 0)
 		return;
 	op->found.is_there = 1;
+	op->found.is_unknown = 0;
 	op->found.is_good = status == 1;
 	op->found.has_event = has_event(op, json_object_get(r, "logs"));
 	memset(&op->found.cost, 0, sizeof(op->found.cost));
@@ -157,8 +167,21 @@ static void end_op(struct settle *s, struct op *op, uint32_t state, const char *
 		s->host->metric_observe(s->ctx, s->m_seconds,
 					(double)(settle_now_ms(s) - op->created_ms) / 1000);
 	s->host->metric_add(s->ctx, s->m_fees, as_double(&op->spent_wei));
-	if (op->nonce >= s->nonce_floor)
+	/* one that reverted is not looked at again: were its block taken back, a floor above it would leave a hole for ever */
+	if (state == OP_CONFIRMED && op->nonce >= s->nonce_floor)
 		s->nonce_floor = op->nonce + 1;
+}
+
+/* What waited for the allowance comes before another's approve takes it away. */
+static void allowed(struct settle *s, const struct op *approve)
+{
+	struct op *op =
+		approve->kind == OP_APPROVE ? op_find(s, OP_CREATE, approve->task, "") : NULL;
+
+	if (op && op->state == OP_QUEUED) {
+		op->next_try_ms = 0;
+		op->tries = 0;
+	}
 }
 
 /* It is in the chain: in which state is it then? <revert>: the call made again at its block, NULL when it worked. */
@@ -167,6 +190,7 @@ static void settle_found(struct settle *s, struct op *op, const struct rpc_call 
 	uint64_t depth = s->head >= op->found.block ? s->head - op->found.block + 1 : 0;
 	int is_deep = depth >= s->conf->confirmations;
 	char why[OP_TEXT] = "reverted";
+	int was_in = op->state == OP_MINED || op->state == OP_CONFIRMED;
 
 	if ((op->state == OP_MINED || op->state == OP_CONFIRMED) &&
 	    memcmp(op->block_hash, op->found.block_hash, 32) != 0) {
@@ -183,6 +207,8 @@ static void settle_found(struct settle *s, struct op *op, const struct rpc_call 
 			end_op(s, op, OP_CONFIRMED, "");
 		else if (!is_deep && op->state != OP_MINED && op->state != OP_CONFIRMED)
 			op_set(s, op, OP_MINED, "%s", "");
+		if (!was_in)
+			allowed(s, op);
 		return;
 	}
 	if (!is_deep)
@@ -235,14 +261,16 @@ static void looked_blocks(struct settle *s)
 		if (!op->is_asked)
 			continue;
 		if (!op->found.is_there) {
-			settle_missing(s, op);
+			if (!op->found.is_unknown)
+				settle_missing(s, op);
 			continue;
 		}
 		block = &s->batch.calls[i++];
 		if (!op->found.is_good)
 			revert = &s->batch.calls[i++];
-		if (hex_parse(text_at(block->result, "hash"), hash, 32) == 0 &&
-		    memcmp(hash, op->found.block_hash, 32) == 0)
+		if (hex_parse(text_at(block->result, "hash"), hash, 32))
+			continue; /* not told */
+		if (memcmp(hash, op->found.block_hash, 32) == 0)
 			settle_found(s, op, revert);
 		else
 			settle_missing(s, op);
@@ -309,23 +337,46 @@ static void looked(struct settle *s)
 	ask_blocks(s);
 }
 
-static void ask_txs(struct settle *s)
+static unsigned n_asks(const struct op *op)
 {
 	unsigned n = 0;
-	char hex[67];
+
+	for (uint32_t k = 0; k < op->n_attempts; k++)
+		n += op->attempts[k].nonce == op->nonce;
+	return n;
+}
+
+/* Those whose outcome is open come first, and of the confirmed ones the newest. */
+static void choose_txs(struct settle *s)
+{
+	unsigned room = SETTLE_LOOK_TXS, confirmed = 0;
 
 	for (struct op *op = s->ops; op; op = op->next) {
-		op->is_asked = is_looked_at(s, op) && n + op->n_attempts <= RPC_CALLS / 2;
-		if (!op->is_asked)
+		op->is_asked =
+			is_looked_at(s, op) && op->state != OP_CONFIRMED && n_asks(op) <= room;
+		room -= op->is_asked ? n_asks(op) : 0;
+		confirmed += is_looked_at(s, op) && op->state == OP_CONFIRMED ? n_asks(op) : 0;
+	}
+	for (struct op *op = s->ops; op; op = op->next) {
+		if (!is_looked_at(s, op) || op->state != OP_CONFIRMED)
 			continue;
-		for (uint32_t k = 0; k < op->n_attempts; k++)
+		op->is_asked = confirmed <= room;
+		confirmed -= n_asks(op);
+	}
+}
+
+static void ask_txs(struct settle *s)
+{
+	char hex[67];
+
+	choose_txs(s);
+	for (struct op *op = s->ops; op; op = op->next)
+		for (uint32_t k = 0; op->is_asked && k < op->n_attempts; k++)
 			if (op->attempts[k].nonce == op->nonce) {
 				hex_format(op->attempts[k].hash, 32, hex);
 				(void)rpc_add(&s->batch, "eth_getTransactionReceipt", "[\"%s\"]",
 					      hex);
-				n++;
 			}
-	}
 }
 
 void look_begin(struct settle *s, void (*then)(struct settle *s))

@@ -14,6 +14,7 @@
 #define ASK_TASK      0 /* of all with a task */
 #define ASK_IS_AS     1 /* create: our registry */
 #define ASK_GET	      2 /* create: any registry */
+#define ASK_EXT	      1 /* settle, by the payer */
 #define ASK_RESOLVE   3
 #define ASK_ALLOWANCE 4
 #define ASK_BALANCE   5
@@ -29,6 +30,12 @@ static int needed(const struct settle *s, const struct task *t, struct u256 *ret
 		    o->status == TASK_CREATED && u256_add(ret, &o->max, ret))
 			return -ERANGE;
 	return 0;
+}
+
+/* Does it pay for a receipt that has to be the one which was judged? */
+static int pays(const struct task *t, const struct op *op)
+{
+	return t && op->kind == OP_SETTLE && t->role == TASK_PAYER;
 }
 
 unsigned prepare_ask(struct settle *s, struct op *op)
@@ -53,6 +60,8 @@ unsigned prepare_ask(struct settle *s, struct op *op)
 		(void)call_add(b, s->token, TOKEN_ALLOWANCE, a, 2);
 		(void)call_add(b, s->token, TOKEN_BALANCE, a, 1);
 	}
+	if (pays(t, op))
+		(void)call_add(b, s->settlement, SETTLEMENT_GET_EXT, a, 1); /* a[0] is the task */
 	n_both = b->n;
 	(void)call_add_from(b, "eth_estimateGas", s->address, op->to, op->data, op->n_data,
 			    "latest");
@@ -149,6 +158,27 @@ static int judge_create(struct settle *s, struct op *op, struct task *t, char wh
 	return approve(s, t, &allowance.word, &need, why);
 }
 
+/* <v>: the task, as getTask has it. */
+static int judge_settle(const struct settle *s, const struct task *t, const struct abi_value *v,
+			char why[OP_TEXT])
+{
+	struct abi_value x[3];
+
+	if (!strcmp(t->phase, PHASE_SUBMITTED)) {
+		(void)snprintf(why, OP_TEXT, "its receipt is not judged yet");
+		return -EAGAIN;
+	}
+	if (s->is_compat)
+		return 0;
+	if (call_words(&s->batch.calls[ASK_EXT], SETTLEMENT_EXT, x, 3) ||
+	    task_has_other(t, &v[8].word, x[2].word.b)) {
+		(void)snprintf(why, OP_TEXT,
+			       "the contract has another receipt than the one that was judged");
+		return -EAGAIN;
+	}
+	return 0;
+}
+
 int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT])
 {
 	struct task *t = task_find(s, op->task);
@@ -171,6 +201,8 @@ int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT])
 		(void)snprintf(why, OP_TEXT, "the task is %s", task_status_name((uint32_t)n));
 		return -EAGAIN;
 	}
+	if (pays(t, op))
+		return judge_settle(s, t, v, why);
 	return op->kind == OP_CREATE ? judge_create(s, op, t, why) : 0;
 }
 

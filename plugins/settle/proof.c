@@ -6,8 +6,8 @@
 
 #include "abi.h"
 #include "check.h"
-#include "eip712.h"
 #include "keccak.h"
+#include "op.h"
 #include "task.h"
 
 #define INPUT_BYTES (2u * RECEIPT_PAYLOAD_BYTES)
@@ -21,27 +21,6 @@ static struct task *next_task(const struct settle *s)
 		    !strcmp(t->phase, PHASE_SUBMITTED) && memcmp(t->submit_tx, none, 32) != 0)
 			return t;
 	return NULL;
-}
-
-/* Signature over the payload, by whom the task pays. */
-static void check_signer(const struct settle *s, struct check *c, const struct signed_receipt *sr)
-{
-	uint8_t digest[32], signer[20];
-	const char *why = "";
-
-	eip712_receipt(s->separator, sr->r.task_id, &sr->r.actual_amount, sr->hash, digest);
-	if (secp_recover(s->secp, digest, sr->eip712, sizeof(sr->eip712), signer, &why))
-		check_bad(c, "its signature: %s", why);
-	else if (memcmp(signer, sr->r.payee, 20) != 0)
-		check_bad(c, "it is signed by another key than the payee's");
-}
-
-static void check_price(struct check *c, const struct receipt *r)
-{
-	struct u256 want;
-
-	if (receipt_price(r, &want) || u256_cmp(&want, &r->actual_amount) != 0)
-		check_bad(c, "its amount does not follow from its usage and price");
 }
 
 static void check_task(const struct settle *s, struct check *c, const struct task *t,
@@ -97,20 +76,24 @@ static void judge(struct settle *s, struct task *t, const uint8_t *data, size_t 
 	struct signed_receipt sr = { .payload = payload };
 	struct check c = { .n_bad = 0 };
 	char why[RECEIPT_WHY];
+	struct op *op;
 
 	if (!payload)
 		return; /* the next look tries again */
 	if (read_call(t, data, n, &sr, why) < 0) {
 		check_bad(&c, "%s", why);
 	} else {
-		check_signer(s, &c, &sr);
-		check_price(&c, &sr.r);
+		check_payload(&c, &sr, s->secp);
 		check_task(s, &c, t, &sr);
 	}
-	if (c.n_bad)
+	if (c.n_bad) {
+		op = op_find(s, OP_SETTLE, t->id, "");
+		if (op && op->state == OP_QUEUED)
+			op_set(s, op, OP_ABANDONED, "the receipt that came instead is not good");
 		task_set(s, t, PHASE_REJECTED, "%s", c.bad[0]);
-	else
+	} else {
 		task_set(s, t, PHASE_VERIFIED, "%s", "");
+	}
 	free(payload);
 }
 

@@ -18,6 +18,18 @@
 const char *const price_model_names[] = { "fixed", "cpu_ns", NULL };
 const char *const attestation_names[] = { "none", "observed", "enforced", NULL };
 
+int receipt_gap_add(struct receipt_gap gaps[RECEIPT_GAPS], unsigned *io_n, uint64_t seq)
+{
+	if (*io_n && gaps[*io_n - 1].last + 1 == seq) {
+		gaps[*io_n - 1].last = seq;
+		return 0;
+	}
+	if (*io_n == RECEIPT_GAPS)
+		return -ENOSPC;
+	gaps[(*io_n)++] = (struct receipt_gap){ seq, seq };
+	return 0;
+}
+
 int receipt_price(const struct receipt *r, struct u256 *ret)
 {
 	struct u256 v = r->unit_price;

@@ -64,6 +64,9 @@ struct receipt {
 	uint64_t issued_ns, not_after_ns; /* Unix time */
 };
 
+/* Number <seq> is missing; numbers come in order. 0, or -ENOSPC: there are too many gaps. */
+int receipt_gap_add(struct receipt_gap gaps[RECEIPT_GAPS], unsigned *io_n, uint64_t seq);
+
 /* What the price formula gives for that usage, at most the maximum. 0 or -ERANGE. */
 int receipt_price(const struct receipt *r, struct u256 *ret);
 

@@ -246,8 +246,7 @@ static int is_closed(struct settle *s, struct lnx_http_req *req)
 {
 	if (s->state != CHAIN_FAILED && s->state != CHAIN_REFUSED && s->state != CHAIN_OPENING)
 		return 0;
-	ERR(req, 503, chain_state_names[s->state], "nothing is signed: %s",
-	    *s->why ? s->why : "the state file is being opened");
+	ERR(req, 503, chain_state_names[s->state], "nothing is signed: %s", s->why);
 	return -EROFS;
 }
 

@@ -9,7 +9,7 @@
 #include <linnix/svc_http_client.h>
 
 #define RPC_ENDPOINTS	8
-#define RPC_CALLS	48	   /* of one request */
+#define RPC_CALLS	64	   /* of one request */
 #define RPC_REPLY_BYTES (4u << 20) /* of one answer */
 #define RPC_TEXT	160
 #define RPC_BREAK_AFTER 5 /* failures in a row, then it is left alone */

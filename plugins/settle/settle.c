@@ -130,7 +130,7 @@ static int settle_start(void *state)
 		settle_set_state(s, CHAIN_FAILED, "%s", *why ? why : strerror(-rc));
 		return 0;
 	}
-	settle_set_state(s, CHAIN_OPENING, "%s", "");
+	settle_set_state(s, CHAIN_OPENING, "the state file is being opened");
 	return settle_open(s);
 }
 

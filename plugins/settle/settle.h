@@ -20,7 +20,7 @@
 #define SETTLE_KEEP_MS	  (31 * 86400000ll) /* tasks that count for the limit of a month */
 #define SETTLE_WHY	  256
 #define SETTLE_LOOK_TASKS 6  /* asked about in one turn */
-#define SETTLE_LOOK_TXS	  12 /* likewise */
+#define SETTLE_LOOK_TXS	  24 /* likewise */
 
 /* enum chain_state */
 #define CHAIN_OPENING	 0 /* the state file is being read */

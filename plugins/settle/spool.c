@@ -12,7 +12,7 @@
 #include "collect.h"
 
 struct spool_job {
-	struct collector *c; /* NULL: it is gone */
+	struct settle *s; /* the collector may be gone */
 	struct lnx_buf lines;
 	char path[512];
 };
@@ -68,9 +68,9 @@ static int run(void *arg)
 static void done(void *arg, int rc)
 {
 	struct spool_job *j = arg;
-	struct collector *c = NULL;
+	struct collector *c = j->s->collectors;
 
-	for (c = j->c->s->collectors; c && c != j->c;)
+	while (c && c->job != j)
 		c = c->next;
 	if (c) {
 		c->job = NULL;
@@ -92,7 +92,7 @@ void spool_flush(struct collector *c, int is_end)
 	j = calloc(1, sizeof(*j));
 	if (!j)
 		return;
-	j->c = c;
+	j->s = c->s;
 	j->lines = c->spool;
 	memcpy(j->path, c->path, sizeof(j->path));
 	c->job = j;

@@ -151,6 +151,12 @@ void task_restarted(struct settle *s)
 
 static int same_terms(const struct task *t, const struct task_ask *ask)
 {
+	static const uint8_t none[20];
+
+	/* what was not named is the contract's to fill in */
+	if ((memcmp(ask->payee, none, 20) != 0 && memcmp(ask->payee, t->payee, 20) != 0) ||
+	    (ask->has_arbiter && memcmp(ask->arbiter, t->arbiter, 20) != 0))
+		return 0;
 	return t->is_escrow == ask->is_escrow && !u256_cmp(&t->max, &ask->max) &&
 	       t->deadline_blocks == ask->deadline_blocks && !strcmp(t->payee_did, ask->payee_did);
 }
@@ -350,6 +356,22 @@ void task_look(struct settle *s)
 		s->look_round++;
 }
 
+int task_has_other(const struct task *t, const struct u256 *actual, const uint8_t hash[32])
+{
+	return u256_cmp(&t->actual, actual) != 0 || memcmp(t->receipt_hash, hash, 32) != 0;
+}
+
+/* A reorganisation put another receipt in the place of the one that was judged. */
+static void look_again(struct settle *s, struct task *t)
+{
+	if (t->role != TASK_PAYER || t->status != TASK_SUBMITTED)
+		return;
+	memset(t->submit_tx, 0, 32); /* the logs tell of the other transaction */
+	s->log_head = 0;
+	t->status_block = s->head;
+	task_set(s, t, PHASE_SUBMITTED, "the receipt on the chain is another one now");
+}
+
 /* What the chain says of it, in three answers. */
 static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 {
@@ -384,12 +406,14 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 	(void)u256_to_u64(&v[3].word, &t->deadline);	     /* uint48 */
 	(void)u256_to_u64(&v[4].word, &t->dispute_deadline); /* uint48 */
 	t->max = v[7].word;
-	t->actual = v[8].word;
 	if (!call_words(&c[1], SETTLEMENT_EXT, x, 3)) {
 		memcpy(t->payee, x[0].word.b + 12, 20);
 		t->is_escrow = x[1].word.b[31];
+		if (status == TASK_SUBMITTED && task_has_other(t, &v[8].word, x[2].word.b))
+			look_again(s, t);
 		memcpy(t->receipt_hash, x[2].word.b, 32);
 	}
+	t->actual = v[8].word;
 	if (!call_words(&c[2], SETTLEMENT_DISPUTE_OF, x, 3)) {
 		memcpy(t->arbiter, x[0].word.b + 12, 20);
 		(void)u256_to_u64(&x[1].word, &t->arbiter_deadline); /* uint48 */

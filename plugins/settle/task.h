@@ -45,6 +45,9 @@ int task_wish(struct settle *s, struct task *t, const char *action, const char *
 void task_set(struct settle *s, struct task *t, const char *phase, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Does the chain have another amount or receipt than we know? */
+int task_has_other(const struct task *t, const struct u256 *actual, const uint8_t hash[32]);
+
 /* Nothing will change any more. */
 int task_is_final(const struct task *t);
 /* Is there no open task of that id? */

@@ -378,6 +378,22 @@ static void gaps_and_windows_must_add_up(void **state)
 	fix_done(&f);
 }
 
+static void a_payer_finds_what_verify_finds(void **state)
+{
+	struct check c = { .n_bad = 0 };
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	check_payload(&c, &f.s, curve);
+	assert_int_equal(c.n_bad, 0);
+	f.r.dropped = 0;
+	fix_sign(&f);
+	check_payload(&c, &f.s, curve);
+	assert_string_equal(c.bad[0], "gaps: more events are missing than were dropped");
+	fix_done(&f);
+}
+
 /* What the chain says of the good one. */
 static struct check_chain chain_of(const struct fix *f)
 {
@@ -566,6 +582,7 @@ int main(void)
 		cmocka_unit_test(a_price_that_the_usage_does_not_give_is_found),
 		cmocka_unit_test(changed_events_are_found),
 		cmocka_unit_test(gaps_and_windows_must_add_up),
+		cmocka_unit_test(a_payer_finds_what_verify_finds),
 		cmocka_unit_test(what_the_chain_has_otherwise_is_found),
 		cmocka_unit_test(one_event_can_be_opened_and_no_other_in_its_place),
 		cmocka_unit_test(a_payload_with_anything_else_in_it_is_refused),

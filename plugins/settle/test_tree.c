@@ -12,6 +12,7 @@
 #include "jcs.h"
 #include "leaf.h"
 #include "merkle.h"
+#include "receipt.h"
 #include "stamp.h"
 
 #define LARGEST 70 /* leaves of the trees whose proofs are all tried */
@@ -374,9 +375,24 @@ static void usage_is_the_sum_and_never_wraps(void **state)
 	assert_int_equal(u.exit_code, 3);
 }
 
+static void more_gaps_than_there_is_room_for_leave_no_number(void **state)
+{
+	struct receipt_gap gaps[RECEIPT_GAPS];
+	unsigned n = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < RECEIPT_GAPS; i++)
+		assert_int_equal(receipt_gap_add(gaps, &n, 10 * i + 1), 0);
+	assert_int_equal(receipt_gap_add(gaps, &n, gaps[n - 1].last + 1), 0);
+	assert_int_equal(receipt_gap_add(gaps, &n, 100000), -ENOSPC);
+	assert_int_equal(n, RECEIPT_GAPS);
+	assert_int_equal(gaps[n - 1].last, gaps[n - 1].first + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(more_gaps_than_there_is_room_for_leave_no_number),
 		cmocka_unit_test(roots_are_those_of_certificate_transparency),
 		cmocka_unit_test(every_leaf_is_proven_and_no_other_is),
 		cmocka_unit_test(json_is_canonical),
