@@ -50,7 +50,9 @@ void item_del(struct lnx_channel *ch, struct item *it)
 void item_queue(struct lnx_channel *ch, struct item *it, uint32_t what)
 {
 	/* who was told nothing yet hears of an opening, not of a change; an end is told as one */
-	if (what == LNX_NOTICE_UPDATE && !it->is_told && !it->is_sent)
+	if (what == LNX_NOTICE_UPDATE && it->what == LNX_NOTICE_CLOSE)
+		what = LNX_NOTICE_CLOSE;
+	else if (what == LNX_NOTICE_UPDATE && !it->is_told && !it->is_sent)
 		what = LNX_NOTICE_OPEN;
 	if (!it->waits || it->is_sent)
 		it->queued_wall_ns = notify_wall(ch->n);
@@ -64,6 +66,10 @@ void item_on_event(struct lnx_channel *ch, const struct lnx_ev_incident *ev, con
 {
 	struct item *it = item_find(ch, id);
 	int is_wanted = ev->severity >= ch->d.min_severity && !ev->is_silenced, is_weighty;
+	/* what an action came to may be known after the end: nothing follows that would take the item away */
+	int is_over = ev->h.type == LNX_EV_INCIDENT_UPDATE &&
+		      LNX_EV_HAS(&ev->h, struct lnx_ev_incident, closed_wall_ns) &&
+		      ev->closed_wall_ns;
 
 	if (it)
 		it->severity = ev->severity;
@@ -75,8 +81,9 @@ void item_on_event(struct lnx_channel *ch, const struct lnx_ev_incident *ev, con
 	is_weighty = ev->reason == LNX_INCIDENT_SEVERITY || ev->reason == LNX_INCIDENT_OUTCOME;
 	if (ev->h.type == LNX_EV_INCIDENT_UPDATE && it) {
 		/* what waits says all of it anyway */
-		if ((is_weighty || ch->d.flags & LNX_CHANNEL_ALL) && (!it->waits || it->is_sent))
-			item_queue(ch, it, LNX_NOTICE_UPDATE);
+		if ((is_weighty || ch->d.flags & LNX_CHANNEL_ALL) && (!it->waits || it->is_sent) &&
+		    !ev->is_silenced)
+			item_queue(ch, it, is_over ? LNX_NOTICE_CLOSE : LNX_NOTICE_UPDATE);
 		return;
 	}
 	if (!is_wanted || (ev->h.type == LNX_EV_INCIDENT_UPDATE && !is_weighty))
@@ -86,5 +93,5 @@ void item_on_event(struct lnx_channel *ch, const struct lnx_ev_incident *ev, con
 	if (!it)
 		return;
 	it->severity = ev->severity;
-	item_queue(ch, it, LNX_NOTICE_OPEN);
+	item_queue(ch, it, is_over ? LNX_NOTICE_CLOSE : LNX_NOTICE_OPEN);
 }

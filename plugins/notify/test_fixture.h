@@ -45,6 +45,7 @@ struct env {
 	/* the incidents: all of one state */
 	const char *state;
 	int json_rc, render_rc, keep_what;
+	uint64_t closed_wall_ns; /* of what events tell */
 };
 
 /* ---- store/1 */
@@ -277,6 +278,7 @@ static void event(struct env *e, uint16_t type, uint32_t reason, uint32_t severi
 	u.i.reason = reason;
 	u.i.severity = severity & 0xf;
 	u.i.is_silenced = severity >> 4;
+	u.i.closed_wall_ns = e->closed_wall_ns;
 	(void)snprintf(id, sizeof(id), "01HZZZZZZZZZZZZZZZZZZZZZ%02d", number % 100);
 	assert_int_equal(testhost_str(&u.h, sizeof(u), &u.i.id, id), 0);
 	assert_int_equal(testhost_deliver(e->t, &u.h), 0);

@@ -185,6 +185,54 @@ static void what_cannot_be_told_is_counted(void **state)
 	end(&e);
 }
 
+/* The outcome of an action comes when what it was for is over: told once, and not kept for an end that was told. */
+static void what_follows_the_end_leaves_nothing_behind(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+
+	(void)state;
+	d.resend_ns = 60 * SECOND;
+	agent_start(&e, &d);
+	opens(&e, 1);
+	answer(&e, 0, 200, NULL);
+	closes(&e, 1);
+	/* while the end is on its way, and asked for anew by its channel, too */
+	e.closed_wall_ns = 1700000000000000000u;
+	event(&e, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_OUTCOME, LNX_SEV_WARNING, 1);
+	assert_int_equal(e.svc->tell(e.self, e.ch, "01HZZZZZZZZZZZZZZZZZZZZZ01"), 0);
+	answer(&e, 0, 200, NULL);
+	(void)testhost_advance(e.t, SECOND);
+	assert_string_equal(e.body, "close 01");
+	answer(&e, 0, 200, NULL);
+	assert_int_equal(e.n_records, 0);
+	/* and after it */
+	event(&e, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_OUTCOME, LNX_SEV_WARNING, 1);
+	assert_string_equal(e.body, "close 01");
+	answer(&e, 0, 200, NULL);
+	assert_int_equal(e.n_records, 0);
+	(void)testhost_advance(e.t, 600 * SECOND);
+	assert_int_equal(e.n_posts, 4);
+	end(&e);
+}
+
+static void nobody_hears_of_what_is_silenced_meanwhile(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+
+	(void)state;
+	agent_start(&e, &d);
+	opens(&e, 1);
+	answer(&e, 0, 200, NULL);
+	event(&e, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_SEVERITY, LNX_SEV_CRITICAL | 16, 1);
+	assert_int_equal(e.n_posts, 1);
+	event(&e, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_SEVERITY, LNX_SEV_CRITICAL, 1);
+	assert_string_equal(e.body, "update 01");
+	answer(&e, 0, 200, NULL);
+	end(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +241,8 @@ int main(void)
 		cmocka_unit_test(a_bad_one_does_not_take_others_with_it),
 		cmocka_unit_test(groups_and_rates),
 		cmocka_unit_test(what_cannot_be_told_is_counted),
+		cmocka_unit_test(what_follows_the_end_leaves_nothing_behind),
+		cmocka_unit_test(nobody_hears_of_what_is_silenced_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
