@@ -315,14 +315,17 @@ static uint64_t wall_now(struct enforce *s)
 static int is_over_the_limit(struct enforce *s, char *why, size_t cap)
 {
 	uint64_t wall = wall_now(s);
+	const struct act *a;
 	uint32_t i, n = 0;
 
 	for (i = 0; i < s->n_hourly && i < ENF_HOURLY; i++)
 		n += s->hourly[i] + 3600 * ENF_SEC > wall;
+	for (a = s->newest; a; a = a->next) /* those that are about to be done */
+		n += a->phase == ENF_JOURNALING || a->phase == ENF_GUARDING;
 	if (n < s->conf->max_per_hour)
 		return 0;
 	(void)snprintf(why, cap,
-		       "%u actions were done in the last hour, no more than %u are "
+		       "%u actions were done or begun in the last hour, no more than %u are "
 		       "(enforce.max_per_hour)",
 		       n, s->conf->max_per_hour);
 	return -EPERM;
@@ -566,4 +569,8 @@ void enf_tick(struct enforce *s, uint64_t now_ns)
 	for (a = s->newest; a; a = a->next)
 		tick_one(s, a, now_ns);
 	s->host->metric_set(s->ctx, s->m_in_force, n_in_force(s));
+	for (a = s->newest; a && a->phase == ENF_IDLE; a = a->next)
+		;
+	if (!a)
+		journal_trim(s);
 }

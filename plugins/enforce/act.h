@@ -61,6 +61,8 @@ void journal_close(struct enforce *s);
 /* Write that <a> begins, on a worker; enf_journaled() follows. 0 or -errno. */
 int journal_begin(struct enforce *s, const struct act *a);
 void journal_end(struct enforce *s, const char *id);
+/* Nothing is on its way or in force: begin it anew once it is large. */
+void journal_trim(struct enforce *s);
 
 /* ---- record.c: what the world is told */
 extern const char *const enf_verbs[], *const enf_states[], *const enf_outcomes[];

@@ -98,6 +98,7 @@ struct enforce {
 	char v2_root[256], cpu_root[256], freezer_root[256];
 	int journal; /* -1: not open */
 	int journal_rc;
+	uint32_t n_journaling; /* lines that a worker has */
 	uint32_t is_stopping, is_recovered;
 	struct guard guard;
 	char view_id[128]; /* of what enforce/1 lends */

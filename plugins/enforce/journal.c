@@ -13,11 +13,19 @@
 
 #include "act.h"
 
-#define JOURNAL_MAX (8u << 20) /* bytes that are read at the start */
+#define JOURNAL_MAX   (8u << 20) /* bytes that are read at the start */
+#define JOURNAL_LARGE (1u << 20) /* that it may have before it begins anew */
 
 static uint64_t wall_now(struct enforce *s)
 {
 	return s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
+}
+
+static uint64_t hour_ago(struct enforce *s)
+{
+	uint64_t wall = wall_now(s);
+
+	return wall > 3600 * ENF_SEC ? wall - 3600 * ENF_SEC : 0;
 }
 
 /* ---- reading what an earlier run left */
@@ -153,13 +161,12 @@ static int rewrite(struct enforce *s, uint64_t hour_ago_ns)
 		if (write(s->journal, line, (size_t)len) != len)
 			return -EIO;
 	}
-	return fsync(s->journal) < 0 ? -errno : 0;
+	return 0;
 }
 
 int journal_open(struct enforce *s)
 {
-	uint64_t wall = wall_now(s);
-	struct old old = { .hour_ago_ns = wall > 3600 * ENF_SEC ? wall - 3600 * ENF_SEC : 0 };
+	struct old old = { .hour_ago_ns = hour_ago(s) };
 	const char *id;
 	json_t *begin;
 	void *next;
@@ -183,6 +190,8 @@ int journal_open(struct enforce *s)
 			undo_old(s, id, begin);
 		}
 		rc = rewrite(s, old.hour_ago_ns);
+		if (rc == 0 && fsync(s->journal) < 0)
+			rc = -errno;
 	}
 	json_decref(old.begun);
 	if (rc < 0)
@@ -232,6 +241,7 @@ static void job_done(void *arg, int rc)
 	int unused;
 	struct act *a = enf_find(j->s, j->id, &unused);
 
+	j->s->n_journaling--;
 	if (a && a->phase == ENF_JOURNALING)
 		enf_journaled(j->s, a, rc);
 	else
@@ -272,7 +282,7 @@ int journal_begin(struct enforce *s, const struct act *a)
 	j->s = s;
 	j->fd = s->journal;
 	memcpy(j->id, a->id, sizeof(j->id));
-	lnx_buf_char(&j->line, '{');
+	lnx_buf_str(&j->line, "\n{"); /* an end that a full disk cut may stand before it */
 	lnx_json_kv_str(&j->line, "op", "begin");
 	lnx_json_kv_str(&j->line, "id", a->id);
 	lnx_json_kv_u64(&j->line, "ts_ns", wall_now(s));
@@ -290,6 +300,8 @@ int journal_begin(struct enforce *s, const struct act *a)
 	if (rc < 0) {
 		lnx_buf_done(&j->line);
 		free(j);
+	} else {
+		s->n_journaling++;
 	}
 	return rc;
 }
@@ -303,4 +315,18 @@ void journal_end(struct enforce *s, const char *id)
 	if (s->journal >= 0 && write(s->journal, line, (size_t)n) != n)
 		s->host->log(s->ctx, LNX_WARN, "journal: the end of %s is not written: %s", id,
 			     strerror(errno));
+}
+
+void journal_trim(struct enforce *s)
+{
+	struct stat st;
+	int rc;
+
+	if (s->journal < 0 || s->n_journaling || fstat(s->journal, &st) < 0 ||
+	    st.st_size < (off_t)JOURNAL_LARGE)
+		return;
+	/* need not be durable: the old content, too, has nothing in force */
+	rc = rewrite(s, hour_ago(s));
+	if (rc < 0)
+		s->host->log(s->ctx, LNX_WARN, "journal: it cannot begin anew: %s", strerror(-rc));
 }

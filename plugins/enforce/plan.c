@@ -133,7 +133,7 @@ static int plan_throttle(struct enforce *s, struct act *a, struct undo *u, char 
 			return no_controller(a, "CPU quota", why, cap);
 		old = strtoll(u->before, NULL, 10);
 		dir = undo_dir(u);
-		if (dir < 0 || undo_read(dir, "cpu.cfs_period_us", text, sizeof(text)) == 0)
+		if (dir >= 0 && undo_read(dir, "cpu.cfs_period_us", text, sizeof(text)) == 0)
 			period = strtoull(text, NULL, 10);
 		if (dir >= 0)
 			(void)close(dir); /* only looked at */
@@ -226,7 +226,10 @@ static int plan_signal(struct act *a, char *why, size_t cap)
 		lnx_buf_str(&b, "; that cannot be taken back");
 	(void)snprintf(a->plan, sizeof(a->plan), "%s", b.data ? b.data : ""); /* bounded above */
 	lnx_buf_done(&b);
-	return 0;
+	if (!a->undo || a->n_undo)
+		return 0;
+	(void)snprintf(why, cap, "process %u is stopped already", a->pid);
+	return -EPERM;
 }
 
 int enf_plan(struct enforce *s, struct act *a, char *why, size_t cap)
@@ -290,6 +293,15 @@ static int apply_file(const struct undo *u, char *why, size_t cap)
 	return rc;
 }
 
+/* Is there what makes it go on? The child that a process made since the plan has nothing that would. */
+static int is_held(const struct act *a, const struct enf_proc *p)
+{
+	for (uint32_t i = 0; i < a->n_undo; i++)
+		if (a->undo[i].pid == p->pid && a->undo[i].start_ticks == p->start_ticks)
+			return 1;
+	return !a->undo;
+}
+
 /* All of the tree, parents first. One that has ended meanwhile is as good. */
 static int apply_signal(const struct act *a, char *why, size_t cap)
 {
@@ -297,6 +309,8 @@ static int apply_signal(const struct act *a, char *why, size_t cap)
 	int rc = -ESRCH, fd;
 
 	for (i = 0; i < a->n_procs; i++) {
+		if (!is_held(a, &a->procs[i]))
+			continue;
 		fd = undo_pidfd(a->procs[i].pid, a->procs[i].start_ticks);
 		if (fd < 0) {
 			rc = n ? rc : fd;

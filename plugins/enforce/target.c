@@ -253,17 +253,27 @@ struct walk {
 	size_t cap;
 };
 
-static int walk_pids(struct walk *w, const char *dir)
+static int not_seen(struct walk *w, const char *dir)
+{
+	(void)snprintf(w->why, w->cap, "who is in %.200s cannot be seen: %s", dir, strerror(errno));
+	return -EPERM;
+}
+
+static int walk_pids(struct walk *w, const char *dir, unsigned depth)
 {
 	char file[1024];
 	unsigned long pid;
 	FILE *f;
 	int rc = 0;
 
+	errno = ENAMETOOLONG;
 	if (snprintf(file, sizeof(file), "%s/cgroup.procs", dir) >= (int)sizeof(file))
-		return 0;
+		return not_seen(w, dir);
 	f = fopen(file, "re");
-	while (f && !rc && fscanf(f, "%lu", &pid) == 1) {
+	if (!f)
+		return errno == ENOENT ? 0 : not_seen(w, dir);
+	errno = 0;
+	while (!rc && fscanf(f, "%lu", &pid) == 1) {
 		if (++w->n_pids > ENF_LOOKED_AT) {
 			(void)snprintf(w->why, w->cap, "more than %d processes are in it",
 				       ENF_LOOKED_AT);
@@ -274,9 +284,12 @@ static int walk_pids(struct walk *w, const char *dir)
 		rc = pid ? check_pid(w->s, &w->self, (uint32_t)pid, w->why, w->cap) : 0;
 		if (rc == -ESRCH)
 			rc = 0;
+		errno = 0;
 	}
-	if (f)
-		(void)fclose(f); /* only read from */
+	/* those of a threaded one are listed by the cgroup above it */
+	if (!rc && ferror(f) && errno != ENODEV && !(errno == EOPNOTSUPP && depth))
+		rc = not_seen(w, dir);
+	(void)fclose(f); /* only read from */
 	return rc;
 }
 
@@ -287,7 +300,7 @@ static int walk_dir(struct walk *w, const char *dir, unsigned depth)
 	struct dirent *d;
 	struct stat st;
 	DIR *at;
-	int rc = walk_pids(w, dir);
+	int rc = walk_pids(w, dir, depth);
 
 	at = rc ? NULL : opendir(dir);
 	while (at && !rc && (d = readdir(at))) {

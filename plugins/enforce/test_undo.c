@@ -247,6 +247,38 @@ static void what_the_guardian_ended_or_another_boot_began_is_left(void **state)
 	close_journal(&r);
 }
 
+/* Months of actions: else a start after them would find it too large, and do nothing any more. */
+static void a_large_one_begins_anew_when_nothing_is_in_force(void **state)
+{
+	struct dir d;
+	struct run r;
+	struct stat st;
+
+	(void)state;
+	dir_make(&d);
+	assert_int_equal(open_journal(&r, &d), 0);
+	r.s.hourly[r.s.n_hourly++] = TESTHOST_WALL_NS;
+	while (stat(r.path, &st) == 0 && st.st_size < 1 << 20) {
+		journal_trim(&r.s);
+		for (int i = 0; i < 1000; i++)
+			begin(&d, ID, boot_id(), 5);
+	}
+	r.s.n_journaling = 1;
+	journal_trim(&r.s);
+	assert_int_equal(stat(r.path, &st), 0);
+	assert_true(st.st_size >= 1 << 20);
+	r.s.n_journaling = 0;
+	journal_trim(&r.s);
+	assert_int_equal(stat(r.path, &st), 0);
+	assert_true(st.st_size > 0 && st.st_size < 1000);
+	close_journal(&r);
+	assert_int_equal(open_journal(&r, &d), 0);
+	assert_int_equal(r.s.n_hourly, 1);
+	assert_string_equal(get(&d, "cpu.max"), "50000 100000");
+	close_journal(&r);
+	dir_remove(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +286,7 @@ int main(void)
 		cmocka_unit_test(another_process_of_the_same_number_is_left_alone),
 		cmocka_unit_test(the_next_start_takes_back_what_nobody_ended),
 		cmocka_unit_test(what_the_guardian_ended_or_another_boot_began_is_left),
+		cmocka_unit_test(a_large_one_begins_anew_when_nothing_is_in_force),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
