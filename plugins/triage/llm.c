@@ -197,10 +197,13 @@ static int send_question(struct llm *l, const struct lnx_buf *body, char *why)
 
 /* ---- whose turn it is */
 
-static uint64_t hash_of(const struct lnx_buf *b)
+/* Of the question and whom it is about: the answer is kept with the commands for that incident. */
+static uint64_t hash_of(const struct lnx_buf *b, const char *id)
 {
 	uint64_t h = 0xcbf29ce484222325ULL;
 
+	for (; *id; id++)
+		h = (h ^ (unsigned char)*id) * 0x100000001b3ULL;
 	for (size_t i = 0; i < b->size; i++)
 		h = (h ^ (unsigned char)b->data[i]) * 0x100000001b3ULL;
 	return h | 1;
@@ -240,7 +243,7 @@ static void ask_about(struct llm *l)
 	}
 	llm_question(l->conf, &inc, &l->facts, &body);
 	rc = lnx_buf_error(&body);
-	l->key = rc ? 0 : hash_of(&body);
+	l->key = rc ? 0 : hash_of(&body, l->asked);
 	doc = rc ? NULL : cached(l, l->key);
 	if (doc) {
 		count(l, "cached");

@@ -89,45 +89,71 @@ static void check_ids(struct check *c, const json_t *ids)
 
 /* ---- numbers, and words with digits */
 
-/* A fact of the cited evidence has the number. */
-static int has_number(const struct check *c, const json_t *ids, double v)
+/* Units as people and facts write them, by what they measure. Others are not compared. */
+static const char *const units[][2] = {
+	{ "ms", "ms" },	      { "millisecond", "ms" }, { "milliseconds", "ms" },
+	{ "s", "s" },	      { "sec", "s" },	       { "second", "s" },
+	{ "seconds", "s" },   { "us", "us" },	       { "ns", "ns" },
+	{ "min", "min" },     { "minute", "min" },     { "minutes", "min" },
+	{ "hour", "h" },      { "hours", "h" },	       { "pct", "pct" },
+	{ "%", "pct" },	      { "percent", "pct" },    { "bytes", "bytes" },
+	{ "cores", "cores" },
+};
+
+static const char *unit_of(const char *word)
+{
+	for (size_t i = 0; word && i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcasecmp(units[i][0], word))
+			return units[i][1];
+	return NULL;
+}
+
+/* A fact of the cited evidence has the number, and no other unit than <unit>, NULL: not said. */
+static int has_number(const struct check *c, const json_t *ids, double v, const char *unit)
 {
 	for (uint32_t i = 0; i < c->f->n; i++) {
 		const struct fact *x = &c->f->list[i];
+		const char *own = unit_of(x->unit);
 
 		if (!x->is_text && is_cited(ids, x->evidence) &&
-		    fabs(x->value - v) <= 1e-9 * fabs(v))
+		    fabs(x->value - v) <= 1e-9 * fabs(v) && (!unit || !own || !strcmp(unit, own)))
 			return 1;
 	}
 	return 0;
 }
 
-/* <word> stands in <text> with nothing of a word around it. */
-static int stands_in(const char *text, const char *word)
+/* <word> stands in <text> with nothing of a word around it; a number also with nothing of a name: "5" is not in "web-5". */
+static int stands_in(const char *text, const char *word, int is_number)
 {
+	static const char joins[] = "-._:/@#+%";
 	size_t n = strlen(word);
 
-	for (const char *at = text; (at = strstr(at, word)); at++)
-		if ((at == text || !isalnum((unsigned char)at[-1])) &&
-		    !isalnum((unsigned char)at[n]))
+	for (const char *at = text; (at = strstr(at, word)); at++) {
+		char before = at == text ? ' ' : at[-1], after = at[n];
+
+		if (isalnum((unsigned char)before) || isalnum((unsigned char)after))
+			continue;
+		if (!is_number || (!strchr(joins, before) && (!after || !strchr(joins, after))))
 			return 1;
+	}
 	return 0;
 }
 
-static int has_word(const struct check *c, const json_t *ids, const char *word)
+static int has_word(const struct check *c, const json_t *ids, const char *word, int is_number)
 {
 	for (uint32_t i = 0; i < c->f->n; i++) {
 		const struct fact *x = &c->f->list[i];
 
 		if (is_cited(ids, x->evidence) &&
-		    (stands_in(x->subject, word) || (x->is_text && stands_in(x->text, word))))
+		    (stands_in(x->subject, word, is_number) ||
+		     (x->is_text && stands_in(x->text, word, is_number))))
 			return 1;
 	}
 	return 0;
 }
 
 /* "512", "-3.5", "73.6%", "512ms", "2GiB/s": a number with at most a unit. */
-static int number_of(const char *word, double *ret)
+static int number_of(const char *word, double *ret, const char **ret_unit)
 {
 	const char *at = word + (*word == '-' || *word == '+');
 	char *end;
@@ -141,30 +167,67 @@ static int number_of(const char *word, double *ret)
 		for (end++; isdigit((unsigned char)*end); end++)
 			;
 	*ret = strtod(word, NULL);
+	*ret_unit = *end ? end : NULL;
 	while (isalpha((unsigned char)*end) || *end == '%' || *end == '/')
 		end++;
 	return !*end && !strpbrk(word, "eE");
 }
 
-static void check_word(struct check *c, const json_t *ids, char *word)
+/* Numbers in letters; NaN: none of ours is so vague. "one" is a pronoun, too. */
+static int spelled(const char *word, double *ret)
+{
+	static const struct {
+		const char *word;
+		double value;
+	} list[] = { { "zero", 0 },	   { "two", 2 },	{ "three", 3 },
+		     { "four", 4 },	   { "five", 5 },	{ "six", 6 },
+		     { "seven", 7 },	   { "eight", 8 },	{ "nine", 9 },
+		     { "ten", 10 },	   { "eleven", 11 },	{ "twelve", 12 },
+		     { "twenty", 20 },	   { "thirty", 30 },	{ "forty", 40 },
+		     { "fifty", 50 },	   { "sixty", 60 },	{ "ninety", 90 },
+		     { "hundred", NAN },   { "hundreds", NAN }, { "thousand", NAN },
+		     { "thousands", NAN }, { "million", NAN },	{ "millions", NAN },
+		     { "billion", NAN },   { "dozen", NAN },	{ "dozens", NAN } };
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (!strcasecmp(list[i].word, word)) {
+			*ret = list[i].value;
+			return 1;
+		}
+	return 0;
+}
+
+static void trim_word(char *word)
 {
 	size_t n = strlen(word);
-	uint32_t id;
-	double v;
 
 	while (n && strchr(".:!?", word[n - 1]))
 		word[--n] = 0;
-	if (!strpbrk(word, "0123456789"))
+}
+
+/* <next>: the word after it, which may be its unit; NULL none. */
+static void check_word(struct check *c, const json_t *ids, const char *word, const char *next)
+{
+	const char *unit = NULL;
+	int is_number;
+	uint32_t id;
+	double v;
+
+	if (!strpbrk(word, "0123456789")) {
+		if (spelled(word, &v) && !has_number(c, ids, v, unit_of(next)))
+			bad(c, "unknown_number", "'%.40s' is in no fact that is cited", word);
 		return;
+	}
 	id = id_number(word);
 	if (id) {
 		if (!is_cited(ids, id))
 			bad(c, "unknown_id", "'%.20s' is not among the ids of its sentence", word);
 		return;
 	}
-	if (number_of(word, &v) && has_number(c, ids, v))
+	is_number = number_of(word, &v, &unit);
+	if (is_number && has_number(c, ids, v, unit_of(unit ? unit : next)))
 		return;
-	if (!has_word(c, ids, word))
+	if (!has_word(c, ids, word, is_number))
 		bad(c, "unknown_number", "'%.40s' is in no fact that is cited", word);
 }
 
@@ -183,9 +246,23 @@ static int is_plain(const char *text)
 	return !strstr(text, "://") && !strcasestr(text, "www.") && !strpbrk(text, "`<>");
 }
 
+static void check_words(struct check *c, const json_t *ids, char *text)
+{
+	char *save = NULL, *word = strtok_r(text, SEPARATORS, &save), *next;
+
+	if (word)
+		trim_word(word);
+	for (; word && !c->reason; word = next) {
+		next = strtok_r(NULL, SEPARATORS, &save);
+		if (next)
+			trim_word(next);
+		check_word(c, ids, word, next);
+	}
+}
+
 static void check_text(struct check *c, const json_t *ids, const char *text)
 {
-	char copy[LLM_TEXT + 1], *save = NULL, *word;
+	char copy[LLM_TEXT + 1];
 	size_t n = strlen(text);
 
 	if (!n || n > LLM_TEXT) {
@@ -202,9 +279,7 @@ static void check_text(struct check *c, const json_t *ids, const char *text)
 			memset(p, ' ', 3);
 			p += 2;
 		}
-	for (word = strtok_r(copy, SEPARATORS, &save); word && !c->reason;
-	     word = strtok_r(NULL, SEPARATORS, &save))
-		check_word(c, ids, word);
+	check_words(c, ids, copy);
 }
 
 static void check_sentence(struct check *c, const json_t *o)

@@ -215,6 +215,12 @@ static void a_good_answer_takes_the_place_of_ours(void **state)
 	assert_non_null(strstr(e.doc, "\"model\":\"m\""));
 	assert_non_null(strstr(e.doc, "\"next\":[\"linnix blame"));
 	assert_true(counted(&e, "accepted") == 1);
+	/* the answer about another incident is not this one's, however alike they are */
+	event(&e, LNX_INCIDENT_OPENED, 2);
+	(void)testhost_advance(e.t, 2 * SECOND);
+	assert_int_equal(e.n_asked, 2);
+	answer(&e, GOOD);
+	assert_non_null(strstr(e.doc, "linnix incidents show 01HZZZZZZZZZZZZZZZZZZZZZ02"));
 	/* more of the same leaves it; what weighs is asked anew, and the same question is not */
 	event(&e, LNX_INCIDENT_EVIDENCE, 1);
 	assert_non_null(strstr(e.doc, "\"source\":\"llm\""));
@@ -222,7 +228,8 @@ static void a_good_answer_takes_the_place_of_ours(void **state)
 	assert_non_null(strstr(e.doc, "\"source\":\"deterministic\""));
 	(void)testhost_advance(e.t, 2 * SECOND);
 	assert_non_null(strstr(e.doc, "\"source\":\"llm\""));
-	assert_int_equal(e.n_asked, 1);
+	assert_non_null(strstr(e.doc, "linnix incidents show 01HZZZZZZZZZZZZZZZZZZZZZ01"));
+	assert_int_equal(e.n_asked, 2);
 	assert_true(counted(&e, "cached") == 1);
 	testhost_free(e.t);
 }
@@ -264,6 +271,13 @@ static void what_cannot_be_checked_is_dropped(void **state)
 		{ ANSWER(S("CPU at 97 %", "\"E2\""), ""), "unknown_number" }, /* of another item */
 		{ ANSWER(S("pid 4711 did it", "\"E2\""), ""), "unknown_number" },
 		{ ANSWER(S("api-3 waits", "\"E2\""), ""), "unknown_number" },
+		{ ANSWER(S("it lost 2 ms", "\"E2\""), ""), "unknown_number" }, /* of a name */
+		{ ANSWER(S("CPU at 9 percent", "\"E1\",\"E4\""), ""), "unknown_number" },
+		{ ANSWER(S("it lost 512 seconds", "\"E2\""), ""), "unknown_number" },
+		{ ANSWER(S("it lost 512s", "\"E2\""), ""), "unknown_number" },
+		{ ANSWER(S("CPU at 97 ms", "\"E4\""), ""), "unknown_number" },
+		{ ANSWER(S("it lost twelve seconds", "\"E2\""), ""), "unknown_number" },
+		{ ANSWER(S("Thousands of waits", "\"E2\""), ""), "unknown_number" },
 		{ ANSWER(S("x", "\"E1\""), S("12 hosts", "\"E2\"")), "unknown_number" },
 		{ ANSWER(S("it lost \\uff15\\uff11\\uff13 ms", "\"E2\""), ""), "not_plain" },
 		{ ANSWER(S("see http://evil.example", "\"E1\""), ""), "not_plain" },
