@@ -280,8 +280,15 @@ static bool lnx_plugins_is_enabled(const struct lnx_config *config, const struct
 void lnx_ctx_check(const struct lnx_ctx *c, const struct lnx_config *config, const void *conf,
 		   void (*say)(void *arg, const char *key, const char *text), void *arg)
 {
-	if (conf && lnx_ctx_is_on(c) && lnx_plugins_is_enabled(config, c) &&
-	    LNX_PLUGIN_HAS(c->plugin, check) && c->plugin->check)
+	bool is_read;
+
+	if (!conf || !lnx_ctx_is_on(c))
+		return;
+	/* one that loads when it is needed is read, too, unless it is told not to */
+	is_read = lnx_plugins_is_enabled(config, c) ||
+		  ((lnx_plugin_flags(c->plugin) & LNX_PLUGINF_NEEDED) &&
+		   lnx_plugins_section_says(config, c) != 0);
+	if (is_read && LNX_PLUGIN_HAS(c->plugin, check) && c->plugin->check)
 		c->plugin->check(conf, say, arg);
 }
 

@@ -77,20 +77,27 @@ static struct lnx_channel_desc desc_of(struct am *a)
 					  .arg = a };
 }
 
+static void conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		       void *arg)
+{
+	const struct am_conf *c = conf;
+	char why[160];
+
+	if (!*c->url) {
+		say(arg, "url", "is needed");
+	} else if (strncmp(c->url, "https://", 8) != 0 && strncmp(c->url, "http://", 7) != 0) {
+		(void)snprintf(why, sizeof(why), "'%.80s' must be http:// or https://",
+			       c->url); /* fits */
+		say(arg, "url", why);
+	}
+}
+
 static int check(struct am *a)
 {
 	struct lnx_buf token = { 0 };
 	char why[256] = "";
-	int rc = -EINVAL;
+	int rc = put_token(a, &token, why, sizeof(why));
 
-	if (!*a->conf->url)
-		(void)snprintf(why, sizeof(why), "url is needed");
-	else if (strncmp(a->conf->url, "https://", 8) != 0 &&
-		 strncmp(a->conf->url, "http://", 7) != 0)
-		(void)snprintf(why, sizeof(why), "url: '%.80s' must be http:// or https://",
-			       a->conf->url);
-	else
-		rc = put_token(a, &token, why, sizeof(why));
 	if (rc < 0)
 		a->host->log(a->ctx, LNX_ERROR, "%s", why);
 	if (token.data)
@@ -194,6 +201,7 @@ static const struct lnx_plugin am_plugin = {
 	.stop = stop,
 	.fini = free,
 	.flags = LNX_PLUGINF_OFF,
+	.check = conf_check,
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)

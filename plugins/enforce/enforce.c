@@ -102,9 +102,12 @@ static int make_metrics(struct enforce *s)
 	return rc;
 }
 
-static int check_conf(const struct enf_conf *c, const struct lnx_host *host, struct lnx_ctx *ctx)
+static void conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		       void *arg)
 {
+	const struct enf_conf *c = conf;
 	const char *const *v;
+	char why[160];
 	unsigned i;
 
 	for (v = c->verbs; *v; v++) {
@@ -112,25 +115,21 @@ static int check_conf(const struct enf_conf *c, const struct lnx_host *host, str
 			;
 		if (i <= LNX_ACTION_SIGNAL)
 			continue;
-		host->log(ctx, LNX_ERROR,
-			  "verbs: '%s' is not one of throttle, weight, freeze and signal", *v);
-		return -EINVAL;
+		(void)snprintf(why, sizeof(why),
+			       "'%.60s' is not one of throttle, weight, freeze and signal",
+			       *v); /* fits */
+		say(arg, "verbs", why);
 	}
-	if (c->lease_ns <= c->max_lease_ns)
-		return 0;
-	host->log(ctx, LNX_ERROR, "lease is longer than max_lease");
-	return -EINVAL;
+	if (c->lease_ns > c->max_lease_ns)
+		say(arg, "lease", "is longer than max_lease");
 }
 
 static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
 		void **ret_state)
 {
-	struct enforce *s;
-	int rc = check_conf(conf, host, ctx);
+	struct enforce *s = calloc(1, sizeof(*s));
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->host = host;
@@ -190,11 +189,9 @@ static int on_event(void *state, const struct lnx_event *ev)
 static int reload(void *state, const void *conf)
 {
 	struct enforce *s = state;
-	int rc = check_conf(conf, s->host, s->ctx);
 
-	if (rc == 0)
-		s->conf = conf;
-	return rc;
+	s->conf = conf;
+	return 0;
 }
 
 static void stop(void *state)
@@ -284,6 +281,7 @@ static const struct lnx_plugin enforce_plugin = {
 	.fini = fini,
 	.flags = LNX_PLUGINF_OFF,
 	.keep_caps = 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_KILL,
+	.check = conf_check,
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)

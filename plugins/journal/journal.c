@@ -252,26 +252,25 @@ static struct lnx_channel_desc desc_of(struct journal *j)
 					  .arg = j };
 }
 
-static int check(const struct lnx_host *host, struct lnx_ctx *ctx, const struct journal_conf *c)
+static void conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		       void *arg)
 {
+	const struct journal_conf *c = conf;
 	struct sockaddr_un a;
+	char why[160];
 
 	if (*c->socket == '/' && strlen(c->socket) < sizeof(a.sun_path))
-		return 0;
-	host->log(ctx, LNX_ERROR, "socket: '%.40s' must be a path of less than %zu bytes",
-		  c->socket, sizeof(a.sun_path));
-	return -EINVAL;
+		return;
+	(void)snprintf(why, sizeof(why), "'%.40s' must be a path of less than %zu bytes", c->socket,
+		       sizeof(a.sun_path)); /* fits */
+	say(arg, "socket", why);
 }
 
 static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
 		void **ret_state)
 {
-	int rc = check(host, ctx, conf);
-	struct journal *j;
+	struct journal *j = calloc(1, sizeof(*j));
 
-	if (rc)
-		return rc;
-	j = calloc(1, sizeof(*j));
 	if (!j)
 		return -ENOMEM;
 	j->host = host;
@@ -299,10 +298,7 @@ static int reload(void *state, const void *conf)
 {
 	struct journal *j = state;
 	struct lnx_channel_desc d;
-	int rc = check(j->host, j->ctx, conf);
 
-	if (rc)
-		return rc;
 	j->conf = conf;
 	journal_close(j);
 	d = desc_of(j);
@@ -360,6 +356,7 @@ static const struct lnx_plugin journal_plugin = {
 	.stop = stop,
 	.fini = fini,
 	.flags = LNX_PLUGINF_OFF,
+	.check = conf_check,
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)

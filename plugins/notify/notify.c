@@ -134,30 +134,29 @@ static void find_base(struct notify *n)
 		       port && !is_all ? listen : node, port ? port : ""); /* cut is fine */
 }
 
-static int check(const struct lnx_host *host, struct lnx_ctx *ctx, const struct notify_conf *conf)
+static void conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		       void *arg)
 {
-	const char *url = conf->link_url;
+	const char *url = ((const struct notify_conf *)conf)->link_url;
 	size_t n = strlen(url);
+	char why[256];
 
 	if (!n || (n < 200 && url[n - 1] != '/' && !url[strcspn(url, " \"<>\\")] &&
 		   (!strncmp(url, "http://", 7) || !strncmp(url, "https://", 8))))
-		return 0;
-	host->log(
-		ctx, LNX_ERROR,
-		"link_url: '%.100s' must be http:// or https://, shorter than 200 bytes, without a / at its end",
-		url);
-	return -EINVAL;
+		return;
+	(void)snprintf(
+		why, sizeof(why),
+		"'%.100s' must be http:// or https://, shorter than 200 bytes, without a / at its end",
+		url); /* fits */
+	say(arg, "link_url", why);
 }
 
 static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
 		void **ret_state)
 {
-	struct notify *n;
-	int rc = check(host, ctx, conf);
+	struct notify *n = calloc(1, sizeof(*n));
+	int rc;
 
-	if (rc)
-		return rc;
-	n = calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	n->host = host;
@@ -211,10 +210,7 @@ static int on_event(void *state, const struct lnx_event *ev)
 static int reload(void *state, const void *conf)
 {
 	struct notify *n = state;
-	int rc = check(n->host, n->ctx, conf);
 
-	if (rc)
-		return rc;
 	n->conf = conf;
 	find_base(n);
 	return 0;
@@ -263,6 +259,7 @@ static const struct lnx_plugin notify_plugin = {
 	.fini = fini,
 	.flags = LNX_PLUGINF_OFF | LNX_PLUGINF_NEEDED,
 	.provides = provides,
+	.check = conf_check,
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)

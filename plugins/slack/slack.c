@@ -85,18 +85,23 @@ static int check(struct slack *s)
 {
 	struct lnx_buf url = { 0 };
 	char why[256] = "";
-	int rc = -EINVAL;
+	int rc = put_url(s, &url, why, sizeof(why));
 
-	if (!*s->conf->webhook_url_file)
-		(void)snprintf(why, sizeof(why), "webhook_url_file is needed");
-	else
-		rc = put_url(s, &url, why, sizeof(why));
 	if (rc < 0)
 		s->host->log(s->ctx, LNX_ERROR, "%s", why);
 	if (url.data)
 		explicit_bzero(url.data, url.cap);
 	lnx_buf_done(&url);
 	return rc;
+}
+
+static void conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		       void *arg)
+{
+	const struct slack_conf *c = conf;
+
+	if (!*c->webhook_url_file)
+		say(arg, "webhook_url_file", "is needed");
 }
 
 static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *conf,
@@ -230,6 +235,7 @@ static const struct lnx_plugin slack_plugin = {
 	.stop = stop,
 	.fini = free,
 	.flags = LNX_PLUGINF_OFF,
+	.check = conf_check,
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)

@@ -296,27 +296,36 @@ void llm_want(struct llm *l, const char *id)
 
 /* ---- life */
 
-int llm_check(const struct lnx_host *host, struct lnx_ctx *ctx, const struct triage_conf *conf)
+void llm_conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		    void *arg)
 {
-	const char *e = conf->endpoint;
-	char secret[LNX_SECRET_MAX], why[LLM_WHY] = "";
+	const struct triage_conf *c = conf;
+	const char *e = c->endpoint;
+	char why[LLM_WHY];
 
 	if (!*e)
-		return 0;
+		return;
 	if (strlen(e) > 900 || e[strcspn(e, " \t\"<>\\?#")] ||
-	    (strncmp(e, "http://", 7) != 0 && strncmp(e, "https://", 8) != 0))
-		(void)snprintf(why, sizeof(why),
-			       "llm.endpoint: '%.60s' must be http:// or https://, up to /v1", e);
-	else if (!*conf->model)
-		(void)snprintf(why, sizeof(why), "llm.model is needed with llm.endpoint");
-	else if (!*conf->api_key_file ||
-		 lnx_secret_read(conf->api_key_file, secret, why, sizeof(why)) == 0)
-		*why = 0;
+	    (strncmp(e, "http://", 7) != 0 && strncmp(e, "https://", 8) != 0)) {
+		(void)snprintf(why, sizeof(why), "'%.60s' must be http:// or https://, up to /v1",
+			       e); /* fits */
+		say(arg, "llm.endpoint", why);
+	}
+	if (!*c->model)
+		say(arg, "llm.model", "is needed with llm.endpoint");
+}
+
+int llm_check_key(const struct lnx_host *host, struct lnx_ctx *ctx, const struct triage_conf *conf)
+{
+	char secret[LNX_SECRET_MAX], why[LLM_WHY] = "";
+	int rc = 0;
+
+	if (*conf->endpoint && *conf->api_key_file)
+		rc = lnx_secret_read(conf->api_key_file, secret, why, sizeof(why));
 	explicit_bzero(secret, sizeof(secret));
-	if (!*why)
-		return 0;
-	host->log(ctx, LNX_ERROR, "%s", why);
-	return -EINVAL;
+	if (rc < 0)
+		host->log(ctx, LNX_ERROR, "%s", why);
+	return rc < 0 ? -EINVAL : 0;
 }
 
 int llm_start(struct llm *l, const struct lnx_host *host, struct lnx_ctx *ctx,

@@ -54,7 +54,11 @@ struct llm {
 /* Without an endpoint in <conf> it does nothing. 0 or -errno, told in the log. */
 int llm_start(struct llm *l, const struct lnx_host *host, struct lnx_ctx *ctx,
 	      const struct triage_conf *conf);
-int llm_check(const struct lnx_host *host, struct lnx_ctx *ctx, const struct triage_conf *conf);
+/* As lnx_plugin.check. */
+void llm_conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		    void *arg);
+/* Can the key be read? 0 or -EINVAL, told in the log. */
+int llm_check_key(const struct lnx_host *host, struct lnx_ctx *ctx, const struct triage_conf *conf);
 void llm_done(struct llm *l);
 /* Ask about incident <id> as soon as budget and the question before allow. */
 void llm_want(struct llm *l, const char *id);

@@ -151,7 +151,7 @@ static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *co
 		void **ret_state)
 {
 	struct triage *t;
-	int rc = llm_check(host, ctx, conf);
+	int rc = llm_check_key(host, ctx, conf);
 
 	if (rc)
 		return rc;
@@ -185,7 +185,7 @@ static int start(void *state)
 static int reload(void *state, const void *conf)
 {
 	struct triage *t = state;
-	int rc = llm_check(t->host, t->ctx, conf);
+	int rc = llm_check_key(t->host, t->ctx, conf);
 
 	if (rc)
 		return rc;
@@ -246,6 +246,7 @@ static const struct lnx_plugin triage_plugin = {
 	.on_event = on_event,
 	.reload = reload,
 	.fini = fini,
+	.check = llm_conf_check,
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)

@@ -136,28 +136,34 @@ static struct lnx_channel_desc desc_of(struct webhook *w)
 					  .arg = w };
 }
 
-/* What can be known to be wrong before the first message. */
-static int check(struct webhook *w)
+static void conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		       void *arg)
 {
-	const struct webhook_conf *c = w->conf;
-	struct lnx_notify_post p = { .size = sizeof(p) };
-	char why[256] = "";
-	int rc = -EINVAL;
+	const struct webhook_conf *c = conf;
+	char why[160];
 
 	if (!*c->url == !*c->url_file) {
-		(void)snprintf(why, sizeof(why), "either url or url_file is needed");
+		say(arg, "url", "either url or url_file is needed");
 	} else if (*c->url && strncmp(c->url, "https://", 8) != 0 &&
 		   strncmp(c->url, "http://", 7) != 0) {
-		(void)snprintf(why, sizeof(why), "url: '%.80s' must be http:// or https://",
-			       c->url);
-	} else {
-		rc = put_url(w, &p.url, why, sizeof(why));
-		if (rc == 0)
-			rc = put_token(w, &p.headers, why, sizeof(why));
-		lnx_buf_str(&p.body, "{}");
-		if (rc == 0)
-			rc = put_signature(w, &p, why, sizeof(why));
+		(void)snprintf(why, sizeof(why), "'%.80s' must be http:// or https://",
+			       c->url); /* fits */
+		say(arg, "url", why);
 	}
+}
+
+/* What can be known to be wrong before the first message: the files. */
+static int check(struct webhook *w)
+{
+	struct lnx_notify_post p = { .size = sizeof(p) };
+	char why[256] = "";
+	int rc = put_url(w, &p.url, why, sizeof(why));
+
+	if (rc == 0)
+		rc = put_token(w, &p.headers, why, sizeof(why));
+	lnx_buf_str(&p.body, "{}");
+	if (rc == 0)
+		rc = put_signature(w, &p, why, sizeof(why));
 	if (rc < 0)
 		w->host->log(w->ctx, LNX_ERROR, "%s", why);
 	if (p.url.data)
@@ -282,6 +288,7 @@ static const struct lnx_plugin webhook_plugin = {
 	.stop = stop,
 	.fini = free,
 	.flags = LNX_PLUGINF_OFF,
+	.check = conf_check,
 };
 
 LNX_EXPORT const struct lnx_plugin *linnix_plugin_v1(void)

@@ -236,23 +236,38 @@ mistakes_are_told()
 	chmod 600 "$tmp/lines" "$tmp/empty"
 	cat >"$tmp/linnix.yaml" <<-END
 		slack: {enabled: true, webhook_url_file: $tmp/open}
-		slack.none: {enabled: true}
 		slack.gone: {enabled: true, webhook_url_file: $tmp/nowhere}
-		webhook: {enabled: true}
 		webhook.key: {enabled: true, url: "http://127.0.0.1:1/", secret_file: $tmp/lines}
-		webhook.ftp: {enabled: true, url: "ftp://127.0.0.1/"}
 		alertmanager: {enabled: true, url: "http://127.0.0.1:1/", token_file: $tmp/empty}
 	END
 	agent_args=(--config "$tmp/linnix.yaml")
 	start_agent
-	for row in "slack: .*/open is open to everyone: chmod o-rw" "slack.none: webhook_url_file is needed" "slack.gone: .*/nowhere: No such file" \
-		"webhook: either url or url_file is needed" "webhook.key: .*/lines must hold one line" "webhook.ftp: url: 'ftp:.*must be http" \
-		"alertmanager: .*/empty must hold one line"; do
+	for row in "slack: .*/open is open to everyone: chmod o-rw" "slack.gone: .*/nowhere: No such file" \
+		"webhook.key: .*/lines must hold one line" "alertmanager: .*/empty must hold one line"; do
 		log_has "$row" || fail "$row: $(cat "$log")"
 	done
 	! log_has SECRET || fail "the secret is in the log"
 	[ "$(status_of /readyz)" = 503 ] || fail "a lost notifier is not told: $(get /readyz)"
+	# What the file alone tells is told with its place, and by --check-config as by the start.
 	file=$tmp/bad.yaml
+	cat >"$file" <<-END
+		slack.none: {enabled: true}
+		webhook: {enabled: true}
+		webhook.ftp: {enabled: true, url: "ftp://127.0.0.1/"}
+		alertmanager: {enabled: true, url: here}
+		journal: {enabled: true, socket: here}
+		notify: {link_url: agent}
+		enforce: {enabled: true, verbs: [kill], lease: 2h}
+		triage: {llm: {endpoint: "http://127.0.0.1:1/v1?x"}}
+	END
+	! "$linnixd" --config "$file" --check-config >"$tmp/bad.out" 2>&1 || fail "it is taken"
+	for row in "slack.none.webhook_url_file: is needed" "webhook.url: either url or url_file is needed" \
+		"bad.yaml:3:.*: webhook.ftp.url: 'ftp:.*must be http" "bad.yaml:4:.*: alertmanager.url: 'here' must be http" \
+		"bad.yaml:5:.*: journal.socket: 'here' must be a path" "bad.yaml:6:.*: notify.link_url: 'agent' must be http" \
+		"bad.yaml:7:.*: enforce.verbs: 'kill' is not one of" "bad.yaml:7:.*: enforce.lease: is longer than max_lease" \
+		"bad.yaml:8:.*: triage.llm.endpoint: .*up to /v1" "triage.llm.model: is needed"; do
+		grep -q "$row" "$tmp/bad.out" || fail "$row: $(cat "$tmp/bad.out")"
+	done
 	printf 'webhook:\n  enabled: true\n  urll: x\n' >"$file"
 	"$linnixd" --config "$file" --check-config 2>&1 | grep -q "bad.yaml:3:3: webhook: unknown key 'urll' (did you mean 'url'?)" ||
 		fail "$("$linnixd" --config "$file" --check-config 2>&1)"
