@@ -425,7 +425,6 @@ static void start_on_loop(struct fix *f, struct ev_loop *loop, int is_read)
 	assert_int_equal(lnx_probes_start(f->probes, loop), 0);
 }
 
-/* Mean time from an exit to its subscriber, ns, over every phase of the timer. */
 static int by_size(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -433,6 +432,7 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Median time from an exit to its subscriber, ns, over every phase of the timer. */
 static uint64_t exit_delay_ns(int is_read)
 {
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
