@@ -105,6 +105,8 @@ static void add_leaf(struct collector *c, struct leaf *leaf)
 	struct lnx_buf json = { .max = LEAF_LINE };
 	uint8_t salt[LEAF_SALT], hash[MERKLE_HASH];
 
+	if (leaf->ts_boot_ns > c->last_ns)
+		c->last_ns = leaf->ts_boot_ns;
 	leaf->seq = c->seq + 1;
 	leaf_write(&json, leaf);
 	if (lnx_buf_error(&json)) {

@@ -44,6 +44,7 @@ struct collector {
 	struct receipt_gap gaps[RECEIPT_GAPS]; /* their numbers */
 	unsigned n_gaps;
 	uint64_t begin_ns, end_ns, begin_wall_ns;
+	uint64_t last_ns;   /* of the latest leaf: stall is told after the end */
 	uint64_t dropped;   /* of the whole agent, at the begin */
 	uint64_t finish_ns; /* not waited for longer */
 	struct lnx_buf spool;

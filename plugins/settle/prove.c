@@ -66,13 +66,14 @@ static void fill_task(const struct settle *s, const struct task *t, struct recei
 static void fill_measured(const struct settle *s, const struct collector *c, struct receipt *r)
 {
 	struct core_look look = { .dropped = c->dropped };
+	uint64_t end_ns = c->last_ns > c->end_ns ? c->last_ns : c->end_ns;
 	size_t n;
 
 	(void)collect_core(s, &look); /* no answer: nothing more is known to be lost */
 	r->start_boot_ns = c->begin_ns;
-	r->end_boot_ns = c->end_ns;
+	r->end_boot_ns = end_ns;
 	r->start_ns = c->begin_wall_ns;
-	r->end_ns = s->host->wall_ns(s->ctx, c->end_ns);
+	r->end_ns = s->host->wall_ns(s->ctx, end_ns);
 	merkle_root(&c->tree, r->root);
 	r->size = c->tree.n;
 	r->seq_first = c->seq ? 1 : 0;
