@@ -236,7 +236,8 @@ disabled_it_loads_no_key_and_asks_nobody()
 		chain: {enabled: false, identity_path: $tmp/payer/identity.json, private_key_file: $tmp/payer/key, state_path: $tmp/payer/settle.db}
 	END
 	printf '%s\n' "${settle_keys[payer]}" >"$tmp/payer/key"
-	strace -f -e trace=openat,connect,socket -o "$tmp/trace" "$linnixd" --config "$tmp/conf.yaml" >"$tmp/payer/log" 2>&1 &
+	# -D: our child is the agent, not strace, which would leave it running
+	strace -D -f -e trace=openat,connect,socket -o "$tmp/trace" "$linnixd" --config "$tmp/conf.yaml" >"$tmp/payer/log" 2>&1 &
 	settle_pids[payer]=$!
 	poll 40 healthy || fail "$(tail -5 "$tmp/payer/log")"
 	! grep -E 'payer/key|identity\.json|settle\.db|secp256k1|libcurl' "$tmp/trace" || fail "it opened what it does not need"
