@@ -489,14 +489,17 @@ void enf_guarded(struct enforce *s, struct act *a)
 	do_it(s, a);
 }
 
-void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *how)
+void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *how, int is_left)
 {
 	guard_forget(s, a);
-	journal_end(s, a->id);
+	if (is_left)
+		s->n_left++; /* its line stays without an end */
+	else
+		journal_end(s, a->id);
 	(void)snprintf(a->text, sizeof(a->text), "%.300s (%.150s)", how, who); /* fits */
 	is_over(a, s->host->now_ns(s->ctx));
-	enf_tell(s, a, LNX_ACTION_UNDONE);
-	s->host->log(s->ctx, LNX_INFO, "action %s: %s", a->id, a->text);
+	enf_tell(s, a, is_left ? LNX_ACTION_FAILED : LNX_ACTION_UNDONE);
+	s->host->log(s->ctx, is_left ? LNX_ERROR : LNX_INFO, "action %s: %s", a->id, a->text);
 	if (!n_in_force(s))
 		guard_quit(s);
 }
@@ -504,6 +507,7 @@ void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *
 int enf_undo(struct enforce *s, struct act *a, const char *who, char *text, size_t cap)
 {
 	char how[128];
+	int is_left;
 
 	if (!is_who(who, text, cap))
 		return -EINVAL;
@@ -511,10 +515,10 @@ int enf_undo(struct enforce *s, struct act *a, const char *who, char *text, size
 		(void)snprintf(text, cap, "it is not in force: it is %s", enf_states[a->state]);
 		return -EALREADY;
 	}
-	enf_undo_now(a, how, sizeof(how));
+	is_left = enf_undo_now(a, how, sizeof(how));
 	(void)snprintf(text, cap, "%s", how); /* fits */
-	enf_is_over(s, a, who, how);
-	return 0;
+	enf_is_over(s, a, who, how, is_left);
+	return is_left ? -EIO : 0;
 }
 
 void enf_undo_all(struct enforce *s, const char *why)
@@ -527,8 +531,9 @@ void enf_undo_all(struct enforce *s, const char *why)
 			(void)snprintf(a->text, sizeof(a->text), "%s", why); /* a short literal */
 			fail(s, a);
 		} else if (a->phase == ENF_IN_FORCE && a->n_undo) {
-			enf_undo_now(a, how, sizeof(how));
-			enf_is_over(s, a, why, how);
+			int is_left = enf_undo_now(a, how, sizeof(how));
+
+			enf_is_over(s, a, why, how, is_left);
 		}
 	}
 }

@@ -19,9 +19,9 @@ void enf_mounts(struct enforce *s);
 int enf_plan(struct enforce *s, struct act *a, char *why, size_t cap);
 /* Do it. 0 or -errno: then nothing of it is left. */
 int enf_apply(struct enforce *s, struct act *a, char *why, size_t cap);
-/* Take it back; <said> (may be NULL): how it went, for people. */
 void enf_undo_results(const uint32_t results[UNDO_RESULTS], char *said, size_t cap);
-void enf_undo_now(struct act *a, char *said, size_t cap);
+/* Take it back; <said> (may be NULL): how it went, for people. True if something could not be. */
+int enf_undo_now(struct act *a, char *said, size_t cap);
 void enf_act_free(struct act *a);
 
 /* ---- act.c: the life of an action */
@@ -37,8 +37,9 @@ int enf_undo(struct enforce *s, struct act *a, const char *who, char *text, size
 /* The steps after the journal and after the guardian's acknowledgement. */
 void enf_journaled(struct enforce *s, struct act *a, int rc);
 void enf_guarded(struct enforce *s, struct act *a);
-/* It is no longer in force. <who> or what ended it, and <how> it came out. */
-void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *how);
+/* Its time is over. <who> or what ended it, and <how> it came out; <is_left>: it is in force all the same, which the next
+ * start sees in the journal. */
+void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *how, int is_left);
 /* Take back all that is in force. */
 void enf_undo_all(struct enforce *s, const char *why);
 struct act *enf_find(struct enforce *s, const char *id, int *ret_rc);

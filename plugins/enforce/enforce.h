@@ -99,6 +99,7 @@ struct enforce {
 	int journal; /* -1: not open */
 	int journal_rc;
 	uint32_t n_journaling; /* lines that a worker has */
+	uint32_t n_left;       /* actions whose undo failed: the next start tries again */
 	uint32_t is_stopping, is_recovered;
 	struct guard guard;
 	char view_id[128]; /* of what enforce/1 lends */

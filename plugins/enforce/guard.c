@@ -169,7 +169,7 @@ static void on_message(void *arg, int fd, uint32_t bits)
 		enf_guarded(s, a);
 	} else if (m.op == GUARD_DONE && a->phase == ENF_IN_FORCE) {
 		enf_undo_results(m.results, how, sizeof(how));
-		enf_is_over(s, a, "guardian: the lease is over", how);
+		enf_is_over(s, a, "guardian: the lease is over", how, m.results[UNDO_FAILED] > 0);
 	}
 }
 

@@ -37,7 +37,7 @@ static void forget(const char *id)
 	n_held = n;
 }
 
-/* Undo all of one action, last first. */
+/* Undo all of one action, last first. What cannot be undone is left to the next start, by the journal. */
 static void undo_action(const char *id_of, int is_told)
 {
 	struct guard_msg m = { .op = GUARD_DONE };
@@ -49,7 +49,8 @@ static void undo_action(const char *id_of, int is_told)
 		if (strcmp(held[i].id, m.undo.id) == 0)
 			m.results[undo_run(&held[i], &rc)]++;
 	forget(m.undo.id);
-	write_end(m.undo.id);
+	if (!m.results[UNDO_FAILED])
+		write_end(m.undo.id);
 	if (is_told)
 		(void)send(GUARD_SOCKET, &m, sizeof(m),
 			   MSG_NOSIGNAL); /* its death is noticed by the next read */

@@ -116,8 +116,8 @@ static int get_undo(const json_t *o, struct undo *u)
 	return 0;
 }
 
-/* An action that nobody ended: of this boot it is taken back; after another nothing of it is left. */
-static void undo_old(struct enforce *s, const char *id, const json_t *begin)
+/* An action that nobody ended: of this boot it is taken back; after another nothing of it is left. True if it could not be. */
+static int undo_old(struct enforce *s, const char *id, const json_t *begin)
 {
 	uint32_t results[UNDO_RESULTS] = { 0 };
 	int rc, is_now = strcmp(text_of(begin, "boot_id"), s->host->ident(s->ctx)->boot_id) == 0;
@@ -137,7 +137,23 @@ static void undo_old(struct enforce *s, const char *id, const json_t *begin)
 		(void)snprintf(how, sizeof(how), "gone: the machine was started anew"); /* fits */
 	s->host->log(s->ctx, LNX_WARN,
 		     "action %s was in force when the agent and its guardian died: %s", id, how);
-	journal_end(s, id);
+	return results[UNDO_FAILED] > 0;
+}
+
+/* What could not be taken back stays, for the next start. */
+static int keep(struct enforce *s, const json_t *begin)
+{
+	char *line = json_dumps(begin, JSON_COMPACT);
+	size_t n = line ? strlen(line) : 0;
+	int rc = line ? 0 : -ENOMEM;
+
+	if (line) {
+		line[n] = '\n'; /* in place of the NUL */
+		if (write(s->journal, line, n + 1) != (ssize_t)(n + 1))
+			rc = -EIO;
+	}
+	free(line);
+	return rc;
 }
 
 /* What an earlier run left is undone, or was by its guardian: the file may begin anew. The times of the last hour are kept. */
@@ -181,15 +197,25 @@ int journal_open(struct enforce *s)
 		journal_close(s);
 		return rc;
 	}
-	s->n_hourly = 0;
+	s->n_hourly = s->n_left = 0;
 	old.begun = json_object();
 	rc = old.begun ? read_all(s, &old) : -ENOMEM;
 	if (rc == 0) {
 		json_object_foreach_safe(old.begun, next, id, begin)
 		{
-			undo_old(s, id, begin);
+			if (undo_old(s, id, begin))
+				s->n_left++;
+			else
+				(void)json_object_del(old.begun, id); /* it is there */
 		}
 		rc = rewrite(s, old.hour_ago_ns);
+		json_object_foreach(old.begun, id, begin)
+		{
+			(void)json_object_set_new(begin, "ts_ns",
+						  json_integer(0)); /* of the hour it is already */
+			if (rc == 0)
+				rc = keep(s, begin);
+		}
 		if (rc == 0 && fsync(s->journal) < 0)
 			rc = -errno;
 	}
@@ -322,7 +348,7 @@ void journal_trim(struct enforce *s)
 	struct stat st;
 	int rc;
 
-	if (s->journal < 0 || s->n_journaling || fstat(s->journal, &st) < 0 ||
+	if (s->journal < 0 || s->n_journaling || s->n_left || fstat(s->journal, &st) < 0 ||
 	    st.st_size < (off_t)JOURNAL_LARGE)
 		return;
 	/* need not be durable: the old content, too, has nothing in force */

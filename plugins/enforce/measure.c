@@ -100,6 +100,7 @@ void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 {
 	uint64_t since = a->applied_ns + SETTLE, window = s->conf->measure_ns;
 	char undone[128];
+	int is_left;
 	int is_bad, is_final;
 
 	if (a->is_measured || a->phase != ENF_IN_FORCE || now_ns < since + FEW)
@@ -131,6 +132,6 @@ void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 		return;
 	s->host->log(s->ctx, LNX_WARN, "action %s made it worse (%.1f to %.1f ms/s): undone", a->id,
 		     a->before, a->after);
-	enf_undo_now(a, undone, sizeof(undone));
-	enf_is_over(s, a, "linnix: it got worse", undone);
+	is_left = enf_undo_now(a, undone, sizeof(undone));
+	enf_is_over(s, a, "linnix: it got worse", undone, is_left);
 }

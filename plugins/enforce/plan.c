@@ -342,7 +342,7 @@ int enf_apply(struct enforce *s, struct act *a, char *why, size_t cap)
 	rc = a->verb == LNX_ACTION_SIGNAL ? apply_signal(a, why, cap)
 					  : apply_file(&a->undo[0], why, cap);
 	if (rc < 0)
-		enf_undo_now(a, NULL, 0);
+		(void)enf_undo_now(a, NULL, 0); /* what was written just now */
 	return rc;
 }
 
@@ -351,7 +351,7 @@ void enf_undo_results(const uint32_t results[UNDO_RESULTS], char *said, size_t c
 	static const char *const words[] = { "undone",
 					     "left as it is: somebody else has changed it since",
 					     "gone: its cgroup or process has ended",
-					     "NOT undone: it could not be written" };
+					     "NOT undone; the next start tries again" };
 
 	/* the worst is what is said */
 	for (unsigned i = UNDO_RESULTS; i-- > 0;)
@@ -363,7 +363,7 @@ void enf_undo_results(const uint32_t results[UNDO_RESULTS], char *said, size_t c
 		*said = 0;
 }
 
-void enf_undo_now(struct act *a, char *said, size_t cap)
+int enf_undo_now(struct act *a, char *said, size_t cap)
 {
 	uint32_t results[UNDO_RESULTS] = { 0 };
 	uint32_t i;
@@ -372,6 +372,7 @@ void enf_undo_now(struct act *a, char *said, size_t cap)
 	for (i = a->n_undo; i-- > 0;)
 		results[undo_run(&a->undo[i], &rc)]++;
 	enf_undo_results(results, said, cap);
+	return results[UNDO_FAILED] > 0;
 }
 
 void enf_act_free(struct act *a)

@@ -227,6 +227,34 @@ static void the_next_start_takes_back_what_nobody_ended(void **state)
 	dir_remove(&d);
 }
 
+/* A value that cannot be written now is tried at each start, and its line is kept until then. */
+static void what_cannot_be_taken_back_is_tried_again(void **state)
+{
+	struct dir d;
+	struct run r;
+	char path[128];
+
+	(void)state;
+	dir_make(&d);
+	begin(&d, ID, boot_id(), 5);
+	(void)snprintf(path, sizeof(path), "%s/cpu.max", d.path);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(open_journal(&r, &d), 0);
+		assert_true(testhost_log_has(r.t, "NOT undone"));
+		assert_int_equal(r.s.n_left, 1);
+		close_journal(&r);
+	}
+	assert_int_equal(remove(path), 0);
+	put(&d, "cpu.max", "50000 100000\n", "w");
+	assert_int_equal(open_journal(&r, &d), 0);
+	assert_memory_equal(get(&d, "cpu.max"), "max 100000", 10);
+	assert_int_equal(r.s.n_left, 0);
+	close_journal(&r);
+	dir_remove(&d);
+}
+
 static void what_the_guardian_ended_or_another_boot_began_is_left(void **state)
 {
 	struct dir d;
@@ -285,6 +313,7 @@ int main(void)
 		cmocka_unit_test(a_value_that_is_ours_is_given_back),
 		cmocka_unit_test(another_process_of_the_same_number_is_left_alone),
 		cmocka_unit_test(the_next_start_takes_back_what_nobody_ended),
+		cmocka_unit_test(what_cannot_be_taken_back_is_tried_again),
 		cmocka_unit_test(what_the_guardian_ended_or_another_boot_began_is_left),
 		cmocka_unit_test(a_large_one_begins_anew_when_nothing_is_in_force),
 	};
