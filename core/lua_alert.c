@@ -160,6 +160,8 @@ static void alert_word_text(const struct lnx_rules *r, const struct lnx_key *key
 			    const struct lnx_ev_alert *a, struct lnx_buf *b)
 {
 	const struct lnx_rule *rule = key->rule;
+	struct lnx_value num;
+	char number[32];
 
 	if (word >= WORD_WINDOW) {
 		alert_number(b, alert_figure(r, key, word));
@@ -167,10 +169,10 @@ static void alert_word_text(const struct lnx_rules *r, const struct lnx_key *key
 	}
 	switch ((enum alert_word)word) {
 	case WORD_KEY:
-		if (key->is_text)
-			lnx_buf_str(b, key->text);
-		else
-			lnx_buf_u64(b, key->num);
+		num = lnx_key_value(key);
+		if (!key->is_text)
+			lnx_key_number(&num, number, sizeof(number));
+		lnx_buf_str(b, key->is_text ? key->text : number);
 		return;
 	case WORD_PID:
 		lnx_buf_u64(b, key->subject.pid);
@@ -320,12 +322,14 @@ static void alert_count(struct lnx_rules *r, struct lnx_rule *rule, uint32_t sev
 
 void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap)
 {
+	const struct lnx_value num = lnx_key_value(key);
+
 	if (!key->rule->n_bys)
 		buf[0] = 0;
 	else if (key->is_text)
 		(void)lnx_lua_printable(key->text, buf, cap);
 	else
-		(void)snprintf(buf, cap, "%llu", (unsigned long long)key->num);
+		lnx_key_number(&num, buf, cap);
 }
 
 /* Remember for GET /rules: the newest few. */

@@ -90,6 +90,8 @@ static bool part_get(struct lnx_rules *r, const struct lnx_rule *rule, const str
 	ret_part->start_ns = 0;
 	if (rule->by[i] == LNX_BY_FIELD) {
 		ret_part->v = lnx_lua_bind_value(r, ev, on->by[i]);
+		if (ret_part->v.kind == LNX_VAL_F64)
+			ret_part->v.f64 += 0.0; /* of two zeros one key */
 		return ret_part->v.kind != LNX_VAL_NONE;
 	}
 	if (rule->by[i] == LNX_BY_TREE) {
@@ -126,11 +128,14 @@ static void part_show(const struct part *part, char *text, size_t cap)
 {
 	size_t n = strlen(text);
 	const char *slash = n ? "/" : "";
+	char number[32];
 
-	if (part_is_text(part))
+	if (part_is_text(part)) {
 		(void)snprintf(text + n, cap - n, "%s%.*s", slash, (int)part->v.size, part->v.str);
-	else
-		(void)snprintf(text + n, cap - n, "%s%llu", slash, (unsigned long long)part->v.u64);
+		return;
+	}
+	lnx_key_number(&part->v, number, sizeof(number));
+	(void)snprintf(text + n, cap - n, "%s%s", slash, number);
 }
 
 /* A key of several parts. */
@@ -179,6 +184,7 @@ static struct lnx_key *by_one(struct lnx_rules *r, struct lnx_rule *rule,
 		return NULL;
 	if (!part_is_text(&part)) {
 		key->num = part.v.u64;
+		key->num_kind = (uint8_t)part.v.kind;
 	} else if (!key->is_text) {
 		key->is_text = true;
 		part_show(&part, key->text, sizeof(key->text));

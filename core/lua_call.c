@@ -8,7 +8,7 @@
 
 #include <linnix/ev_alert.h>
 
-#include "lua_engine.h"
+#include "lua_bind.h"
 
 struct call {
 	struct lnx_rules *r;
@@ -33,12 +33,16 @@ static uint64_t call_clock(void)
 
 static void call_push_key(lua_State *L, const struct lnx_rule *rule, const struct lnx_key *key)
 {
-	if (!key || !rule->n_bys)
+	struct lnx_value num;
+
+	if (!key || !rule->n_bys) {
 		lua_pushnil(L);
-	else if (key->is_text)
+	} else if (key->is_text) {
 		(void)lua_pushstring(L, key->text);
-	else
-		lua_pushinteger(L, (lua_Integer)key->num);
+	} else {
+		num = lnx_key_value(key);
+		lnx_bind_push(L, &num);
+	}
 }
 
 /* A result of the wrong kind: an error of the rule as any other. */

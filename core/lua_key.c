@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Keys of a rule: a bounded hash table in order of use, and one heap of timers for all of them. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,23 @@ uint64_t lnx_key_hash(const void *bytes, size_t n, uint64_t seed)
 	h ^= h >> 32;
 	h *= 0xd6e8feb86659fd93ULL;
 	return h ^ h >> 32;
+}
+
+struct lnx_value lnx_key_value(const struct lnx_key *key)
+{
+	return (struct lnx_value){ .kind = key->num_kind, .u64 = key->num };
+}
+
+void lnx_key_number(const struct lnx_value *num, char *buf, size_t cap)
+{
+	if (num->kind == LNX_VAL_F64)
+		(void)snprintf(buf, cap, "%.9g", num->f64);
+	else if (num->kind == LNX_VAL_I64)
+		(void)snprintf(buf, cap, "%" PRId64, num->i64);
+	else if (num->kind == LNX_VAL_BOOL)
+		(void)snprintf(buf, cap, "%s", num->u64 ? "true" : "false");
+	else
+		(void)snprintf(buf, cap, "%" PRIu64, num->u64);
 }
 
 int lnx_keys_init(struct lnx_rule *rule)

@@ -21,10 +21,11 @@ struct lnx_key {
 	struct lnx_rule *rule;
 	const struct lnx_rule_on *on; /* of the last event it was looked at for */
 	uint64_t h1, h2;	      /* of its value */
-	uint64_t num;
-	char text[48]; /* of a key that is text or has several parts, cut */
+	uint64_t num;		      /* bits of a key that is one number */
+	char text[48];		      /* of one that is text or has several parts, cut */
 	bool is_text, is_hit, has_fired;
 	bool is_told;	  /* that it fires was published */
+	uint8_t num_kind; /* enum lnx_value_kind */
 	uint8_t state;	  /* enum lnx_key_state */
 	uint8_t severity; /* last published */
 	unsigned streak;  /* windows in a row that were true */
@@ -45,6 +46,9 @@ void *lnx_key_window(const struct lnx_key *key, const struct lnx_window *w);
 void *lnx_key_series(const struct lnx_key *key, const struct lnx_series *s);
 /* Remember the event for evaluations that time makes. */
 void lnx_key_keep(struct lnx_key *key, const struct lnx_event *ev);
+/* What its one number is; and a number as people read it. */
+struct lnx_value lnx_key_value(const struct lnx_key *key);
+void lnx_key_number(const struct lnx_value *num, char *buf, size_t cap);
 /* due_ns UINT64_MAX: none. */
 void lnx_timer_set(struct lnx_rules *r, struct lnx_key *key, uint64_t due_ns);
 

@@ -145,6 +145,27 @@ static void a_key_of_several_parts_is_each_of_their_combinations(void **state)
 	run_close(&t);
 }
 
+static void a_key_that_is_no_whole_number_is_told_as_one(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(&t, "rule 'one' { on = 'host.sample', by = 'load1', keep = '1s', say = '{key}',\n"
+		     " when = function(w, key) return key == -1.5 end }\n"
+		     "rule 'two' { on = 'host.sample', by = { 'load1', 'load5' }, keep = '1s',\n"
+		     " say = '{key}', when = function(w, key) return key == '0.25/0' end }");
+	run_sample_load(&t, 1, -1.5);
+	run_sample_load(&t, 2, 0.25);
+	assert_string_equal(t.alerts[0].say, "-1.5");
+	assert_non_null(strstr(run_json(&t), "\"key\":\"-1.5\""));
+	assert_string_equal(t.alerts[t.n_alerts - 1].say, "0.25/0");
+	/* of two zeros one key */
+	run_sample_load(&t, 3, 0.0);
+	run_sample_load(&t, 4, -0.0);
+	assert_non_null(strstr(run_json(&t), "\"keys\":3"));
+	run_close(&t);
+}
+
 static void a_tick_may_be_late_without_changing_anything(void **state)
 {
 	uint64_t resolved[2];
@@ -483,6 +504,7 @@ int main(void)
 		cmocka_unit_test(a_longer_every_sees_the_mean),
 		cmocka_unit_test(windows_belong_to_keys),
 		cmocka_unit_test(a_key_of_several_parts_is_each_of_their_combinations),
+		cmocka_unit_test(a_key_that_is_no_whole_number_is_told_as_one),
 		cmocka_unit_test(a_tick_may_be_late_without_changing_anything),
 		cmocka_unit_test(successive_windows_are_counted),
 		cmocka_unit_test(a_tree_is_its_topmost_process),
