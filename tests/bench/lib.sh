@@ -76,6 +76,12 @@ begin()
 
 is_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
+are_gone()
+{
+	local p
+	for p in "${jobs_left[@]+"${jobs_left[@]}"}"; do is_gone "$p" || return 1; done
+}
+
 # stop PID...: asked first, then killed.
 stop()
 {
@@ -96,7 +102,7 @@ clean_up()
 		kill -CONT "$p" 2>/dev/null
 		kill "$p" 2>/dev/null
 	done
-	sleep 0.2
+	poll 1 are_gone
 	for p in "${jobs_left[@]+"${jobs_left[@]}"}"; do kill -9 "$p" 2>/dev/null; done
 	wait 2>/dev/null
 	[ -z "$cgroup" ] || poll 10 rmdir "$cgroup"

@@ -52,7 +52,7 @@ with_nothing() { job=; }
 with_empty_proc() { hold proc_; }
 with_empty() { hold proc_ sched_; }
 with_agent() { agent_start && poll 10 has_ledger; }
-with_agent_no_ledger() { agent_start LINNIX_STALL_ENABLED=false LINNIX_PROBES_DISABLED=sched && sleep 0.5; }
+with_agent_no_ledger() { agent_start LINNIX_STALL_ENABLED=false LINNIX_PROBES_DISABLED=sched; }
 with_runqlat() { with_tool runqlat 100; }
 with_runqslower() { with_tool runqslower 10000; }
 with_cpudist() { with_tool cpudist 100; }
@@ -114,6 +114,8 @@ part_spawn()
 
 # ---- execs without loss, against execsnoop
 
+# are_told TYPE N: have so many crossed the bus or been lost?
+are_told() { [ $(($(crossed "$1") + $(lost))) -ge "$2" ]; }
 exec_linnix() # MS: "per_s lost us_of_agent_per_exec"
 {
 	local before lost_before cpu n ms
@@ -122,12 +124,14 @@ exec_linnix() # MS: "per_s lost us_of_agent_per_exec"
 	cpu=$(cpu_us "$agent")
 	read -r n ms < <("$tools/bench_load" execs "$1" "$cpus" "$tmp/nop")
 	cpu=$(($(cpu_us "$agent") - cpu))
-	sleep 1.2
+	poll 3 are_told proc.exec $((before + lost_before + n))
 	# Others run programs too: at least ours must have crossed, and nothing been lost.
 	awk -v n="$n" -v ms="$ms" -v seen=$(($(crossed proc.exec) - before)) -v lost=$(($(lost) - lost_before)) -v cpu="$cpu" '
 		BEGIN { if (seen < n && n - seen > lost) lost = n - seen; print (n - (lost < n ? lost : n)) / ms * 1000, lost, cpu / n }'
 }
 
+# A line comes once its exec is done: those that were lost never do.
+are_printed() { [ "$(grep -c '^nop ' "$tmp/snoop")" -ge "$1" ]; }
 exec_snoop()
 {
 	local n ms snoop seen cpu
@@ -136,11 +140,10 @@ exec_snoop()
 		exec stdbuf -oL execsnoop' >"$tmp/snoop" 2>"$tmp/snoop.err"
 	snoop=$job
 	poll 10 grep -q PCOMM "$tmp/snoop" || { tail -1 "$tmp/snoop.err" >&2; return 1; }
-	sleep 0.5
 	cpu=$(cpu_us "$snoop")
 	read -r n ms < <("$tools/bench_load" execs "$1" "$cpus" "$tmp/nop")
 	cpu=$(($(cpu_us "$snoop") - cpu))
-	sleep 1.2
+	poll 3 are_printed "$n"
 	stop "$snoop"
 	seen=$(grep -c '^nop ' "$tmp/snoop")
 	awk -v n="$n" -v ms="$ms" -v seen="$seen" -v cpu="$cpu" 'BEGIN { print seen / ms * 1000, n - seen, cpu / n }'
@@ -316,12 +319,24 @@ part_latency()
 
 # ---- idle
 
+# What only a start needs is done: 1 % of a CPU or less was in use in the last second. settled: "ms us" at its begin
+is_settled()
+{
+	local t0 cpu0 t cpu
+	t=$(now_ms) cpu=$(cpu_us "$agent")
+	read -r t0 cpu0 <<<"${settled:-0 0}"
+	[ $((t - t0)) -ge 1000 ] || return 1
+	settled="$t $cpu"
+	[ $(((cpu - cpu0) / 10)) -le $((t - t0)) ] && [ "$t0" -ne 0 ]
+}
+
 part_idle()
 {
 	local s cpu0 bpf0 sw0 wk0 t0 cpu bpf t sw
 	s=$(pick 10 60)
 	agent_start || return
-	sleep 3
+	settled=
+	poll 20 is_settled
 	cpu0=$(cpu_us "$agent") bpf0=$(status .self.bpf_cpu_ms) sw0=$(switches) wk0=$(wakeups "$agent") t0=$(now_ms)
 	sleep "$s"
 	t=$(($(now_ms) - t0)) sw=$(($(switches) - sw0))
@@ -347,7 +362,7 @@ part_storm()
 	before=$(crossed proc.fork) gone=$(lost) ms=$(now_ms)
 	timeout 120 stress-ng --fork 2 --fork-ops "$ops" -q >/dev/null 2>&1
 	ms=$(($(now_ms) - ms))
-	sleep 2.2
+	poll 5 are_told proc.fork $((before + gone + ops))
 	seen=$(($(crossed proc.fork) - before)) gone=$(($(lost) - gone))
 	put storm_forks_seen "$seen" forks "target=value >= $ops" note="$(calc "$seen / $ms * 1000") forks/s"
 	put storm_events_lost "$gone" events 'target=value <= 0'
@@ -499,7 +514,8 @@ part_told() # the four figures of bench_notify.py
 	agent_start LINNIX_STORE_PATH="$tmp/told.db" LINNIX_RULES_DIR="$dir/rules" LINNIX_WEBHOOK_ENABLED=true LINNIX_WEBHOOK_RATE=0 LINNIX_WEBHOOK_GROUP=0s \
 		LINNIX_WEBHOOK_URL="http://127.0.0.1:$(cat "$dir/port")/" || { skip_part "no agent"; return; }
 	poll 20 test -s "$tmp/told.db"
-	sleep 1
+	settled=
+	poll 20 is_settled
 	: >"$dir/go"
 	poll 120 is_gone "$receiver"
 	read -r s50 s99 d50 d99 got <"$dir/out"
