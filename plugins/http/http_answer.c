@@ -3,7 +3,9 @@
 #include "http_req.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +35,22 @@ void http_degraded(struct lnx_http_req *req, const char *what, const char *why)
 	lnx_buf_printf(&req->degraded, "%s%s: %s", req->degraded.size ? "; " : "", what, why);
 }
 
+/* Whose answer it is: most bodies are arrays and have no place for it. Who may not ask is not told. */
+static void http_answer_ident(struct lnx_http_req *req, struct MHD_Response *r)
+{
+	const struct lnx_ident *id = req->http->host->ident(req->http->ctx);
+	char schema[12];
+
+	if (req->status == 401 || req->status == 403)
+		return;
+	(void)snprintf(schema, sizeof(schema), "%" PRIu32, id->schema);
+	(void)MHD_add_response_header(r, "X-Linnix-Node", id->node);
+	if (*id->cluster)
+		(void)MHD_add_response_header(r, "X-Linnix-Cluster", id->cluster);
+	(void)MHD_add_response_header(r, "X-Linnix-Boot-Id", id->boot_id);
+	(void)MHD_add_response_header(r, "X-Linnix-Schema", schema);
+}
+
 void http_answer_headers(struct lnx_http_req *req, struct MHD_Response *r, const char *type)
 {
 	unsigned i;
@@ -41,6 +59,7 @@ void http_answer_headers(struct lnx_http_req *req, struct MHD_Response *r, const
 	(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	(void)MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	http_answer_ident(req, r);
 	if (req->degraded.size)
 		(void)MHD_add_response_header(r, "X-Linnix-Degraded", req->degraded.data);
 	for (i = 0; i < req->n_headers; i++)

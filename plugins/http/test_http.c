@@ -63,6 +63,10 @@ static void routes_of_the_core_answer_json(void **state)
 	HAS("X-Content-Type-Options: nosniff");
 	HAS("Cache-Control: no-store");
 	HASNT("Access-Control");
+	HAS("X-Linnix-Node: test-node");
+	HAS("X-Linnix-Cluster: test-cluster");
+	HAS("X-Linnix-Boot-Id: 00000000-0000-4000-8000-000000000000");
+	HAS("X-Linnix-Schema: 1");
 	assert_int_equal(get(&e, "GET", "/status", ""), 200);
 	HAS("{\"fake\":true}");
 	assert_int_equal(get(&e, "GET", "/plugins", ""), 200);
@@ -243,6 +247,7 @@ static void changing_needs_the_admin_token_json_and_the_same_origin(void **state
 	HAS("\"generation\":2");
 	assert_int_equal(get(&e, "POST", "/rules/reload", JSON "Content-Length: 0\r\n"), 403);
 	assert_int_equal(get(&e, "POST", "/rules/reload", ADMIN), 403);
+	HASNT("X-Linnix-Node");
 	assert_int_equal(get(&e, "POST", "/rules/reload", ADMIN "Content-Type: text/plain\r\n"),
 			 403);
 	assert_int_equal(

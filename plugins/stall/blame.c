@@ -87,7 +87,7 @@ static int parse_zone(const char *at, int64_t *ret_s)
 int stall_parse_time(const char *text, uint64_t *ret_wall_ns)
 {
 	const char *at = text;
-	int part[6], limits[] = { 9999, 12, 31, 23, 59, 60 };
+	int part[6], limits[] = { 2261, 12, 31, 23, 59, 60 }; /* ns fit an int64_t */
 	const char *after = "--T::";
 	int64_t zone, s;
 	double frac = 0;
@@ -96,7 +96,7 @@ int stall_parse_time(const char *text, uint64_t *ret_wall_ns)
 	if (strspn(text, "0123456789.") == strlen(text) && *text) {
 		double v = strtod(text, &end);
 
-		if (*end || v < 1 || v > 1e11)
+		if (*end || v < 1 || v >= 9.2e9)
 			return -EINVAL;
 		*ret_wall_ns = (uint64_t)(v * 1e3) * 1000000u;
 		return 0;

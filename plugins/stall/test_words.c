@@ -40,10 +40,13 @@ static void words_of_a_question_are_checked(void **state)
 	assert_int_equal(ns / SEC, 1738317600);
 	assert_int_equal(stall_parse_time("1738317600", &ns), 0);
 	assert_int_equal(ns / SEC, 1738317600);
+	assert_int_equal(stall_parse_time("2261-12-31T23:59:59Z", &ns), 0);
+	assert_int_equal(ns / SEC, 9214646399);
 	for (const char *const *bad =
 		     (const char *const[]){ "", "now", "2025-01-31", "2025-13-31T00:00:00Z",
 					    "2025-01-31T00:00:00", "2025-01-31T25:00:00Z", "12.3.4",
-					    NULL };
+					    "9999-12-31T23:59:59Z", "2262-01-01T00:00:00Z",
+					    "99999999999", NULL };
 	     *bad; bad++)
 		assert_int_equal(stall_parse_time(*bad, &ns), -EINVAL);
 }
