@@ -384,8 +384,11 @@ static void join(struct incidents *s, struct inc *inc, const struct alert *a, ui
 		inc_capture_alert(s, inc, a);
 	if (inc->n_victims || !strcmp(a->rule, inc->rule))
 		make_title(inc, a);
-	if (is_worse) {
+	if (is_worse)
 		inc->severity = a->ev->severity;
+	if (is_worse || reason == LNX_INCIDENT_VICTIMS) /* what a silence looks at */
+		inc->is_silenced = (uint32_t)silence_matches(s, inc);
+	if (is_worse) {
 		reason = LNX_INCIDENT_SEVERITY;
 		inc->updated_ns = a->ev->h.ts_ns;
 		log_transition(s, inc, "severity");

@@ -117,9 +117,15 @@ int silence_matches(const struct incidents *s, const struct inc *inc)
 
 static void apply(struct incidents *s)
 {
-	for (struct inc *inc = s->newest; inc; inc = inc->next)
-		if (inc->is_open)
-			inc->is_silenced = (uint32_t)silence_matches(s, inc);
+	for (struct inc *inc = s->newest; inc; inc = inc->next) {
+		uint32_t was = inc->is_silenced;
+
+		if (!inc->is_open)
+			continue;
+		inc->is_silenced = (uint32_t)silence_matches(s, inc);
+		if (inc->is_silenced != was) /* what waits for a receiver, and the store, follow */
+			inc_publish(s, inc, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_SILENCE);
+	}
 }
 
 void silence_tick(struct incidents *s, uint64_t wall_ns)
@@ -228,6 +234,16 @@ static void list(void *arg, struct lnx_http_req *req)
 	lnx_buf_done(&out);
 }
 
+/* By what right it was done: what the caller says of itself proves nothing. */
+static void put_peer(struct incidents *s, struct lnx_http_req *req, struct lnx_buf *doc)
+{
+	char peer[64] = "";
+
+	if (s->http->size >= offsetof(struct lnx_svc_http, peer) + sizeof(s->http->peer))
+		s->http->peer(req, peer, sizeof(peer));
+	lnx_json_kv_str(doc, "peer", peer);
+}
+
 /* Take the body over into <si>. 0, or -EINVAL and it is answered. */
 static int read_body(struct incidents *s, struct lnx_http_req *req, struct silence *si)
 {
@@ -284,6 +300,7 @@ static void add(void *arg, struct lnx_http_req *req)
 	lnx_buf_char(&doc, '{');
 	lnx_json_kv_str(&doc, "match", si.match);
 	lnx_json_kv_str(&doc, "by", si.by);
+	put_peer(s, req, &doc);
 	lnx_json_kv_str(&doc, "comment", si.comment);
 	lnx_json_kv_u64(&doc, "until_ns", si.until_ns);
 	inc_log(s, si.id, "silence", &doc);
@@ -318,6 +335,7 @@ static void end(void *arg, struct lnx_http_req *req)
 	}
 	lnx_buf_char(&doc, '{');
 	lnx_json_kv_str(&doc, "by", by);
+	put_peer(s, req, &doc);
 	inc_log(s, s->silences[i].id, "unsilence", &doc);
 	s->silences[i].until_ns = s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
 	save(s, &s->silences[i]);

@@ -30,7 +30,7 @@ static uint64_t next_ns(const struct lnx_channel *ch, uint64_t now)
 		at = ch->retry_ns;
 	if (ch->sent_ns && at < ch->sent_ns + ch->d.group_ns && !ch->solo)
 		at = ch->sent_ns + ch->d.group_ns;
-	if (ch->d.rate && ch->in_window >= ch->d.rate && at < ch->window_ns + HOUR_NS)
+	if (ch->d.rate && !ch->solo && ch->in_window >= ch->d.rate && at < ch->window_ns + HOUR_NS)
 		at = ch->window_ns + HOUR_NS;
 	return at;
 }
@@ -107,12 +107,10 @@ static void refused(struct lnx_channel *ch, struct item *it)
 
 	n->host->metric_add(n->ctx, ch->m_refused, 1);
 	it->waits = it->rev != it->sent_rev;
-	if (it->waits || (it->is_told && it->sent_what != LNX_NOTICE_CLOSE)) {
+	if (it->waits)
 		keep_save(ch, it);
-		return;
-	}
-	keep_del(ch, it);
-	item_del(ch, it);
+	else
+		item_give_up(ch, it, it->sent_what);
 }
 
 static void count_message(struct lnx_channel *ch, uint64_t now)
@@ -162,7 +160,7 @@ static void works_again(struct lnx_channel *ch)
 void channel_done(struct lnx_channel *ch, int rc, const char *why)
 {
 	uint64_t now = ch->n->host->now_ns(ch->n->ctx);
-	uint32_t n_sent = ch->n_sent;
+	uint32_t n_sent = ch->n_sent, was_solo = ch->solo;
 	struct item *it, *next;
 
 	ch->is_busy = 0;
@@ -185,7 +183,8 @@ void channel_done(struct lnx_channel *ch, int rc, const char *why)
 		ch->n->host->log(ch->n->ctx, LNX_WARN, "%s: %s", ch->name, why);
 	if (!rc || rc == -EBADMSG) {
 		works_again(ch);
-		if (!rc)
+		/* a group that is to go one by one is still one message of the rate */
+		if (!was_solo && (!rc || n_sent > 1))
 			count_message(ch, now);
 	} else {
 		wait_longer(ch, now, why);
@@ -231,9 +230,9 @@ static int channel_metrics(struct lnx_channel *ch)
 							.help = "Incidents never told.",
 							.kind = LNX_COUNTER,
 							.labels = by_reason };
-	static const char *const reasons[] = { "full", "refused", "expired", "gone" };
+	static const char *const reasons[] = { "full", "refused", "expired", "gone", "silenced" };
 	struct lnx_metric **of_reason[] = { &ch->m_full, &ch->m_refused, &ch->m_expired,
-					    &ch->m_gone };
+					    &ch->m_gone, &ch->m_silenced };
 	const struct lnx_host *host = ch->n->host;
 	const char *values[] = { ch->name, NULL };
 	int rc = host->metric(ch->n->ctx, &waiting, values, &ch->m_waiting);
@@ -242,7 +241,7 @@ static int channel_metrics(struct lnx_channel *ch)
 		rc = host->metric(ch->n->ctx, &delivered, values, &ch->m_delivered);
 	if (!rc)
 		rc = host->metric(ch->n->ctx, &failures, values, &ch->m_failures);
-	for (unsigned i = 0; !rc && i < 4; i++) {
+	for (unsigned i = 0; !rc && i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		values[1] = reasons[i];
 		rc = host->metric(ch->n->ctx, &dropped, values, of_reason[i]);
 	}

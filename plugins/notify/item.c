@@ -57,9 +57,24 @@ void item_queue(struct lnx_channel *ch, struct item *it, uint32_t what)
 	if (!it->waits || it->is_sent)
 		it->queued_wall_ns = notify_wall(ch->n);
 	it->waits = 1;
+	it->is_given_up = 0;
 	it->what = what;
 	it->rev++;
 	keep_save(ch, it);
+}
+
+void item_give_up(struct lnx_channel *ch, struct item *it, uint32_t what)
+{
+	if (what == LNX_NOTICE_CLOSE) {
+		keep_del(ch, it);
+		item_del(ch, it);
+		return;
+	}
+	it->waits = 0;
+	it->is_given_up = !it->is_told;		       /* else its end is still to be told */
+	it->told_ns = ch->n->host->now_ns(ch->n->ctx); /* or it would be due again at once */
+	if (it->is_kept)
+		keep_save(ch, it);
 }
 
 void item_on_event(struct lnx_channel *ch, const struct lnx_ev_incident *ev, const char *id)
@@ -74,15 +89,18 @@ void item_on_event(struct lnx_channel *ch, const struct lnx_ev_incident *ev, con
 	if (it)
 		it->severity = ev->severity;
 	if (ev->h.type == LNX_EV_INCIDENT_CLOSE) {
-		if (it)
+		if (it && it->is_given_up)
+			item_give_up(ch, it, LNX_NOTICE_CLOSE);
+		else if (it)
 			item_queue(ch, it, LNX_NOTICE_CLOSE);
 		return;
 	}
-	is_weighty = ev->reason == LNX_INCIDENT_SEVERITY || ev->reason == LNX_INCIDENT_OUTCOME;
+	is_weighty = ev->reason == LNX_INCIDENT_SEVERITY || ev->reason == LNX_INCIDENT_OUTCOME ||
+		     ev->reason == LNX_INCIDENT_SILENCE; /* it ended, or nothing is told at all */
 	if (ev->h.type == LNX_EV_INCIDENT_UPDATE && it) {
 		/* what waits says all of it anyway */
-		if ((is_weighty || ch->d.flags & LNX_CHANNEL_ALL) && (!it->waits || it->is_sent) &&
-		    !ev->is_silenced)
+		if ((is_weighty || (ch->d.flags & LNX_CHANNEL_ALL && !it->is_given_up)) &&
+		    (!it->waits || it->is_sent) && !ev->is_silenced)
 			item_queue(ch, it, is_over ? LNX_NOTICE_CLOSE : LNX_NOTICE_UPDATE);
 		return;
 	}

@@ -30,6 +30,7 @@ void keep_save(struct lnx_channel *ch, struct item *it)
 	lnx_json_kv_bool(&doc, "waits", (int)it->waits);
 	lnx_json_kv_u64(&doc, "what", it->what);
 	lnx_json_kv_bool(&doc, "told", (int)it->is_told);
+	lnx_json_kv_bool(&doc, "given_up", (int)it->is_given_up);
 	lnx_json_kv_u64(&doc, "rev", it->rev);
 	lnx_json_kv_str(&doc, "kept", it->kept ? it->kept : "");
 	lnx_buf_char(&doc, '}');
@@ -85,6 +86,7 @@ static int load_one(void *arg, const struct lnx_store_record *r)
 	}
 	if (it && is_new) { /* else this run has more to tell already */
 		it->waits = it->is_kept = json_is_true(json_object_get(o, "waits"));
+		it->is_given_up = json_is_true(json_object_get(o, "given_up"));
 		it->what = get_u32(o, "what") % 3;
 		it->severity = r->severity;
 		it->queued_wall_ns = r->ts_ns;
@@ -122,17 +124,23 @@ static int end_one(void *arg, const struct lnx_store_record *r)
 static void queue_missed(struct lnx_channel *ch)
 {
 	struct notify *n = ch->n;
+	struct item *next;
 
-	for (struct item *it = ch->first; it; it = it->next) {
+	for (struct item *it = ch->first; it; it = next) {
 		struct lnx_store_query q = {
 			.size = sizeof(q), .kind = LNX_STORE_INCIDENT, .id = it->id, .limit = 1
 		};
 		uint32_t is_closed = 0;
 
+		next = it->next;
 		if (!it->rev)
 			item_queue(ch, it, LNX_NOTICE_OPEN);
-		else if (!it->waits && n->store->each(n->store_self, &q, end_one, &is_closed) > 0 &&
-			 is_closed)
+		else if (it->waits || n->store->each(n->store_self, &q, end_one, &is_closed) <= 0 ||
+			 !is_closed)
+			continue;
+		else if (it->is_given_up)
+			item_give_up(ch, it, LNX_NOTICE_CLOSE);
+		else
 			item_queue(ch, it, LNX_NOTICE_CLOSE);
 	}
 }

@@ -87,6 +87,13 @@ int message_add(struct lnx_channel *ch, struct message *m, struct item *it)
 		lnx_buf_done(doc);
 		return rc < 0 ? rc : -ENOMEM;
 	}
+	/* made since it was queued; who was told of it still hears of its end */
+	if (json_is_true(json_object_get(root, "silenced")) &&
+	    !(it->is_told && it->what == LNX_NOTICE_CLOSE)) {
+		json_decref(root);
+		lnx_buf_done(doc);
+		return -ECANCELED;
+	}
 	m->roots[m->n] = root;
 	(void)snprintf(m->urls[m->n], sizeof(m->urls[0]), "%s/incidents/%s", n->base,
 		       it->id); /* fits */

@@ -23,11 +23,12 @@
 struct item {
 	struct item *next; /* oldest first */
 	char id[LNX_ULID_MAX];
-	uint32_t waits;	   /* something is to be told */
-	uint32_t what;	   /* enum lnx_notice_what of that */
-	uint32_t is_told;  /* a message arrived */
-	uint32_t is_sent;  /* in the message on its way, */
-	uint32_t sent_rev; /* which tells this */
+	uint32_t waits;	      /* something is to be told */
+	uint32_t what;	      /* enum lnx_notice_what of that */
+	uint32_t is_told;     /* a message arrived */
+	uint32_t is_given_up; /* nobody was told, nor will be unless it changes */
+	uint32_t is_sent;     /* in the message on its way, */
+	uint32_t sent_rev;    /* which tells this */
 	uint32_t sent_what;
 	uint32_t rev;	  /* grows with everything that is to be told */
 	uint32_t is_kept; /* the record says that something is to be told */
@@ -54,7 +55,7 @@ struct lnx_channel {
 	struct lnx_timer *timer;
 	struct lnx_http_call *call;
 	struct lnx_metric *m_waiting, *m_delivered, *m_failures, *m_full, *m_refused, *m_expired,
-		*m_gone;
+		*m_gone, *m_silenced;
 };
 
 struct notify_conf {
@@ -94,6 +95,8 @@ struct item *item_find(struct lnx_channel *ch, const char *id);
 struct item *item_new(struct lnx_channel *ch, const char *id);
 void item_del(struct lnx_channel *ch, struct item *it);
 void item_queue(struct lnx_channel *ch, struct item *it, uint32_t what);
+/* <what> of it will not be told. One that is open stays known, or the next start would tell it. */
+void item_give_up(struct lnx_channel *ch, struct item *it, uint32_t what);
 void item_on_event(struct lnx_channel *ch, const struct lnx_ev_incident *ev, const char *id);
 
 /* ---- keep.c: over restarts */
@@ -114,7 +117,7 @@ struct message {
 	uint32_t n;
 };
 
-/* One more incident. 0; -ENOENT: there is none; else it cannot be read now. */
+/* One more incident. 0; -ENOENT: there is none; -ECANCELED: a silence is about it; else it cannot be read now. */
 int message_add(struct lnx_channel *ch, struct message *m, struct item *it);
 void message_free(struct message *m);
 

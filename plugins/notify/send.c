@@ -78,14 +78,14 @@ static void on_done(void *arg, int rc, uint32_t status, const char *why)
 /* It is never told. */
 static void drop(struct lnx_channel *ch, struct item *it, struct lnx_metric *m)
 {
-	ch->n->host->metric_add(ch->n->ctx, m, 1);
-	if (it->is_told && it->what == LNX_NOTICE_UPDATE && m != ch->m_gone) {
-		it->waits = 0; /* its end is still to be told */
-		keep_save(ch, it);
-		return;
-	}
-	keep_del(ch, it);
-	item_del(ch, it);
+	struct notify *n = ch->n;
+
+	/* what is told again and again is not news each time */
+	if (it->is_kept || m != ch->m_silenced)
+		n->host->metric_add(n->ctx, m, 1);
+	if (ch->solo) /* one less of those that go one by one */
+		ch->solo--;
+	item_give_up(ch, it, m == ch->m_gone ? LNX_NOTICE_CLOSE : it->what);
 }
 
 /* 0, or why none could be made now. */
@@ -105,12 +105,12 @@ static int gather(struct lnx_channel *ch, struct message *m)
 			continue;
 		}
 		rc = message_add(ch, m, it);
-		if (rc == -ENOENT)
-			drop(ch, it, ch->m_gone);
+		if (rc == -ENOENT || rc == -ECANCELED)
+			drop(ch, it, rc == -ENOENT ? ch->m_gone : ch->m_silenced);
 		else if (rc < 0)
-			break;
+			return m->n ? 0 : rc;
 	}
-	return m->n || rc == -ENOENT ? 0 : rc;
+	return 0;
 }
 
 static const char **header_list(struct lnx_buf *text)

@@ -44,7 +44,7 @@ struct env {
 	unsigned n_posts;
 	/* the incidents: all of one state */
 	const char *state;
-	int json_rc, render_rc, keep_what;
+	int json_rc, render_rc, keep_what, is_silenced;
 	uint64_t closed_wall_ns; /* of what events tell */
 };
 
@@ -137,8 +137,9 @@ static int inc_json(void *self, const char *id, struct lnx_buf *out)
 		"\"opened\":\"2023-11-14T22:13:20.500000000Z\",\"closed\":null,\"alerts\":3,"
 		"\"culprit\":{\"workload\":\"batch\",\"namespace\":\"media\",\"pod_name\":\"batch-1\",\"pid\":7,\"comm\":\"ff\"},"
 		"\"victims\":[{\"workload\":\"api\",\"namespace\":\"prod\",\"pod_name\":\"api-1\"}],\"n_victims\":2,"
-		"\"labels\":{\"runbook\":\"https://r.example\"},\"summary\":\"short\",\"explanation\":{\"text\":\"long\"}}",
-		id, e->state);
+		"\"labels\":{\"runbook\":\"https://r.example\"},\"summary\":\"short\",\"explanation\":{\"text\":\"long\"},"
+		"\"silenced\":%s}",
+		id, e->state, e->is_silenced ? "true" : "false");
 	return 0;
 }
 

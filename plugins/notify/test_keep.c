@@ -66,6 +66,54 @@ static void what_was_not_queued_in_time_is_found(void **state)
 	end(&e);
 }
 
+/* Refused, or too old: a start that finds it open in the store does not begin anew. */
+static void what_was_given_up_stays_so(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+	struct lnx_store_record r = { .size = sizeof(r), .kind = LNX_STORE_INCIDENT };
+
+	(void)state;
+	r.parent = "f";
+	r.doc = "{\"silenced\":false}";
+	r.doc_bytes = strlen(r.doc);
+	r.severity = LNX_SEV_WARNING;
+	agent_start(&e, &d);
+	r.id = "01HZZZZZZZZZZZZZZZZZZZZZ01";
+	(void)store_put(&e, &r);
+	r.id = "01HZZZZZZZZZZZZZZZZZZZZZ02";
+	(void)store_put(&e, &r);
+	opens(&e, 1);
+	answer(&e, 0, 400, NULL);
+	d.give_up_ns = 60 * SECOND;
+	assert_int_equal(e.svc->set(e.self, e.ch, &d), 0);
+	opens(&e, 2);
+	answer(&e, 0, 429, "Retry-After: 90");
+	(void)testhost_advance(e.t, 100 * SECOND);
+	assert_true(dropped(&e, "refused") == 1 && dropped(&e, "expired") == 1);
+	agent_end(&e);
+	agent_start(&e, &d);
+	(void)testhost_advance(e.t, SECOND);
+	assert_int_equal(e.n_posts, 0);
+	/* it got worse: that is another message */
+	event(&e, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_SEVERITY, LNX_SEV_CRITICAL, 1);
+	assert_string_equal(e.body, "open 01");
+	answer(&e, 0, 400, NULL);
+	/* of what nobody heard no end is told: while we look, or before the start */
+	closes(&e, 1);
+	agent_end(&e);
+	r.state = 1;
+	(void)store_put(&e, &r);
+	r.id = "01HZZZZZZZZZZZZZZZZZZZZZ01";
+	(void)store_put(&e, &r);
+	agent_start(&e, &d);
+	(void)testhost_advance(e.t, SECOND);
+	assert_int_equal(e.n_posts, 0);
+	for (uint32_t i = 0; i < e.n_records; i++)
+		assert_int_equal(e.records[i].kind, LNX_STORE_INCIDENT);
+	end(&e);
+}
+
 static void the_store_is_waited_for(void **state)
 {
 	struct env e = { 0 };
@@ -120,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_restart_goes_on),
 		cmocka_unit_test(what_was_not_queued_in_time_is_found),
+		cmocka_unit_test(what_was_given_up_stays_so),
 		cmocka_unit_test(the_store_is_waited_for),
 		cmocka_unit_test(open_ones_are_told_again_without_writing),
 	};

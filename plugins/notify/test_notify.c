@@ -170,6 +170,7 @@ static void what_cannot_be_told_is_counted(void **state)
 	(void)testhost_advance(e.t, 3600 * SECOND);
 	assert_true(dropped(&e, "expired") == 1);
 	e.start_rc = 0;
+	closes(&e, 2); /* nobody heard of it */
 	assert_int_equal(e.n_records, 0);
 	(void)testhost_advance(e.t, 600 * SECOND);
 	/* one told of before keeps its end */
@@ -233,6 +234,102 @@ static void nobody_hears_of_what_is_silenced_meanwhile(void **state)
 	end(&e);
 }
 
+/* A silence that is made while messages wait. */
+static void what_waits_is_looked_at_again_before_it_goes(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+
+	(void)state;
+	d.group_ns = 5 * SECOND;
+	agent_start(&e, &d);
+	opens(&e, 1);
+	answer(&e, 0, 200, NULL);
+	opens(&e, 2);
+	event(&e, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_SEVERITY, LNX_SEV_CRITICAL, 1);
+	e.is_silenced = 1;
+	(void)testhost_advance(e.t, 60 * SECOND);
+	assert_int_equal(e.n_posts, 1);
+	assert_true(dropped(&e, "silenced") == 2);
+	assert_true(testhost_metric(e.t, "linnix_notify_waiting", "channel=hook") == 0);
+	/* who heard of 1 hears of its end; nobody heard of 2 */
+	closes(&e, 1);
+	assert_string_equal(e.body, "close 01");
+	answer(&e, 0, 200, NULL);
+	closes(&e, 2);
+	(void)testhost_advance(e.t, 60 * SECOND);
+	assert_int_equal(e.n_posts, 2);
+	assert_int_equal(e.n_records, 0);
+	/* a silence that ends before its incident */
+	opens(&e, 3);
+	(void)testhost_advance(e.t, SECOND);
+	assert_int_equal(e.n_posts, 2);
+	e.is_silenced = 0;
+	event(&e, LNX_EV_INCIDENT_UPDATE, LNX_INCIDENT_SILENCE, LNX_SEV_WARNING, 3);
+	assert_string_equal(e.body, "open 03");
+	answer(&e, 0, 200, NULL);
+	end(&e);
+}
+
+static void one_that_is_told_again_and_again_rests_while_silenced(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+	uint32_t puts;
+
+	(void)state;
+	d.resend_ns = 60 * SECOND;
+	agent_start(&e, &d);
+	opens(&e, 1);
+	answer(&e, 0, 200, NULL);
+	puts = e.puts;
+	e.is_silenced = 1;
+	(void)testhost_advance(e.t, 600 * SECOND);
+	assert_int_equal(e.n_posts, 1);
+	assert_int_equal(e.puts, puts);
+	assert_true(dropped(&e, "silenced") == 0);
+	e.is_silenced = 0;
+	(void)testhost_advance(e.t, 61 * SECOND);
+	assert_string_equal(e.body, "update 01");
+	/* one that is refused is due again later, and not at once */
+	answer(&e, 0, 400, NULL);
+	(void)testhost_advance(e.t, 30 * SECOND);
+	assert_int_equal(e.n_posts, 2);
+	(void)testhost_advance(e.t, 31 * SECOND);
+	assert_int_equal(e.n_posts, 3);
+	answer(&e, 0, 200, NULL);
+	end(&e);
+}
+
+/* One of a group is bad: all of them together are one message of the rate. */
+static void one_by_one_is_one_message_of_the_rate(void **state)
+{
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+
+	(void)state;
+	d.rate = 3;
+	agent_start(&e, &d);
+	for (int i = 1; i <= 4; i++)
+		opens(&e, i);
+	answer(&e, 0, 200, NULL);
+	(void)testhost_advance(e.t, SECOND);
+	assert_string_equal(e.body, "open 02,open 03,open 04");
+	answer(&e, 0, 400, NULL);
+	for (int i = 2; i <= 4; i++) {
+		(void)testhost_advance(e.t, 1000000);
+		assert_int_equal(e.n_posts, 1 + i);
+		answer(&e, 0, i == 3 ? 400 : 200, NULL);
+	}
+	opens(&e, 5); /* the third */
+	assert_string_equal(e.body, "open 05");
+	answer(&e, 0, 200, NULL);
+	opens(&e, 6);
+	(void)testhost_advance(e.t, SECOND);
+	assert_int_equal(e.n_posts, 6);
+	end(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +340,9 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_told_is_counted),
 		cmocka_unit_test(what_follows_the_end_leaves_nothing_behind),
 		cmocka_unit_test(nobody_hears_of_what_is_silenced_meanwhile),
+		cmocka_unit_test(what_waits_is_looked_at_again_before_it_goes),
+		cmocka_unit_test(one_that_is_told_again_and_again_rests_while_silenced),
+		cmocka_unit_test(one_by_one_is_one_message_of_the_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

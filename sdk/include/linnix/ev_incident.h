@@ -16,6 +16,7 @@
 #define LNX_INCIDENT_EXPLANATION 5
 #define LNX_INCIDENT_OUTCOME	 6 /* an action was measured */
 #define LNX_INCIDENT_QUIET	 7 /* closed: no alert of it fired for a while */
+#define LNX_INCIDENT_SILENCE	 8 /* a silence began, or ended, to match it: is_silenced */
 
 /* One incident, as it is now. The same struct for all three types. h.pid is the culprit's process, 0 if none. The whole
  * with its evidence: service incident/1. */
@@ -50,7 +51,8 @@ struct lnx_ev_incident {
 
 static const char *const lnx_incident_reason_names[] = { "opened",  "reopened", "severity",
 							 "victims", "evidence", "explanation",
-							 "outcome", "quiet",	NULL };
+							 "outcome", "quiet",	"silence",
+							 NULL };
 #define LNX_FIELD_INC(nm, ty, m, un, dc) LNX_FIELD(lnx_ev_incident, nm, ty, m, un, dc, NULL)
 static const struct lnx_field lnx_fields_incident[] = {
 	LNX_FIELD_INC("id", LNX_STR, id, "", "id of the incident, a ULID"),
