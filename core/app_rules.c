@@ -227,19 +227,6 @@ int lnx_app_rules_first(struct lnx_app *app)
 	return rc;
 }
 
-int lnx_app_rules_reload(struct lnx_app *app)
-{
-	struct rules_job *j = rules_job_new(app, true);
-	int rc;
-
-	if (!j)
-		return -ENOMEM;
-	(void)rules_build(j); /* its result is in the job */
-	rc = rules_take(j);
-	rules_job_free(j);
-	return rc;
-}
-
 /* Those who asked before load <serial> began learn how it ended. */
 static void rules_tell(struct lnx_app_rules *x, unsigned serial, int rc)
 {

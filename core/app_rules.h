@@ -7,13 +7,12 @@
 
 struct lnx_app;
 
-/* Load the rules, and load them anew. The first time a bad file is left out; later a set with errors or with
- * tests that fail is not taken, and the one of before runs on. Returns 0 or -errno. */
+/* Load the rules. A bad file is left out. Returns 0 or -errno. */
 int lnx_app_rules_first(struct lnx_app *app);
-int lnx_app_rules_reload(struct lnx_app *app);
-/* Beside the loop, for somebody who waits for the result. Returns 0, or -EBUSY (too many wait) or -ENOMEM: <done> will not run. */
+/* Load them anew, beside the loop: a set with errors or with tests that fail is not taken, and the one of before runs on. For
+ * somebody who waits for the result. Returns 0, or -EBUSY (too many wait) or -ENOMEM: <done> will not run. */
 int lnx_app_rules_reload_for(struct lnx_app *app, void (*done)(void *arg, int rc), void *arg);
-/* The same; says itself how it ended. is_asked: a person did, so that disabled rules get another chance. */
+/* The same for nobody; it logs how it ended. is_asked: a person did, so that disabled rules get another chance. */
 void lnx_app_rules_reload_later(struct lnx_app *app, bool is_asked);
 /* Follow the folders of the configuration that is in force; and no longer. */
 void lnx_app_rules_watch(struct lnx_app *app);

@@ -282,10 +282,12 @@ static int lnx_core_rules(void *self, struct lnx_buf *out)
 
 static int lnx_core_rules_reload(void *self, struct lnx_buf *out)
 {
-	int rc = lnx_app_rules_reload(self);
+	struct lnx_app *app = self;
 
-	(void)lnx_core_rules(self, out); /* memory: the caller sees it in the buffer */
-	return rc;
+	if (!app->rules_load)
+		return -EAGAIN;
+	lnx_app_rules_reload_later(app, true);
+	return lnx_core_rules(self, out);
 }
 
 static int lnx_core_rules_reload_later(void *self, void (*done)(void *arg, int rc), void *arg)

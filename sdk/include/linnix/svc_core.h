@@ -32,7 +32,8 @@ struct lnx_svc_core {
 	int (*metrics_text)(void *self, uint32_t openmetrics, struct lnx_buf *out);
 	/* Array of {name, doc, fields[]} of all event types. */
 	int (*events_schema_json)(void *self, struct lnx_buf *out);
-	/* Load the rules anew now: the loop stands still meanwhile. Returns 0 or -errno; *ret the object of GET /rules. */
+	/* rules_reload_later for who does not wait. <out>: the object of GET /rules as it stands before. 0, -EAGAIN (the agent
+	 * starts) or -ENOMEM. */
 	int (*rules_reload)(void *self, struct lnx_buf *out);
 	/* Append a piece of a recording. -ERANGE: since_seq was never given out by this agent. */
 	int (*recording)(void *self, struct lnx_recording *io, struct lnx_buf *out);
