@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* `plugins --options`: every key of the configuration, from the tables of the core and of the plugins next to this program.
- * Needs no agent. Also prints etc/OPTIONS.md. */
+/* `plugins --options`: every key of the configuration, from the tables of the core, of the plugins next to this program and of
+ * those in another folder. Needs no agent. Also prints etc/OPTIONS.md. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +13,8 @@
 
 const struct lnx_cli_opt lnx_plugins_opts[] = {
 	{ "options", NULL, "print the keys of the configuration; needs no agent", 0, false },
+	{ "dir", "DIR",
+	  "with --options: also of the plugins in DIR, shared objects and Lua scripts", 0, false },
 	{ "markdown", NULL, "with --options: as etc/OPTIONS.md", 0, true },
 	{ NULL, NULL, NULL, 0, false },
 };
@@ -20,6 +22,7 @@ const struct lnx_cli_opt lnx_plugins_opts[] = {
 struct options {
 	const struct lnx_cli *cli;
 	const char *only; /* a section, or NULL */
+	const char *dir;  /* of more plugins, or NULL */
 	bool is_markdown;
 	unsigned n_sections;
 	struct lnx_table table;
@@ -139,7 +142,8 @@ static int options_plugin(void *arg, const struct lnx_plugin *p)
 	return 0;
 }
 
-static void options_all(struct options *s)
+/* 0, or -errno: the other folder cannot be read. */
+static int options_all(struct options *s)
 {
 	options_section(s, "node", "Core: the name of this node", false, lnx_core_options_node);
 	options_section(s, "cluster", "Core: the name of the cluster", false,
@@ -151,7 +155,7 @@ static void options_all(struct options *s)
 	options_section(s, "bus", "Core: the event bus", false, lnx_core_options_bus);
 	options_section(s, "budget", "Core: limits that the agent sets itself", false,
 			lnx_core_options_budget);
-	(void)lnx_brought_scan(s->cli, options_plugin, s); /* never stops */
+	return lnx_brought_scan(s->cli, s->dir, options_plugin, s);
 }
 
 int lnx_cli_options(struct lnx_cli *cli, const struct lnx_cli_args *args)
@@ -161,8 +165,9 @@ int lnx_cli_options(struct lnx_cli *cli, const struct lnx_cli_args *args)
 						     { "DEFAULT", 1, false },
 						     { "WHAT", 0, false } };
 	struct options s = { .cli = cli, .is_markdown = lnx_cli_arg(args, "markdown") != NULL };
-	int code = LNX_EXIT_OK;
+	int code = LNX_EXIT_OK, rc;
 
+	s.dir = lnx_cli_arg(args, "dir");
 	s.only = args->n_words ? args->words[0] : NULL;
 	lnx_table_init(&s.table, columns, sizeof(columns) / sizeof(columns[0]));
 	if (s.is_markdown)
@@ -172,8 +177,11 @@ int lnx_cli_options(struct lnx_cli *cli, const struct lnx_cli_args *args)
 		     "A key `listen` of section `http` is `http: { listen: … }` in `linnix.yaml` and `LINNIX_HTTP_LISTEN` in the\n"
 		     "environment (lists comma separated). Every plugin's section also takes `enabled: yes` or `no`.");
 	lnx_buf_char(&s.json, '[');
-	options_all(&s);
-	if (s.only && !s.n_sections) {
+	rc = options_all(&s);
+	if (rc < 0) {
+		lnx_cli_say("plugins: %s: %s", s.dir, strerror(-rc));
+		code = LNX_EXIT_FAILURE;
+	} else if (s.only && !s.n_sections) {
 		code = lnx_cli_usage("plugins", "plugins: no section '%s'", s.only);
 	} else if (!s.is_markdown && cli->is_json) {
 		lnx_buf_str(&s.json, "]\n");

@@ -192,6 +192,52 @@ verb_of_a_plugin_needs_no_agent()
 	grep -q writable "$tmp/err" || fail "$(cat "$tmp/err")"
 }
 
+# The answer is of the rules that run: the loop does not stand still until the new ones are built and tested.
+plugin_asks_for_a_reload_and_nothing_waits()
+{
+	build_plugin reloader
+	with_plugins
+	mkdir "$tmp/rules"
+	echo 'rule "a" { on = "proc.exec", severity = "info" }' >"$tmp/rules/a.lua"
+	export LINNIX_RULES_DIR=$tmp/rules
+	start_agent
+	poll 20 log_has 'asked: 0' || fail "$(cat "$log")"
+	log_has 'asked: 0 \{"generation":1,' || fail "$(grep asked "$log")"
+	poll 20 log_has 'rules: generation 2, 1 loaded' || fail "$(cat "$log")"
+}
+
+# As those of a shared object: the reference, the checks with what was meant, the environment, what is in force.
+options_of_a_script_are_those_of_a_plugin()
+{
+	local out code=0
+	mkdir "$tmp/plugins"
+	install -m 644 sdk/template/lua/crash_bursts.lua "$tmp/plugins/"
+	with_plugins
+	"$linnix" plugins --options --dir "$tmp/plugins" >"$tmp/out" || fail "$(cat "$tmp/out")"
+	grep -qE '^crash_bursts.limit +whole number +5 +Crashes' "$tmp/out" || fail "$(cat "$tmp/out")"
+	grep -qE '^crash_bursts.window +duration +10s ' "$tmp/out" || fail "$(cat "$tmp/out")"
+	grep -q '^http.listen ' "$tmp/out" || fail "where are the others?"
+	mkdir -p "$tmp/lib"
+	cp -r "$tmp/plugins" "$tmp/lib/plugins"
+	"$linnix" --lib-dir "$tmp/lib" plugins --options crash_bursts -o json | jq -e 'map(.key) == ["limit", "window"] and .[0].reload' >/dev/null ||
+		fail "a script next to the shipped ones is not shown"
+	out=$("$linnix" plugins --options --dir "$tmp/nowhere" 2>&1 >/dev/null) && fail "a folder that is not there"
+	grep -q 'nowhere: No such file' <<<"$out" || fail "$out"
+	printf 'crash_bursts:\n  limt: 3\n  window: 5h\n' >"$tmp/bad.yaml"
+	out=$("$linnixd" --config "$tmp/bad.yaml" --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code: $out"
+	grep -qF "bad.yaml:2:3: crash_bursts: unknown key 'limt' (did you mean 'limit'?)" <<<"$out" || fail "$out"
+	grep -qF 'bad.yaml:3:3: crash_bursts.window: 5h is not in 1s..1h' <<<"$out" || fail "$out"
+	echo 'crash_burst: { limit: 3 }' >"$tmp/bad.yaml"
+	out=$("$linnixd" --config "$tmp/bad.yaml" --check-config 2>&1) && fail "an unknown section: $out"
+	grep -qF "bad.yaml:1:1: unknown section 'crash_burst' (did you mean 'crash_bursts'?)" <<<"$out" || fail "$out"
+	echo 'crash_bursts: { limit: 3 }' >"$tmp/good.yaml"
+	LINNIX_CRASH_BURSTS_WINDOW=2m "$linnixd" --config "$tmp/good.yaml" --dump-config >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	grep -qE '^  limit: 3 +# file' "$tmp/out" && grep -qE '^  window: (2m|120s) +# env' "$tmp/out" || fail "$(grep -A3 crash_bursts "$tmp/out")"
+	"$linnixd" --config "$tmp/good.yaml" --explain 2>/dev/null | grep -q 'read by plugin crash_bursts' || fail "--explain does not name it"
+}
+
 run dropped_in_plugin_runs_without_yaml plugin_can_be_left_out not_a_plugin wrong_abi short_table no_table error_in_init \
 	unmet_need not_even_elf empty_file world_writable_file file_of_someone_else renamed_file folder_of_plugins_is_missing \
-	failing_plugin_is_shown crashing_plugin_is_quarantined_after_three_crashes verb_of_a_plugin_needs_no_agent
+	failing_plugin_is_shown crashing_plugin_is_quarantined_after_three_crashes verb_of_a_plugin_needs_no_agent \
+	plugin_asks_for_a_reload_and_nothing_waits options_of_a_script_are_those_of_a_plugin
