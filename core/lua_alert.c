@@ -399,6 +399,7 @@ static void alert_request(struct lnx_rules *r, struct lnx_key *key, const struct
 	struct lnx_tag tag = { .size = sizeof(tag) };
 	union alert_space u;
 
+	key->asked_ns = r->now_ns;
 	if (!s->pid && !s->cgroup_id) {
 		rule->acts_aimless++;
 		return;
@@ -457,15 +458,10 @@ static void alert_texts(struct lnx_rules *r, struct lnx_key *key, union alert_sp
 	lnx_buf_done(&evidence);
 }
 
-void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
-		    bool may_ask)
+/* The alert of <key> as it stands now, without its words. */
+static void alert_fill(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
+		       struct lnx_ev_alert *a)
 {
-	struct lnx_rule *rule = key->rule;
-	union alert_space u;
-	struct lnx_ev_alert *a = &u.alert;
-
-	if (!alert_may(r, key, state))
-		return;
 	memset(a, 0, sizeof(*a));
 	a->h.size = a->h.fixed = sizeof(*a);
 	a->h.type = LNX_EV_ALERT;
@@ -481,7 +477,25 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 	a->since_ns = key->since_ns;
 	a->key = key->h1 >> 11;
 	a->value = alert_value(r, key);
-	a->threshold = rule->threshold;
+	a->threshold = key->rule->threshold;
+}
+
+/* Nothing is done about a note. */
+static bool alert_may_ask(const struct lnx_rule *rule, uint32_t severity)
+{
+	return rule->act.is_set && !rule->is_shadow && severity >= LNX_SEV_WARNING;
+}
+
+void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
+		    bool may_ask)
+{
+	struct lnx_rule *rule = key->rule;
+	union alert_space u;
+	struct lnx_ev_alert *a = &u.alert;
+
+	if (!alert_may(r, key, state))
+		return;
+	alert_fill(r, key, state, severity, a);
 	alert_texts(r, key, &u);
 	alert_note(key, a);
 	if (rule->is_shadow && !r->emit_arg)
@@ -490,10 +504,33 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 		alert_count(r, rule, severity);
 	r->alerting = key;
 	alert_publish(r, &u.h);
-	/* nothing is done about a note; once it is more than that, a further rise asks for nothing new */
-	if (rule->act.is_set && !rule->is_shadow && state == LNX_ALERT_FIRING && may_ask &&
-	    severity >= LNX_SEV_WARNING)
+	/* once it is more than a note, a further rise asks for nothing new */
+	if (state == LNX_ALERT_FIRING && may_ask && alert_may_ask(rule, severity))
 		alert_request(r, key, a, u.bytes + a->say.off, a->say.len);
+}
+
+bool lnx_alert_is_ask_due(const struct lnx_rules *r, const struct lnx_key *key)
+{
+	const struct lnx_rule_act *act = &key->rule->act;
+
+	return key->asked_ns && key->is_told && alert_may_ask(key->rule, key->severity) &&
+	       r->now_ns >= key->asked_ns + (act->lease_ns ? act->lease_ns : LNX_RULE_ASK_NS);
+}
+
+void lnx_alert_ask(struct lnx_rules *r, struct lnx_key *key)
+{
+	union alert_space u;
+	struct lnx_ev_alert *a = &u.alert;
+
+	key->asked_ns = r->now_ns; /* whatever comes of it: once in a lease */
+	if (alert_is_ignored(r, key)) {
+		key->rule->ignored++;
+		return;
+	}
+	alert_fill(r, key, LNX_ALERT_FIRING, key->severity, a);
+	alert_texts(r, key, &u);
+	r->alerting = key;
+	alert_request(r, key, a, u.bytes + a->say.off, a->say.len);
 }
 
 void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule)

@@ -119,6 +119,10 @@ int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t c
 /* Publish the state of <key>; state: enum lnx_alert_state. may_ask: it was not worth an action before. */
 void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
 		    bool may_ask);
+/* It fires on, and what it asked for is over by now. */
+bool lnx_alert_is_ask_due(const struct lnx_rules *r, const struct lnx_key *key);
+/* Ask again, without a new alert. */
+void lnx_alert_ask(struct lnx_rules *r, struct lnx_key *key);
 /* The key for people; "" without one. */
 void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap);
 /* The counter of alerts of <rule>, made when it is first asked for; NULL: refused. There are metrics. */

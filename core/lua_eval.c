@@ -147,6 +147,7 @@ static void eval_fire(struct lnx_rules *r, struct lnx_key *key)
 	key->has_fired = true;
 	key->fired_ns = r->now_ns;
 	key->severity = (uint8_t)severity;
+	key->asked_ns = 0;
 	eval_subject(r, key);
 	rule->fires++;
 	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity, true);
@@ -199,6 +200,10 @@ static void eval_step(struct lnx_rules *r, struct lnx_key *key, bool is_true)
 	key->false_ns = 0;
 	if (key->state == LNX_KEY_FIRING) {
 		eval_escalate(r, key);
+		if (lnx_alert_is_ask_due(r, key)) {
+			eval_subject(r, key);
+			lnx_alert_ask(r, key);
+		}
 		return;
 	}
 	if (key->state == LNX_KEY_IDLE) {

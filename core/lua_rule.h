@@ -16,14 +16,16 @@
 #define LNX_RULE_FILTERS    32	       /* values in one `where` */
 #define LNX_RULE_KEYS	    4096       /* of one rule; the least used gives way */
 #define LNX_RULE_KEYS_BYTES (2u << 20) /* memory of them: fewer keys when their windows are large */
-#define LNX_RULE_NAME	    64
-#define LNX_RULE_FAILURES   3 /* in a row, then it is disabled */
-#define LNX_RULE_READS	    8 /* facts that one evaluation remembers as evidence */
-#define LNX_RULE_TESTS	    1024
-#define LNX_RULE_RECENT	    8  /* alerts of one rule that GET /rules tells */
-#define LNX_RULE_COST_BINS  96 /* to 2^24 ns */
-#define LNX_RULE_FIGURES    5  /* metrics beside those of alerts and evaluations */
-#define LNX_HOST_FACTS	    64 /* fields of host.sample */
+#define LNX_RULE_ASK_NS \
+	300000000000ULL /* between two requests of one alert, where no lease is given */
+#define LNX_RULE_NAME	   64
+#define LNX_RULE_FAILURES  3 /* in a row, then it is disabled */
+#define LNX_RULE_READS	   8 /* facts that one evaluation remembers as evidence */
+#define LNX_RULE_TESTS	   1024
+#define LNX_RULE_RECENT	   8  /* alerts of one rule that GET /rules tells */
+#define LNX_RULE_COST_BINS 96 /* to 2^24 ns */
+#define LNX_RULE_FIGURES   5  /* metrics beside those of alerts and evaluations */
+#define LNX_HOST_FACTS	   64 /* fields of host.sample */
 #define LNX_TIMED_ONE_IN \
 	17 /* calls of a rule whose cost is measured: odd, as its functions take turns */
 

@@ -35,6 +35,7 @@ struct test_fire {
 	uint32_t severity;   /* highest */
 	uint64_t key;
 	const char *act; /* what it asked for, or NULL */
+	unsigned n_asks; /* and how often */
 };
 
 struct test_run {
@@ -226,6 +227,14 @@ static double test_seconds(uint64_t ts_ns)
 	return (double)(ts_ns - TEST_ZERO_NS) / 1e9;
 }
 
+static void test_asked(const struct lnx_rules *r, struct test_fire *f, const struct lnx_event *ev)
+{
+	const struct lnx_event_desc *desc = lnx_registry_get(r->conf.registry, ev->type);
+
+	f->act = lnx_event_value(ev, lnx_desc_field(desc, "verb")).str; /* lives in the table */
+	f->n_asks++;
+}
+
 static int test_emit(struct lnx_rules *r, const struct lnx_event *ev)
 {
 	const struct lnx_ev_alert *a = (const struct lnx_ev_alert *)ev;
@@ -234,14 +243,6 @@ static int test_emit(struct lnx_rules *r, const struct lnx_event *ev)
 	struct test_fire *f;
 	unsigned i;
 
-	if (ev->type == LNX_EV_ACTION_REQUEST) {
-		/* it follows the alert that asks; names of an enum live in its table */
-		const struct lnx_event_desc *desc = lnx_registry_get(r->conf.registry, ev->type);
-
-		t->fires[t->n_fires - 1].act =
-			lnx_event_value(ev, lnx_desc_field(desc, "verb")).str;
-		return 0;
-	}
 	if (ev->type == LNX_EV_RULE_DISABLED) {
 		const struct lnx_ev_rule_disabled *d = (const struct lnx_ev_rule_disabled *)ev;
 
@@ -254,13 +255,17 @@ static int test_emit(struct lnx_rules *r, const struct lnx_event *ev)
 		f = &t->fires[i - 1];
 		if (f->key != key->h1 || f->rule != key->rule || !isnan(f->over_s))
 			continue;
+		if (ev->type == LNX_EV_ACTION_REQUEST) {
+			test_asked(r, f, ev);
+			return 0;
+		}
 		if (a->state == LNX_ALERT_RESOLVED)
 			f->over_s = test_seconds(ev->ts_ns);
 		else if (a->severity > f->severity)
 			f->severity = a->severity;
 		return 0;
 	}
-	if (t->n_fires == TEST_FIRES_MAX)
+	if (t->n_fires == TEST_FIRES_MAX || ev->type != LNX_EV_ALERT)
 		return -ENOSPC;
 	f = &t->fires[t->n_fires++];
 	*f = (struct test_fire){ .rule = key->rule };
@@ -317,10 +322,11 @@ static void test_bad(struct test_run *t, const char *what, const struct test_fir
 /* Entry <i> of `fires`, on top of the stack, against fire <i>. */
 static void test_match(lua_State *L, struct test_run *t, unsigned i)
 {
-	static const char *const fields[] = { "rule", "at", "severity", "resolved", "act", NULL };
+	static const char *const fields[] = { "rule", "at",   "severity", "resolved",
+					      "act",  "asks", NULL };
 	const struct test_fire *f = i < t->n_fires ? &t->fires[i] : NULL;
 	const char *rule = "", *severity = NULL, *act = NULL, *key;
-	double at = NAN, over = NAN;
+	double at = NAN, over = NAN, asks = NAN;
 
 	luaL_checktype(L, -1, LUA_TTABLE);
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -331,6 +337,8 @@ static void test_match(lua_State *L, struct test_run *t, unsigned i)
 			severity = luaL_checkstring(L, -1);
 		else if (strcmp(key, "act") == 0)
 			act = luaL_checkstring(L, -1);
+		else if (strcmp(key, "asks") == 0)
+			asks = luaL_checknumber(L, -1);
 		else if (strcmp(key, "at") == 0)
 			at = luaL_checknumber(L, -1);
 		else if (strcmp(key, "resolved") == 0)
@@ -355,6 +363,11 @@ static void test_match(lua_State *L, struct test_run *t, unsigned i)
 		t->n_bad++;
 		lnx_buf_printf(t->tap, "# %s: asked for %s, expected %s\n", f->rule->name,
 			       f->act ? f->act : "nothing", act);
+	}
+	if (!isnan(asks) && asks != f->n_asks) {
+		t->n_bad++;
+		lnx_buf_printf(t->tap, "# %s: asked %u times, expected %g\n", f->rule->name,
+			       f->n_asks, asks);
 	}
 	if (!isnan(over) && !(f->over_s >= over && f->over_s < over + 1)) {
 		t->n_bad++;

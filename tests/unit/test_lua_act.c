@@ -150,6 +150,65 @@ static void a_note_asks_for_nothing_until_it_is_a_warning(void **state)
 	run_close(&t);
 }
 
+/* Process 9 forks twice a second, from second <from> to second <to>. */
+static void fork_on(struct run *t, unsigned from, unsigned to)
+{
+	unsigned i;
+
+	for (i = 2 * from; i < 2 * to; i++)
+		run_fork(t, i * 0.5, 9, 100 + i % 1000, "x");
+}
+
+static void what_fires_on_is_asked_for_again_after_its_lease(void **state)
+{
+	struct asked a;
+	struct run t;
+
+	(void)state;
+	open_with(
+		&t, &a, NULL,
+		"rule 'a' { on = 'proc.fork', by = 'ppid', window = 'count 4s', keep = '2s',\n"
+		" when = function(w) return w.count > 3 end, act = { throttle = '50%', lease = '20s' } }");
+	fork_on(&t, 1, 20);
+	assert_int_equal(a.n, 1);
+	assert_int_equal(t.n_alerts, 1);
+	fork_on(&t, 20, 40);
+	assert_int_equal(a.n, 2);
+	fork_on(&t, 40, 60);
+	assert_int_equal(a.n, 3);
+	assert_int_equal(a.last.h.pid, 9);
+	assert_int_equal(a.last.alert_key, t.alerts[0].key);
+	/* that is no new alert */
+	assert_int_equal(t.n_alerts, 1);
+	assert_non_null(strstr(run_json(&t), "\"acts_requested\":3,"));
+	/* not when the condition has gone, whatever is kept */
+	run_tick(&t, 200);
+	assert_int_equal(a.n, 3);
+	assert_int_equal(t.n_alerts, 2);
+	/* and a new firing asks at once */
+	fork_on(&t, 210, 215);
+	assert_int_equal(t.n_alerts, 3);
+	assert_int_equal(a.n, 4);
+	run_close(&t);
+}
+
+static void without_a_lease_it_asks_every_five_minutes(void **state)
+{
+	struct asked a;
+	struct run t;
+
+	(void)state;
+	open_with(
+		&t, &a, NULL,
+		"rule 'a' { on = 'proc.fork', by = 'ppid', keep = '2s', act = { freeze = true } }");
+	fork_on(&t, 1, 300);
+	assert_int_equal(a.n, 1);
+	fork_on(&t, 300, 302);
+	assert_int_equal(a.n, 2);
+	assert_int_equal(t.n_alerts, 1);
+	run_close(&t);
+}
+
 static void every_verb_is_asked_for(void **state)
 {
 	struct asked a;
@@ -317,6 +376,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_firing_rule_asks_once),
+		cmocka_unit_test(what_fires_on_is_asked_for_again_after_its_lease),
+		cmocka_unit_test(without_a_lease_it_asks_every_five_minutes),
 		cmocka_unit_test(a_note_asks_for_nothing_until_it_is_a_warning),
 		cmocka_unit_test(every_verb_is_asked_for),
 		cmocka_unit_test(what_is_asked_for_is_checked),
