@@ -131,3 +131,15 @@ cpu_us() { cat /proc/"$1"/task/*/schedstat 2>/dev/null | awk '{ n += $1 } END { 
 rss_kib() { awk '/^VmRSS/ { print $2 }' /proc/"$1"/status; }
 switches() { awk '/^ctxt/ { print $2 }' /proc/stat; }
 wakeups() { cat /proc/"$1"/task/*/status | awk '/^voluntary_ctxt/ { n += $2 } END { print n }'; }
+# are_told TYPE N: have so many crossed the bus or been lost?
+are_told() { [ $(($(crossed "$1") + $(lost))) -ge "$2" ]; }
+# What only a start needs is done: 1 % of a CPU or less was in use in the last second. settled: "ms us" at its begin
+is_settled()
+{
+	local t0 cpu0 t cpu
+	t=$(now_ms) cpu=$(cpu_us "$agent")
+	read -r t0 cpu0 <<<"${settled:-0 0}"
+	[ $((t - t0)) -ge 1000 ] || return 1
+	settled="$t $cpu"
+	[ $(((cpu - cpu0) / 10)) -le $((t - t0)) ] && [ "$t0" -ne 0 ]
+}

@@ -114,8 +114,6 @@ part_spawn()
 
 # ---- execs without loss, against execsnoop
 
-# are_told TYPE N: have so many crossed the bus or been lost?
-are_told() { [ $(($(crossed "$1") + $(lost))) -ge "$2" ]; }
 exec_linnix() # MS: "per_s lost us_of_agent_per_exec"
 {
 	local before lost_before cpu n ms
@@ -318,17 +316,6 @@ part_latency()
 }
 
 # ---- idle
-
-# What only a start needs is done: 1 % of a CPU or less was in use in the last second. settled: "ms us" at its begin
-is_settled()
-{
-	local t0 cpu0 t cpu
-	t=$(now_ms) cpu=$(cpu_us "$agent")
-	read -r t0 cpu0 <<<"${settled:-0 0}"
-	[ $((t - t0)) -ge 1000 ] || return 1
-	settled="$t $cpu"
-	[ $(((cpu - cpu0) / 10)) -le $((t - t0)) ] && [ "$t0" -ne 0 ]
-}
 
 part_idle()
 {
