@@ -239,6 +239,7 @@ static void put_notes(struct answer *a, const struct stall_row *r)
 		      { STALL_F_STEAL, "steal-is-a-model" },
 		      { STALL_F_IRQ, "irq-is-a-model" },
 		      { STALL_F_SUM, "sum-of-cgroups" },
+		      { STALL_F_POD, "pressure-of-the-pod-split-as-its-containers" },
 		      { STALL_F_NO_LIMIT, "quota-owner-unknown" },
 		      { STALL_F_FOLDED, "small-parts-in-other" },
 		      { STALL_F_OVERFLOW, "ledger-overflow-in-other" },

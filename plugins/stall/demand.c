@@ -263,8 +263,8 @@ static void take_over(struct stall *s, uint32_t resource)
 		struct stall_psi *psi = &who->psi[resource], last = *psi;
 
 		psi->is_known = 0;
-		if (i && (i < STALL_WHO_FIRST || !who->cgroup_id || who->is_gone || who->level ||
-			  n++ >= s->conf->psi_reads))
+		if (i && (i < STALL_WHO_FIRST || !who->cgroup_id || who->is_gone ||
+			  (who->level && !*who->path) || n++ >= s->conf->psi_reads))
 			continue;
 		stall_psi_base_of(s, who, resource);
 		if (!last.is_known || !psi->is_known)

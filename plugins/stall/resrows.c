@@ -19,6 +19,12 @@ struct group {
 	uint64_t raw_ns;
 };
 
+/* A pod of which several containers, or one of several, waited. The kernel's pressure of its own cgroup tells how long. */
+struct pod {
+	uint32_t who, row;
+	uint64_t raw_ns, most_ns; /* of its containers: the sum, the longest */
+};
+
 struct making {
 	struct stall *s;
 	const struct stall_demand *d;
@@ -27,7 +33,8 @@ struct making {
 	uint32_t *order; /* victims, by who */
 	uint32_t *who;	 /* of each victim */
 	struct group *groups;
-	uint32_t n_groups;
+	struct pod *pods;
+	uint32_t n_groups, n_pods;
 	uint32_t node; /* its row */
 };
 
@@ -146,12 +153,6 @@ static double scale_of(struct making *m, uint32_t row, uint64_t raw_ns, uint64_t
 	return scale;
 }
 
-static uint64_t pages_of(const struct making *m, uint64_t cgroup_id)
-{
-	return m->d->resource == LNX_RES_MEMORY ? stall_mem_pages(&m->s->res->mem_reader, cgroup_id)
-						: 0;
-}
-
 static int add_rest(struct making *m, uint32_t row, uint64_t rest_ns)
 {
 	const struct stall_cell rest = { .culprit = STALL_WHO_NONE,
@@ -159,6 +160,126 @@ static int add_rest(struct making *m, uint32_t row, uint64_t rest_ns)
 					 .stall_ns = rest_ns };
 
 	return stall_cell_add(m->s, &m->s->rows[row], &rest);
+}
+
+/* ---- pods */
+
+static int by_pod(const void *a, const void *b, void *arg)
+{
+	const struct stall_who *who = arg;
+	uint64_t x = who[((const struct group *)a)->who].pod_key,
+		 y = who[((const struct group *)b)->who].pod_key;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Read the pressure of the pod whose containers are <n> groups from <g> on. Its figure while that is not known: their sum. */
+static int add_pod(struct making *m, const struct group *g, uint32_t n)
+{
+	uint32_t method = m->s->rows[m->node].method,
+		 who = stall_set_of_pod(m->s, g->who, n > 1, m->now_ns);
+	struct pod *pod = &m->pods[m->n_pods];
+	struct stall_psi *psi;
+
+	if (who == STALL_WHO_NONE || m->n_pods >= m->s->conf->psi_reads)
+		return 0;
+	*pod = (struct pod){ .who = who, .row = m->s->n_rows };
+	for (uint32_t i = 0; i < n; i++) {
+		pod->raw_ns += g[i].raw_ns;
+		if (g[i].raw_ns > pod->most_ns)
+			pod->most_ns = g[i].raw_ns;
+	}
+	if (!stall_row_add(m->s, who, m->d->resource, method))
+		return -ENOMEM;
+	psi = psi_of(m, pod->row);
+	if (!(psi->is_known && psi->window == m->s->ticks))
+		stall_row_psi(m->s, &m->s->rows[pod->row], pod->raw_ns);
+	if (m->s->rows[pod->row].psi_ns == STALL_UNKNOWN) {
+		psi->unread_ns = psi->window == m->s->ticks ? 0 : psi->unread_ns + pod->raw_ns;
+		m->s->n_rows--;
+	} else {
+		m->n_pods++;
+	}
+	return 0;
+}
+
+static int make_pods(struct making *m)
+{
+	const struct stall_who *who = m->s->whos.who;
+	struct group *g = calloc(m->n_groups + 1, sizeof(*g));
+	uint32_t n = 0, k;
+	int rc = 0;
+
+	m->pods = calloc(m->n_groups + 1, sizeof(*m->pods));
+	if (!g || !m->pods)
+		rc = -ENOMEM;
+	for (uint32_t i = 0; !rc && i < m->n_groups; i++)
+		if (who[m->groups[i].who].pod_key)
+			g[n++] = m->groups[i];
+	if (n)
+		qsort_r(g, n, sizeof(*g), by_pod, m->s->whos.who);
+	for (uint32_t i = 0; !rc && i < n; i = k) {
+		for (k = i + 1; k < n && who[g[k].who].pod_key == who[g[i].who].pod_key; k++)
+			;
+		rc = add_pod(m, &g[i], k - i);
+	}
+	free(g);
+	return rc;
+}
+
+/* The parts of a container, as those of its pod. What a culprit allocated counts once, however many it held up. */
+static int take_parts(struct making *m, const struct pod *pod, uint32_t member, double scale,
+		      uint8_t *seen)
+{
+	struct stall_row *row = &m->s->rows[pod->row];
+	const struct stall_row *r = &m->s->rows[member];
+	int rc = 0;
+
+	row->flags |= r->flags & (STALL_F_OVERFLOW | STALL_F_NO_LIMIT);
+	for (uint32_t i = r->first; !rc && i < r->first + r->n; i++) {
+		const struct stall_cell from = m->s->cells[i];
+		struct stall_cell c = { .stall_ns = (uint64_t)((double)from.raw_ns * scale),
+					.raw_ns = from.raw_ns,
+					.limit = from.limit };
+		uint32_t who = from.culprit < STALL_WHO_MAX ? from.culprit : STALL_WHO_OTHER;
+
+		stall_cell_of(m->s, row, who, &c);
+		c.amount = seen[who] ? 0 : from.amount;
+		seen[who] = 1;
+		rc = stall_cell_add(m->s, row, &c);
+	}
+	return rc;
+}
+
+static int fill_pod(struct making *m, const struct pod *pod)
+{
+	struct stall_row *row = &m->s->rows[pod->row];
+	uint64_t unread_ns = psi_of(m, pod->row)->unread_ns, rest_ns;
+	double scale = scale_of(m, pod->row, pod->raw_ns, &rest_ns);
+	uint8_t *seen = calloc(STALL_WHO_MAX, 1);
+	int rc = seen ? 0 : -ENOMEM;
+
+	row->first = m->s->n_cells;
+	row->flags |= STALL_F_POD;
+	/* Its containers tell between which bounds the pod's own waiting was, not how long. */
+	row->cover_ns = row->psi_ns;
+	if (row->cover_ns < unread_ns + pod->most_ns)
+		row->cover_ns = unread_ns + pod->most_ns;
+	if (row->cover_ns > unread_ns + pod->raw_ns)
+		row->cover_ns = unread_ns + pod->raw_ns;
+	for (uint32_t i = 0; !rc && i < m->n_groups; i++)
+		if (stall_set_has(&m->s->whos.who[pod->who], &m->s->whos.who[m->groups[i].who]))
+			rc = take_parts(m, pod, m->groups[i].row, scale, seen);
+	rc = rc ? rc : add_rest(m, pod->row, rest_ns);
+	stall_row_sum(m->s, row);
+	free(seen);
+	return rc;
+}
+
+static uint64_t pages_of(const struct making *m, uint64_t cgroup_id)
+{
+	return m->d->resource == LNX_RES_MEMORY ? stall_mem_pages(&m->s->res->mem_reader, cgroup_id)
+						: 0;
 }
 
 static int fill_row(struct making *m, const struct group *g)
@@ -250,11 +371,15 @@ int stall_res_rows(struct stall *s, const struct stall_demand *d, const struct s
 	int rc = make_groups(&m);
 
 	rc = rc ? rc : make_rows(&m);
+	rc = rc ? rc : make_pods(&m);
 	for (uint32_t i = 0; !rc && i < m.n_groups; i++)
 		rc = fill_row(&m, &m.groups[i]);
+	for (uint32_t i = 0; !rc && i < m.n_pods; i++)
+		rc = fill_pod(&m, &m.pods[i]);
 	rc = rc ? rc : fill_node(&m);
 	free(m.order);
 	free(m.who);
 	free(m.groups);
+	free(m.pods);
 	return rc;
 }

@@ -15,25 +15,34 @@ static int add(void *sum, const struct stall_win *w)
 	return stall_sum_add(sum, w);
 }
 
-/* The sum of the last <window_ns>, by cgroup. NULL: no memory. */
-static const struct stall_sum *share_sum(struct stall *s, uint64_t window_ns)
+/* The sum of the last <window_ns>, <by> container or pod. NULL: no memory. */
+static const struct stall_sum *sum_by(struct stall *s, uint64_t window_ns, uint32_t by)
 {
+	struct stall_share *share = &s->share[by];
+
 	if (!window_ns)
 		window_ns = DEFAULT_NS;
-	if (s->share.hash && s->share_window_ns == window_ns && s->share_ticks == s->ticks)
-		return &s->share;
-	stall_sum_done(&s->share);
-	stall_level_make(&s->whos, STALL_BY_CONTAINER, &s->levels);
-	s->share.levels = &s->levels;
+	if (share->sum.hash && share->window_ns == window_ns && share->ticks == s->ticks)
+		return &share->sum;
+	stall_sum_done(&share->sum);
+	stall_level_make(&s->whos, by, &s->levels);
+	share->sum.levels = &s->levels;
 	if (stall_store_each(&s->store, s->boot_ns > window_ns ? s->boot_ns - window_ns : 0,
-			     s->boot_ns, add, &s->share)) {
-		stall_sum_done(&s->share);
+			     s->boot_ns, add, &share->sum)) {
+		stall_sum_done(&share->sum);
 		return NULL;
 	}
-	s->share.levels = NULL; /* others use them, too */
-	s->share_window_ns = window_ns;
-	s->share_ticks = s->ticks;
-	return &s->share;
+	share->sum.levels = NULL; /* others use them, too */
+	if (by == STALL_BY_POD)
+		memcpy(s->pod_of, s->levels.of, sizeof(s->pod_of));
+	share->window_ns = window_ns;
+	share->ticks = s->ticks;
+	return &share->sum;
+}
+
+static const struct stall_sum *share_sum(struct stall *s, uint64_t window_ns)
+{
+	return sum_by(s, window_ns, STALL_BY_CONTAINER);
 }
 
 static const struct stall_sum_row *row_of(const struct stall_sum *sum, uint32_t who,
@@ -143,11 +152,16 @@ static int serve_workload(void *self, uint32_t resource, uint64_t cgroup_id, uin
 			  struct lnx_stall_share *ret)
 {
 	struct stall *s = self;
-	const struct stall_sum *sum = share_sum(s, window_ns);
+	uint32_t who = stall_who_find(&s->whos, cgroup_id);
+	/* A pod's own cgroup has no row of a container. */
+	uint32_t is_pod = who != STALL_WHO_NONE && stall_is_pod(&s->whos.who[who]);
+	const struct stall_sum *sum =
+		sum_by(s, window_ns, is_pod ? STALL_BY_POD : STALL_BY_CONTAINER);
 	const struct stall_sum_row *row, *node;
 	double node_ns, others_ns, raw_ns;
-	uint32_t who = stall_who_find(&s->whos, cgroup_id);
 
+	if (sum && is_pod)
+		who = s->pod_of[who];
 	nothing(ret, window_ns ? window_ns : DEFAULT_NS);
 	if (!sum || !s->store.fine.n)
 		return 0;

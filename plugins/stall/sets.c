@@ -66,17 +66,16 @@ static void pod_path(const char *path, char *ret_path, size_t cap)
 	}
 }
 
-/* Names and pressure of a set are those of a member, less what tells it from the others. */
-static uint32_t set_who(struct stall *s, uint64_t key, uint32_t level, uint32_t member,
-			uint64_t now_ns)
+/* Names and pressure of a set are those of <member>, less what tells it from the others. */
+static uint32_t set_who(struct stall *s, uint64_t key, uint32_t level,
+			const struct stall_who *member, uint64_t now_ns)
 {
-	const struct stall_who *m = &s->whos.who[s->probe.slot[member].who];
 	uint32_t is_pod = level == STALL_BY_POD, i;
 	struct lnx_workload w = { .size = sizeof(w),
-				  .workload = m->workload,
-				  .namespace_ = m->namespace_,
-				  .pod_name = is_pod ? m->pod_name : "",
-				  .pod_uid = is_pod ? m->pod_uid : "",
+				  .workload = member->workload,
+				  .namespace_ = member->namespace_,
+				  .pod_name = is_pod ? member->pod_name : "",
+				  .pod_uid = is_pod ? member->pod_uid : "",
 				  .container_name = "",
 				  .container_id = "",
 				  .runtime = "",
@@ -84,7 +83,7 @@ static uint32_t set_who(struct stall *s, uint64_t key, uint32_t level, uint32_t 
 	char path[4096] = "";
 
 	if (is_pod)
-		pod_path(m->path, path, sizeof(path));
+		pod_path(member->path, path, sizeof(path));
 	w.path = path;
 	i = stall_who_make(&s->whos, SET_ID | key >> 1 | level, now_ns, STALL_KEEP_NS);
 	if (i < STALL_WHO_FIRST || stall_who_name(&s->whos.who[i], &w, now_ns))
@@ -94,9 +93,32 @@ static uint32_t set_who(struct stall *s, uint64_t key, uint32_t level, uint32_t 
 	return i;
 }
 
+uint32_t stall_set_of_pod(struct stall *s, uint32_t member, uint32_t is_made, uint64_t now_ns)
+{
+	const struct stall_who *m = &s->whos.who[member];
+	uint64_t key =
+		member >= STALL_WHO_FIRST && member < STALL_WHO_MAX && !m->level ? m->pod_key : 0;
+	uint32_t i =
+		key ? stall_who_find(&s->whos, SET_ID | key >> 1 | STALL_BY_POD) : STALL_WHO_NONE;
+
+	if (!key || (i == STALL_WHO_NONE && !is_made))
+		return STALL_WHO_NONE;
+	if (i != STALL_WHO_NONE && s->whos.who[i].asked_ns >= m->asked_ns) {
+		s->whos.who[i].used_ns = now_ns;
+		return i;
+	}
+	is_made = i == STALL_WHO_NONE;
+	i = set_who(s, key, STALL_BY_POD, m, now_ns);
+	for (uint32_t r = 0; is_made && i != STALL_WHO_NONE && r < LNX_RES_N; r++)
+		if (r != LNX_RES_CPU && stall_is_attached(s, r))
+			stall_psi_base_of(s, &s->whos.who[i], r);
+	return i;
+}
+
 static uint32_t set_make(struct stall *s, const struct group *g, uint32_t level, uint64_t now_ns)
 {
-	uint32_t who = set_who(s, g->key, level, g->first, now_ns), handle, slot;
+	const struct stall_who *first = &s->whos.who[s->probe.slot[g->first].who];
+	uint32_t who = set_who(s, g->key, level, first, now_ns), handle, slot;
 
 	handle = who == STALL_WHO_NONE ? 0
 				       : stall_slot_take(s->probe.tab, s->whos.who[who].cgroup_id);
@@ -104,7 +126,10 @@ static uint32_t set_make(struct stall *s, const struct group *g, uint32_t level,
 		s->sets_refused++;
 		return 0; /* its members are added up, and that is noted */
 	}
-	stall_psi_base_of(s, &s->whos.who[who], LNX_RES_CPU);
+	for (uint32_t r = 0; r < LNX_RES_N; r++)
+		if (r == LNX_RES_CPU ||
+		    (stall_is_attached(s, r) && !s->whos.who[who].psi[r].is_known))
+			stall_psi_base_of(s, &s->whos.who[who], r);
 	slot = LNX_LEDGER_SLOT(handle);
 	s->probe.slot[slot] = (struct stall_slot){
 		.handle = handle, .who = who, .level = level, .key = g->key, .ran_ns = now_ns
@@ -115,14 +140,33 @@ static uint32_t set_make(struct stall *s, const struct group *g, uint32_t level,
 /* Names may have become known, or changed. */
 static void set_rename(struct stall *s, const struct group *g, uint32_t level, uint64_t now_ns)
 {
+	const struct stall_who *first = &s->whos.who[s->probe.slot[g->first].who];
 	struct stall_slot *t = &s->probe.slot[g->set];
 	uint32_t who;
 
-	if (s->whos.who[s->probe.slot[g->first].who].asked_ns <= s->whos.who[t->who].asked_ns)
+	if (first->asked_ns <= s->whos.who[t->who].asked_ns)
 		return;
-	who = set_who(s, g->key, level, g->first, now_ns);
+	who = set_who(s, g->key, level, first, now_ns);
 	if (who != STALL_WHO_NONE)
 		t->who = who;
+}
+
+int stall_is_pod(const struct stall_who *who)
+{
+	return who->pod_key && !who->level && !*who->container_id && who->n_children;
+}
+
+uint32_t stall_set_of_own(struct stall *s, uint32_t own, uint64_t now_ns)
+{
+	const struct stall_who *who = s->whos.who;
+
+	if (!stall_is_pod(&who[own]) || who[own].n_children < 2)
+		return STALL_WHO_NONE;
+	for (uint32_t i = STALL_WHO_FIRST; i < s->whos.n; i++)
+		if (who[i].cgroup_id && who[i].pod_key == who[own].pod_key && !who[i].level &&
+		    who[i].parent_cgroup_id == who[own].cgroup_id)
+			return stall_set_of_pod(s, i, 1, now_ns);
+	return STALL_WHO_NONE;
 }
 
 /* Groups of one level; up[] learns who is above whom. */

@@ -81,7 +81,8 @@ static void stall_fini(void *state)
 	stall_probe_close(s);
 	stall_demand_close(s);
 	stall_metrics_free(s);
-	stall_sum_done(&s->share);
+	stall_sum_done(&s->share[0].sum);
+	stall_sum_done(&s->share[1].sum);
 	stall_store_done(&s->store);
 	stall_whos_done(&s->whos);
 	free(s->rows);
@@ -237,6 +238,9 @@ static void on_cgroup_psi(struct stall *s, const struct lnx_event *ev)
 	if (i < STALL_WHO_FIRST || s->whos.who[i].cgroup_id != p->cgroup_id)
 		return;
 	for (uint32_t r = 0; r < LNX_RES_N; r++)
+		on_pressure(s, i, r, pct[r], total_us[r], p->window_ns);
+	i = stall_set_of_own(s, i, ev->ts_ns);
+	for (uint32_t r = 0; i != STALL_WHO_NONE && r < LNX_RES_N; r++)
 		on_pressure(s, i, r, pct[r], total_us[r], p->window_ns);
 }
 

@@ -83,6 +83,13 @@ struct stall_shed {
 struct stall_metrics;
 struct stall_res;
 
+/* A sum that the service answered from last. */
+struct stall_share {
+	struct stall_sum sum;
+	uint64_t window_ns;
+	uint32_t ticks, pad;
+};
+
 struct stall {
 	const struct lnx_host *host;
 	struct lnx_ctx *ctx;
@@ -112,11 +119,9 @@ struct stall {
 	struct stall_cell *cells;
 	struct stall_task *tasks;
 	uint32_t n_rows, n_cells, n_tasks, cap_rows, cap_cells, cap_tasks;
-	/* sums that the service answered from last */
-	struct stall_sum share;
-	uint64_t share_window_ns;
-	uint32_t share_ticks, share_level_of;
-	struct stall_levels levels; /* of the answer in the making */
+	struct stall_share share[2];	/* by container, by pod */
+	uint16_t pod_of[STALL_WHO_MAX]; /* of the second: who stands for it there */
+	struct stall_levels levels;	/* of the answer in the making */
 };
 
 /* probe.c */
@@ -188,6 +193,12 @@ void stall_metrics_add(struct stall *s, const struct stall_win *w);
 int stall_blame_route(struct stall *s);
 /* sets.c: keep the wait sets of pods and workloads, after stall_slots_sync(). */
 void stall_sets_sync(struct stall *s, uint64_t now_ns);
+/* Who stands for the pod of <member> as a whole; STALL_WHO_NONE if nobody does and <is_made> is 0, or there is no place. */
+uint32_t stall_set_of_pod(struct stall *s, uint32_t member, uint32_t is_made, uint64_t now_ns);
+/* The same by the pod's own cgroup, made if it has several containers. */
+uint32_t stall_set_of_own(struct stall *s, uint32_t own, uint64_t now_ns);
+/* True for a pod's own cgroup. */
+int stall_is_pod(const struct stall_who *who);
 /* True if the set stands above <who>. */
 int stall_set_has(const struct stall_who *set, const struct stall_who *who);
 /* level.c */

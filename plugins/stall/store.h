@@ -26,6 +26,7 @@
 #define STALL_F_HISTORY	  32768 /* from buckets of the largest pairs */
 #define STALL_F_NO_FILE	  2048	/* a union that the kernel has no pressure file of */
 #define STALL_F_ATTACHED  4096	/* the probe was attached in a part of the windows */
+#define STALL_F_POD	  8192	/* of a pod: its containers' parts, brought to its own pressure */
 #define STALL_F_TORN	  512	/* a CPU was never at rest while we looked */
 /* Of a window only: */
 #define STALL_F_NO_DETAIL 0x10000 /* over budget: no process was measured */

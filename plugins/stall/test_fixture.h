@@ -34,7 +34,7 @@ struct test {
 	uint64_t gone_id, gone_from;
 };
 
-/* Cgroup 100..: containers a and b of one pod, c and d replicas of another workload, e and f of one pod and g of another of
+/* Cgroup 99: that of a pod, of 100 and 101. Cgroup 100..: containers a and b of one pod, c and d replicas of another workload, e and f of one pod and g of another of
  * a third, 200 a child of a. */
 static inline int fake_get(void *self, uint64_t id, struct lnx_workload *w)
 {
@@ -49,6 +49,22 @@ static inline int fake_get(void *self, uint64_t id, struct lnx_workload *w)
 					     "/t/pode/e",   "/t/pode/f",   "/t/podg/g" };
 	uint64_t slot = id == 200 ? 100 : id;
 
+	if (id == 99) {
+		*w = (struct lnx_workload){ .size = sizeof(*w),
+					    .cgroup_id = id,
+					    .slot_cgroup_id = id,
+					    .parent_cgroup_id = 1,
+					    .path = "/t/poduid",
+					    .workload = "shop",
+					    .namespace_ = "prod",
+					    .pod_name = "pod",
+					    .pod_uid = "uid",
+					    .container_name = "",
+					    .container_id = "",
+					    .runtime = "",
+					    .qos = "" };
+		return 0;
+	}
 	if (slot < 100 || slot > 106)
 		return -ENOENT;
 	*w = (struct lnx_workload){
@@ -56,7 +72,9 @@ static inline int fake_get(void *self, uint64_t id, struct lnx_workload *w)
 		.kind = LNX_WL_CONTAINER,
 		.cgroup_id = id,
 		.slot_cgroup_id = slot,
-		.parent_cgroup_id = id == 200 ? 100 : 1,
+		.parent_cgroup_id = id == 200  ? 100
+				    : id < 102 ? 99
+					       : 1,
 		.gone_ns = f->gone_id == id || (f->gone_from && id >= f->gone_from) ? 1 : 0,
 		.path = id == 200 ? "/t/poduid/a/x" : paths[slot - 100],
 		.workload = of[slot - 100],
@@ -74,12 +92,12 @@ static inline int fake_get(void *self, uint64_t id, struct lnx_workload *w)
 static inline int fake_each(void *self, uint32_t include_gone,
 			    int (*each)(void *arg, const struct lnx_workload *w), void *arg)
 {
-	static const uint64_t ids[] = { 100, 101, 102, 103, 104, 105, 106, 200 };
+	static const uint64_t ids[] = { 99, 100, 101, 102, 103, 104, 105, 106, 200 };
 	struct lnx_workload w;
 	int n = 0;
 
 	(void)include_gone;
-	for (; n < 8; n++)
+	for (; n < 9; n++)
 		if (fake_get(self, ids[n], &w) || each(arg, &w))
 			break;
 	return n;
@@ -184,16 +202,25 @@ static inline const struct stall_row *row_of(struct test *f, uint64_t id)
 	return NULL;
 }
 
-static inline char *blame(struct test *f, uint32_t by, const char *victim)
+static inline char *blame_of(struct test *f, uint32_t resource, uint32_t by, uint64_t from_ns,
+			     const char *victim)
 {
-	struct stall_query q = {
-		.victim = victim, .resource = LNX_RES_CPU, .by = by, .to_ns = f->boot, .limit = 100
-	};
+	struct stall_query q = { .victim = victim,
+				 .resource = resource,
+				 .by = by,
+				 .from_ns = from_ns,
+				 .to_ns = f->boot,
+				 .limit = 100 };
 	struct lnx_buf out = { 0 };
 
 	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
 	assert_int_equal(lnx_buf_error(&out), 0);
 	return out.data;
+}
+
+static inline char *blame(struct test *f, uint32_t by, const char *victim)
+{
+	return blame_of(f, LNX_RES_CPU, by, 0, victim);
 }
 
 /* Sum of "stall_ms" that follow "share_ratio" (parts, not processes) against each victim's stalled_ms. */

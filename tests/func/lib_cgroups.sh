@@ -48,6 +48,18 @@ group()
 	eval "$1=$g"
 }
 
+# below GROUP...: below one that was made, parents first.
+below()
+{
+	local g r
+	for g in "$@"; do
+		for r in "$v2" "${v1_roots[@]+"${v1_roots[@]}"}"; do
+			mkdir "$r/$g" || skip "no right to make cgroups"
+			groups=("$r/$g" "${groups[@]+"${groups[@]}"}")
+		done
+	done
+}
+
 # enter GROUP: this shell.
 enter()
 {

@@ -157,12 +157,7 @@ pod_is_a_union_of_its_containers()
 	group top
 	pod=$top/kubepods/burstable/pod$uid
 	a=$pod/$(printf '%064d' 1) b=$pod/$(printf '%064d' 2)
-	for g in "$top/kubepods" "$top/kubepods/burstable" "$pod" "$a" "$b"; do
-		for root in "$v2" ${cpu_root:+"$cpu_root"}; do
-			mkdir "$root/$g" || skip "no right to make cgroups"
-			groups=("$root/$g" "${groups[@]}")
-		done
-	done
+	below "$top/kubepods" "$top/kubepods/burstable" "$pod" "$a" "$b"
 	group bully
 	# A first second, in which the agent learns that there are two.
 	busy "$a" 1
@@ -189,6 +184,9 @@ pod_is_a_union_of_its_containers()
 	[ "$(part '.kind == "sibling"')" = 0 ] || fail "siblings are self when asked by pod"
 	[ "$(part '.kind == "self"')" != 0 ] || fail "nothing by itself: $(cat "$tmp/blame")"
 	jq -e '.victims[0].notes | index("sum-of-cgroups") | not' "$tmp/blame" >/dev/null || fail "it is a sum: $(cat "$tmp/blame")"
+	get '/workloads?by=pod' | jq -e --arg g "/$pod" --argjson id "$(stat -c %i "$v2/$pod")" \
+		'.[] | select(.cgroup == $g) | .cgroup_id == $id and .stalled_ms > 500 and .caused_ms > 100 and .psi.cpu_some_pct >= 0' >/dev/null ||
+		fail "/workloads?by=pod: $(get '/workloads?by=pod')"
 	pod=$(field stalled_ms)
 	for g in "$a" "$b"; do
 		get "/blame?from=${from:0:14}&resource=cpu&victim=$(stat -c %i "$v2/$g")" >"$tmp/blame" || fail "/blame"
@@ -209,6 +207,33 @@ selftest_passes_as_root()
 	grep -q '^ok .*tier .*exact' "$tmp/selftest" || fail "the tier is not told"
 	"$linnix" selftest --json | jq -e '.ok and .tier == "exact" and (.checks | length >= 5)' >/dev/null || fail "--json"
 	[ -z "$(find "$v2" -maxdepth 1 -name 'linnix-selftest-*')" ] || fail "cgroups are left behind"
+}
+
+# An agent whose start took long is not young any more when its ledger has not counted yet.
+selftest_waits_for_an_attached_ledger()
+{
+	need_root
+	need python3
+	port=$(free_port)
+	python3 - "$port" <<-'END' &
+		import http.server, json, sys
+		class Agent(http.server.BaseHTTPRequestHandler):
+		    asked = 0
+		    def do_GET(self):
+		        is_status = self.path.startswith("/status")
+		        Agent.asked += is_status
+		        body = json.dumps({"uptime_ms": 60000, "probes": [{"name": "sched", "state": "attached"}],
+		            "tiers": {"cpu": "exact" if Agent.asked > 3 else "psi-only"}} if is_status else {}).encode()
+		        self.send_response(200 if is_status else 404)
+		        self.send_header("Content-Length", str(len(body)))
+		        self.end_headers()
+		        self.wfile.write(body)
+		    def log_message(self, *args): pass
+		http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Agent).serve_forever()
+	END
+	poll 10 curl -s -o /dev/null "http://127.0.0.1:$port/" || fail "no answer"
+	"$linnix" --url "http://127.0.0.1:$port" selftest >"$tmp/out" 2>"$tmp/err"
+	grep -q '^ok .*tier .*exact' "$tmp/out" || fail "$(cat "$tmp/out" "$tmp/err")"
 }
 
 selftest_needs_a_right_and_an_agent()
@@ -284,5 +309,5 @@ bad_questions_are_refused_by_name()
 }
 
 run bully_is_blamed_for_what_it_ran quota_is_nobody_elses_fault own_processes_are_self pod_is_a_union_of_its_containers selftest_passes_as_root \
-	selftest_needs_a_right_and_an_agent selftest_passes_for_an_agent_with_two_capabilities \
+	selftest_waits_for_an_attached_ledger selftest_needs_a_right_and_an_agent selftest_passes_for_an_agent_with_two_capabilities \
 	without_the_ledger_nobody_is_blamed bad_questions_are_refused_by_name

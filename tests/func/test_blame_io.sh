@@ -111,9 +111,12 @@ agrees()
 
 disk_readers_are_blamed_by_a_model()
 {
-	local victim bully before
+	local victim bully before top pod
 	resource_agent io model
-	group victim
+	group top
+	pod=$top/kubepods/burstable/pod11111111-2222-3333-4444-$(printf '%012d' $$)
+	victim=$pod/$(printf '%064d' 1)
+	below "$top/kubepods" "$top/kubepods/burstable" "$pod" "$victim" "$pod/$(printf '%064d' 2)"
 	group bully
 	file small 64
 	file large 256
@@ -130,7 +133,24 @@ disk_readers_are_blamed_by_a_model()
 		near "$(field stalled_ms)" "$((($(psi_us "$victim" io) - before) / 1000))" 1500
 	}
 	poll 5 whole || fail "the minute is not io.pressure: $(cat "$tmp/blame")"
+	# A second container of the pod reads, too: now the pod is neither of them, nor their sum, but its own io.pressure.
+	work "$pod/$(printf '%064d' 2)" dd if="$disk/small" of=/dev/null bs=4k iflag=direct
+	poll 15 pod_told "$pod" || fail "the pod: $(cat "$tmp/blame" "$tmp/containers")"
+	near "$(jq '[.victims[0].parts[].stall_ms] | add' "$tmp/blame")" "$(field stalled_ms)" 0.001 || fail "the pod's parts do not sum: $(cat "$tmp/blame")"
+	near "$(field stalled_ms)" "$(field psi_ms)" 1 || fail "it is not the pod's pressure: $(cat "$tmp/blame")"
+	get '/workloads?by=pod&resource=io' | jq -e --arg g "/$pod" 'any(.[]; .cgroup == $g and .stalled_ms > 500)' >/dev/null ||
+		fail "/workloads: $(get '/workloads?by=pod&resource=io')"
 	kill "${workers[@]}"
+}
+
+# Three windows of the pod as one, less than its containers added up.
+pod_told()
+{
+	get "/blame?since=3s&resource=io&by=pod&victim=/$1" >"$tmp/blame" && get "/blame?since=3s&resource=io&limit=1000" |
+			jq --arg p "/$1/" '.victims |= map(select(.victim.cgroup | startswith($p)?))' >"$tmp/containers" &&
+		[ "$(jq '.victims | length' "$tmp/blame")" -eq 1 ] && [ "$(field victim.cgroup)" = "/$1" ] &&
+		jq -e '.victims[0].notes | index("pressure-of-the-pod-split-as-its-containers") and (index("sum-of-cgroups") | not)' "$tmp/blame" >/dev/null &&
+		is "$(field stalled_ms) > 1000" && is "$(jq '[.victims[] | .stalled_ms] | add' "$tmp/containers") > 1.2 * $(field stalled_ms)"
 }
 
 limit_of_memory_is_blamed_by_a_heuristic()

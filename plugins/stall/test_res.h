@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* For tests of I/O and memory: maps of their probes made of memory, attached, and what they would hold. */
+#ifndef PLUGINS_STALL_TEST_RES_H
+#define PLUGINS_STALL_TEST_RES_H
+
+#include "demand.h"
+#include "test_fixture.h"
+
+#define MS 1000000ULL
+
+static inline int fd_of(struct test *f, const char *probe, const char *map)
+{
+	return testhost_host(f->t)->probe_map(testhost_ctx(f->t), probe, map);
+}
+
+static inline void put(struct test *f, const char *probe, const char *map, const void *key,
+		       const void *value)
+{
+	assert_int_equal(testhost_host(f->t)->map_update(testhost_ctx(f->t), fd_of(f, probe, map),
+							 key, value, 0),
+			 0);
+}
+
+static inline void make_maps(struct test *f, const char *probe)
+{
+	assert_true(testhost_map(f->t, probe, "gates", 8, sizeof(struct lnx_rec_gate)) >= 0);
+	assert_true(testhost_map(f->t, probe, "waiting", 4, sizeof(struct lnx_rec_waiting)) >= 0);
+	assert_true(testhost_map(f->t, probe, "counts", 4, sizeof(struct lnx_rec_counts)) >= 0);
+	assert_true(testhost_map(f->t, probe, "alias", 8, 8) >= 0);
+	assert_true(testhost_map(f->t, probe, "procs", sizeof(struct lnx_rec_res_key),
+				 sizeof(struct lnx_rec_res_proc)) >= 0);
+	assert_true(testhost_map(f->t, probe, "stats", 4,
+				 stall_possible_cpus() * (uint32_t)sizeof(struct lnx_rec_stats)) >=
+		    0);
+}
+
+/* Both probes are loaded and attached: pressure of the real machine rose, once, and is not looked at any more. */
+static inline int setup_res(void **ret)
+{
+	struct test *f;
+
+	if (setup(ret))
+		return -1;
+	f = *ret;
+	make_maps(f, "blkio");
+	make_maps(f, "mem");
+	assert_true(testhost_map(f->t, "blkio", "devs", 4, sizeof(struct lnx_rec_io_dev)) >= 0);
+	assert_true(testhost_map(f->t, "blkio", "costs", 4, sizeof(struct lnx_rec_io_cost)) >= 0);
+	assert_true(testhost_map(f->t, "mem", "allocs", 8, 8 * stall_possible_cpus()) >= 0);
+	stall_demand_close(f->s);
+	assert_int_equal(stall_demand_open(f->s), 0);
+	return 0;
+}
+
+static inline int has_pressure(void)
+{
+	uint64_t io = 0, memory = 0, full;
+
+	return !stall_psi_node(LNX_RES_IO, &io, &full) &&
+	       !stall_psi_node(LNX_RES_MEMORY, &memory, &full) && io && memory;
+}
+
+/* A reading of the machine's pressure that is far above the one before. */
+static inline void rise(struct test *f)
+{
+	if (!has_pressure()) {
+		print_message("SKIP: no pressure of I/O and memory to be seen here\n");
+		skip();
+	}
+	assert_int_equal(testhost_conf(f->t, "attach_above=0"), 0);
+	assert_int_equal(testhost_reload(f->t), 0);
+	f->s->res->io.has_node = f->s->res->mem.has_node = 1;
+	f->s->has_psi = 1;
+	tick(f);
+	f->s->has_psi = 0;
+	assert_true(stall_is_attached(f->s, LNX_RES_IO));
+	assert_true(stall_is_attached(f->s, LNX_RES_MEMORY));
+}
+
+/* A cgroup waited for <ms> since the last look. */
+static inline void waited(struct test *f, const char *probe, uint64_t id, uint64_t ms)
+{
+	const struct lnx_rec_gate g = { .stall_ns = ms * MS, .born = f->mono + 1, .waits = 1 };
+
+	put(f, probe, "gates", &id, &g);
+}
+
+static inline void requests(struct test *f, uint64_t victim, uint64_t culprit, uint64_t culprit_ms,
+			    uint64_t own_ms)
+{
+	struct lnx_rec_io_dev *d = calloc(1, sizeof(*d));
+	uint32_t place = 0;
+
+	assert_non_null(d);
+	d->dev = 1;
+	d->victim[1] = (struct lnx_rec_io_victim){ .id = victim, .gen = 1 };
+	d->culprit[1] = (struct lnx_rec_io_culprit){ .id = culprit, .gen = 1 };
+	d->culprit[2] = (struct lnx_rec_io_culprit){ .id = victim, .gen = 1 };
+	d->m[1][1] = culprit_ms * MS;
+	d->m[1][2] = own_ms * MS;
+	put(f, "blkio", "devs", &place, d);
+	free(d);
+}
+
+static inline void write_text(const char *path, const char *text)
+{
+	FILE *out = fopen(path, "we");
+
+	assert_non_null(out);
+	assert_true(fputs(text, out) >= 0);
+	assert_int_equal(fclose(out), 0);
+}
+
+#endif
