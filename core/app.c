@@ -167,10 +167,11 @@ static void lnx_probes_down(struct lnx_app *app)
 	app->probes = NULL;
 }
 
-static void lnx_privs_say(void *arg, const char *name, const char *lost)
+static void lnx_privs_say(void *arg, const char *name, const char *lost, bool is_extra)
 {
 	(void)arg;
-	lnx_log(LNX_WARN, "without %s %s; give it to the agent if that matters", name, lost);
+	lnx_log(is_extra ? LNX_INFO : LNX_WARN,
+		"without %s %s; give it to the agent if that matters", name, lost);
 }
 
 static int lnx_step_privs(struct lnx_app *app)

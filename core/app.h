@@ -134,7 +134,9 @@ uint64_t lnx_notify_watchdog_ns(void);
 int lnx_privs_drop(uint64_t keep);
 /* Names of the effective capabilities that matter here, comma separated JSON strings. */
 void lnx_privs_json(struct lnx_buf *out);
-/* Call <each> for every capability that is not there and whose lack nobody else tells, with what is lost without it. */
-void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *lost), void *arg);
+/* Call <each> for every capability that is not there and whose lack nobody else tells, with what is lost without it.
+ * <is_extra>: no function of the agent needs it. */
+void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *lost, bool is_extra),
+		       void *arg);
 
 #endif

@@ -98,11 +98,13 @@ struct health_list {
 	unsigned *n;
 };
 
-static void lnx_health_priv(void *arg, const char *name, const char *lost)
+static void lnx_health_priv(void *arg, const char *name, const char *lost, bool is_extra)
 {
 	const struct health_list *l = arg;
 	char text[64];
 
+	if (is_extra)
+		return;
 	(void)snprintf(text, sizeof(text), "%s is missing", name); /* short names */
 	lnx_health_line(l->out, l->n, "privileges", text, lost);
 }
@@ -228,6 +230,20 @@ static void lnx_status_loss(struct lnx_app *app, struct lnx_buf *out)
 	lnx_json_kv_u64(out, "jobs_refused", lnx_workers_refused(app->workers));
 }
 
+/* What works without, only less well than it could: nothing to warn of. */
+static void lnx_status_without(void *arg, const char *name, const char *lost, bool is_extra)
+{
+	struct lnx_buf *out = arg;
+
+	if (!is_extra)
+		return;
+	lnx_json_next(out);
+	lnx_buf_char(out, '{');
+	lnx_json_kv_str(out, "capability", name);
+	lnx_json_kv_str(out, "lost", lost);
+	lnx_buf_char(out, '}');
+}
+
 static int lnx_core_status(void *self, struct lnx_buf *out)
 {
 	struct lnx_app *app = self;
@@ -248,6 +264,10 @@ static int lnx_core_status(void *self, struct lnx_buf *out)
 	lnx_json_kv_bool(out, "btf", access("/sys/kernel/btf/vmlinux", R_OK) == 0);
 	lnx_json_key(out, "capabilities");
 	lnx_privs_json(out);
+	lnx_json_key(out, "without");
+	lnx_buf_char(out, '[');
+	lnx_privs_missing(lnx_status_without, out);
+	lnx_buf_char(out, ']');
 	lnx_json_key(out, "tiers");
 	lnx_buf_char(out, '{');
 	for (i = 0; i < 3; i++)

@@ -19,17 +19,18 @@ static const struct {
 	bool keep;
 	const char *lost; /* without it; NULL: who needs it says so itself */
 	bool is_of_root;  /* uid 0 does without: the files are its own */
+	bool is_extra;	  /* no function of the agent needs it */
 } lnx_caps[] = {
-	{ CAP_BPF, "CAP_BPF", true, NULL,
-	  false }, /* maps and iterators, where the kernel asks for it */
-	{ CAP_PERFMON, "CAP_PERFMON", true, NULL, false }, /* attach */
+	/* maps and iterators, where the kernel asks for it */
+	{ CAP_BPF, "CAP_BPF", true, NULL, false, false },
+	{ CAP_PERFMON, "CAP_PERFMON", true, NULL, false, false }, /* attach */
 	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true,
-	  "cgroups and files of others that they closed are left out", true },
+	  "cgroups and files of others that they closed are left out", true, false },
 	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true,
-	  "executables of other users' processes are unknown", false },
+	  "executables of other users' processes are unknown", false, true },
 	{ CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", true,
-	  "rising pressure is noticed after 2 s rather than at once", false },
-	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false, NULL, false },
+	  "rising pressure is noticed after 2 s rather than at once", false, true },
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false, NULL, false, false },
 };
 
 static int lnx_caps_get(struct __user_cap_data_struct *ret_data)
@@ -71,7 +72,8 @@ int lnx_privs_drop(uint64_t keep_more)
 	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
 }
 
-void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *lost), void *arg)
+void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *lost, bool is_extra),
+		       void *arg)
 {
 	struct __user_cap_data_struct d[2];
 	unsigned i;
@@ -81,7 +83,7 @@ void lnx_privs_missing(void (*each)(void *arg, const char *name, const char *los
 	for (i = 0; i < sizeof(lnx_caps) / sizeof(lnx_caps[0]); i++)
 		if (lnx_caps[i].lost && !lnx_cap_is_set(d, lnx_caps[i].cap) &&
 		    !(lnx_caps[i].is_of_root && geteuid() == 0))
-			each(arg, lnx_caps[i].name, lnx_caps[i].lost);
+			each(arg, lnx_caps[i].name, lnx_caps[i].lost, lnx_caps[i].is_extra);
 }
 
 void lnx_privs_json(struct lnx_buf *out)

@@ -81,6 +81,19 @@ static void doctor_ready(struct lnx_doctor *d, struct lnx_client *c)
 	json_decref(root);
 }
 
+/* Rights that an agent without privileges does without. */
+static void doctor_without(struct lnx_doctor *d)
+{
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach(json_object_get(d->status, "without"), i, w)
+	{
+		lnx_doctor_add(d, LNX_FINDING_OK, "without", "", "%s %s",
+			       lnx_json_get_str(w, "capability"), lnx_json_get_str(w, "lost"));
+	}
+}
+
 static void doctor_probes(struct lnx_doctor *d)
 {
 	const json_t *list = json_object_get(d->status, "probes"), *p;
@@ -226,6 +239,7 @@ void lnx_doctor_agent(struct lnx_doctor *d)
 				       "give the token with --token-file or LINNIX_API_TOKEN",
 				       "/status is refused");
 		doctor_ready(d, c);
+		doctor_without(d);
 		doctor_probes(d);
 		doctor_plugins(d);
 		doctor_rules(d, c);
