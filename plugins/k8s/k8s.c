@@ -3,6 +3,7 @@
 #define LNX_EVENT_TABLES
 #include "k8s.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,6 +310,41 @@ static void k8s_stop(void *state)
 	k8s_sync_stop(state);
 }
 
+/* True for the address of another machine; names are judged by what they turn out to be. */
+static bool is_elsewhere(const char *authority)
+{
+	bool is_v6 = *authority == '[';
+	size_t n = strcspn(authority + is_v6, is_v6 ? "]" : ":/");
+	struct in6_addr v6;
+	struct in_addr v4;
+	char host[128];
+
+	if (n >= sizeof(host))
+		return false;
+	memcpy(host, authority + is_v6, n);
+	host[n] = 0;
+	if (is_v6)
+		return inet_pton(AF_INET6, host, &v6) == 1 && !IN6_IS_ADDR_LOOPBACK(&v6);
+	return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 != 127;
+}
+
+static void k8s_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+		      void *arg)
+{
+	const char *url = ((const struct k8s_conf *)conf)->api_url;
+	bool is_plain = !strncmp(url, "http://", 7);
+	size_t head = is_plain ? 7 : 8;
+
+	if (!*url)
+		return;
+	if ((!is_plain && strncmp(url, "https://", 8) != 0) || !url[head] || url[head] == '/')
+		say(arg, "api_url", "must be https://HOST[:PORT], or http:// of this machine");
+	else if (is_plain && is_elsewhere(url + head))
+		say(arg, "api_url",
+		    "the token would cross the network in clear: http:// is for this machine (kubectl "
+		    "proxy), use https://");
+}
+
 static const char *const enabled_names[] = { "auto", "true", "false", NULL };
 
 #define AT(m)	offsetof(struct k8s_conf, m)
@@ -348,6 +384,7 @@ static const struct lnx_plugin k8s_plugin = {
 	.stop = k8s_stop,
 	.fini = k8s_fini,
 	.provides = k8s_provides,
+	.check = k8s_check,
 };
 
 const struct lnx_plugin *linnix_plugin_v1(void)

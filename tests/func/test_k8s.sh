@@ -142,7 +142,12 @@ trouble_is_named_and_gets_better()
 	need jq
 	cluster
 	echo another >"$api/token"
+	# the agent is there before the API
+	kill "$api_pid"
+	poll 5 is_gone "$api_pid"
 	start_agent
+	poll 20 says 'did not come.*onnect.*no names yet' || fail "down: $(readyz)"
+	start_api
 	poll 20 says 'refuses the token \(401\)' || fail "401: $(readyz)"
 	[ "$(status_of /readyz)" = 503 ] || fail "ready without names"
 	"$linnix" doctor --url "$url" >"$tmp/doctor" 2>&1
@@ -191,6 +196,16 @@ later_line() { sed "s/\"resourceVersion\":\"270\"/\"resourceVersion\":\"$1\"/" "
 
 what_is_missing_is_named()
 {
+	local bad
+	for bad in ftp://api 10.0.0.1:6443 https:// http://10.0.0.1:8001 "http://[fd00::1]:80"; do
+		printf 'k8s:\n  api_url: "%s"\n' "$bad" >"$tmp/bad.yaml"
+		"$linnixd" --config "$tmp/bad.yaml" --check-config >"$tmp/out" 2>&1 && fail "taken: $bad"
+		grep -q 'bad.yaml:2:3: k8s.api_url: .*https://' "$tmp/out" || fail "$bad: $(cat "$tmp/out")"
+	done
+	for bad in https://api:6443 http://127.0.0.1:8001 http://localhost:8001 "http://[::1]:80" ""; do
+		printf 'k8s:\n  api_url: "%s"\n' "$bad" >"$tmp/good.yaml"
+		"$linnixd" --config "$tmp/good.yaml" --check-config >"$tmp/out" 2>&1 || fail "$bad: $(cat "$tmp/out")"
+	done
 	cluster
 	unset NODE_NAME
 	start_agent
@@ -208,6 +223,16 @@ what_is_missing_is_named()
 	start_agent
 	poll 10 says 'did not come.*certificate' || fail "$(readyz)"
 	[ "$(metric linnix_k8s_synced)" = 0 ] || fail "it believes anybody"
+	stop_agent TERM
+	# one of the right authority, but of another name
+	export LINNIX_K8S_CA_FILE=$tmp/ca.crt LINNIX_K8S_API_URL=https://localhost:$api_port
+	make_certs ca
+	kill "$api_pid"
+	poll 5 is_gone "$api_pid"
+	start_api
+	start_agent
+	poll 10 says 'did not come.*(name|match)' || fail "$(readyz)"
+	[ "$(metric linnix_k8s_synced)" = 0 ] || fail "it believes another"
 }
 
 # A pod of shop and one of kube-system on one CPU: each is found by its namespace, and the other by whom it stalls. The first is to
@@ -337,6 +362,8 @@ paths_are_parsed_without_an_agent()
 	"$linnix" workloads parse <"$tmp/paths" >"$tmp/out" || fail "stdin"
 	printf '%s\t-\t-\tbesteffort\n-\t-\t-\t-\n' 3247378f-d008-462a-adfa-9877086ebea2 | cmp - "$tmp/out" || fail "$(cat "$tmp/out")"
 	[ "$("$linnix" workloads parse "/libpod_parent/libpod-$bu_a")" = "-	$bu_a	podman	-" ] || fail "argument"
+	nm -u "$build/obj/plugins/workload/parse.o" >"$tmp/calls" || fail "no object of the parser"
+	! grep -wE 'malloc|calloc|realloc|strn?dup|v?asprintf|getline' "$tmp/calls" || fail "the parser allocates"
 }
 
 run without_a_cluster_it_costs_nothing pods_are_listed_watched_and_joined trouble_is_named_and_gets_better \
