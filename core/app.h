@@ -35,7 +35,7 @@ struct lnx_core_conf {
 	const char *const *plugins_dir, *const *rules_dir, *const *probes_disabled;
 	const char *plugins_state_file;
 	uint32_t probes_args;
-	uint64_t probes_ring_size, bus_ring_size, bus_pool_size;
+	uint64_t probes_ring_size, bus_ring_size, bus_ring_keep, bus_pool_size;
 	uint32_t bus_max_pending;
 	uint64_t rules_memory;
 	uint64_t rules_budget;

@@ -11,12 +11,13 @@
 
 #define LNX_DRAIN_BUDGET 2048 /* queued events handled in one turn of the loop */
 #define LNX_TRIM_S	 5.   /* after the start: plugins and probes have settled */
+#define LNX_FORGET_S	 2.   /* between two looks for what is too old for the ring */
 
 struct lnx_loop {
 	struct lnx_app *app;
 	ev_check check;
 	ev_idle idle; /* runs while queues hold events */
-	ev_timer rules, watchdog, trim;
+	ev_timer rules, watchdog, trim, forget;
 	ev_signal sig_hup, sig_term, sig_int;
 	ev_prepare prepare;
 	ev_stat file;
@@ -156,6 +157,17 @@ static void lnx_on_trim(struct ev_loop *loop, ev_timer *w, int revents)
 	lnx_trim();
 }
 
+static void lnx_on_forget(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct lnx_app *app = w->data;
+	uint64_t keep = app->config->core.bus_ring_keep, now = lnx_clock_ns(CLOCK_BOOTTIME);
+
+	(void)loop;
+	(void)revents;
+	if (keep && now > keep)
+		(void)lnx_bus_forget(app->bus, now - keep);
+}
+
 static void lnx_loop_signal(struct lnx_loop *l, ev_signal *w,
 			    void (*cb)(struct ev_loop *, ev_signal *, int), int sig)
 {
@@ -192,6 +204,9 @@ int lnx_app_loop_start(struct lnx_app *app)
 		ev_timer_start(app->loop, &l->watchdog);
 	ev_timer_init(&l->trim, lnx_on_trim, LNX_TRIM_S, 0.);
 	ev_timer_start(app->loop, &l->trim);
+	ev_timer_init(&l->forget, lnx_on_forget, LNX_FORGET_S, LNX_FORGET_S);
+	l->forget.data = app;
+	ev_timer_start(app->loop, &l->forget);
 	lnx_loop_signal(l, &l->sig_hup, lnx_on_hup, SIGHUP);
 	lnx_loop_signal(l, &l->sig_term, lnx_on_stop, SIGTERM);
 	lnx_loop_signal(l, &l->sig_int, lnx_on_stop, SIGINT);
@@ -228,6 +243,7 @@ void lnx_app_loop_stop(struct lnx_app *app)
 	ev_timer_stop(app->loop, &l->rules);
 	ev_timer_stop(app->loop, &l->watchdog);
 	ev_timer_stop(app->loop, &l->trim);
+	ev_timer_stop(app->loop, &l->forget);
 	free(l);
 	app->turn = NULL;
 }

@@ -65,6 +65,9 @@ const struct lnx_option lnx_core_options_rules[] = {
 const struct lnx_option lnx_core_options_bus[] = {
 	{ "ring_size", LNX_OPT_SIZE, AT(bus_ring_size), "8MiB", 65536, 1073741824, NULL, 0, 0,
 	  "ring of past events for /events, resumed streams and evidence" },
+	{ "ring_keep", LNX_OPT_DURATION, AT(bus_ring_keep), "15m", 0, 8.64e13, NULL,
+	  LNX_OPTF_RELOAD, 0,
+	  "what is older leaves that ring, and its memory is given back; 0: until newer events push it out" },
 	{ "pool_size", LNX_OPT_SIZE, AT(bus_pool_size), "16MiB", 1048576, 1073741824, NULL, 0, 0,
 	  "most memory of events that wait in queues" },
 	{ "max_pending", LNX_OPT_U32, AT(bus_max_pending), "8192", 16, 1048576, NULL, 0, 0,

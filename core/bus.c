@@ -517,6 +517,11 @@ int lnx_bus_meta(const struct lnx_bus *b, const struct lnx_event *ev,
 	return 0;
 }
 
+size_t lnx_bus_forget(struct lnx_bus *b, uint64_t before_ns)
+{
+	return b->is_walking ? 0 : lnx_ring_forget(&b->ring, before_ns);
+}
+
 int lnx_bus_ring_each(struct lnx_bus *b, uint64_t since_seq,
 		      int (*each)(void *arg, const struct lnx_event *ev,
 				  const struct lnx_event_meta *meta),

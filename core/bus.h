@@ -67,6 +67,9 @@ int lnx_bus_ring_each(struct lnx_bus *b, uint64_t since_seq,
 				  const struct lnx_event_meta *meta),
 		      void *arg, uint64_t *ret_oldest);
 
+/* As lnx_ring_forget(); nothing while the ring is read. */
+size_t lnx_bus_forget(struct lnx_bus *b, uint64_t before_ns);
+
 /* Time is handed in: the app sets it each turn of the loop, tests drive it. Handlers see the event's own time when it is
  * later. */
 void lnx_bus_set_now(struct lnx_bus *b, uint64_t now_ns);

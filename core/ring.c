@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct lnx_ring_rec {
 	uint64_t bytes; /* of this record with its event, a multiple of 8; 0: go on at the start */
@@ -94,6 +95,42 @@ void lnx_ring_add(struct lnx_ring *r, const struct lnx_event *ev, const struct l
 	r->used_bytes += need;
 	r->newest_seq = meta->seq;
 	r->n++;
+}
+
+/* Whole pages of [from, to) go back. */
+static void lnx_ring_give_back(struct lnx_ring *r, size_t from, size_t to)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	from = (from + page - 1) & ~(page - 1);
+	to &= ~(page - 1);
+	/* a failure leaves the pages where they are */
+	if (from < to)
+		(void)madvise(r->data + from, to - from, MADV_DONTNEED);
+}
+
+size_t lnx_ring_forget(struct lnx_ring *r, uint64_t before_ns)
+{
+	size_t n = r->n;
+
+	while (r->n > 1) {
+		const struct lnx_ring_rec *rec;
+
+		r->tail = lnx_ring_norm(r, r->tail);
+		rec = lnx_ring_rec_at(r, r->tail);
+		if (((const struct lnx_event *)(const void *)(rec + 1))->ts_ns >= before_ns)
+			break;
+		lnx_ring_drop_oldest(r);
+	}
+	if (n == r->n)
+		return 0;
+	if (r->tail > r->head) {
+		lnx_ring_give_back(r, r->head, r->tail);
+	} else {
+		lnx_ring_give_back(r, 0, r->tail);
+		lnx_ring_give_back(r, r->head, r->cap);
+	}
+	return n - r->n;
 }
 
 uint64_t lnx_ring_oldest(const struct lnx_ring *r)

@@ -35,6 +35,9 @@ int lnx_ring_each(struct lnx_ring *r, uint64_t since_seq,
 		  int (*each)(void *arg, const struct lnx_event *ev,
 			      const struct lnx_event_meta *meta),
 		  void *arg);
+/* Drop what is older than <before_ns>, in time of events, up to the first that is not; the newest stays, so that readers
+ * know what they missed. Whole pages that are free then go back to the kernel. Returns how many were dropped. */
+size_t lnx_ring_forget(struct lnx_ring *r, uint64_t before_ns);
 /* Sequence of the oldest, 0 if empty. */
 uint64_t lnx_ring_oldest(const struct lnx_ring *r);
 

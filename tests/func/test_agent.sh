@@ -33,6 +33,14 @@ sigterm_stops_it_with_readers_connected()
 }
 has_sse_clients() { [ "$(metric linnix_sse_clients)" -ge "$1" ]; }
 
+what_is_old_leaves_the_ring()
+{
+	LINNIX_BUS_RING_KEEP=1s start_agent
+	poll 15 has_forgotten || fail "the ring keeps all: $(get /status | jq -c .events)"
+	[ "$(get /status | jq '[.dropped[]] | add')" = 0 ] || fail "that counts as a loss: $(get /status | jq -c .dropped)"
+}
+has_forgotten() { [ "$(get /status | jq '[.. | .oldest_seq? // empty] | max')" -gt 1 ]; }
+
 killed_it_starts_again()
 {
 	start_agent
@@ -223,7 +231,7 @@ listening_beyond_loopback_needs_a_token()
 	[ "$rc" -eq 2 ] || fail "status $rc"
 	grep -q 'set token_file' "$tmp/beyond.log" || fail "$(cat "$tmp/beyond.log")"
 }
-run sigterm_stops_it sigint_stops_it sigterm_stops_it_with_readers_connected killed_it_starts_again address_in_use_is_said listening_beyond_loopback_needs_a_token \
+run sigterm_stops_it sigint_stops_it sigterm_stops_it_with_readers_connected what_is_old_leaves_the_ring killed_it_starts_again address_in_use_is_said listening_beyond_loopback_needs_a_token \
 	no_config_at_the_default_path_is_fine status_is_whole sighup_takes_a_good_configuration \
 	sighup_keeps_the_old_configuration_when_the_new_is_wrong sighup_keeps_the_rules_when_a_new_one_is_broken \
 	full_disk_for_the_log closed_stderr missing_bpf_object corrupted_bpf_object truncated_bpf_object

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define RING_BYTES 32768
 
@@ -34,7 +36,8 @@ static void add(struct lnx_ring *r, uint64_t seq)
 {
 	char bytes[1024];
 	struct lnx_event ev = { .size = (uint32_t)(sizeof(ev) + seq * 37 % 900),
-				.pid = (uint32_t)seq };
+				.pid = (uint32_t)seq,
+				.ts_ns = seq };
 	struct lnx_event_meta meta = { .seq = seq };
 
 	memset(bytes, 0x5b, sizeof(bytes)); /* nothing that could pass for the mark of an end */
@@ -101,6 +104,53 @@ static void many_readers_go_on_where_they_stopped(void **state)
 	lnx_ring_done(&r);
 }
 
+static size_t resident(const struct lnx_ring *r)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), n = (r->cap + page - 1) / page, sum = 0;
+	unsigned char *in = calloc(n, 1);
+
+	assert_non_null(in);
+	assert_int_equal(mincore(r->data, r->cap, in), 0);
+	for (size_t i = 0; i < n; i++)
+		sum += (in[i] & 1) * page;
+	free(in);
+	return sum;
+}
+
+/* Whatever was added and forgotten before: what is kept is what is young enough, and no more memory than that. */
+static void what_is_old_is_forgotten_and_its_memory_given_back(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t seq = 0, before, oldest;
+	unsigned step, seed = 11;
+	struct lnx_ring r;
+
+	(void)state;
+	assert_int_equal(lnx_ring_init(&r, 16 * RING_BYTES), 0);
+	assert_int_equal(lnx_ring_forget(&r, UINT64_MAX), 0);
+	for (step = 0; step < 2000; step++) {
+		struct walk w = { 0 };
+
+		for (unsigned n = (unsigned)rand_r(&seed) % 1500; n; n--)
+			add(&r, ++seq);
+		oldest = lnx_ring_oldest(&r);
+		before = seq - (uint64_t)rand_r(&seed) % (rand_r(&seed) % 2 ? 20 : 2000);
+		if ((int64_t)before < (int64_t)oldest)
+			before = oldest;
+		assert_int_equal(lnx_ring_forget(&r, before), oldest ? before - oldest : 0);
+		assert_int_equal(lnx_ring_oldest(&r), before);
+		assert_int_equal(lnx_ring_each(&r, 0, check_next, &w), r.n);
+		/* a page begun at each end of what is kept, and at each end of the block */
+		if (before > oldest)
+			assert_true(resident(&r) <= r.used_bytes + 4 * page);
+	}
+	oldest = lnx_ring_oldest(&r);
+	assert_int_equal(lnx_ring_forget(&r, UINT64_MAX), seq - oldest);
+	assert_int_equal(lnx_ring_oldest(&r), seq);
+	assert_true(resident(&r) <= 2 * page);
+	lnx_ring_done(&r);
+}
+
 static void an_empty_ring_has_nothing(void **state)
 {
 	struct walk w = { 0 };
@@ -118,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks_see_all_that_is_kept_from_anywhere),
 		cmocka_unit_test(many_readers_go_on_where_they_stopped),
+		cmocka_unit_test(what_is_old_is_forgotten_and_its_memory_given_back),
 		cmocka_unit_test(an_empty_ring_has_nothing),
 	};
 
