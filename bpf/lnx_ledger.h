@@ -4,7 +4,7 @@
  * Plain C, compiled for BPF and, with a model below it, for the property test. The includer defines
  * before: LNX_FN (inlined), LNX_SUB (a function of its own: one verification for all callers), LNX_COLD (the same,
  * verified with its caller, for arguments that only such a one may have), LNX_RARE(x) (x, seldom true),
- * LNX_BOUND(i, n) (i < n in a way the verifier keeps) and lnx_prim_queue(). All functions run under
+ * LNX_BOUND(i, n) (i < n in a way the verifier keeps), LNX_NEAR(p) (keep address p) and lnx_prim_queue(). All functions run under
  * the lock of the run queue that <c> stands for. Longer than a header should be: it is code. */
 #ifndef LNX_LEDGER_H
 #define LNX_LEDGER_H
@@ -68,22 +68,34 @@ LNX_FN __u64 lnx_ledger_span(struct lnx_ledger_cpu *c, __u64 from, __u64 to)
 	return 0;
 }
 
+LNX_FN __u32 lnx_ledger_pair_hash(__u32 victim, __u32 culprit)
+{
+	return (((__u64)victim << 32 | culprit) * 0x9e3779b97f4a7c15ULL) >> 40;
+}
+
+LNX_FN struct lnx_ledger_pair *lnx_ledger_pair_place(struct lnx_ledger_cpu *c, __u32 at)
+{
+	struct lnx_ledger_pair *p =
+		&c->pairs[LNX_BOUND(at & (LNX_LEDGER_PAIRS - 1), LNX_LEDGER_PAIRS)];
+
+	LNX_NEAR(p);
+	return p;
+}
+
 /* Add <ns> to the pair. No place within LNX_LEDGER_PROBES: a place whose former owner is gone, else the
  * victim's other_ns. */
 LNX_SUB int lnx_ledger_pair(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			    __u32 victim, __u32 culprit, __u64 ns)
 {
-	__u64 key = (__u64)victim << 32 | culprit;
-	__u32 h, i, at;
+	__u32 h = lnx_ledger_pair_hash(victim, culprit), i, at;
 
 	if (!c || !tab)
 		return 0;
-	h = (key * 0x9e3779b97f4a7c15ULL) >> 40;
 	for (i = 0; i < LNX_LEDGER_PROBES; i++) {
 		struct lnx_ledger_pair *p;
 
-		at = LNX_BOUND((h + i) & (LNX_LEDGER_PAIRS - 1), LNX_LEDGER_PAIRS);
-		p = &c->pairs[at];
+		at = (h + i) & (LNX_LEDGER_PAIRS - 1);
+		p = lnx_ledger_pair_place(c, at);
 		if (p->victim == victim && p->culprit == culprit) {
 			p->ns += ns;
 			p->count++;

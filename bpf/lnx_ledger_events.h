@@ -86,6 +86,7 @@ LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table
 LNX_COLD int lnx_ledger_start(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 			      struct task_struct *prev, __u64 now)
 {
+	lnx_ledger_own(c, tab, lnx_ledger_index(tab, c->cur));
 	c->since = now;
 	c->tick = now;
 	c->cur = lnx_prim_handle(tab, prev);
@@ -166,8 +167,7 @@ LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_
 		lnx_ledger_missed(c, tab, prev, now);
 	lnx_ledger_seq(c);
 	c->task = (__u64)next;
-	c->cur_set = lnx_prim_set(next);
-	c->cur_moves = tab->moves;
+	lnx_ledger_know(c, tab, handle, lnx_prim_set(next), tab->moves);
 	if (tgid) {
 		note = lnx_ledger_find(c, next);
 		if (!note)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* The shadow wait set, part four: the short way. On most CPUs at most one task waits at a time. It lies in wait[0] with
  * its pid, and nothing else is written of it: no place by slot, no note in waiters[], no set above. Whoever finds more
- * than that to do settles it first, and goes the long way. */
+ * than that to do settles it first, and goes the long way. The short way looks whether all that it adds to is in place
+ * before it changes anything, and calls nothing: calls would cost it the registers. */
 #ifndef LNX_LEDGER_LONE_H
 #define LNX_LEDGER_LONE_H
 
@@ -48,151 +49,185 @@ LNX_FN void lnx_ledger_unlone(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 		lnx_ledger_settle(c, tab);
 }
 
-/* <queue>: its cfs_rq, or 0. */
-LNX_FN void lnx_ledger_lone_begin(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				  struct task_struct *p, __u32 handle, __u64 queue, __u64 now)
+/* Two members of 32 bits in one store. */
+typedef __u64 __attribute__((may_alias)) lnx_ledger_two;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LNX_TWO(first, second) ((__u64)(second) << 32 | (__u32)(first))
+#else
+#define LNX_TWO(first, second) ((__u64)(first) << 32 | (__u32)(second))
+#endif
+
+/* <set> is that of <p>; <queue> its cfs_rq, or 0. */
+LNX_FN void lnx_ledger_lone_begin(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 handle,
+				  __u64 set, __u32 moves, __u64 queue, __u64 now)
 {
 	struct lnx_ledger_wait *e = &c->wait[0];
 
 	e->since = now;
 	e->begin = now;
 	e->queue = queue;
-	e->thr_base = lnx_prim_set(p);
-	e->handle = handle;
-	e->up = 0;
-	e->n = 1;
-	e->epoch = tab->moves;
-	e->thr = 0;
-	e->is_up = 0;
-	e->pid = lnx_prim_pid(p);
-	e->runs = lnx_prim_runs(p);
+	e->thr_base = set;
+	*(lnx_ledger_two *)&e->handle = LNX_TWO(handle, 0); /* up */
+	*(lnx_ledger_two *)&e->n = LNX_TWO(1, moves);	    /* epoch */
+	*(lnx_ledger_two *)&e->thr = 0;			    /* is_up */
+	*(lnx_ledger_two *)&e->pid = LNX_TWO(lnx_prim_pid(p), lnx_prim_runs(p));
 	c->n_wait = 1;
-}
-
-/* The sets above the lone waiter waited as long as it did. */
-LNX_SUB int lnx_ledger_lone_up(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			       __u32 up, __u64 ns)
-{
-	__u32 i, slot;
-
-	if (!c || !tab)
-		return 0;
-	for (i = 0; up && i < LNX_LEDGER_UPS; i++) {
-		slot = LNX_BOUND(LNX_LEDGER_SLOT(up) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
-		lnx_ledger_mark(c, slot);
-		lnx_ledger_pair(c, tab, up, c->cur, ns);
-		c->sum[LNX_BOUND(lnx_ledger_index(tab, up), LNX_LEDGER_SLOTS)].wait_ns += ns;
-		up = tab->slot[slot].up;
-	}
-	return 0;
-}
-
-/* It waited for another slot than its own. */
-LNX_SUB int lnx_ledger_lone_pair(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				 __u64 ns)
-{
-	__u32 handle, at, cur;
-
-	if (!c || !tab)
-		return 0;
-	handle = c->wait[0].handle;
-	at = lnx_ledger_index(tab, handle);
-	cur = lnx_ledger_index(tab, c->cur);
-	lnx_ledger_mark(c, LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1));
-	lnx_ledger_pair(c, tab, handle, c->cur, ns);
-	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].wait_ns += ns;
-	c->sum[LNX_BOUND(cur, LNX_LEDGER_SLOTS)].node_ns += ns;
-	/* Kernel threads are not a workload that suffers. */
-	if (LNX_LEDGER_SLOT(handle) != cur && handle != LNX_LEDGER_KERNEL)
-		c->proc_caused_ns += ns;
-	return 0;
-}
-
-/* The lone waiter waited for the slot that runs. */
-LNX_FN void lnx_ledger_lone_end(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				__u64 ns)
-{
-	__u32 handle = c->wait[0].handle, slot, up;
-
-	slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
-	up = tab->slot[slot].up;
-	c->proc_node_ns += ns;
-	if (handle == c->cur && tab->slot[slot].handle == handle) {
-		struct lnx_ledger_sum *s = &c->sum[slot];
-
-		s->node_ns += ns;
-		s->self_ns += ns;
-		s->wait_ns += ns;
-	} else {
-		lnx_ledger_lone_pair(c, tab, ns);
-	}
-	if (LNX_RARE(up))
-		lnx_ledger_lone_up(c, tab, up, ns);
 }
 
 /* A wake-up where nobody waits. Returns 0 if it has to go the long way. */
 LNX_FN int lnx_ledger_lone_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				struct task_struct *p, __u64 now)
 {
-	__u64 queue = 0;
-	__u32 handle;
+	__u32 handle = c->cur, moves = tab->moves;
+	__u64 queue = 0, set = lnx_prim_set(p);
 
 	if (c->n_wait || !c->since || lnx_prim_is_held(p, &queue))
 		return 0;
-	handle = lnx_prim_handle(tab, p);
+	/* Of the same cgroups as the task that runs, which keeps them alive: the same slot. */
+	if (c->cur_set != set || c->cur_moves != moves || handle < LNX_LEDGER_FIRST ||
+	    lnx_prim_is_kernel(p))
+		handle = lnx_prim_known(tab, p);
 	if (LNX_RARE(handle == LNX_LEDGER_OTHER))
 		return 0;
 	lnx_ledger_seq(c);
-	lnx_ledger_lone_begin(c, tab, p, handle, queue, now);
+	lnx_ledger_lone_begin(c, p, handle, set, moves, queue, now);
 	c->tick = now;
 	lnx_ledger_seq(c);
 	return 1;
 }
 
-/* A switch to the lone waiter, or while nobody waits. Returns 0 if it has to go the long way. <now> is not before
- * the last change here. */
+/* What a switch adds to. */
+struct lnx_ledger_lone {
+	struct lnx_ledger_pair *pair; /* NULL: nobody waited, or for its own slot */
+	struct lnx_ledger_proc *proc; /* NULL: nothing to tell of the process that ran */
+	__u64 ns;		      /* the waiter waited */
+	__u64 node_ns, caused_ns;     /* of that process, <ns> included */
+	__u32 handle;		      /* of the slot that will run */
+	__u32 is_other;		      /* than the one that runs */
+};
+
+/* The waiter and the slot that runs are two. Returns 0 if it has to go the long way. */
+LNX_FN int lnx_ledger_lone_other(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				 struct lnx_ledger_lone *o, __u32 n)
+{
+	__u32 cur = LNX_BOUND(LNX_LEDGER_SLOT(c->cur) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot =
+		LNX_BOUND(LNX_LEDGER_SLOT(o->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+
+	if (tab->slot[cur].handle != c->cur)
+		return 0;
+	if (!n)
+		return 1;
+	if (tab->slot[slot].handle != o->handle || tab->slot[slot].up)
+		return 0;
+	o->pair = lnx_ledger_pair_place(c, lnx_ledger_pair_hash(o->handle, c->cur));
+	if (o->pair->victim != o->handle || o->pair->culprit != c->cur)
+		return 0;
+	/* Kernel threads are not a workload that suffers. */
+	if (o->handle != LNX_LEDGER_KERNEL)
+		o->caused_ns += o->ns;
+	return 1;
+}
+
+/* Look at what is to be added to. Returns 0 if it has to go the long way. */
+LNX_FN int lnx_ledger_lone_look(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				struct lnx_ledger_lone *o, __u32 n, __u32 tgid)
+{
+	o->is_other = o->handle != c->cur;
+	o->node_ns = c->proc_node_ns + o->ns;
+	o->caused_ns = c->proc_caused_ns;
+	if (o->is_other ? !lnx_ledger_lone_other(c, tab, o, n) : n && c->cur_up)
+		return 0;
+	if (tab->no_detail) {
+		o->node_ns = 0;
+		o->caused_ns = 0;
+	}
+	if (!o->is_other && tgid == c->cur_tgid)
+		return 1;
+	if (o->node_ns && c->cur_tgid) {
+		o->proc = lnx_ledger_proc_place(c, lnx_ledger_proc_hash(c->cur_tgid, c->cur));
+		if (o->proc->tgid != c->cur_tgid || o->proc->handle != c->cur)
+			return 0;
+	}
+	return 1;
+}
+
+/* Another slot runs. */
+LNX_FN void lnx_ledger_lone_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_lone *o,
+				__u64 now)
+{
+	struct lnx_ledger_sum *s = &c->sum[LNX_BOUND(
+		LNX_LEDGER_SLOT(c->cur) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)];
+	__u32 slot =
+		LNX_BOUND(LNX_LEDGER_SLOT(o->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+
+	s->run_ns += now - c->since;
+	s->self_ns += c->own_ns;
+	s->wait_ns += c->own_ns;
+	s->node_ns += c->own_ns + o->ns;
+	if (o->pair) {
+		o->pair->ns += o->ns;
+		o->pair->count++;
+		c->sum[slot].wait_ns += o->ns;
+	}
+	c->own_ns = 0;
+	c->since = now;
+	c->cur = o->handle;
+	c->cur_up = 0;
+	lnx_ledger_mark(c, slot);
+}
+
+/* A switch to the lone waiter, or to nobody while nobody waits. Returns 0 if it has to go the long way. <now> is not
+ * before the last change here. */
 LNX_FN int lnx_ledger_lone_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				  struct task_struct *prev, struct task_struct *next, __u64 now)
 {
-	__u32 n = c->n_wait, pid = lnx_prim_pid(next), tgid = lnx_prim_tgid(next), handle,
-	      stays = 0, moves = tab->moves;
+	__u32 n = c->n_wait, pid = lnx_prim_pid(next), tgid = lnx_prim_tgid(next), stays = 0,
+	      moves = tab->moves;
+	__u64 queue = 0, set = lnx_prim_set(next), prev_set = 0;
 	struct lnx_ledger_wait *e = &c->wait[0];
-	__u64 queue = 0;
+	struct lnx_ledger_lone o = { 0 }; /* handle: IDLE */
 
-	if (n && (n > 1 || !pid || e->pid != pid))
+	if (n != !!pid || c->cur_moves != moves)
 		return 0;
+	if (n) {
+		if (e->pid != pid || e->thr_base != set || e->epoch != moves)
+			return 0;
+		o.handle = e->handle;
+		o.ns = now - c->tick;
+	}
 	if (c->cur_tgid && lnx_prim_runnable(prev)) {
 		stays = c->cur;
-		if (c->cur_set != lnx_prim_set(prev) || c->cur_moves != moves)
-			stays = lnx_prim_handle(tab, prev);
-		if (LNX_RARE(stays == LNX_LEDGER_OTHER) || lnx_prim_is_held(prev, &queue))
+		prev_set = lnx_prim_set(prev);
+		if (c->cur_set != prev_set || stays == LNX_LEDGER_OTHER ||
+		    lnx_prim_is_held(prev, &queue))
 			return 0;
 	}
-	if (n && e->thr_base == lnx_prim_set(next) && e->epoch == moves)
-		handle = e->handle;
-	else
-		handle = lnx_prim_handle(tab, next);
+	if (!lnx_ledger_lone_look(c, tab, &o, n, tgid))
+		return 0;
 	lnx_ledger_seq(c);
-	c->task = (__u64)next;
-	c->cur_set = lnx_prim_set(next);
-	c->cur_moves = moves;
-	if (n)
-		lnx_ledger_lone_end(c, tab, now - c->tick);
-	else if (tgid)
-		c->count[LNX_LEDGER_N_UNTRACKED]++;
-	c->n_wait = 0;
-	c->tick = now;
-	if (tab->no_detail) {
-		c->proc_node_ns = 0;
-		c->proc_caused_ns = 0;
+	if (o.proc) {
+		o.proc->node_ns += o.node_ns;
+		o.proc->caused_ns += o.caused_ns;
+		o.proc->last_ns = now;
 	}
-	if (handle != c->cur || tgid != c->cur_tgid)
-		lnx_ledger_flush(c, tab, prev, now);
-	if (handle != c->cur)
-		lnx_ledger_run(c, tab, handle, now);
+	if (o.is_other || tgid != c->cur_tgid) {
+		o.node_ns = 0;
+		o.caused_ns = 0;
+	}
+	c->proc_node_ns = o.node_ns;
+	c->proc_caused_ns = o.caused_ns;
+	if (o.is_other)
+		lnx_ledger_lone_run(c, &o, now);
+	else
+		c->own_ns += o.ns;
+	c->task = (__u64)next;
+	c->cur_set = set;
 	c->cur_tgid = tgid;
+	c->tick = now;
+	c->n_wait = 0;
 	if (stays)
-		lnx_ledger_lone_begin(c, tab, prev, stays, queue, now);
+		lnx_ledger_lone_begin(c, prev, stays, prev_set, moves, queue, now);
 	lnx_ledger_seq(c);
 	return 1;
 }

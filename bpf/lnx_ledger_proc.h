@@ -12,6 +12,15 @@ LNX_FN __u32 lnx_ledger_proc_hash(__u32 tgid, __u32 handle)
 	return (tgid * 0x9e3779b1U ^ handle * 0x85ebca6bU) >> 8;
 }
 
+LNX_FN struct lnx_ledger_proc *lnx_ledger_proc_place(struct lnx_ledger_cpu *c, __u32 at)
+{
+	struct lnx_ledger_proc *p =
+		&c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)];
+
+	LNX_NEAR(p);
+	return p;
+}
+
 /* Find or make the place of a process. Returns index, | 0x10000 if it is new, or -1 if full. */
 LNX_SUB int lnx_ledger_proc(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			    __u32 tgid, __u32 handle, __u64 now)
@@ -24,8 +33,8 @@ LNX_SUB int lnx_ledger_proc(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	for (i = 0; i < LNX_LEDGER_PROBES; i++) {
 		struct lnx_ledger_proc *p;
 
-		at = LNX_BOUND((h + i) & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS);
-		p = &c->procs[at];
+		at = (h + i) & (LNX_LEDGER_PROCS - 1);
+		p = lnx_ledger_proc_place(c, at);
 		if (p->tgid == tgid && p->handle == handle)
 			return at;
 		if (p->last_ns < old_ns) {
@@ -55,8 +64,7 @@ LNX_COLD int lnx_ledger_proc_new(struct lnx_ledger_cpu *c, const struct lnx_ledg
 		return -1;
 	}
 	if (at & 0x10000)
-		lnx_prim_describe(
-			prev, &c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)]);
+		lnx_prim_describe(prev, lnx_ledger_proc_place(c, at));
 	return at & (LNX_LEDGER_PROCS - 1);
 }
 
@@ -70,10 +78,10 @@ LNX_FN void lnx_ledger_flush(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 		return;
 	if (c->cur_tgid) {
 		at = lnx_ledger_proc_hash(c->cur_tgid, c->cur) & (LNX_LEDGER_PROCS - 1);
-		p = &c->procs[LNX_BOUND(at, LNX_LEDGER_PROCS)];
+		p = lnx_ledger_proc_place(c, at);
 		if (LNX_RARE(p->tgid != c->cur_tgid || p->handle != c->cur)) {
 			at = lnx_ledger_proc_new(c, tab, prev, now);
-			p = &c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)];
+			p = lnx_ledger_proc_place(c, at);
 		}
 		if (at >= 0) {
 			p->node_ns += c->proc_node_ns;
@@ -85,6 +93,33 @@ LNX_FN void lnx_ledger_flush(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	c->proc_caused_ns = 0;
 }
 
+/* What waited for its own slot, which runs, and was kept aside, goes to the sums. */
+LNX_FN void lnx_ledger_own(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab, __u32 at)
+{
+	struct lnx_ledger_sum *s = &c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)];
+
+	if (!c->own_ns)
+		return;
+	if (tab->slot[LNX_BOUND(at, LNX_LEDGER_SLOTS)].handle == c->cur)
+		s->self_ns += c->own_ns;
+	else
+		lnx_ledger_pair(c, tab, c->cur, c->cur, c->own_ns);
+	s->wait_ns += c->own_ns;
+	s->node_ns += c->own_ns;
+	c->own_ns = 0;
+}
+
+/* The task that runs, in the slot of <handle>, has <set>. */
+LNX_FN void lnx_ledger_know(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			    __u32 handle, __u64 set, __u32 moves)
+{
+	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+
+	c->cur_set = set;
+	c->cur_moves = moves;
+	c->cur_up = tab->slot[slot].up;
+}
+
 /* The slot that runs becomes <handle>. */
 LNX_FN void lnx_ledger_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			   __u32 handle, __u64 now)
@@ -93,6 +128,7 @@ LNX_FN void lnx_ledger_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_tab
 
 	if (c->n_wait)
 		lnx_ledger_walk(c, tab, now);
+	lnx_ledger_own(c, tab, at);
 	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].run_ns += lnx_ledger_span(c, c->since, now);
 	c->since = now;
 	c->cur = handle;

@@ -14,6 +14,8 @@
 static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p);
 /* Handle of the slot <p> belongs to; IDLE for the idle task. */
 static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p);
+/* The same if it takes no search, else OTHER. */
+static __u32 lnx_prim_known(struct lnx_ledger_table *tab, struct task_struct *p);
 static __u32 lnx_prim_tgid(struct task_struct *p); /* 0 for the idle task */
 static __u32 lnx_prim_pid(struct task_struct *p);  /* of the thread */
 static __u32 lnx_prim_cpu(struct task_struct *p);  /* whose queue it is in */
@@ -30,6 +32,7 @@ static int lnx_prim_is_throttled(struct task_struct *p);
 static int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue);
 /* Identity of its set of cgroups; not to be dereferenced. */
 static __u64 lnx_prim_set(struct task_struct *p);
+static int lnx_prim_is_kernel(struct task_struct *p); /* the idle task too */
 /* Fill comm and start_ns. */
 static void lnx_prim_describe(struct task_struct *p, struct lnx_ledger_proc *d);
 

@@ -15,6 +15,9 @@
 		lnx_i &((n)-1);                 \
 	})
 
+/* Members far from the start of their struct cost two instructions more each, unless their address is kept. */
+#define LNX_NEAR(p) asm volatile("" : "+r"(p))
+
 #include "lnx_ledger_events.h"
 
 #define LNX_NEST_MAX	   16 /* cgroups looked at, from a task up, for the owner of a quota */
@@ -101,7 +104,7 @@ LNX_SUB __u32 lnx_slot_miss(struct lnx_ledger_table *tab, __u64 id)
 	return handle;
 }
 
-static __always_inline __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p)
+static __always_inline __u32 lnx_prim_known(struct lnx_ledger_table *tab, struct task_struct *p)
 {
 	__u64 id, tagged;
 	__u32 at;
@@ -112,8 +115,18 @@ static __always_inline __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struc
 	at = lnx_cache_index(id);
 	tagged = *(volatile __u64 *)&tab->cache[at].tagged;
 	if (LNX_RARE(tab->cache[at].cgroup_id != id || tagged >> 32 != (__u32)id))
-		return lnx_slot_miss(tab, id);
+		return LNX_LEDGER_OTHER;
 	return tagged;
+}
+
+static __always_inline __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p)
+{
+	__u32 handle = lnx_prim_known(tab, p);
+
+	/* OTHER is never in the cache. */
+	return LNX_RARE(handle == LNX_LEDGER_OTHER)
+		       ? lnx_slot_miss(tab, p->cgroups->dfl_cgrp->kn->id)
+		       : handle;
 }
 
 static __always_inline struct lnx_ledger_task *lnx_prim_task(struct task_struct *p)
@@ -171,6 +184,11 @@ static __always_inline int lnx_prim_is_throttled(struct task_struct *p)
 static __always_inline __u64 lnx_prim_set(struct task_struct *p)
 {
 	return (__u64)p->cgroups;
+}
+
+static __always_inline int lnx_prim_is_kernel(struct task_struct *p)
+{
+	return p->flags & LNX_PF_KTHREAD;
 }
 
 static __always_inline int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue)

@@ -17,7 +17,7 @@ struct flight {
 	int64_t ns;
 };
 
-#define FLIGHTS (2 * (LNX_LEDGER_WAITS + (LNX_LEDGER_UPS + 1) * LNX_LEDGER_MAIL) + 4)
+#define FLIGHTS (2 * (LNX_LEDGER_WAITS + (LNX_LEDGER_UPS + 1) * LNX_LEDGER_MAIL) + 7)
 
 /* What the last look saw of one CPU. */
 struct seen {
@@ -183,6 +183,14 @@ static uint64_t take_mail(struct seen *s, const struct lnx_ledger_cpu *c,
 	return oldest;
 }
 
+/* Charged, but not yet in the sums. */
+static void take_own(struct seen *s, const struct lnx_ledger_cpu *c)
+{
+	fly(s, REC_PART, c->cur, c->cur, c->own_ns);
+	fly(s, REC_CHECK, c->cur, 0, c->own_ns);
+	fly(s, REC_PART, LNX_LEDGER_NODE, c->cur, c->own_ns);
+}
+
 /* What the CPU has not charged yet: it goes to whoever it would go to now. */
 static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 			 const struct lnx_ledger_table *tab, uint64_t now)
@@ -193,8 +201,10 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 	s->n_flights = 0;
 	s->flight_node_ns = 0;
 	s->flight_caused_ns = 0;
-	if (!c->since)
+	if (!c->since) {
+		take_own(s, c);
 		return;
+	}
 	fly(s, REC_RUN, c->cur, 0, span(c->since, now));
 	for (uint32_t i = 0; i < c->n_wait && i < LNX_LEDGER_WAITS; i++) {
 		const struct lnx_ledger_wait *e = &c->wait[i];
@@ -216,6 +226,7 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 		ns = 0;
 	}
 	fly(s, REC_PART, LNX_LEDGER_NODE, c->cur, ns);
+	take_own(s, c); /* last: it is no wait that mail could join */
 	s->flight_tgid = tab->no_detail ? 0 : c->cur_tgid;
 	s->flight_handle = c->cur;
 	s->flight_node_ns = c->proc_node_ns + ns;

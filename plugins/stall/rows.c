@@ -99,7 +99,7 @@ uint64_t stall_events(const struct stall_window *w, uint64_t *ret_lost)
 	*ret_lost = 0;
 	for (uint32_t i = 0; i < sizeof(lost); i++)
 		*ret_lost += w->count[lost[i]];
-	for (uint32_t i = 0; i < LNX_LEDGER_PROG_NEWTASK; i++)
+	for (uint32_t i = 0; i < LNX_LEDGER_PROGS; i++)
 		n += w->prog[i].runs;
 	return n;
 }

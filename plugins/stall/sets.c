@@ -215,14 +215,19 @@ static int sync_level(struct stall *s, uint32_t level, uint32_t *up, uint64_t no
 void stall_sets_sync(struct stall *s, uint64_t now_ns)
 {
 	struct lnx_ledger_table *tab = s->probe.tab;
-	uint32_t up[LNX_LEDGER_SLOTS] = { 0 };
+	uint32_t up[LNX_LEDGER_SLOTS] = { 0 }, n = 0;
 
 	/* No memory: what is above whom stays as it was. */
 	if (sync_level(s, STALL_BY_POD, up, now_ns) || sync_level(s, STALL_BY_WORKLOAD, up, now_ns))
 		return;
-	for (uint32_t i = LNX_LEDGER_FIRST; i < LNX_LEDGER_SLOTS; i++)
-		if (s->probe.slot[i].handle && tab->slot[i].up != up[i])
-			__atomic_store_n(&tab->slot[i].up, up[i], __ATOMIC_RELAXED);
+	for (uint32_t i = LNX_LEDGER_FIRST; i < LNX_LEDGER_SLOTS; i++) {
+		if (!s->probe.slot[i].handle || tab->slot[i].up == up[i])
+			continue;
+		__atomic_store_n(&tab->slot[i].up, up[i], __ATOMIC_RELAXED);
+		n++;
+	}
+	if (n)
+		__atomic_store_n(&tab->moves, tab->moves + 1, __ATOMIC_RELEASE);
 }
 
 int stall_set_has(const struct stall_who *set, const struct stall_who *who)

@@ -30,6 +30,17 @@ AT(lnx_rec_waiting, psi, 32);
 SIZE(lnx_rec_counts, 128);
 AT(lnx_rec_counts, n, 0);
 
+SIZE(lnx_rec_res_key, 16);
+AT(lnx_rec_res_key, id, 0);
+AT(lnx_rec_res_key, tgid, 8);
+AT(lnx_rec_res_key, pad, 12);
+
+SIZE(lnx_rec_res_proc, 40);
+AT(lnx_rec_res_proc, amount, 0);
+AT(lnx_rec_res_proc, hint, 8);
+AT(lnx_rec_res_proc, start_ns, 16);
+AT(lnx_rec_res_proc, comm, 24);
+
 SIZE(lnx_rec_io_culprit, 56);
 AT(lnx_rec_io_culprit, id, 0);
 AT(lnx_rec_io_culprit, hint, 8);

@@ -3,18 +3,23 @@
  *
  * Two processes on one CPU hand a byte to and fro over two pipes: a round trip is 2 switches and 1 or 2 wake-ups. Rounds with
  * nothing attached, with the programs of EMPTY named sched_*, and with those of each OBJECT take turns; what is told
- * are medians over the turns. "own" is what an OBJECT takes more than the empty programs, its target in their terms.
- * Figures are CPU time of the two: what else the machine does is not in it. The second object and later ones are for
- * comparing builds by hand.
+ * are medians over the turns. "own" is what an OBJECT takes more than the empty programs, its target in their terms. With
+ * BENCH_LIFE=PROGRAM a trip is fork, exec and exit of that program. Figures are CPU time of the processes: what else the
+ * machine does is not in it. Where the kernel puts a program makes a difference of up to 20 ns a trip, so all are loaded
+ * anew LOADS times. "by_kernel" is the second witness: the same as the kernel times the programs, in turns of its own, for
+ * that costs time itself. The second object and later ones are for comparing builds by hand; BENCH_LOADS sets how often
+ * they are loaded.
  * LINK: tests/bpf/lab_ledger.c */
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,21 +29,35 @@
 
 #include "plugins/stall/ledger.h"
 
-#define ROUNDS	 31
-#define TRIPS	 10000 /* of one round */
-#define ALL_MAX	 6     /* nothing, empty programs, objects */
-#define LINKS	 8
-#define NOT_TOLD 2    /* first rounds: caches are cold */
-#define WARM_UP	 2000 /* trips before those that are timed: the code was just changed */
+#define LOADS	  7
+#define ROUNDS	  9
+#define TURNS	  (LOADS_MAX * ROUNDS)
+#define LOADS_MAX 32
+#define TRIPS	  10000 /* of one round */
+#define LIVES	  300	/* the same of BENCH_LIFE */
+#define ALL_MAX	  6	/* nothing, empty programs, objects */
+#define LINKS	  8
+#define NOT_TOLD  2    /* first rounds of a load: caches are cold */
+#define WARM_UP	  2000 /* trips before those that are timed: the code was just changed */
+
+struct mapped {
+	void *at;
+	size_t bytes;
+};
 
 struct all {
 	struct bpf_object *obj; /* NULL: nothing */
+	struct mapped maps[2];
+	unsigned n_maps;
 	struct bpf_link *links[LINKS];
 	unsigned n_links;
 	char *cpus;
 	uint32_t n_cpus;
-	double ns[ROUNDS]; /* of a round trip */
+	double ns[TURNS];	 /* of a round trip */
+	double timed[LOADS_MAX]; /* programs by the kernel's own clock, of a round trip */
 };
+
+static unsigned loads = LOADS;
 
 static int by_value(const void *a, const void *b)
 {
@@ -47,23 +66,46 @@ static int by_value(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static double median(const double *v)
+/* Sorts <v>. */
+static double median(double *v, unsigned n)
 {
-	double sorted[ROUNDS];
-
-	memcpy(sorted, v, sizeof(sorted));
-	qsort(sorted + NOT_TOLD, ROUNDS - NOT_TOLD, sizeof(*sorted), by_value);
-	return sorted[NOT_TOLD + (ROUNDS - NOT_TOLD) / 2];
+	qsort(v, n, sizeof(*v), by_value);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-/* Median of the differences within a turn. */
-static double above(const struct all *a, const struct all *b)
+/* Median of what <a> takes more than <b>, NULL nothing, within a turn, of loads [from, to). */
+static double above(const struct all *a, const struct all *b, unsigned from, unsigned to)
 {
-	double d[ROUNDS];
+	double d[TURNS];
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < ROUNDS; i++)
-		d[i] = a->ns[i] - b->ns[i];
-	return median(d);
+	for (unsigned l = from; l < to; l++)
+		for (unsigned r = l * ROUNDS + NOT_TOLD; r < (l + 1) * ROUNDS; r++)
+			d[n++] = a->ns[r] - (b ? b->ns[r] : 0);
+	return median(d, n);
+}
+
+/* Own cost in terms of the floor; its median distance from that within one load. */
+static double over_floor(const struct all *all, const struct all *a, double *ret_spread)
+{
+	double ratio = above(a, &all[1], 0, loads) / above(&all[1], &all[0], 0, loads);
+	double d[LOADS_MAX];
+
+	for (unsigned l = 0; l < loads; l++) {
+		d[l] = above(a, &all[1], l, l + 1) / above(&all[1], &all[0], l, l + 1) - ratio;
+		d[l] = d[l] < 0 ? -d[l] : d[l];
+	}
+	*ret_spread = median(d, loads);
+	return ratio;
+}
+
+static double by_kernel(const struct all *a, const struct all *b)
+{
+	double d[LOADS_MAX];
+
+	for (unsigned l = 0; l < loads; l++)
+		d[l] = a->timed[l] - b->timed[l];
+	return median(d, loads);
 }
 
 static int cannot(const char *what)
@@ -72,16 +114,19 @@ static int cannot(const char *what)
 	return 1;
 }
 
-static void *map_it(const struct all *a, const char *name)
+static void *map_it(struct all *a, const char *name)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(a->obj, name);
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes;
 	void *p;
 
 	bytes = ((bpf_map__value_size(m) + 7) & ~7U) * (size_t)bpf_map__max_entries(m);
-	p = mmap(NULL, (bytes + page - 1) / page * page, PROT_READ | PROT_WRITE, MAP_SHARED,
-		 bpf_map__fd(m), 0);
-	return p == MAP_FAILED ? NULL : p;
+	bytes = (bytes + page - 1) / page * page;
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(m), 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	a->maps[a->n_maps++] = (struct mapped){ p, bytes };
+	return p;
 }
 
 static int open_object(struct all *a, const char *path)
@@ -106,6 +151,17 @@ static int open_object(struct all *a, const char *path)
 		return cannot("map");
 	stall_slots_init(tab);
 	return 0;
+}
+
+static void close_object(struct all *a)
+{
+	while (a->n_maps > 0) {
+		a->n_maps--;
+		(void)munmap(a->maps[a->n_maps].at, a->maps[a->n_maps].bytes);
+	}
+	bpf_object__close(a->obj);
+	a->obj = NULL;
+	a->cpus = NULL;
 }
 
 /* As the agent does: tasks that exist get their storage after the attach. */
@@ -149,7 +205,7 @@ static void detach(struct all *a)
 		(void)bpf_link__destroy(a->links[--a->n_links]);
 }
 
-static double cpu_ns(clockid_t clock)
+static double clock_ns(clockid_t clock)
 {
 	struct timespec ts = { 0 };
 
@@ -167,33 +223,112 @@ static void echo(int from, int to)
 	_exit(0);
 }
 
-static int go(int to, int from, unsigned n)
+/* The load: round trips over pipes, or lives of processes. */
+static struct load {
+	const char *name, *unit;
+	unsigned ops, warm_up;
+	char *path; /* of a program that ends at once; NULL: the pipes */
+	int to, from;
+	clockid_t child;
+} load = { .name = "pipe", .unit = "ns/trip", .ops = TRIPS, .warm_up = WARM_UP };
+
+static int live(unsigned n)
+{
+	char *const argv[] = { load.path, NULL }, *const env[] = { NULL };
+	int status;
+	pid_t pid;
+
+	while (n--)
+		if (posix_spawn(&pid, load.path, NULL, NULL, argv, env) ||
+		    waitpid(pid, &status, 0) != pid || status)
+			return cannot(load.path);
+	return 0;
+}
+
+static int go(unsigned n)
 {
 	char c = 0;
 
+	if (load.path)
+		return live(n);
 	while (n--)
-		if (write(to, &c, 1) != 1 || read(from, &c, 1) != 1)
+		if (write(load.to, &c, 1) != 1 || read(load.from, &c, 1) != 1)
 			return cannot("pipe");
 	return 0;
 }
 
-static int trips(int to, int from, clockid_t child, double *ret_ns)
+static double cpu_ns(void)
+{
+	struct rusage ru;
+
+	if (!load.path)
+		return clock_ns(CLOCK_PROCESS_CPUTIME_ID) + clock_ns(load.child);
+	(void)getrusage(RUSAGE_CHILDREN, &ru);
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID) +
+	       (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1e9 +
+	       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1e3;
+}
+
+static int time_it(double *ret_ns)
 {
 	double t;
 
-	if (go(to, from, WARM_UP))
+	if (go(load.warm_up))
 		return 1;
-	t = cpu_ns(CLOCK_PROCESS_CPUTIME_ID) + cpu_ns(child);
-	if (go(to, from, TRIPS))
+	t = cpu_ns();
+	if (go(load.ops))
 		return 1;
-	*ret_ns = (cpu_ns(CLOCK_PROCESS_CPUTIME_ID) + cpu_ns(child) - t) / TRIPS;
+	*ret_ns = (cpu_ns() - t) / load.ops;
 	return 0;
 }
 
-static int run(struct all *all, unsigned n)
+/* ns of all runs of the programs of <a> so far */
+static double timed_ns(const struct all *a)
+{
+	struct bpf_program *p;
+	double ns = 0;
+
+	bpf_object__for_each_program(p, a->obj)
+	{
+		struct bpf_prog_info info = { 0 };
+		__u32 size = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &size) == 0)
+			ns += (double)info.run_time_ns;
+	}
+	return ns;
+}
+
+/* The <at>th time that they are loaded. */
+static int take_turns(struct all *all, unsigned n, unsigned at)
+{
+	int rc = 0, fd;
+	double ns;
+
+	for (unsigned r = 0; r < ROUNDS && !rc; r++) {
+		for (unsigned i = 0; i < n && !rc; i++) {
+			rc = attach(&all[i]);
+			if (!rc)
+				rc = time_it(&all[i].ns[at * ROUNDS + r]);
+			detach(&all[i]);
+		}
+	}
+	for (unsigned i = 1; i < n && !rc; i++) {
+		rc = attach(&all[i]) || go(load.warm_up);
+		ns = timed_ns(&all[i]);
+		fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+		if (!rc)
+			rc = fd < 0 ? cannot("bpf_enable_stats") : go(load.ops);
+		(void)close(fd);
+		all[i].timed[at] = (timed_ns(&all[i]) - ns) / load.ops;
+		detach(&all[i]);
+	}
+	return rc;
+}
+
+static int run(struct all *all, unsigned n, char **paths)
 {
 	int there[2], back[2], rc = 0;
-	clockid_t child;
 	cpu_set_t set;
 	pid_t pid;
 
@@ -204,51 +339,64 @@ static int run(struct all *all, unsigned n)
 	pid = fork();
 	if (pid == 0)
 		echo(there[0], back[1]);
-	if (pid < 0 || clock_getcpuclockid(pid, &child))
+	if (pid < 0 || clock_getcpuclockid(pid, &load.child))
 		return cannot("child");
-	for (unsigned r = 0; r < ROUNDS && !rc; r++) {
-		for (unsigned i = 0; i < n && !rc; i++) {
-			rc = attach(&all[i]);
-			if (!rc)
-				rc = trips(there[1], back[0], child, &all[i].ns[r]);
-			detach(&all[i]);
-		}
+	load.to = there[1];
+	load.from = back[0];
+	for (unsigned l = 0; l < loads && !rc; l++) {
+		for (unsigned i = 1; i < n && !rc; i++)
+			rc = open_object(&all[i], paths[i]);
+		if (!rc)
+			rc = take_turns(all, n, l);
+		for (unsigned i = 1; i < n; i++)
+			close_object(&all[i]);
 	}
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
 	return rc;
 }
 
-static void say(const char *name, unsigned which, double value, const char *unit)
+/* <spread> 0: none is told. */
+static void say(const char *what, unsigned which, double value, const char *unit, double spread)
 {
 	if (which > 2)
-		(void)printf("{\"name\":\"%s_%u\",", name, which - 1);
+		(void)printf("{\"name\":\"ledger_%s_%s_%u\",", load.name, what, which - 1);
 	else
-		(void)printf("{\"name\":\"%s\",", name);
+		(void)printf("{\"name\":\"ledger_%s_%s\",", load.name, what);
+	if (spread > 0)
+		(void)printf("\"spread\":%.2g,", spread);
 	(void)printf("\"value\":%.4g,\"unit\":\"%s\"}\n", value, unit);
 }
 
 int main(int argc, char **argv)
 {
 	static struct all all[ALL_MAX];
+	const char *env = getenv("BENCH_LOADS");
 	unsigned n = (unsigned)argc, i;
-	double floor;
+	double spread;
 
 	if (argc < 3 || n > ALL_MAX) {
 		(void)fprintf(stderr, "usage: bench_sched EMPTY OBJECT...\n");
 		return 2;
 	}
-	for (i = 1; i < n; i++)
-		if (open_object(&all[i], argv[i]))
-			return 1;
-	if (run(all, n))
+	if (env && strtoul(env, NULL, 10) >= 1 && strtoul(env, NULL, 10) <= LOADS_MAX)
+		loads = (unsigned)strtoul(env, NULL, 10);
+	if (getenv("BENCH_LIFE"))
+		load = (struct load){ .name = "life",
+				      .unit = "ns/life",
+				      .ops = LIVES,
+				      .warm_up = LIVES / 5,
+				      .path = getenv("BENCH_LIFE") };
+	if (run(all, n, argv))
 		return 1;
-	floor = above(&all[1], &all[0]);
-	say("ledger_pipe_trip", 0, median(all[0].ns), "ns/trip");
-	say("ledger_pipe_floor", 0, floor, "ns/trip");
+	say("alone", 0, above(&all[0], NULL, 0, loads), load.unit, 0);
+	say("floor", 0, above(&all[1], &all[0], 0, loads), load.unit, 0);
 	for (i = 2; i < n; i++) {
-		say("ledger_pipe_own", i, above(&all[i], &all[1]), "ns/trip");
-		say("ledger_pipe_own_over_floor", i, above(&all[i], &all[1]) / floor, "ratio");
+		double ratio = over_floor(all, &all[i], &spread);
+
+		say("own", i, above(&all[i], &all[1], 0, loads), load.unit, 0);
+		say("own_by_kernel", i, by_kernel(&all[i], &all[1]), load.unit, 0);
+		say("own_over_floor", i, ratio, "ratio", spread);
 	}
 	return 0;
 }

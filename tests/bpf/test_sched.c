@@ -291,6 +291,7 @@ static uint32_t set_above(struct lab *l, int of, const uint32_t *below, int n)
 
 	for (int i = 0; i < n; i++)
 		l->tab->slot[LNX_LEDGER_SLOT(below[i])].up = set;
+	l->tab->moves++;
 	l->groups[of].handle = set;
 	return set;
 }

@@ -14,6 +14,7 @@
 #define LNX_COLD	static inline __attribute__((unused))
 #define LNX_RARE(x)	(x)
 #define LNX_BOUND(i, n) bound((i), (n))
+#define LNX_NEAR(p)	(void)(p)
 
 static uint64_t bound(uint64_t i, uint64_t n)
 {
@@ -169,6 +170,11 @@ static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p
 	return p->handle;
 }
 
+static __u32 lnx_prim_known(struct lnx_ledger_table *tab, struct task_struct *p)
+{
+	return lnx_prim_handle(tab, p);
+}
+
 static __u32 lnx_prim_tgid(struct task_struct *p)
 {
 	return p->tgid;
@@ -214,6 +220,11 @@ static int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue)
 static __u64 lnx_prim_set(struct task_struct *p)
 {
 	return p->handle;
+}
+
+static int lnx_prim_is_kernel(struct task_struct *p)
+{
+	return !p->tgid;
 }
 
 static void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define LNX_LEDGER_ABI	  3
+#define LNX_LEDGER_ABI	  4
 #define LNX_LEDGER_TABLE  ".bss.table"
 #define LNX_LEDGER_SLOTS  2048 /* a power of two */
 #define LNX_LEDGER_WAITS  64   /* slots waiting on one CPU at a time; the last is kept for OTHER */
@@ -65,8 +65,7 @@
 #define LNX_LEDGER_PROG_SWITCH	0
 #define LNX_LEDGER_PROG_WAKE	1
 #define LNX_LEDGER_PROG_MIGRATE 2
-#define LNX_LEDGER_PROG_NEWTASK 3
-#define LNX_LEDGER_PROGS	4
+#define LNX_LEDGER_PROGS	3
 #define LNX_LEDGER_TIME_EVERY	1024 /* runs between two timed ones */
 
 struct lnx_ledger_prog {
@@ -156,6 +155,10 @@ struct lnx_ledger_cpu {
 	__u64 clock_offset;   /* CLOCK_MONOTONIC minus the run queue's clock */
 	__u64 clock_next;     /* when to measure it again */
 	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
+	__u64 cur_set;	 /* cgroups of the task that runs, an identity, as <cur> was looked up */
+	__u32 cur_moves; /* and the table's <moves> then */
+	__u32 cur_up;	 /* handle of the wait set above <cur> then, 0 none */
+	__u64 own_ns;	 /* <cur> waited that long for itself, not yet in sum[]: nor in node_ns */
 	__u64 count[LNX_LEDGER_COUNTS];
 	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL];
 	struct lnx_ledger_wait wait[LNX_LEDGER_WAITS];
@@ -165,9 +168,6 @@ struct lnx_ledger_cpu {
 	struct lnx_ledger_waiter waiters[LNX_LEDGER_WAITERS]; /* by pid */
 	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
 	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
-	__u64 cur_set;	 /* cgroups of the task that runs, an identity, as <cur> was looked up */
-	__u32 cur_moves; /* and the table's <moves> then */
-	__u32 pad[13];
 };
 
 /* A slot. cgroup_id and owner are written by the probe, the rest by the reader. */
@@ -190,7 +190,7 @@ struct lnx_ledger_table {
 	struct lnx_ledger_slot slot[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_cache cache[LNX_LEDGER_CACHE];
 	__u32 no_detail; /* written by the reader: keep no procs[] */
-	__u32 moves;	 /* the same: times that a cgroup got another slot */
+	__u32 moves; /* the same: times that a cgroup got another slot, or a slot another set above */
 };
 
 _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
