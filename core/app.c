@@ -257,6 +257,7 @@ static int lnx_step_loop(struct lnx_app *app)
 		lnx_log(LNX_ERROR, "rules: not started");
 	lnx_app_rules_watch(app);
 	lnx_plugins_start(app);
+	lnx_optset_wipe(app->config->set); /* whoever wanted it has it */
 	return lnx_vital_failed(app);
 }
 

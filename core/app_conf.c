@@ -342,6 +342,7 @@ int lnx_app_reload(struct lnx_app *app)
 				     &changed);
 		for (i = 0; i < app->plugins->n; i++)
 			app->plugins->list[i]->conf = lnx_app_config_of(c, app->plugins->list[i]);
+		lnx_optset_wipe(c->set);
 		app->config = c;
 		if (old != app->first_config)
 			lnx_app_config_free(old);

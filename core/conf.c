@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -310,6 +311,30 @@ static int conf_read_events(struct conf_parser *p)
 	return r;
 }
 
+/* libyaml's own, which it calls through its table of symbols: what it let go of would lie about, and secrets are among it. */
+void yaml_free(void *p);
+void *yaml_realloc(void *p, size_t bytes);
+
+void yaml_free(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+void *yaml_realloc(void *p, size_t bytes)
+{
+	void *to = malloc(bytes ? bytes : 1);
+	size_t have = p ? malloc_usable_size(p) : 0;
+
+	if (!to)
+		return NULL;
+	if (p)
+		memcpy(to, p, have < bytes ? have : bytes);
+	yaml_free(p);
+	return to;
+}
+
 /* Nothing, or only "~", is an empty map; anything else but a map is an error. */
 static int conf_check_root(struct conf_parser *p)
 {
@@ -411,8 +436,17 @@ int lnx_conf_load(const char *path, struct lnx_node **ret_root, struct lnx_err *
 
 	if (r == 0)
 		r = lnx_conf_parse(b.data ? b.data : "", b.size, ret_root, err);
+	if (b.data)
+		explicit_bzero(b.data, b.size);
 	lnx_buf_done(&b);
 	return r;
+}
+
+static void conf_free_text(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text)); /* it may be a secret */
+	free(text);
 }
 
 void lnx_conf_free(struct lnx_node *root)
@@ -423,7 +457,7 @@ void lnx_conf_free(struct lnx_node *root)
 		next = root->next;
 		lnx_conf_free(root->child); /* at most LNX_CONF_MAX_DEPTH deep */
 		free(root->key);
-		free(root->value);
+		conf_free_text(root->value);
 		free(root);
 		root = next;
 	}

@@ -359,8 +359,10 @@ int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors,
 		r = bind_all(b);
 		if (r == -EINVAL)
 			errors_print(b, errors);
-		if (r == 0)
+		if (r == 0) {
 			conf_write(b);
+			lnx_bind_env_wipe(b);
+		}
 		free(b->slots);
 		lnx_buf_done(&b->texts);
 	}

@@ -38,7 +38,7 @@ struct lnx_bind_args {
 /* Bind everything, report everything. Returns 0, -EINVAL with all lines in <errors>, or -ENOMEM. <warnings> gets unknown
  * LINNIX_* variables. On failure *ret_set, the conf structs and <enabled> are untouched; on success a conf struct is
  * cleared first. NODE_NAME is node.name when LINNIX_NODE_NAME is not set; chain.private_key of the file beats the
- * environment. A value that a stronger source hides is checked, too. */
+ * environment. A value that a stronger source hides is checked, too. Variables of options that are read once are wiped. */
 int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors,
 		    struct lnx_buf *warnings, struct lnx_optset **ret_set);
 void lnx_optset_free(struct lnx_optset *s);
@@ -48,6 +48,8 @@ const char *lnx_optset_get(const struct lnx_optset *s, const char *section, cons
 			   int *ret_origin);
 /* All values as YAML, with a comment on each that tells the origin; reads back as the same but for secrets. */
 void lnx_optset_dump(const struct lnx_optset *s, struct lnx_buf *out);
+/* Overwrite the values of options that are read once (LNX_OPTF_ONCE), in the set and in what the conf structs point to. */
+void lnx_optset_wipe(struct lnx_optset *s);
 /* Keys without LNX_OPTF_RELOAD that differ between two sets or are in one only: one "http.listen\n" each. */
 void lnx_optset_diff(const struct lnx_optset *a, const struct lnx_optset *b, struct lnx_buf *out);
 

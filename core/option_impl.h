@@ -24,7 +24,8 @@ struct lnx_optval {
 struct lnx_optent {
 	const char *section, *key; /* owned by the set */
 	uint32_t type, flags;
-	int origin; /* enum lnx_origin */
+	int origin;    /* enum lnx_origin */
+	bool is_wiped; /* there was one, and its plugin has taken it */
 	struct lnx_optval val;
 };
 
@@ -72,6 +73,9 @@ char *lnx_bind_env_name(struct lnx_binder *b, const char *section, const char *k
 void lnx_bind_file(struct lnx_binder *b);
 void lnx_bind_env(struct lnx_binder *b);
 void lnx_bind_flags(struct lnx_binder *b);
+
+/* Overwrite every variable of an option that is read once. */
+void lnx_bind_env_wipe(const struct lnx_binder *b);
 
 /* Zeroed memory that lives as long as the set. NULL: out of memory. */
 void *lnx_optset_alloc(struct lnx_optset *s, size_t bytes);

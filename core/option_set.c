@@ -2,6 +2,7 @@
 /* A bound configuration: its memory, look-ups, the dump and the difference of two. */
 #include "option_impl.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -54,9 +55,25 @@ void lnx_optset_free(struct lnx_optset *s)
 		return;
 	for (m = s->mem; m; m = next) {
 		next = m->next;
+		explicit_bzero(m, malloc_usable_size(m)); /* secrets are among it */
 		free(m);
 	}
 	free(s);
+}
+
+void lnx_optset_wipe(struct lnx_optset *s)
+{
+	struct lnx_optent *e;
+	struct lnx_optmem *m;
+
+	for (e = s->entries; e < s->entries + s->n_entries; e++) {
+		if (!(e->flags & LNX_OPTF_ONCE) || !e->val.text || !*e->val.text)
+			continue;
+		for (m = s->mem; m; m = m->next)
+			if ((const char *)m->data == e->val.text)
+				explicit_bzero(m->data, strlen(e->val.text));
+		e->is_wiped = true;
+	}
 }
 
 static const struct lnx_optent *set_find(const struct lnx_optset *s, const char *section,
@@ -74,7 +91,7 @@ static const struct lnx_optent *set_find(const struct lnx_optset *s, const char 
 /* Is there something to hide? An empty secret is shown as empty: that it is missing is worth knowing. */
 static bool entry_is_hidden(const struct lnx_optent *e)
 {
-	return (e->flags & LNX_OPTF_SECRET) && e->val.text && *e->val.text;
+	return e->is_wiped || ((e->flags & LNX_OPTF_SECRET) && e->val.text && *e->val.text);
 }
 
 const char *lnx_optset_get(const struct lnx_optset *s, const char *section, const char *key,
@@ -253,8 +270,8 @@ static void diff_missing(const struct lnx_optset *a, const struct lnx_optset *b,
 	const struct lnx_optent *e, *other;
 
 	for (e = a->entries; e < a->entries + a->n_entries; e++) {
-		if (e->flags & LNX_OPTF_RELOAD)
-			continue;
+		if (e->flags & (LNX_OPTF_RELOAD | LNX_OPTF_ONCE))
+			continue; /* of a wiped one nobody knows whether it differs */
 		other = set_find(b, e->section, e->key);
 		if (!other || (also_common && entry_differs(e, other)))
 			lnx_buf_printf(out, "%s.%s\n", e->section, e->key);

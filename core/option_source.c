@@ -232,6 +232,21 @@ void lnx_bind_env(struct lnx_binder *b)
 	}
 }
 
+/* Whose memory it is starts at the process's own first page: /proc/PID/environ shows it, and every child gets it. */
+void lnx_bind_env_wipe(const struct lnx_binder *b)
+{
+	const struct lnx_slot *s;
+	char *const *e;
+	size_t n;
+
+	for (s = b->slots; s < b->slots + b->n_slots; s++) {
+		n = strlen(s->env_name);
+		for (e = b->args->env; s->env && s->option->flags & LNX_OPTF_ONCE && e && *e; e++)
+			if (strncmp(*e, s->env_name, n) == 0 && (*e)[n] == '=')
+				explicit_bzero(*e + n + 1, strlen(*e + n + 1));
+	}
+}
+
 void lnx_bind_flags(struct lnx_binder *b)
 {
 	const char *const *f = b->args->flags;

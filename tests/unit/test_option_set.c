@@ -209,12 +209,47 @@ static void without_memory_mistakes_end_in_an_error_all_the_same(void **state)
 	run_done(&r);
 }
 
+/* ---- what is read once */
+
+static void what_is_read_once_is_wiped(void **state)
+{
+	static const struct lnx_option options[] = {
+		{ "key", LNX_OPT_STR, 0, "", .flags = LNX_OPTF_SECRET | LNX_OPTF_ONCE }, { 0 }
+	};
+	char variable[] = "LINNIX_VAULT_KEY=hush-hush", nothing[9] = "";
+	char *env[] = { variable, NULL };
+	const char *conf = NULL;
+	struct lnx_section section = {
+		.name = "vault", .options = options, .conf = &conf, .conf_size = sizeof(conf)
+	};
+	struct lnx_bind_args args = { .env = env, .sections = &section, .n_sections = 1 };
+	struct lnx_buf errors = { 0 }, warnings = { 0 }, dump = { 0 };
+	struct lnx_optset *set = NULL;
+
+	(void)state;
+	assert_int_equal(lnx_option_bind(&args, &errors, &warnings, &set), 0);
+	assert_string_equal(conf, "hush-hush");
+	/* the variable is in no child and in no /proc/PID/environ from now on */
+	assert_string_equal(variable, "LINNIX_VAULT_KEY=");
+	assert_memory_equal(variable + sizeof("LINNIX_VAULT_KEY=") - 1, nothing, sizeof(nothing));
+	lnx_optset_wipe(set);
+	assert_memory_equal(conf, nothing, sizeof(nothing));
+	assert_string_equal(lnx_optset_get(set, "vault", "key", NULL), "***");
+	lnx_optset_dump(set, &dump);
+	assert_non_null(strstr(dump.data, "key: \"***\""));
+	lnx_optset_free(set);
+	lnx_buf_done(&dump);
+	lnx_buf_done(&errors);
+	lnx_buf_done(&warnings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dump_shows_values_and_where_they_come_from),
 		cmocka_unit_test(dump_reads_back_as_the_same_configuration),
 		cmocka_unit_test(difference_names_what_needs_a_restart),
+		cmocka_unit_test(what_is_read_once_is_wiped),
 		cmocka_unit_test(without_memory_nothing_is_bound_and_nothing_leaks),
 		cmocka_unit_test(without_memory_mistakes_end_in_an_error_all_the_same),
 	};

@@ -32,6 +32,8 @@
 #define LNX_OPTF_SECRET	  1 /* printed as *** everywhere */
 #define LNX_OPTF_RELOAD	  2 /* may change on reload; others need a restart, and a reload says so */
 #define LNX_OPTF_REQUIRED 4
+#define LNX_OPTF_ONCE \
+	8 /* read in init and start only: wiped when they are through; its variable is, at once */
 
 /* One key of a plugin's section. <def> is text in the same form as the file's ("10s", "", "a,b"). A key may hold dots
  * for nested maps: "llm.endpoint". */

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-or-later
+#
+# settle_memory.py PID KEY...: look through all memory of a process, as only root may, for keys (64 hex digits): as bytes in both
+# orders, as hex and as base64. They must be in locked memory that no core has ("lo" and "dd" of its VmFlags) at least once, and
+# nowhere else. Exit 1 and says where otherwise.
+import base64
+import binascii
+import re
+import sys
+
+
+def forms(key):
+    raw = binascii.unhexlify(key)
+    # base64 of what stands at any place of a longer text: without the digits that depend on the neighbours
+    b64 = {base64.b64encode(b"\0" * i + raw)[4 if i else 0:].rstrip(b"=")[:-1] for i in range(3)}
+    return {"bytes": {raw}, "bytes in the other order": {raw[::-1]}, "hex": {key.encode(), key.upper().encode()}, "base64": b64}
+
+
+def areas(pid):
+    area = None
+    with open(f"/proc/{pid}/smaps") as f:
+        for line in f:
+            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) (....) \S+ \S+ \S+ *(.*)", line)
+            if m:
+                area = (int(m[1], 16), int(m[2], 16), m[3], m[4].strip())
+            elif line.startswith("VmFlags:"):
+                yield area, line.split()[1:]
+
+
+def main():
+    pid, keys = sys.argv[1], sys.argv[2:]
+    wanted = [(i, form, text) for i, key in enumerate(keys) for form, texts in forms(key).items() for text in texts]
+    kept, bad, read = set(), [], 0
+    with open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for (begin, end, _, name), flags in areas(pid):
+            if name in ("[vvar]", "[vsyscall]") or "io" in flags:
+                continue
+            try:
+                mem.seek(begin)
+                data = mem.read(end - begin)
+            except (OSError, OverflowError, ValueError):
+                continue
+            read += len(data)
+            is_shut = "lo" in flags and "dd" in flags
+            for i, form, text in wanted:
+                at = data.find(text)
+                if at < 0:
+                    continue
+                if is_shut:
+                    kept.add(i)
+                else:
+                    bad.append(f"key {i} as {form} at {begin + at:x} in {name or 'memory without a name'}")
+    for i in set(range(len(keys))) - kept:
+        bad.append(f"key {i} is not in locked memory: this looked at the wrong process, or at too little ({read} bytes)")
+    print("\n".join(bad) or f"{read} bytes")
+    sys.exit(1 if bad else 0)
+
+
+main()
