@@ -247,6 +247,11 @@ static int lnx_host_probe_iter(struct lnx_ctx *c, const char *probe, const char 
 	return lnx_probes_iter(c->app->probes, probe, program, record_size, each, arg);
 }
 
+static int lnx_host_probe_object(struct lnx_ctx *c, uint32_t i, const char **ret_name)
+{
+	return c->app->probes ? lnx_probes_object(c->app->probes, i, ret_name) : -ENOENT;
+}
+
 /* ---- health and identity */
 
 void lnx_ctx_health(struct lnx_ctx *c, const char *what, uint32_t state, const char *why)
@@ -358,4 +363,5 @@ const struct lnx_host lnx_host_vtable = {
 	.conf_get = lnx_host_conf_get,
 	.wanted = lnx_host_wanted,
 	.tag = lnx_host_tag,
+	.probe_object = lnx_host_probe_object,
 };

@@ -252,6 +252,7 @@ static void probes_load(struct lnx_probes *ps, const struct lnx_probes_conf *con
 		struct lnx_probe *p = &ps->probes[ps->n];
 
 		p->row = &probe_rows[ps->n];
+		p->file_fd = -1;
 		probe_name_events(p, lnx_bus_registry(ps->bus));
 		if (probe_is_disabled(conf, p->row->name))
 			continue;
@@ -470,6 +471,25 @@ int lnx_probes_iter(struct lnx_probes *p, const char *probe, const char *program
 		return -ENODEV;
 	it = lnx_probe_find_iter(w, program);
 	return it ? lnx_probe_run_iter(it, p->iter_buf, record_size, each, arg) : -ENOENT;
+}
+
+int lnx_probes_object(const struct lnx_probes *p, uint32_t i, const char **ret_name)
+{
+	const struct lnx_probe *w;
+	struct stat now;
+
+	if (i >= p->n)
+		return -ENOENT;
+	w = &p->probes[i];
+	*ret_name = w->row->name;
+	if (w->state != LNX_PROBE_ATTACHED || w->file_fd < 0)
+		return -ENODEV;
+	/* whoever writes to it changes its time, which cannot be set */
+	if (fstat(w->file_fd, &now) < 0 || now.st_size != w->file.st_size ||
+	    now.st_ctim.tv_sec != w->file.st_ctim.tv_sec ||
+	    now.st_ctim.tv_nsec != w->file.st_ctim.tv_nsec)
+		return -ESTALE;
+	return w->file_fd;
 }
 
 /* ---- metrics */

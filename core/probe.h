@@ -53,6 +53,7 @@ int lnx_probes_info(struct lnx_probes *p, unsigned i, struct lnx_probe_info *ret
 int lnx_probes_map(struct lnx_probes *p, const char *probe, const char *map);
 int lnx_probes_iter(struct lnx_probes *p, const char *probe, const char *program,
 		    uint32_t record_size, void (*each)(void *arg, const void *record), void *arg);
+int lnx_probes_object(const struct lnx_probes *p, uint32_t i, const char **ret_name);
 /* Publish per-CPU losses and costs as metrics; called before a rendering. */
 void lnx_probes_collect(struct lnx_probes *p, struct lnx_metrics *m);
 

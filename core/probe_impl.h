@@ -4,6 +4,7 @@
 #define LNX_PROBE_IMPL_H
 
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "probe.h"
 
@@ -65,6 +66,8 @@ struct lnx_probe_map {
 struct lnx_probe {
 	const struct lnx_probe_row *row;
 	struct bpf_object *obj; /* while it is being loaded */
+	int file_fd;		/* of the object file that was loaded; -1 none */
+	struct stat file;	/* as it was then */
 	int is_loaded;
 	uint32_t state; /* enum lnx_probe_state */
 	unsigned wants; /* lnx_probes_want */

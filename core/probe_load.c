@@ -266,9 +266,11 @@ static int probe_open(struct lnx_probe *p, const char *path, char *log)
 	 * type that this kernel lacks, and listing them needs CAP_SYS_ADMIN. */
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = p->row->name, .kernel_log_buf = log,
 		    .kernel_log_size = LOG_BYTES, .btf_custom_path = KERNEL_BTF);
+	char file[32];
 	int rc;
 
-	if (access(path, R_OK) < 0) {
+	p->file_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (p->file_fd < 0 || fstat(p->file_fd, &p->file) < 0) {
 		rc = -errno;
 		return lnx_probe_fail(p, rc, "cannot read %s: %s: build it (make bpf) or reinstall",
 				      path, strerror(-rc));
@@ -278,7 +280,9 @@ static int probe_open(struct lnx_probe *p, const char *path, char *log)
 			p, -ENOTSUP,
 			"no BTF of the kernel (%s): needs a kernel with CONFIG_DEBUG_INFO_BTF=y",
 			KERNEL_BTF);
-	p->obj = bpf_object__open_file(path, &opts);
+	/* the file that was opened, whatever stands at its path by now */
+	(void)snprintf(file, sizeof(file), "/proc/self/fd/%d", p->file_fd); /* fits */
+	p->obj = bpf_object__open_file(file, &opts);
 	if (!p->obj)
 		return lnx_probe_fail(p, -errno, "%s is not a sound BPF object: reinstall", path);
 	return 0;
@@ -397,6 +401,9 @@ void lnx_probe_unload(struct lnx_probe *p)
 		(void)close(p->programs[i].fd);
 	for (i = 0; i < p->n_maps; i++)
 		(void)close(p->maps[i].fd);
+	if (p->file_fd >= 0)
+		(void)close(p->file_fd); /* read only */
+	p->file_fd = -1;
 	p->n_programs = p->n_maps = 0;
 	p->is_loaded = 0;
 	bpf_object__close(p->obj);

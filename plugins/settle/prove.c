@@ -36,12 +36,70 @@ static void host_id(uint8_t ret[32])
 		(void)close(fd); /* read only */
 }
 
+/* One object file into its line of `sha256sum`. 0 or -errno. */
+static int add_object(crypto_hash_sha256_state *all, int fd, const char *name)
+{
+	crypto_hash_sha256_state one;
+	uint8_t buf[16384], hash[32];
+	char hex[67], line[160];
+	off_t at = 0;
+	ssize_t n;
+
+	(void)crypto_hash_sha256_init(&one); /* none of them can fail */
+	while ((n = pread(fd, buf, sizeof(buf), at)) > 0) {
+		(void)crypto_hash_sha256_update(&one, buf, (unsigned long long)n);
+		at += n;
+	}
+	if (n < 0)
+		return -errno;
+	(void)crypto_hash_sha256_final(&one, hash);
+	hex_format(hash, 32, hex);
+	n = snprintf(line, sizeof(line), "%s  %s.bpf.o\n", hex + 2, name);
+	if (n >= (ssize_t)sizeof(line))
+		return -ENAMETOOLONG;
+	(void)crypto_hash_sha256_update(all, (const uint8_t *)line, (unsigned long long)n);
+	return 0;
+}
+
+/* Of the BPF objects that run now: the hash of what `sha256sum` prints of them, in the order of their names. */
+static int bpf_hash(const struct settle *s, uint8_t ret[32])
+{
+	crypto_hash_sha256_state all;
+	const char *name, *last = "", *next;
+	int fd, next_fd, n = 0;
+
+	(void)crypto_hash_sha256_init(&all); /* cannot fail */
+	do {
+		next = NULL;
+		next_fd = -1;
+		for (uint32_t i = 0; (fd = s->host->probe_object(s->ctx, i, &name)) != -ENOENT;
+		     i++) {
+			if (fd == -ENODEV)
+				continue;
+			if (fd < 0)
+				return fd;
+			if (strcmp(name, last) > 0 && (!next || strcmp(name, next) < 0)) {
+				next = name;
+				next_fd = fd;
+			}
+		}
+		if (next && add_object(&all, next_fd, next) < 0)
+			return -EIO;
+		if (next)
+			last = next;
+		n += next != NULL;
+	} while (next);
+	(void)crypto_hash_sha256_final(&all, ret);
+	return n ? 0 : -ENOENT;
+}
+
 static void fill_host(const struct settle *s, struct receipt *r)
 {
 	const struct lnx_ident *ident = s->host->ident(s->ctx);
 	struct utsname un;
 
 	host_id(r->host_id);
+	r->has_bpf = bpf_hash(s, r->bpf_sha256) == 0; /* unknown: the receipt does without */
 	(void)crypto_hash_sha256(r->boot_id_hash, (const unsigned char *)ident->boot_id,
 				 strlen(ident->boot_id)); /* cannot fail */
 	(void)snprintf(r->kernel, sizeof(r->kernel), "%s",

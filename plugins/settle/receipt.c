@@ -129,9 +129,10 @@ static json_t *usage_json(const struct usage *u)
 
 static json_t *predicate_json(const struct receipt *r)
 {
-	json_t *host = json_pack("{s:o,s:o,s:s,s:s,s:o}", "host_id", bare_hex(r->host_id, 32),
+	json_t *host = json_pack("{s:o,s:o,s:s,s:s,s:o*}", "host_id", bare_hex(r->host_id, 32),
 				 "boot_id_hash", bare_hex(r->boot_id_hash, 32), "kernel", r->kernel,
-				 "agent", r->agent, "bpf_sha256", bare_hex(r->bpf_sha256, 32));
+				 "agent", r->agent, "bpf_sha256",
+				 r->has_bpf ? bare_hex(r->bpf_sha256, 32) : NULL);
 	json_t *window = json_pack("{s:o,s:o,s:o,s:o}", "start", time_of(r->start_ns), "end",
 				   time_of(r->end_ns), "boot_start_ns", number(r->start_boot_ns),
 				   "boot_end_ns", number(r->end_boot_ns));

@@ -46,6 +46,7 @@ struct receipt {
 	/* where it ran */
 	uint8_t output_sha256[32]; /* of what was made */
 	uint8_t host_id[32], boot_id_hash[32], bpf_sha256[32];
+	bool has_bpf; /* bpf_sha256 is known */
 	char kernel[RECEIPT_NAME], agent[RECEIPT_NAME];
 	/* when: Unix time and CLOCK_BOOTTIME */
 	uint64_t start_ns, end_ns, start_boot_ns, end_boot_ns;

@@ -224,7 +224,9 @@ static void read_host(struct reader *rd, const json_t *o, struct receipt *r)
 {
 	hash(rd, o, "host_id", r->host_id);
 	hash(rd, o, "boot_id_hash", r->boot_id_hash);
-	hash(rd, o, "bpf_sha256", r->bpf_sha256);
+	r->has_bpf = json_object_get(o, "bpf_sha256") != NULL;
+	if (r->has_bpf)
+		hash(rd, o, "bpf_sha256", r->bpf_sha256);
 	name(rd, o, "kernel", r->kernel, sizeof(r->kernel));
 	name(rd, o, "agent", r->agent, sizeof(r->agent));
 }
@@ -233,9 +235,10 @@ static void read_predicate(struct reader *rd, const json_t *o, struct receipt *r
 {
 	const json_t *window = object(rd, o, "window", 4), *price = object(rd, o, "price", 3);
 	const json_t *attestation = object(rd, o, "attestation", 2);
+	const json_t *host = json_object_get(o, "host");
 
 	read_task(rd, object(rd, o, "task", 9), r);
-	read_host(rd, object(rd, o, "host", 5), r);
+	read_host(rd, object(rd, o, "host", json_object_get(host, "bpf_sha256") ? 5 : 4), r);
 	time_of(rd, window, "start", &r->start_ns);
 	time_of(rd, window, "end", &r->end_ns);
 	number(rd, window, "boot_start_ns", &r->start_boot_ns);

@@ -265,6 +265,13 @@ static int host_probe_iter(struct lnx_ctx *ctx, const char *probe, const char *p
 	return it->n;
 }
 
+static int host_probe_object(struct lnx_ctx *ctx, uint32_t i, const char **ret_name)
+{
+	(void)i;
+	*ret_name = "";
+	return th_fault(ctx->t, "probe_object") ? -ENODEV : -ENOENT; /* a test loads none */
+}
+
 static void map_free(void *p)
 {
 	struct th_map *m = p;
@@ -286,6 +293,7 @@ void th_probe_host(struct lnx_host *h)
 	h->probe_map = host_probe_map;
 	h->probe_want = host_probe_want;
 	h->probe_iter = host_probe_iter;
+	h->probe_object = host_probe_object;
 	h->map_lookup = host_map_lookup;
 	h->map_update = host_map_update;
 	h->map_delete = host_map_delete;

@@ -52,7 +52,7 @@ AT(lnx_tag, path, 80);
 AT(lnx_tag, is_ignored, 88);
 AT(lnx_tag, pad2, 92);
 
-SIZE(lnx_host, 344);
+SIZE(lnx_host, 352);
 AT(lnx_host, size, 0);
 AT(lnx_host, abi_major, 4);
 AT(lnx_host, abi_minor, 6);
@@ -98,3 +98,4 @@ AT(lnx_host, instance, 312);
 AT(lnx_host, conf_get, 320);
 AT(lnx_host, wanted, 328);
 AT(lnx_host, tag, 336);
+AT(lnx_host, probe_object, 344);

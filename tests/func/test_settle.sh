@@ -29,6 +29,9 @@ the_receipt_tells_of_what_ran()
 	jq -e '.predicate.usage | (.execs | tonumber) >= 4 and .exit_code == 0 and (.cpu_ns | tonumber) > 0' "$tmp/payload" >/dev/null ||
 		fail "$(cat "$tmp/payload")"
 	jq -e '.predicate.attestation.degraded == false' "$tmp/payload" >/dev/null || fail "degraded: $(cat "$tmp/payload")"
+	# of what runs: the programs' own files, as anybody can hash them
+	[ "$(jq -r .predicate.host.bpf_sha256 "$tmp/payload")" = "$(api payee /status | jq -r '.probes[] | select(.state == "attached") | .name + ".bpf.o"' |
+		sort | (cd "$build/bpf" && xargs sha256sum) | sha256sum | cut -d' ' -f1)" ] || fail "another bpf_sha256: $(cat "$tmp/payload")"
 	! grep -qE '/bin|hello|true"' "$tmp/payload" || fail "the host is in the payload: $(cat "$tmp/payload")"
 }
 

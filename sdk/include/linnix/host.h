@@ -186,6 +186,11 @@ struct lnx_host {
 	/* ---- names */
 	/* Who <cgroup_id> is; it is remembered for 5 min after its end. 0, or -ENOENT with "" in every string. */
 	int (*tag)(struct lnx_ctx *ctx, uint64_t cgroup_id, struct lnx_tag *ret_tag);
+
+	/* ---- probes, continued */
+	/* Borrowed fd, read only, of the object file whose programs run as probe <i>; its name is borrowed, too. -ENOENT: no more
+	 * probes; -ENODEV: it is not attached; -ESTALE: the file was written to since it was loaded. */
+	int (*probe_object)(struct lnx_ctx *ctx, uint32_t i, const char **ret_name);
 };
 
 #endif
