@@ -204,7 +204,7 @@ the_task()
 	say "the payer puts $MAX USDC aside for a task"
 	show_balances before
 	before_payer=$payer_has before_payee=$payee_has
-	task=$(linnix payer task create --name demo --payee "$payee_did" --payee-address "$payee_address" --amount "$MAX" --wait "${WITHIN}s" --json |
+	task=$(linnix payer task create --name demo --payee "$payee_did" --amount "$MAX" --wait "${WITHIN}s" --json |
 		jq -er .task_id) || die "no task"
 	poll "the payee sees it" task_is payee '.phase == "offered"'
 	show_balances escrow

@@ -17,7 +17,8 @@
 
 const struct lnx_cli_opt lnx_task_opts[] = {
 	{ "payee", "DID", "create: who is to do it, did:key:z6Mk…", 0, false },
-	{ "payee-address", "0x…", "create: the address that is to be paid, as its agent card says",
+	{ "payee-address", "0x…",
+	  "create: refuse it unless the payee's record is of that address (default: the address that its DID's key signed for)",
 	  0, false },
 	{ "amount", "N", "create: most that it may cost, in the token", 0, false },
 	{ "name", "NAME",
@@ -201,7 +202,8 @@ static bool is_simulated(const json_t *task, const char *arg)
 static bool is_durable(const json_t *task, const char *arg)
 {
 	(void)arg;
-	return json_is_true(json_object_get(task, "durable"));
+	return json_is_true(json_object_get(task, "durable")) &&
+	       !lnx_task_in_phase(task, "checking");
 }
 
 /* The simulation of a dry run: as the agent gives it. Exit code. */
@@ -243,6 +245,8 @@ static int follow(const struct lnx_cli *cli, const struct lnx_cli_args *args, co
 	(void)snprintf(all, sizeof(all), "%s,failed", phases); /* fits */
 	code = lnx_task_wait(cli, path, ns ? ns : DURABLE_NS, ns ? lnx_task_in_phase : is_durable,
 			     all, &task);
+	if (!ns && json_is_true(json_object_get(task, "durable")))
+		code = LNX_EXIT_OK; /* kept; the chain takes longer than we wait without --wait */
 	if (task) {
 		int shown = lnx_task_print(cli, task);
 

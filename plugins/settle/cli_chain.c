@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "abi.h"
-#include "binding.h"
 #include "call.h"
 #include "cli_receipt.h"
 #include "contract.h"
+#include "did.h"
 #include "eip712.h"
 #include "fetch.h"
+#include "record.h"
 
-#define TIMEOUT_MS  20000L
-#define PROOF_BYTES 4096
+#define TIMEOUT_MS 20000L
 
 struct asking {
 	const struct receipt_asked *a;
@@ -129,29 +129,6 @@ static void add_logs(struct asking *k, const uint8_t contract[20], const char *e
 		address, topic, key);
 }
 
-/* The bytes at the end of a log of the registry, if it binds <address>. */
-static void read_proof(struct asking *k, const json_t *log, unsigned at_topic, unsigned nonce)
-{
-	const char *data = json_string_value(json_object_get(log, "data"));
-	const char *topic =
-		json_string_value(json_array_get(json_object_get(log, "topics"), at_topic));
-	struct binding b = { .did = k->r->r.payee_did,
-			     .chain_id = k->chain.chain_id,
-			     .nonce = nonce };
-	uint8_t bytes[PROOF_BYTES], word[32];
-	struct abi_value v[2];
-	int64_t n = data ? hex_parse_any(data, bytes, sizeof(bytes)) : -1;
-
-	if (n < 0 || !topic || hex_parse(topic, word, 32) ||
-	    abi_decode("(bytes32,bytes)", bytes, (size_t)n, v, 2) ||
-	    memcmp(word + 12, k->chain.address, 20) != 0)
-		return;
-	memcpy(b.registry, k->registry, 20);
-	memcpy(b.address, k->chain.address, 20);
-	k->chain.has_proof = v[1].n > 0;
-	k->chain.is_proof_good = binding_check(&b, v[1].bytes, v[1].n) == 0;
-}
-
 /* The block of the only log. */
 static uint64_t block_of(const struct rpc_call *call)
 {
@@ -163,40 +140,42 @@ static uint64_t block_of(const struct rpc_call *call)
 	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n) ? n : 0;
 }
 
+/* Somebody else's record of the same DID says nothing: it is asked for by DID and address, where the registry can tell. */
 static void read_payee(struct asking *k)
 {
 	const struct rpc_call *call = k->batch.calls;
-	const json_t *rotated = call[2].result, *made = call[1].result;
-	size_t n_rotated = json_array_size(rotated);
+	struct records records = { .did = k->r->r.payee_did, .chain_id = k->chain.chain_id };
 	struct abi_value v[7];
 
-	if (call_words(&call[0], REGISTRY_RESOLVED, v, 7) == 0) {
+	if (call_words(&call[0], REGISTRY_RESOLVED, v, 7) == 0 ||
+	    call_words(&call[1], REGISTRY_RESOLVED, v, 7) == 0) {
 		memcpy(k->chain.ed25519, v[0].word.b, 32);
 		memcpy(k->chain.address, v[1].word.b + 12, 20);
 		k->chain.is_registered = !u256_is_zero(&v[1].word);
 		k->chain.is_revoked = !u256_is_zero(&v[6].word);
 	}
-	/* the newest record counts; its number is the nonce of its proof */
-	if (n_rotated)
-		read_proof(k, json_array_get(rotated, n_rotated - 1), 3, (unsigned)n_rotated);
-	else
-		read_proof(k, json_array_get(made, json_array_size(made) - 1), 2, 0);
-	k->created_block = block_of(&call[3]);
-	k->submitted_block = block_of(&call[4]);
+	k->created_block = block_of(&call[2]);
+	k->submitted_block = block_of(&call[3]);
+	memcpy(records.registry, k->registry, 20);
+	for (unsigned i = 4; i < k->batch.n; i++)
+		(void)records_read(&records, &call[i]); /* no logs are no proof */
+	k->chain.is_proof_good = records.n > 0;
+	k->chain.has_proof = records.n > 0 || records.n_wrong > 0;
 }
 
 static int ask_payee(struct asking *k)
 {
-	struct abi_value did;
+	struct abi_value a[2];
 
 	did_hash(k->r->r.payee_did, k->did);
-	abi_set_word(&did, k->did);
+	abi_set_word(&a[0], k->did);
+	abi_set_address(&a[1], k->r->r.payee);
 	rpc_reset(&k->batch);
-	(void)call_add(&k->batch, k->registry, REGISTRY_RESOLVE, &did, 1);
-	add_logs(k, k->registry, REGISTRY_REGISTERED, k->did);
-	add_logs(k, k->registry, REGISTRY_ROTATED, k->did);
+	(void)call_add(&k->batch, k->registry, REGISTRY_RESOLVE_AS, a, 2); /* errors stick */
+	(void)call_add(&k->batch, k->registry, REGISTRY_RESOLVE, a, 1);
 	add_logs(k, k->r->r.settlement, SETTLEMENT_CREATED, k->r->r.task_id);
 	add_logs(k, k->r->r.settlement, SETTLEMENT_SUBMITTED, k->r->r.task_id);
+	records_ask(&k->batch, k->registry, k->did, k->r->r.payee);
 	if (ask(k, "the payee"))
 		return -EPROTO;
 	read_payee(k);

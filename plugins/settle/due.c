@@ -28,6 +28,8 @@ static void due(struct settle *s, struct task *t, uint32_t kind)
 {
 	const struct op *op = op_find(s, kind, t->id, "");
 
+	if (s->is_compat)
+		return; /* there is no such function */
 	if (!op || (op->state == OP_ABANDONED && !s->conf->dry_run))
 		(void)op_queue_task(s, kind, t); /* no room now: the next turn tries again */
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "op.h"
+#include "payee.h"
 #include "task.h"
 
 #define HASTE_NS (20 * SETTLE_MS)
@@ -187,9 +188,14 @@ static void turn_plan(struct settle *s)
 	plan_begin(s, after_plan);
 }
 
-static void after_proof(struct settle *s)
+static void after_payee(struct settle *s)
 {
 	settle_flush(s, turn_plan);
+}
+
+static void after_proof(struct settle *s)
+{
+	payee_begin(s, after_payee);
 }
 
 static void after_watch(struct settle *s)

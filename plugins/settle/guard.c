@@ -48,18 +48,28 @@ static int has_code(const struct rpc_call *c)
 	return rpc_bytes(c) > 0;
 }
 
+/* The node could not ask the contract: that does not mean that the contract has no such function. */
+static int is_unclear(const struct rpc_call *c)
+{
+	return c->is_error && !call_reverted(c);
+}
+
 /* Does the registry know this DID under our address? 1 yes, 0 not at all, -EPROTO not readable, -EEXIST under another. */
 static int registered(struct settle *s)
 {
 	const struct rpc_call *is_as = &s->batch.calls[ASK_IS_AS],
-			      *get = &s->batch.calls[ASK_ADDRESS];
+			      *get = &s->batch.calls[ASK_ADDRESS],
+			      *has_ext = &s->batch.calls[ASK_EXT];
 	static const uint8_t none[20];
-	struct abi_value v;
+	struct abi_value v, ext[3];
 	uint64_t yes = 0;
 
-	s->is_compat = call_words(is_as, "(bool)", &v, 1) != 0;
-	if (!s->is_compat)
+	if (is_unclear(is_as) || is_unclear(has_ext))
+		return -EPROTO;
+	s->is_compat = call_words(has_ext, SETTLEMENT_EXT, ext, 3) != 0;
+	if (call_words(is_as, "(bool)", &v, 1) == 0)
 		return u256_to_u64(&v.word, &yes) == 0 && yes == 1;
+	s->is_compat = 1;
 	if (get->is_error || call_words(get, "(address)", &v, 1))
 		return -EPROTO;
 	if (!memcmp(v.word.b + 12, none, 20))

@@ -15,9 +15,8 @@
 #define ASK_IS_AS     1 /* create: our registry */
 #define ASK_GET	      2 /* create: any registry */
 #define ASK_EXT	      1 /* settle, by the payer */
-#define ASK_RESOLVE   3
-#define ASK_ALLOWANCE 4
-#define ASK_BALANCE   5
+#define ASK_ALLOWANCE 3
+#define ASK_BALANCE   4
 
 #define APPROVE_TRIES 3
 
@@ -54,7 +53,6 @@ unsigned prepare_ask(struct settle *s, struct op *op)
 		abi_set_address(&a[1], t->payee);
 		(void)call_add(b, s->registry, REGISTRY_IS_REGISTERED_AS, a, 2);
 		(void)call_add(b, s->registry, REGISTRY_GET_ADDRESS, a, 1);
-		(void)call_add(b, s->registry, REGISTRY_RESOLVE, a, 1);
 		abi_set_address(&a[0], s->address);
 		abi_set_address(&a[1], s->settlement);
 		(void)call_add(b, s->token, TOKEN_ALLOWANCE, a, 2);
@@ -70,35 +68,19 @@ unsigned prepare_ask(struct settle *s, struct op *op)
 
 /* ---- create */
 
-/* The payee is who the payer meant: the address it named, or the registry's first record, whose proof was checked. */
+/* The payee's record, whose proof was checked, is still in force. */
 static int judge_payee(struct settle *s, struct task *t, char why[OP_TEXT])
 {
 	const struct rpc_call *c = s->batch.calls;
-	static const uint8_t none[20];
-	struct abi_value v[7];
+	struct abi_value v;
 	uint64_t yes = 0;
 
-	if (memcmp(t->payee, none, 20) != 0) {
-		if (call_words(&c[ASK_IS_AS], "(bool)", v, 1) == 0) {
-			(void)u256_to_u64(&v[0].word, &yes); /* a bool */
-		} else if (call_words(&c[ASK_GET], "(address)", v, 1) == 0) {
-			yes = !memcmp(v[0].word.b + 12, t->payee, 20);
-		}
-		(void)snprintf(why, OP_TEXT, "the payee's address is not registered for its DID");
-		return yes == 1 ? 0 : -EPERM;
-	}
-	if (call_words(&c[ASK_RESOLVE], REGISTRY_RESOLVED, v, 7)) {
-		(void)snprintf(why, OP_TEXT, "the registry does not tell the payee's record");
-		return -EAGAIN;
-	}
-	if (!memcmp(v[1].word.b + 12, none, 20)) {
-		(void)snprintf(why, OP_TEXT, "the payee's DID is not registered");
-		return -EPERM;
-	}
-	(void)snprintf(
-		why, OP_TEXT,
-		"the payee has to be named by its address, too (--payee-address): a DID in the registry alone proves nothing");
-	return -EPERM;
+	if (call_words(&c[ASK_IS_AS], "(bool)", &v, 1) == 0)
+		(void)u256_to_u64(&v.word, &yes); /* a bool */
+	else if (call_words(&c[ASK_GET], "(address)", &v, 1) == 0)
+		yes = !memcmp(v.word.b + 12, t->payee, 20);
+	(void)snprintf(why, OP_TEXT, "the payee's address is not registered for its DID");
+	return yes == 1 ? 0 : -EPERM;
 }
 
 /* An allowance for exactly what is open; some tokens want it at 0 before it changes. */
@@ -191,7 +173,7 @@ int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT])
 		(void)snprintf(why, OP_TEXT, "the contract does not tell its task");
 		return -EAGAIN;
 	}
-	(void)u256_to_u64(&v[5].word, &n); /* a uint8 */
+	n = task_status_of(s, v);
 	if (n < 32 && op_kinds[op->kind].to & (1u << n)) {
 		(void)snprintf(why, OP_TEXT, "the task is %s already",
 			       task_status_name((uint32_t)n));

@@ -12,6 +12,7 @@
 #include "collect.h"
 #include "keccak.h"
 #include "op.h"
+#include "payee.h"
 
 #define DRY_KEEP_MS 600000 /* for whoever asked for a dry run */
 
@@ -161,6 +162,13 @@ static int same_terms(const struct task *t, const struct task_ask *ask)
 	       t->deadline_blocks == ask->deadline_blocks && !strcmp(t->payee_did, ask->payee_did);
 }
 
+/* Nothing of it ever went to the chain: its name is free. */
+static int was_refused(const struct settle *s, const struct task *t)
+{
+	return t->role == TASK_PAYER && t->status == TASK_NONE && !strcmp(t->phase, PHASE_FAILED) &&
+	       !op_find(s, OP_CREATE, t->id, "");
+}
+
 int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 		char why[TASK_ERROR])
 {
@@ -171,7 +179,7 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 	task_make_id(s, ask->name, id);
 	keccak256(ask->payee_did, strlen(ask->payee_did), did32);
 	t = task_find(s, id);
-	if (t && !t->is_dry) {
+	if (t && !t->is_dry && !was_refused(s, t)) {
 		*ret = t;
 		(void)snprintf(why, TASK_ERROR, "there is a task of that name with other terms");
 		return same_terms(t, ask) ? 0 : -EEXIST;
@@ -182,7 +190,9 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 			"the contract has the compatible functions only, and no escrow: ask for mode allowance");
 		return -EINVAL;
 	}
-	rc = limit_check(s, did32, &ask->max, why);
+	rc = payee_check(s, ask, why);
+	if (!rc)
+		rc = limit_check(s, did32, &ask->max, why);
 	if (rc)
 		return rc;
 	if (!t)
@@ -203,8 +213,9 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 	t->is_dry = ask->is_dry;
 	t->max = ask->max;
 	t->deadline_blocks = ask->deadline_blocks;
-	task_set(s, t, PHASE_ACCEPTED, "%s", "");
-	task_queue_create(s, t);
+	t->payee_tries = 0;
+	t->created_ms = settle_now_ms(s);
+	task_set(s, t, PHASE_CHECKING, "%s", "");
 	*ret = t;
 	return 0;
 }
@@ -280,6 +291,12 @@ int task_wish(struct settle *s, struct task *t, const char *action, const char *
 			break;
 	if (i == sizeof(wishes) / sizeof(wishes[0])) {
 		(void)snprintf(why, TASK_ERROR, "unknown action");
+		return -EINVAL;
+	}
+	if (s->is_compat) {
+		(void)snprintf(why, TASK_ERROR,
+			       "the contract has the compatible functions only: it knows no %s",
+			       action);
 		return -EINVAL;
 	}
 	if (!(wishes[i].roles & t->role)) {
@@ -361,6 +378,24 @@ int task_has_other(const struct task *t, const struct u256 *actual, const uint8_
 	return u256_cmp(&t->actual, actual) != 0 || memcmp(t->receipt_hash, hash, 32) != 0;
 }
 
+/* Of a contract with the compatible functions only, the status numbers are not known. Its figures tell: there is a payer, and an
+ * amount as soon as a receipt was taken, which pays at once; without escrow nothing is left to be done after the deadline. */
+uint32_t task_status_of(const struct settle *s, const struct abi_value v[9])
+{
+	uint64_t n = TASK_NONE, deadline = 0;
+
+	if (!s->is_compat) {
+		(void)u256_to_u64(&v[5].word, &n); /* a uint8 */
+		return (uint32_t)n;
+	}
+	(void)u256_to_u64(&v[3].word, &deadline); /* uint48 */
+	if (u256_is_zero(&v[2].word))
+		return TASK_NONE;
+	if (!u256_is_zero(&v[8].word))
+		return TASK_SETTLED;
+	return s->head > deadline + s->conf->reorg_depth ? TASK_EXPIRED : TASK_CREATED;
+}
+
 /* A reorganisation put another receipt in the place of the one that was judged. */
 static void look_again(struct settle *s, struct task *t)
 {
@@ -376,7 +411,6 @@ static void look_again(struct settle *s, struct task *t)
 static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 {
 	struct abi_value v[9], x[3];
-	uint64_t n;
 	uint32_t status;
 
 	if (wants_cover(t))
@@ -386,8 +420,7 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 				u256_cmp(&x[1].word, &t->max) >= 0;
 	if (call_words(&c[0], SETTLEMENT_TASK, v, 9))
 		return;
-	(void)u256_to_u64(&v[5].word, &n); /* a uint8 */
-	status = (uint32_t)n;
+	status = task_status_of(s, v);
 	if (status == TASK_NONE) {
 		if (t->status != TASK_NONE) { /* taken back by a reorganisation */
 			t->status = TASK_NONE;
@@ -413,6 +446,8 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 			look_again(s, t);
 		memcpy(t->receipt_hash, x[2].word.b, 32);
 	}
+	if (s->is_compat && t->role == TASK_PAYEE)
+		memcpy(t->payee, s->address, 20); /* the registry has one address of our DID */
 	t->actual = v[8].word;
 	if (!call_words(&c[2], SETTLEMENT_DISPUTE_OF, x, 3)) {
 		memcpy(t->arbiter, x[0].word.b + 12, 20);

@@ -3,9 +3,11 @@
 #ifndef LNX_SETTLE_TASK_H
 #define LNX_SETTLE_TASK_H
 
+#include "abi.h"
 #include "settle.h"
 
 /* Phases: the texts are in the file and in the API. */
+#define PHASE_CHECKING	"checking"  /* payer: the payee's record is looked for */
 #define PHASE_ACCEPTED	"accepted"  /* payer: to be created on the chain */
 #define PHASE_OPEN	"open"	    /* payer: the payee may work */
 #define PHASE_OFFERED	"offered"   /* payee: to be run */
@@ -45,6 +47,8 @@ int task_wish(struct settle *s, struct task *t, const char *action, const char *
 void task_set(struct settle *s, struct task *t, const char *phase, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Where the chain has it, from the values of getTask: enum task_status. */
+uint32_t task_status_of(const struct settle *s, const struct abi_value v[9]);
 /* Does the chain have another amount or receipt than we know? */
 int task_has_other(const struct task *t, const struct u256 *actual, const uint8_t hash[32]);
 

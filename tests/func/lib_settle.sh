@@ -111,7 +111,7 @@ new_task()
 {
 	local name=$1 amount=$2
 	shift 2
-	cli payer task create --name "$name" --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount "$amount" --wait 40s \
+	cli payer task create --name "$name" --payee "$(did_of payee)" --amount "$amount" --wait 40s \
 		--json "$@" >"$tmp/new" 2>&1 || {
 		echo "create $name: $(cat "$tmp/new") $(tail -3 "$tmp/payer/log")" >&2
 		return 1
@@ -162,3 +162,16 @@ rule()
 rule_is_used() { [ ! -e "$tmp/$1.rule" ]; }
 
 mine() { rpc "$settle_rpc" anvil_mine "[\"$(printf '0x%x' "$1")\"]" >/dev/null || true; }
+
+# settle_proof WORD ARGUMENT...: a record of a DID, see settle_proof.mjs, as JSON in $tmp/proof.
+settle_proof()
+{
+	local word=$1 seed=$2 index=$3
+	shift 3
+	node tests/func/settle_proof.mjs "$word" "$seed" "$index" 31337 "$(jq -r .registry_contract "$deployed")" "$@" >"$tmp/proof" ||
+		fail "no proof"
+}
+
+# selector SIGNATURE: the first bytes of a call.
+selector() { node -e 'const { createRequire } = require("node:module"); const { ethers } = createRequire(process.cwd() + "/chain/package.json")("ethers");
+	console.log(ethers.id(process.argv[1]).slice(0, 10));' "$1"; }

@@ -15,15 +15,14 @@
 . tests/func/lib_settle.sh
 
 # A payee that nobody runs: its address is registered for its DID by its own account.
-other_did=did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK
-other_hash=
+other_did=
 other=0x90F79bf6EB2c4f870365E785982E1f101E93b906
 
 register_other()
 {
-	other_hash=$1
-	# register(bytes32,bytes32,address)
-	as_account "$other" "$registry" "0x15d7bf44${other_hash#0x}$(printf '%064x' 7)$(word "${other,,}")"
+	settle_proof register 7 3
+	other_did=$(jq -r .did "$tmp/proof")
+	as_account "$other" "$registry" "$(jq -r .data "$tmp/proof")"
 }
 
 # create NAME AMOUNT [ARGUMENT...]: by the payer for that payee
@@ -34,7 +33,6 @@ create()
 	cli payer task create --name "$name" --payee "$other_did" --payee-address "$other" --amount "$amount" "$@"
 }
 
-# The hash of the DID is told by the agent.
 begin()
 {
 	settle_chain
@@ -42,8 +40,7 @@ begin()
 	settle_proxy payer
 	settle_agent payer 'bump_after: 1s' 'resend_after: 500ms'
 	fund payer 100000000
-	cli payer task create --name probe --payee "$other_did" --payee-address "$other" --amount 1 --dry-run >/dev/null 2>&1
-	register_other "$(api payer /tasks/probe | jq -r .payee_did_hash)"
+	register_other
 }
 
 killed_anywhere_it_pays_once()

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Who is to be paid: the address that the key of a did:key signed for, found in the registry before a task is created. A squatter
+ * can register the same DID and is never paid; who revoked or rotated is not paid at the old address. */
+#include "payee.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "call.h"
+#include "record.h"
+#include "task.h"
+
+#define TRIES 10 /* turns in which the registry could not be read */
+
+static const uint8_t none[20];
+
+/* The one that was tried least, so that one which cannot be told holds up no other. */
+static struct task *next_task(const struct settle *s)
+{
+	struct task *found = NULL;
+
+	for (struct task *t = s->tasks; t; t = t->next)
+		if (t->role == TASK_PAYER && !strcmp(t->phase, PHASE_CHECKING) &&
+		    (!found || t->payee_tries < found->payee_tries))
+			found = t;
+	return found;
+}
+
+static void refuse(struct settle *s, struct task *t, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void refuse(struct settle *s, struct task *t, const char *fmt, ...)
+{
+	struct lnx_buf out = { .max = 4096 };
+	char why[TASK_ERROR];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, ap); /* cut is fine: for people */
+	va_end(ap);
+	task_set(s, t, PHASE_FAILED, "%s", why);
+	if (!t->is_dry)
+		return;
+	lnx_buf_str(&out, "{\"would_work\":false");
+	lnx_json_kv_str(&out, "error", why);
+	lnx_buf_char(&out, '}');
+	if (!lnx_buf_error(&out)) {
+		free(t->simulation);
+		t->simulation = out.data;
+		out.data = NULL;
+	}
+	lnx_buf_done(&out);
+}
+
+static void go_on(struct settle *s)
+{
+	void (*then)(struct settle * s) = s->after_payee;
+
+	rpc_reset(&s->batch);
+	then(s);
+}
+
+static void accept(struct settle *s, struct task *t, const uint8_t address[20])
+{
+	memcpy(t->payee, address, 20);
+	task_set(s, t, PHASE_ACCEPTED, "%s", "");
+	task_queue_create(s, t);
+}
+
+/* Is that the record in force, under the DID's own key? */
+static int is_current(const struct rpc_call *c, const uint8_t address[20], const uint8_t *key)
+{
+	struct abi_value v[7];
+
+	return !call_words(c, REGISTRY_RESOLVED, v, 7) && !memcmp(v[1].word.b + 12, address, 20) &&
+	       u256_is_zero(&v[6].word) && (!key || !memcmp(v[0].word.b, key, 32));
+}
+
+/* ---- a registry with the compatible functions only: it has no proofs, the payer's word must do */
+
+static void compat_asked(struct settle *s)
+{
+	struct task *t = task_find(s, s->paying);
+	uint8_t key[32];
+	int has_key = t && !did_parse(t->payee_did, key);
+
+	if (t && is_current(&s->batch.calls[0], t->payee, has_key ? key : NULL))
+		accept(s, t, t->payee);
+	else if (t)
+		refuse(s, t,
+		       "registry: the payee's DID is not registered under that address and its own key");
+	go_on(s);
+}
+
+/* ---- ours */
+
+static void records_asked(struct settle *s)
+{
+	struct task *t = task_find(s, s->paying);
+	unsigned i;
+	uint8_t key[32];
+
+	if (!t || did_parse(t->payee_did, key)) { /* read before it was asked for */
+		go_on(s);
+		return;
+	}
+	for (i = 0; i < s->n_payees; i++)
+		if (is_current(&s->batch.calls[i], s->payees[i], key))
+			break;
+	if (i < s->n_payees)
+		accept(s, t, s->payees[i]);
+	else
+		refuse(s, t,
+		       "registry: what the payee's key signed is revoked or moved to another address");
+	go_on(s);
+}
+
+/* What is wrong when no record is good. */
+static void refuse_records(struct settle *s, struct task *t, const struct records *r, int is_named)
+{
+	const char *of = is_named ? " under that address" : "";
+
+	if (r->n_wrong)
+		refuse(s, t,
+		       "registry: the proof of the payee's record%s is not by the key of its DID",
+		       of);
+	else if (r->n_unproven)
+		refuse(s, t,
+		       "registry: the payee's record%s has no proof by the key of its DID: whoever registered it could be anybody",
+		       of);
+	else
+		refuse(s, t, "registry: the payee's DID is not registered%s", of);
+}
+
+static void logs_read(struct settle *s, struct task *t, const struct records *r, int is_named)
+{
+	struct abi_value a[2];
+
+	if (!r->n) {
+		refuse_records(s, t, r, is_named);
+		go_on(s);
+		return;
+	}
+	memcpy(s->payees, r->addresses, sizeof(s->payees));
+	s->n_payees = r->n;
+	rpc_reset(&s->batch);
+	for (unsigned i = 0; i < r->n; i++) {
+		abi_set_word(&a[0], t->payee_did32);
+		abi_set_address(&a[1], r->addresses[i]);
+		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE_AS, a,
+			       2); /* the error sticks */
+	}
+	settle_ask_both(s, r->n, records_asked);
+}
+
+static void logs_asked(struct settle *s)
+{
+	struct task *t = task_find(s, s->paying);
+	struct records r = { .chain_id = s->conf->chain_id };
+	int is_named, rc = 0;
+
+	if (!t) {
+		go_on(s);
+		return;
+	}
+	is_named = memcmp(t->payee, none, 20) != 0;
+	r.did = t->payee_did;
+	memcpy(r.registry, s->registry, 20);
+	for (unsigned i = 0; !rc && i < s->batch.n; i++) {
+		rc = records_read(&r, &s->batch.calls[i]);
+		if (rc == -EPROTO)
+			task_set(s, t, PHASE_CHECKING, "registry: %s",
+				 s->batch.calls[i].is_error ? s->batch.calls[i].text
+							    : "the node gives no logs");
+	}
+	if (rc == -EPROTO) {
+		go_on(s); /* the next turn tries again */
+	} else if (rc == -E2BIG) {
+		refuse(s, t, "registry: over %d records of the payee's DID%s", RECORD_LOGS,
+		       is_named ? "" : ": name its address, too (--payee-address)");
+		go_on(s);
+	} else if (!rc) {
+		logs_read(s, t, &r, is_named);
+	}
+}
+
+/* A DID of another kind carries no key: the payer has to say which address it means, and the contract holds it to that. */
+static void named_asked(struct settle *s)
+{
+	struct task *t = task_find(s, s->paying);
+
+	if (t && is_current(&s->batch.calls[0], t->payee, NULL))
+		accept(s, t, t->payee);
+	else if (t)
+		refuse(s, t, "registry: the payee's DID is not registered under that address");
+	go_on(s);
+}
+
+void payee_begin(struct settle *s, void (*then)(struct settle *s))
+{
+	struct task *t = s->state == CHAIN_READY ? next_task(s) : NULL;
+	struct abi_value a[2];
+	uint8_t key[32];
+
+	s->after_payee = then;
+	if (t && t->payee_tries++ == TRIES) {
+		refuse(s, t, "%s", *t->reason ? t->reason : "registry: it cannot be read");
+		t = NULL;
+	}
+	if (!t) {
+		then(s);
+		return;
+	}
+	memcpy(s->paying, t->id, 32);
+	rpc_reset(&s->batch);
+	abi_set_word(&a[0], t->payee_did32);
+	abi_set_address(&a[1], t->payee);
+	if (s->is_compat) {
+		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE, a, 1);
+		settle_ask_both(s, 1, compat_asked);
+	} else if (did_parse(t->payee_did, key)) {
+		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE_AS, a, 2);
+		settle_ask_both(s, 1, named_asked);
+	} else {
+		records_ask(&s->batch, s->registry, t->payee_did32,
+			    memcmp(t->payee, none, 20) ? t->payee : NULL);
+		settle_ask(s, logs_asked);
+	}
+}
+
+int payee_check(const struct settle *s, const struct task_ask *ask, char why[TASK_ERROR])
+{
+	uint8_t key[32];
+
+	if (memcmp(ask->payee, none, 20) != 0 || (!s->is_compat && !did_parse(ask->payee_did, key)))
+		return 0;
+	(void)snprintf(
+		why, TASK_ERROR,
+		s->is_compat
+			? "this registry has no proofs: name the payee's address, too (--payee-address)"
+			: "only a did:key proves its address: name the payee's, too (--payee-address)");
+	return -EINVAL;
+}

@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
+#
+# Who is paid: the payer's agent takes the address that the key of a DID signed for, out of the registry, and nobody else's.
+# shellcheck source=tests/func/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/func/lib_chain.sh
+. tests/func/lib_chain.sh
+# shellcheck source=tests/func/lib_settle.sh
+. tests/func/lib_settle.sh
+
+# The node's accounts 3 to 6: the owner of a DID, two squatters, and where the owner moves to.
+owner=0x90F79bf6EB2c4f870365E785982E1f101E93b906
+squatter=0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65
+second=0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc
+moved=0x976EA74026E726554dB657fA54763abd0C3a0aa9
+
+# refused NAME TEXT [ARGUMENT...]: no task of that name is created, and the reason is told.
+refused()
+{
+	local name=$1 text=$2
+	shift 2
+	! cli payer task create --name "$name" --amount 1 "$@" >"$tmp/out" 2>&1 || fail "$name was created: $(cat "$tmp/out")"
+	grep -qF "$text" "$tmp/out" || fail "$name: no '$text' in: $(cat "$tmp/out")"
+	[ "$(nonce_of payer)" = "$nonce" ] || fail "$name: something was sent"
+}
+
+# created NAME ADDRESS [ARGUMENT...]: a task is opened on the chain, and pays that address.
+created()
+{
+	local name=$1 address=$2 id
+	shift 2
+	cli payer task create --name "$name" --amount 1 --wait 40s --json "$@" >"$tmp/out" 2>"$tmp/err" || fail "$name: $(cat "$tmp/out" "$tmp/err")"
+	id=$(jq -r .task_id "$tmp/out")
+	[ "$(jq -r .payee "$tmp/out")" = "$address" ] || fail "$name pays $(jq -r .payee "$tmp/out")"
+	# getTaskExt(bytes32): the payee is its first word
+	rpc "$settle_rpc" eth_call "[{\"to\":\"$settlement\",\"data\":\"$(selector 'getTaskExt(bytes32)')${id#0x}\"},\"latest\"]" |
+		grep -qi "0x$(word "${address,,}")" || fail "$name: the contract pays another address"
+	nonce=$(nonce_of payer)
+}
+
+# register SEED INDEX [SIGNER]: by that account of the node; sets $did.
+register()
+{
+	settle_proof register "$1" "$2" ${3:+"$3"}
+	as_account "$(jq -r .address "$tmp/proof")" "$registry" "$(jq -r .data "$tmp/proof")"
+	did=$(jq -r .did "$tmp/proof")
+}
+
+begin()
+{
+	need_root
+	settle_chain
+	registry=$(jq -r .registry_contract "$deployed")
+	settle_agent payer 'auto_register: false'
+	fund payer 100000000
+	nonce=$(nonce_of payer)
+}
+
+only_who_holds_the_key_of_a_did_is_paid()
+{
+	begin
+	settle_proof register 7 3
+	did=$(jq -r .did "$tmp/proof")
+	refused nobody "the payee's DID is not registered" --payee "$did"
+	register 7 4 none
+	refused bare "has no proof by the key of its DID" --payee "$did"
+	register 7 5 8
+	refused wrong "is not by the key of its DID" --payee "$did"
+	refused named "is not by the key of its DID" --payee "$did" --payee-address "$second"
+	refused dry '"would_work": false' --payee "$did" --dry-run
+	register 7 3
+	# two squatters were there before
+	created first "$owner" --payee "$did"
+	created named "$owner" --payee "$did" --payee-address "$owner"
+	refused other "has no proof by the key of its DID" --payee "$did" --payee-address "$squatter"
+	refused absent "is not registered under that address" --payee "$did" --payee-address "$moved"
+	settle_proof rotate 7 3 6 1
+	as_account "$owner" "$registry" "$(jq -r .data "$tmp/proof")"
+	created rotated "$moved" --payee "$did"
+	refused old "revoked or moved to another address" --payee "$did" --payee-address "$owner"
+	as_account "$moved" "$registry" "$(selector 'revoke(bytes32)')$(jq -r '.did_hash[2:]' "$tmp/proof")"
+	refused revoked "revoked or moved to another address" --payee "$did"
+	# the name of a refused task is free
+	register 9 7
+	created revoked 0x14dC79964da2C08b23698B3D3cc7Ca32193d9955 --payee "$did"
+	refused web "name the payee's, too (--payee-address)" --payee did:web:example.org
+	refused web2 "is not registered under that address" --payee did:web:example.org --payee-address "$owner"
+}
+
+run only_who_holds_the_key_of_a_did_is_paid
