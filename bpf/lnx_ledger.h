@@ -11,12 +11,13 @@
 
 #include <linnix/ledger.h>
 
-/* A waiting task that has no place in waiters[], in task storage. */
+/* A waiting task that has no place in waiters[]. */
 struct lnx_ledger_task {
-	__u32 handle; /* slot it waits in, 0 it does not wait or is in waiters[] */
-	__u32 cpu;    /* where it waits */
-	__u32 epoch;  /* of the entry it joined, 0 any: it came by mail */
-	__u32 runs;   /* times it had been run when it began to wait */
+	__u64 born_ns; /* of the task: a pid is reused */
+	__u32 handle;  /* slot it waits in, 0 it does not wait or is in waiters[] */
+	__u32 cpu;     /* where it waits */
+	__u32 epoch;   /* of the entry it joined, 0 any: it came by mail */
+	__u32 runs;    /* times it had been run when it began to wait */
 };
 
 /* A task about to wait. */

@@ -269,7 +269,7 @@ LNX_FN void lnx_ledger_on_migrate(struct lnx_ledger_cpu *c, struct lnx_ledger_cp
 		return;
 	if (!lnx_ledger_send(dst, handle, queue, now)) {
 		c->count[LNX_LEDGER_N_MAIL_FULL]++;
-		lnx_ledger_store(c, p, to, 0, 0);
+		lnx_prim_task_drop(p);
 	}
 }
 

@@ -10,8 +10,10 @@
 
 #define LNX_MAIL_BUSY 1ULL
 
-/* Task storage, NULL if there is none. */
+/* The store of a task that waits, NULL if there is none; made, NULL if it cannot be; given up. */
 static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p);
+static struct lnx_ledger_task *lnx_prim_task_make(struct task_struct *p);
+static void lnx_prim_task_drop(struct task_struct *p);
 /* Handle of the slot <p> belongs to; IDLE for the idle task. */
 static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p);
 /* The same if it takes no search, else OTHER. */
@@ -121,7 +123,7 @@ LNX_SUB int lnx_ledger_leave_seldom(struct lnx_ledger_cpu *c, const struct lnx_l
 	return 0;
 }
 
-/* Where it is noted that a task waits on a CPU: its place in waiters[], or its storage. */
+/* Where it is noted that a task waits on a CPU: its place in waiters[], or its store. */
 #define LNX_NOTE_NONE  0
 #define LNX_NOTE_PLACE 1
 #define LNX_NOTE_STORE 2
@@ -159,19 +161,20 @@ LNX_FN __u32 lnx_ledger_runs(struct lnx_ledger_cpu *c, struct task_struct *p, __
 	return t ? t->runs : 0;
 }
 
-/* The wait of <p>, which is in its storage, is over. Returns where it waited. */
+/* The wait of <p>, which is in its store, is over. Returns where it waited. */
 LNX_FN __u32 lnx_ledger_end_stored(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				   struct task_struct *p, __u64 now)
 {
 	struct lnx_ledger_task *t = lnx_prim_task(p);
-	__u32 handle;
+	__u32 handle, epoch;
 
 	if (!t)
 		return 0;
 	handle = t->handle;
-	t->handle = 0;
+	epoch = t->epoch;
+	lnx_prim_task_drop(p);
 	c->n_spill--;
-	lnx_ledger_leave_seldom(c, tab, handle, t->epoch, now);
+	lnx_ledger_leave_seldom(c, tab, handle, epoch, now);
 	return handle;
 }
 
@@ -200,11 +203,11 @@ LNX_FN int lnx_ledger_is_kept(const struct lnx_ledger_cpu *c, const struct lnx_l
 		       w->epoch;
 }
 
-/* Note in its storage that <p> waits. Returns 0 if it has none. */
+/* Note in its store that <p> waits. Returns 0 if it can have none. */
 LNX_COLD int lnx_ledger_store(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 cpu,
 			      __u32 handle, __u32 epoch)
 {
-	struct lnx_ledger_task *t = lnx_prim_task(p);
+	struct lnx_ledger_task *t = lnx_prim_task_make(p);
 
 	if (!t) {
 		c->count[LNX_LEDGER_N_NO_STORAGE]++;

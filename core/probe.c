@@ -32,7 +32,7 @@ static const uint16_t cgroup_types[] = { LNX_EV_CGROUP_NEW, LNX_EV_CGROUP_GONE, 
 
 static const uint16_t no_types[] = { 0 };
 
-static const char *const sched_cpu_maps[] = { "cpus", NULL };
+static const char *const sched_cpu_maps[] = { "cpus", "tasks", NULL };
 
 static const struct lnx_probe_choice blkio_choices[] = {
 	{ "on_io_start", "block_io_start", "on_rq_issue" },
@@ -49,7 +49,6 @@ static const struct lnx_probe_row probe_rows[] = {
 	{ .name = "sched",
 	  .types = no_types,
 	  .cpu_maps = sched_cpu_maps,
-	  .seed = "seed",
 	  .cost = lnx_probe_cost_ledger,
 	  .cost_method = "self-timed 1/1024" },
 	{ .name = "proc", .types = proc_types },
@@ -347,7 +346,7 @@ static int probe_sync(struct lnx_probes *ps, struct lnx_probe *p)
 		lnx_log(LNX_DEBUG, "probe %s: detached, nobody wants it", p->row->name);
 		return 0;
 	}
-	rc = lnx_probe_attach(p, ps->iter_buf);
+	rc = lnx_probe_attach(p);
 	if (rc < 0)
 		lnx_log(LNX_WARN, "probe %s: %s; going on without it", p->row->name, p->why);
 	else

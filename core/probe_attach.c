@@ -42,28 +42,7 @@ int lnx_probe_link_iters(struct lnx_probe *p)
 	return 0;
 }
 
-static void probe_skip_record(void *arg, const void *record)
-{
-	(void)arg;
-	(void)record;
-}
-
-/* What existed before the attach. */
-static int probe_seed(struct lnx_probe *p, char *iter_buf)
-{
-	const struct lnx_probe_iter *it = lnx_probe_find_iter(p, p->row->seed);
-	int rc;
-
-	if (!it)
-		return lnx_probe_fail(p, -ENOENT, "its object has no iterator '%s': reinstall",
-				      p->row->seed);
-	rc = lnx_probe_run_iter(it, iter_buf, 1, probe_skip_record, NULL);
-	if (rc < 0)
-		return lnx_probe_fail(p, rc, "iterator %s failed: %s", it->name, strerror(-rc));
-	return 0;
-}
-
-int lnx_probe_attach(struct lnx_probe *p, char *iter_buf)
+int lnx_probe_attach(struct lnx_probe *p)
 {
 	char buf[160];
 	unsigned i;
@@ -80,8 +59,6 @@ int lnx_probe_attach(struct lnx_probe *p, char *iter_buf)
 		else
 			p->links[p->n_links++] = fd;
 	}
-	if (rc == 0 && p->row->seed)
-		rc = probe_seed(p, iter_buf);
 	if (rc < 0) {
 		lnx_probe_detach(p);
 		return rc;

@@ -35,9 +35,8 @@ struct lnx_probe_row {
 	const char *name;
 	const uint16_t *types; /* events it yields, 0 at the end */
 	const char *const *
-		cpu_maps; /* to be given one entry per possible CPU; NULL at the end; may be NULL */
+		cpu_maps; /* their entries are for one possible CPU; NULL at the end; may be NULL */
 	const struct lnx_probe_choice *choices; /* .program NULL at the end; may be NULL */
-	const char *seed; /* iterator program that runs once after each attach, or NULL */
 	/* Fill <ret_cpus> (of lnx_probe_cpus() entries). Returns 0 or -errno. NULL: the map `stats`. */
 	int (*cost)(const struct lnx_probe *p, struct lnx_probe_cost *ret_cpus);
 	const char *cost_method; /* with <cost> */
@@ -118,7 +117,7 @@ int lnx_probe_load(struct lnx_probe *p, const char *dir, const struct lnx_probe_
 void lnx_probe_unload(struct lnx_probe *p);
 
 /* probe_attach.c */
-int lnx_probe_attach(struct lnx_probe *p, char *iter_buf);
+int lnx_probe_attach(struct lnx_probe *p);
 void lnx_probe_detach(struct lnx_probe *p);
 /* Runs that the kernel left out because the same program was at work on that CPU. */
 uint64_t lnx_probe_missed(const struct lnx_probe *p);

@@ -193,7 +193,7 @@ static int probe_size_maps(struct lnx_probe *p, const struct lnx_probe_shared *s
 		if (!map)
 			return lnx_probe_fail(p, -EINVAL, "its object has no map '%s': reinstall",
 					      *name);
-		rc = bpf_map__set_max_entries(map, shared->n_cpus);
+		rc = bpf_map__set_max_entries(map, shared->n_cpus * bpf_map__max_entries(map));
 	}
 	if (rc < 0)
 		return lnx_probe_fail(p, rc, "its maps cannot be set up: %s", strerror(-rc));

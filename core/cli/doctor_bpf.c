@@ -92,10 +92,9 @@ static void doctor_try(struct lnx_doctor *d)
 	lnx_doctor_add(d, LNX_FINDING_OK, "bpf", "", "a program and a ring buffer load");
 }
 
-/* Exact figures need typed tracepoints and storage per task; without them the agent has pressure only. */
+/* Exact figures need typed tracepoints; without them the agent has pressure only. */
 static void doctor_tier(struct lnx_doctor *d)
 {
-	const char *lacks = NULL;
 	int id;
 
 	if (!d->has_btf) {
@@ -110,15 +109,10 @@ static void doctor_tier(struct lnx_doctor *d)
 	}
 	id = libbpf_find_vmlinux_btf_id("sched_switch", BPF_TRACE_RAW_TP);
 	if (id <= 0 || doctor_load(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, id) < 0)
-		lacks = "typed tracepoints (tp_btf)";
-	else if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, NULL) != 1)
-		lacks = "task storage";
-	if (lacks)
 		lnx_doctor_add(d, LNX_FINDING_WARN, "tier", "use a newer kernel for exact figures",
-			       "psi-only: the kernel lacks %s", lacks);
+			       "psi-only: the kernel lacks typed tracepoints (tp_btf)");
 	else
-		lnx_doctor_add(d, LNX_FINDING_OK, "tier", "",
-			       "exact: tp_btf and task storage work");
+		lnx_doctor_add(d, LNX_FINDING_OK, "tier", "", "exact: tp_btf works");
 	id = libbpf_find_vmlinux_btf_id("task", BPF_TRACE_ITER);
 	if (id <= 0)
 		lnx_doctor_add(d, LNX_FINDING_WARN, "iterator", "use a newer kernel",

@@ -46,9 +46,3 @@ int BPF_PROG(sched_migrate)
 {
 	return 0;
 }
-
-SEC("tp_btf/task_newtask")
-int BPF_PROG(sched_newtask)
-{
-	return 0;
-}

@@ -164,17 +164,6 @@ static void close_object(struct all *a)
 	a->cpus = NULL;
 }
 
-/* As the agent does: tasks that exist get their storage after the attach. */
-static void seed(const struct bpf_link *link)
-{
-	int fd = bpf_iter_create(bpf_link__fd(link));
-	char buf[64];
-
-	while (fd >= 0 && read(fd, buf, sizeof(buf)) > 0)
-		;
-	(void)close(fd);
-}
-
 static int attach(struct all *a)
 {
 	struct bpf_program *p;
@@ -193,8 +182,6 @@ static int attach(struct all *a)
 		if (!link)
 			return cannot(bpf_program__name(p));
 		a->links[a->n_links++] = link;
-		if (!strcmp(bpf_program__name(p), "seed"))
-			seed(link);
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 # make bench: the figures of the README, each beside its peer or its floor of the same run, to $LNX_BUILD/bench.json.
 #
 #   BENCH_QUICK=1       fewer rounds: two minutes instead of ten
+#   BENCH_ROUNDS=N      so many rounds of what parts spawn and ledger compare
 #   BENCH_PARTS="a b"   only these: programs spawn exec api blame sse latency idle storm churn ledger history
 #
 # Needs root. Everything it starts listens on loopback, stops by itself and is gone at the end.
@@ -90,7 +91,7 @@ put_compared()
 part_spawn()
 {
 	local round with rounds chunks wall cpu
-	rounds=$(pick 3 15)
+	rounds=${BENCH_ROUNDS:-$(pick 3 15)}
 	chunks=$(pick 5 9)
 	: >"$tmp/rows"
 	for round in $(seq "$rounds"); do
@@ -396,7 +397,7 @@ part_ledger()
 	local round with rounds all=(nothing empty agent) tool load unit
 	ledger_own
 	redis_port=
-	rounds=$(pick 2 9)
+	rounds=${BENCH_ROUNDS:-$(pick 2 9)}
 	for tool in runqlat runqslower cpudist; do
 		if has "$tool"; then all+=("$tool"); else part=$tool skip_part "not installed"; fi
 	done

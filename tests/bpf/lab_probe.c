@@ -22,7 +22,7 @@ __attribute__((format(printf, 2, 0))) static int quiet(enum libbpf_print_level l
 
 static void skip(const char *why)
 {
-	printf("SKIP: %s (needs root, BTF, tp_btf and task storage)\n", why);
+	printf("SKIP: %s (needs root, BTF and tp_btf)\n", why);
 	exit(LAB_SKIP);
 }
 
@@ -71,23 +71,15 @@ static int n_links;
 void lab_attach(struct lab *l)
 {
 	struct bpf_program *p;
-	char buf[64];
 
 	stall_cpus_reset(l->cpus, l->n_cpus);
 	bpf_object__for_each_program(p, l->obj)
 	{
 		struct bpf_link *link = bpf_program__attach(p);
-		int fd;
 
 		if (!link)
 			skip("cannot attach");
 		links[n_links++] = link;
-		if (strcmp(bpf_program__name(p), "seed"))
-			continue;
-		fd = bpf_iter_create(bpf_link__fd(link));
-		while (fd >= 0 && read(fd, buf, sizeof(buf)) > 0)
-			;
-		close(fd);
 	}
 }
 

@@ -164,6 +164,16 @@ static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p)
 	return p->store;
 }
 
+static struct lnx_ledger_task *lnx_prim_task_make(struct task_struct *p)
+{
+	return p->store;
+}
+
+static void lnx_prim_task_drop(struct task_struct *p)
+{
+	memset(p->store, 0, sizeof(*p->store));
+}
+
 static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p)
 {
 	(void)tab;
