@@ -48,6 +48,29 @@ def check_layout(board):
             yield f"{p['title']}: says nothing about itself"
 
 
+def check_form(board):
+    """What Grafana needs to take the file as it is: no datasource of one installation, no variable that is nowhere."""
+    if not isinstance(board.get("schemaVersion"), int) or board["schemaVersion"] < 36:
+        yield "schemaVersion: the panels' data sources are objects since 36"
+    if not board.get("uid") or not board.get("title") or board.get("id") is not None:
+        yield "it needs a uid and a title, and no id of one installation"
+    variables = {v["name"]: v for v in board["templating"]["list"]}
+    if variables.get("datasource", {}).get("type") != "datasource":
+        yield "no variable chooses the data source"
+    used = set(re.findall(r"\$(?:{(\w+)}|(\w+))", json.dumps(board)))
+    for name in {a or b for a, b in used} - set(variables):
+        if not name.startswith("__"):
+            yield f"${name} is nowhere defined"
+    for p in board["panels"]:
+        refs = [t["refId"] for t in p.get("targets", [])]
+        if len(refs) != len(set(refs)):
+            yield f"{p['title']}: two queries have the same refId"
+        if p["type"] != "row" and p.get("datasource") != {"type": "prometheus", "uid": "${datasource}"}:
+            yield f"{p['title']}: another data source"
+        if p["gridPos"]["w"] < 1 or p["gridPos"]["h"] < 1 or p["gridPos"]["x"] < 0:
+            yield f"{p['title']}: has no place"
+
+
 def check_targets(board, url, victim):
     n = 0
     for p in board["panels"]:
@@ -94,7 +117,7 @@ def main(argv):
         return 2
     with open(argv[1], encoding="utf-8") as f:
         board = json.load(f)
-    wrong = [*check_layout(board), *check_targets(board, argv[2], argv[3]), *check_variables(board, argv[2], argv[3])]
+    wrong = [*check_form(board), *check_layout(board), *check_targets(board, argv[2], argv[3]), *check_variables(board, argv[2], argv[3])]
     for line in wrong:
         print("WRONG", line)
     return bool(wrong)
