@@ -273,6 +273,12 @@ stalls_are_found_by_either_namespace_and_the_ignored_are_left_alone()
 	get '/workloads?victim_namespace=shop' | jq -e 'any(.pod_name == "static1-vm") and all(.[]; .pod_name != "be" and .pod_name != "gu")' >/dev/null ||
 		fail "$(get '/workloads?victim_namespace=shop')"
 	[ "$(get '/workloads?victim_namespace=nobody' | jq length)" = 0 ] || fail "$(get '/workloads?victim_namespace=nobody')"
+	# processes: the culprits wherever they run; its own, whoever contributes most first
+	of_culprits() { get '/processes?victim_namespace=shop' | jq -e 'any(.pod_name == "static1-vm" and .comm == "lnx-spin" and .caused_ms > 0) and all(.[]; .pod_name != "bu")' >/dev/null; }
+	poll 10 of_culprits || fail "$(get '/processes?victim_namespace=shop')"
+	[ "$(get '/processes?victim_namespace=nobody' | jq length)" = 0 ] || fail "$(get '/processes?victim_namespace=nobody')"
+	get '/processes?namespace=shop&sort=psi_contribution' | jq -e 'length > 0 and all(.[]; .namespace == "shop") and .[0].comm == "lnx-spin" and .[0].psi_contribution > 0 and
+		([.[].psi_contribution] | . == (sort | reverse))' >/dev/null || fail "$(get '/processes?namespace=shop&sort=psi_contribution')"
 	# seen, but not told of: neither as culprit nor as victim
 	get '/workloads?namespace=shop' | jq -e 'any(.pod_name == "bu" and .ignored)' >/dev/null || fail "$(get '/workloads?namespace=shop')"
 	ignored() { get /rules | jq -e --arg r "$1" '.rules[] | select(.name == $r) | .ignored >= 1' >/dev/null; }
