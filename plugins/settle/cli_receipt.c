@@ -13,10 +13,10 @@
 
 #define BAD CHECK_INVALID
 
-#define USAGE                                                                                                                                               \
-	"usage: linnix receipt show FILE [--json]\n"                                                                                                        \
-	"       linnix receipt verify FILE [--events FILE] [--event OPENED] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--json] [--dry-run]\n" \
-	"       linnix receipt open FILE --events FILE --event INDEX\n"                                                                                     \
+#define USAGE                                                                                                                                                     \
+	"usage: linnix receipt show FILE [--json]\n"                                                                                                              \
+	"       linnix receipt verify FILE [--events FILE] [--event OPENED|INDEX] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--json] [--dry-run]\n" \
+	"       linnix receipt open FILE --events FILE --event INDEX\n"                                                                                           \
 	"exit codes of verify: 0 valid, 1 invalid, 2 usage, 3 something could not be checked\n"
 
 static int usage(const char *what, const char *which)
@@ -261,13 +261,44 @@ static int report(const struct receipt_asked *a, struct check *c, const struct s
 	return code;
 }
 
-static int verify_more(const struct receipt_asked *a, struct check *c,
-		       const struct signed_receipt *s)
+/* One event: a file that was opened from another's events, or its number in those that are here. 0 or an exit code. */
+static int verify_event(const struct receipt_asked *a, struct check *c,
+			const struct signed_receipt *s)
 {
 	char text[RECEIPT_FILE_BYTES], why[RECEIPT_WHY];
 	struct opened_leaf leaf;
+	struct u256 number;
+	uint64_t index;
 	FILE *events;
 	size_t n;
+	int rc;
+
+	if (a->events && !u256_parse(a->event, &number) && !u256_to_u64(&number, &index)) {
+		events = open_plain(a->events);
+		if (!events)
+			return CHECK_USAGE;
+		rc = opened_leaf_find(events, index, &leaf);
+		(void)fclose(events);
+		if (rc)
+			check_bad(c, "event: there is no number %s in the events", a->event);
+		else
+			check_leaf(c, s, &leaf);
+		return 0;
+	}
+	if (read_small(a->event, text, sizeof(text), &n))
+		return CHECK_USAGE;
+	if (opened_leaf_read(text, n, &leaf, why))
+		check_bad(c, "event: %s: %s", a->event, why);
+	else
+		check_leaf(c, s, &leaf);
+	return 0;
+}
+
+static int verify_more(const struct receipt_asked *a, struct check *c,
+		       const struct signed_receipt *s)
+{
+	FILE *events;
+	int rc = 0;
 
 	if (a->events) {
 		events = open_plain(a->events);
@@ -276,17 +307,11 @@ static int verify_more(const struct receipt_asked *a, struct check *c,
 		check_events(c, s, events);
 		(void)fclose(events);
 	}
-	if (a->event) {
-		if (read_small(a->event, text, sizeof(text), &n))
-			return CHECK_USAGE;
-		if (opened_leaf_read(text, n, &leaf, why))
-			check_bad(c, "event: %s: %s", a->event, why);
-		else
-			check_leaf(c, s, &leaf);
-	}
+	if (a->event)
+		rc = verify_event(a, c, s);
 	if (a->has_settlement && memcmp(a->settlement, s->r.settlement, 20) != 0)
 		check_bad(c, "the receipt is for another contract than --settlement");
-	return 0;
+	return rc;
 }
 
 static int verify(const struct receipt_asked *a, struct check *c, const struct signed_receipt *s,

@@ -93,14 +93,16 @@ struct task {
 	struct u256 max, actual;
 	uint64_t deadline_blocks, deadline, dispute_deadline;
 	uint8_t receipt_hash[32], submit_tx[32];
+	uint32_t
+		has_arbiter; /* the payer named one, be it nobody: a bit of is_escrow in the file */
 	char reason[TASK_ERROR]; /* why it is where it is, for people */
 	int64_t created_ms, changed_ms;
 	/* in memory only */
-	uint32_t is_dirty, is_durable, is_dry, has_arbiter;
-	uint32_t is_settled_deep;  /* over, and no reorganisation will change that */
-	uint32_t asked_at;	   /* place in the batch of this turn; 0 none */
-	uint32_t is_covered;	   /* allowance mode: the payer's allowance and balance suffice */
-	uint32_t payee_tries; /* looks for the payee's record that told nothing */
+	uint32_t is_dirty, is_durable, is_dry;
+	uint32_t is_settled_deep; /* over, and no reorganisation will change that */
+	uint32_t asked_at;	  /* place in the batch of this turn; 0 none */
+	uint32_t is_covered;	  /* allowance mode: the payer's allowance and balance suffice */
+	uint32_t payee_tries;	  /* looks for the payee's record that told nothing */
 	uint64_t round, status_block, arbiter_deadline;
 	char *simulation; /* JSON; owned */
 	char *receipt;	  /* JSON document; owned */

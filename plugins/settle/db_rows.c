@@ -7,6 +7,8 @@
 
 #include "db_impl.h"
 
+#define TASK_NAMES_ARBITER 2 /* bit of task.is_escrow */
+
 /* A statement whose values are bound in order. The first error sticks. */
 struct row {
 	sqlite3 *db;
@@ -147,7 +149,7 @@ static int write_task(sqlite3 *db, const struct task *t, char error[DB_ERROR])
 		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 	put_blob(&r, t->id, 32);
 	put_int(&r, t->role);
-	put_int(&r, t->is_escrow);
+	put_int(&r, (t->is_escrow != 0) | (t->has_arbiter ? TASK_NAMES_ARBITER : 0));
 	put_int(&r, t->status);
 	put_int(&r, t->is_known);
 	put_text(&r, t->name);
@@ -327,7 +329,8 @@ static int load_task(sqlite3_stmt *st, struct task **ret)
 	if (!t)
 		return -ENOMEM;
 	t->role = (uint32_t)sqlite3_column_int64(st, 1);
-	t->is_escrow = (uint32_t)sqlite3_column_int64(st, 2);
+	t->is_escrow = (uint32_t)sqlite3_column_int64(st, 2) & 1;
+	t->has_arbiter = (sqlite3_column_int64(st, 2) & TASK_NAMES_ARBITER) != 0;
 	t->status = (uint32_t)sqlite3_column_int64(st, 3);
 	t->is_known = (uint32_t)sqlite3_column_int64(st, 4);
 	get_text(st, 5, t->name, sizeof(t->name));

@@ -55,7 +55,7 @@ static void refuse(struct settle *s, struct task *t, const char *fmt, ...)
 
 static void go_on(struct settle *s)
 {
-	void (*then)(struct settle * s) = s->after_payee;
+	void (*then)(struct settle * s) = s->payee.then;
 
 	rpc_reset(&s->batch);
 	then(s);
@@ -81,7 +81,7 @@ static int is_current(const struct rpc_call *c, const uint8_t address[20], const
 
 static void compat_asked(struct settle *s)
 {
-	struct task *t = task_find(s, s->paying);
+	struct task *t = task_find(s, s->payee.task);
 	uint8_t key[32];
 	int has_key = t && !did_parse(t->payee_did, key);
 
@@ -97,7 +97,7 @@ static void compat_asked(struct settle *s)
 
 static void records_asked(struct settle *s)
 {
-	struct task *t = task_find(s, s->paying);
+	struct task *t = task_find(s, s->payee.task);
 	unsigned i;
 	uint8_t key[32];
 
@@ -105,11 +105,11 @@ static void records_asked(struct settle *s)
 		go_on(s);
 		return;
 	}
-	for (i = 0; i < s->n_payees; i++)
-		if (is_current(&s->batch.calls[i], s->payees[i], key))
+	for (i = 0; i < s->payee.n; i++)
+		if (is_current(&s->batch.calls[i], s->payee.found[i], key))
 			break;
-	if (i < s->n_payees)
-		accept(s, t, s->payees[i]);
+	if (i < s->payee.n)
+		accept(s, t, s->payee.found[i]);
 	else
 		refuse(s, t,
 		       "registry: what the payee's key signed is revoked or moved to another address");
@@ -142,8 +142,8 @@ static void logs_read(struct settle *s, struct task *t, const struct records *r,
 		go_on(s);
 		return;
 	}
-	memcpy(s->payees, r->addresses, sizeof(s->payees));
-	s->n_payees = r->n;
+	memcpy(s->payee.found, r->addresses, sizeof(s->payee.found));
+	s->payee.n = r->n;
 	rpc_reset(&s->batch);
 	for (unsigned i = 0; i < r->n; i++) {
 		abi_set_word(&a[0], t->payee_did32);
@@ -156,7 +156,7 @@ static void logs_read(struct settle *s, struct task *t, const struct records *r,
 
 static void logs_asked(struct settle *s)
 {
-	struct task *t = task_find(s, s->paying);
+	struct task *t = task_find(s, s->payee.task);
 	struct records r = { .chain_id = s->conf->chain_id };
 	int is_named, rc = 0;
 
@@ -188,7 +188,7 @@ static void logs_asked(struct settle *s)
 /* A DID of another kind carries no key: the payer has to say which address it means, and the contract holds it to that. */
 static void named_asked(struct settle *s)
 {
-	struct task *t = task_find(s, s->paying);
+	struct task *t = task_find(s, s->payee.task);
 
 	if (t && is_current(&s->batch.calls[0], t->payee, NULL))
 		accept(s, t, t->payee);
@@ -203,7 +203,7 @@ void payee_begin(struct settle *s, void (*then)(struct settle *s))
 	struct abi_value a[2];
 	uint8_t key[32];
 
-	s->after_payee = then;
+	s->payee.then = then;
 	if (t && t->payee_tries++ == TRIES) {
 		refuse(s, t, "%s", *t->reason ? t->reason : "registry: it cannot be read");
 		t = NULL;
@@ -212,7 +212,7 @@ void payee_begin(struct settle *s, void (*then)(struct settle *s))
 		then(s);
 		return;
 	}
-	memcpy(s->paying, t->id, 32);
+	memcpy(s->payee.task, t->id, 32);
 	rpc_reset(&s->batch);
 	abi_set_word(&a[0], t->payee_did32);
 	abi_set_address(&a[1], t->payee);

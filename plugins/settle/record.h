@@ -23,6 +23,15 @@ struct records {
 	unsigned n_unproven, n_wrong; /* without a proof; with one that is not by the DID's key */
 };
 
+/* A look for a payee that is under way. */
+struct settle;
+struct payee_look {
+	uint8_t task[32];
+	uint8_t found[RECORD_KEPT][20]; /* addresses that its key signed for, the newest first */
+	uint32_t n;
+	void (*then)(struct settle *s);
+};
+
 /* Append the question for all logs of that DID; <address>: of its records only, NULL: of everybody's. */
 void records_ask(struct rpc_batch *b, const uint8_t registry[20], const uint8_t did32[32],
 		 const uint8_t *address);

@@ -88,8 +88,7 @@ struct settle {
 	void (*then)(struct settle *s), (*then_both)(struct settle *s);
 	void (*after_guard)(struct settle *s), (*after_look)(struct settle *s),
 		(*after_watch)(struct settle *s), (*after_proof)(struct settle *s),
-		(*after_plan)(struct settle *s), (*after_send)(struct settle *s),
-		(*after_payee)(struct settle *s);
+		(*after_plan)(struct settle *s), (*after_send)(struct settle *s);
 	unsigned n_both; /* calls that two endpoints must answer alike */
 	uint64_t head, head_time, nonce_latest, nonce_deep, base_fee, tip; /* wei a unit of gas */
 	struct u256 balance;
@@ -102,10 +101,8 @@ struct settle {
 	uint64_t nonce_floor; /* above every nonce of ours that was mined */
 	uint64_t log_block;   /* logs up to it were read */
 	uint64_t log_head, log_to, log_span;
-	uint8_t proving[32];		 /* the task whose receipt is being fetched */
-	uint8_t paying[32];		 /* the task whose payee is looked up */
-	uint8_t payees[RECORD_KEPT][20]; /* addresses that its key signed for, the newest first */
-	uint32_t n_payees;
+	uint8_t proving[32]; /* the task whose receipt is being fetched */
+	struct payee_look payee;
 	uint32_t log_is_dirty;
 	struct op *plan; /* what the turn is about to sign */
 	sqlite3 *db;	 /* the job's while one runs */

@@ -208,7 +208,7 @@ static void nonce_and_bytes_come_back_together(void **state)
 	char path[] = "/tmp/lnx-settle-XXXXXX", error[DB_ERROR];
 	uint8_t data[4] = { 1, 2, 3, 4 }, raw[3] = { 7, 8, 9 };
 	struct op op = an_op("create:a", data, raw), twice[2];
-	struct task t = { .role = TASK_PAYER, .created_ms = 5 };
+	struct task t = { .role = TASK_PAYER, .is_escrow = 1, .has_arbiter = 1, .created_ms = 5 };
 	struct db_cursor cursor = { .block = 42, .is_set = 1 };
 	struct db_loaded l;
 	sqlite3 *db = NULL;
@@ -235,6 +235,8 @@ static void nonce_and_bytes_come_back_together(void **state)
 	assert_memory_equal(l.ops->attempts[0].raw, raw, 3);
 	assert_non_null(l.tasks);
 	assert_memory_equal(l.tasks->id, t.id, 32);
+	assert_int_equal(l.tasks->is_escrow, 1);
+	assert_int_equal(l.tasks->has_arbiter, 1);
 	assert_int_equal(l.cursor_block, 42);
 	drop_loaded(&l);
 	db_close(&db);

@@ -3,6 +3,8 @@
 # BESIDE: it looks only at its own
 #
 # Who is paid: the payer's agent takes the address that the key of a DID signed for, out of the registry, and nobody else's.
+# The contracts are deployed as they are by default.
+# shellcheck disable=SC2119
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=tests/func/lib_chain.sh

@@ -81,6 +81,9 @@ a_receipt_is_verified_alone_and_with_its_events()
 	printf '%s\n' "$out" >"$tmp/opened"
 	expect 0 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
 	expect 1 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 21
+	expect 0 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --event 20
+	expect 1 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --event 21
+	says "there is no number 21 in the events"
 	sed -i 's/cpu_ns\\":\\"1/cpu_ns\\":\\"2/' "$tmp/opened"
 	expect 1 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
 	says "is not in the tree of this receipt"

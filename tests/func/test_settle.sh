@@ -111,6 +111,29 @@ limits_hold()
 	new_task exact 5 >/dev/null || exit 1
 }
 
+# Agents that signed: both keys and the identities' seeds are in locked memory, and nowhere else.
+keys_stay_where_they_are()
+{
+	local name out
+	need python3
+	for name in payer payee; do
+		out=$(python3 tests/func/settle_memory.py "${settle_pids[$name]}" "${settle_keys[$name]}" \
+			"$(jq -r .seed "$tmp/$name/identity.json" | base64 -d | od -An -v -tx1 | tr -d ' \n')") || fail "$name: $out"
+	done
+}
+
+the_card_says_who_it_is_and_how_it_is_paid()
+{
+	local key
+	api payee /.well-known/agent-card.json >"$tmp/card" || fail "no card"
+	key=$(jq -r .ed25519_pubkey "$tmp/payee/identity.json")
+	jq -e --arg did "$(did_of payee)" --arg key "ed25519:$key" --arg address "$(address_of payee)" --arg token "$token" \
+		--arg settlement "$settlement" --arg registry "$(jq -r .registry_contract "$deployed")" \
+		'.protocolVersion == "0.3.0" and .name == "linnix" and (.skills | length) == 1 and ."x-linnix-claw" == {did: $did, publicKey: $key,
+		ethereumAddress: $address, settlement: {chains: [{chainId: 31337, settlementContract: $settlement, registryContract: $registry}],
+		acceptedTokens: [$token], receiptAuth: "eip712"}}' "$tmp/card" >/dev/null || fail "$(cat "$tmp/card")"
+}
+
 from_create_to_paid()
 {
 	local id before
@@ -130,6 +153,8 @@ from_create_to_paid()
 	[ "$(balance payer)" = 95000000 ] || fail "the payer has $(balance payer)"
 	the_receipt_tells_of_what_ran "$id"
 	the_chain_agrees_with_the_receipt "$id"
+	keys_stay_where_they_are
+	the_card_says_who_it_is_and_how_it_is_paid
 	the_same_again_is_the_same_task "$id"
 	a_failed_command_is_not_paid_and_its_task_declined
 	what_is_late_goes_home

@@ -63,8 +63,7 @@ contract CompatibleSettlement is EIP712 {
 
     function createTask(bytes32 id, bytes32 payeeDid, address token, uint256 maxAmount, uint256 deadlineBlocks) external {
         require(_tasks[id].payer == address(0), "there is one");
-        _tasks[id] =
-            Task(payeeDid, msg.sender, uint48(block.number + deadlineBlocks), OPEN, token, uint128(maxAmount), 0);
+        _tasks[id] = Task(payeeDid, msg.sender, uint48(block.number + deadlineBlocks), OPEN, token, uint128(maxAmount), 0);
     }
 
     function submitReceipt(bytes32 id, uint256 actualAmount, bytes calldata receipt, bytes calldata signature) external {
@@ -87,9 +86,11 @@ contract CompatibleSettlement is EIP712 {
         IERC20(t.token).safeTransferFrom(t.payer, payee, actualAmount);
     }
 
-    function getTask(
-        bytes32 id
-    ) external view returns (bytes32, bytes32, address, uint48, uint48, uint8, address, uint128, uint128) {
+    function getTask(bytes32 id)
+        external
+        view
+        returns (bytes32, bytes32, address, uint48, uint48, uint8, address, uint128, uint128)
+    {
         Task storage t = _tasks[id];
         return (id, t.payeeDid, t.payer, t.deadline, 0, t.status, t.token, t.maxAmount, t.actualAmount);
     }
