@@ -27,7 +27,7 @@ static int is_paid_out(uint32_t status)
 	return status == TASK_SETTLED || status == TASK_RESOLVED;
 }
 
-/* Spent or reserved since <since_ms>, for <did32> or (NULL) anybody. 0 or -ERANGE. */
+/* Spent or reserved since <since_ms>, and what a clock that was ahead put behind now; for <did32> or (NULL) anybody. 0 or -ERANGE. */
 static int spent(const struct settle *s, int64_t since_ms, const uint8_t *did32, struct u256 *ret)
 {
 	u256_from_u64(0, ret);
@@ -64,7 +64,8 @@ int limit_check(const struct settle *s, const uint8_t payee_did32[32], const str
 		{ "limits.counterparty_cents", c->counterparty_cents, 30 * DAY_MS, 1 },
 	};
 	int64_t now = settle_now_ms(s);
-	struct u256 limit, sum;
+	struct u256 limit, sum, left;
+	char text[U256_UNITS];
 
 	for (unsigned i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		if (!limits[i].cents)
@@ -75,10 +76,14 @@ int limit_check(const struct settle *s, const uint8_t payee_did32[32], const str
 		if (limits[i].span_ms && spent(s, now - limits[i].span_ms,
 					       limits[i].of_payee ? payee_did32 : NULL, &sum))
 			memset(&sum, 0xff, sizeof(sum));
-		if (!u256_add(&sum, amount, &sum) && u256_cmp(&sum, &limit) <= 0)
+		if (u256_sub(&limit, &sum, &left))
+			u256_from_u64(0, &left);
+		if (u256_cmp(amount, &left) <= 0)
 			continue;
-		(void)snprintf(why, TASK_ERROR, "over chain.%s (%llu)", limits[i].name,
-			       (unsigned long long)limits[i].cents); /* fits */
+		u256_format_units(&left, s->conf->token_decimals, text);
+		(void)snprintf(why, TASK_ERROR, "amount: over what chain.%s (%llu) leaves: %s",
+			       limits[i].name, (unsigned long long)limits[i].cents,
+			       text); /* fits */
 		return -EDQUOT;
 	}
 	return 0;

@@ -160,6 +160,9 @@ static void plain_http_to_elsewhere_is_refused(void **state)
 	static const char *const bad[] = { "http://rpc.example/SECRET",
 					   "http://127.0.0.1@rpc.example/SECRET",
 					   "http://localhost.rpc.example/SECRET",
+					   "http://127.evil.example/SECRET",
+					   "http://127.0.0.1.evil.example/SECRET",
+					   "http://127.0.0.1x:8545/SECRET",
 					   "ftp://127.0.0.1",
 					   "http:///x",
 					   "" };
