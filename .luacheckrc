@@ -4,6 +4,6 @@ max_line_length = 100
 globals = { "linnix" } -- the version that a rule file may state
 -- What the sandbox gives to rules and plugins.
 read_globals = {
-  "rule", "test", "plugin", "agent", "host", "proc", "cgroup", "glob",
+  "rule", "test", "plugin", "agent", "host", "proc", "is_main", "cgroup", "glob",
   "KiB", "MiB", "GiB", "second", "minute", "hour", "percent",
 }

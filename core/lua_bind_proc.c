@@ -128,6 +128,45 @@ static int bind_proc(lua_State *L)
 	return 1;
 }
 
+struct bind_older {
+	const struct lnx_proc *p;
+	bool is_found;
+};
+
+static int bind_is_older(void *arg, const struct lnx_proc *q)
+{
+	struct bind_older *o = arg;
+
+	o->is_found = q != o->p && q->cgroup_id == o->p->cgroup_id &&
+		      q->start_ns < o->p->start_ns && !q->is_kthread;
+	return o->is_found;
+}
+
+/* Is it, or was it to its end, the process that its cgroup is for: nobody of the cgroup started it, and nobody older is left
+ * in it. A probe in a container, a worker, what a unit leaves behind are none. */
+static int bind_is_main(lua_State *L)
+{
+	struct lnx_rules *r = lnx_bind_rules(L);
+	lua_Integer pid = luaL_checkinteger(L, 1), start_ns = luaL_checkinteger(L, 2);
+	struct bind_older o = { NULL, false };
+	const struct lnx_svc_proc *svc;
+	void *self = NULL;
+	int n;
+
+	bind_loaded(L, r, "is_main");
+	svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
+	if (svc && pid > 0 && pid <= UINT32_MAX)
+		o.p = svc->get(self, (uint32_t)pid, (uint64_t)start_ns);
+	if (o.p && svc->tree_root(self, o.p) == o.p) {
+		n = svc->each(self, 0, bind_is_older, &o);
+		lnx_lua_charge(L, (uint64_t)n / 8);
+	} else {
+		o.is_found = true;
+	}
+	lua_pushboolean(L, !o.is_found);
+	return 1;
+}
+
 /* What cgroup(id) shows. */
 static const char *const bind_cgroup_names[] = {
 	"cgroup_id",	  "path",	  "workload", "namespace", "pod_name", "pod_uid",
@@ -191,6 +230,8 @@ void lnx_bind_proc_env(lua_State *L, int env)
 	lua_setfield(L, env, "glob");
 	lua_pushcfunction(L, bind_proc);
 	lua_setfield(L, env, "proc");
+	lua_pushcfunction(L, bind_is_main);
+	lua_setfield(L, env, "is_main");
 	lua_pushcfunction(L, bind_cgroup);
 	lua_setfield(L, env, "cgroup");
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Processes of a test by pid, made by proc.fork, proc.exec and proc.usage, ended by proc.exit. */
+/* Processes of a test by pid, made by proc.fork, proc.exec and proc.usage, ended by proc.exit. Of each pid the last one is known,
+ * also after its end. */
 #include "lua_test_proc.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,7 @@ struct test_proc {
 
 struct lnx_test_procs {
 	struct test_proc *by_pid[TEST_PROC_PIDS];
+	uint32_t n_pids; /* above the largest that was seen */
 };
 
 struct lnx_test_procs *lnx_test_procs_new(void)
@@ -45,13 +48,18 @@ static struct test_proc *proc_at(const struct lnx_test_procs *t, uint32_t pid)
 	return pid < TEST_PROC_PIDS ? t->by_pid[pid] : NULL;
 }
 
-/* Process <pid>, made when it is new. NULL: no memory, or the pid is too large. */
+/* Process <pid>, made when it is new, or when the one of that pid has ended. NULL: no memory, or the pid is too large. */
 static struct test_proc *proc_make(struct lnx_test_procs *t, uint32_t pid)
 {
 	struct test_proc *x = proc_at(t, pid);
 
+	if (x && x->p.exit_ns) {
+		proc_drop(t, pid);
+		x = NULL;
+	}
 	if (x || !pid || pid >= TEST_PROC_PIDS)
 		return x;
+	t->n_pids = pid >= t->n_pids ? pid + 1 : t->n_pids;
 	x = t->by_pid[pid] = calloc(1, sizeof(*x));
 	if (!x)
 		return NULL;
@@ -128,6 +136,21 @@ static void proc_used(struct lnx_test_procs *t, const struct lnx_ev_proc_usage *
 	x->p.run_delay_ns = u->run_delay_ns;
 }
 
+static void proc_ended(struct lnx_test_procs *t, const struct lnx_ev_proc_exit *e)
+{
+	struct test_proc *x = proc_make(t, e->h.pid);
+
+	if (!x)
+		return;
+	x->p.start_ns = e->start_ns ? e->start_ns : x->p.start_ns;
+	x->p.cgroup_id = e->cgroup_id ? e->cgroup_id : x->p.cgroup_id;
+	x->p.ppid = e->ppid ? e->ppid : x->p.ppid;
+	x->p.exit_ns = e->h.ts_ns;
+	x->p.exit_code = e->exit_code;
+	x->p.signal = e->signal;
+	memcpy(x->p.comm, e->comm, sizeof(x->p.comm));
+}
+
 /* The events of a test are whole: they were built from the tables of this program. */
 void lnx_test_procs_event(struct lnx_test_procs *t, const struct lnx_event *ev)
 {
@@ -140,19 +163,67 @@ void lnx_test_procs_event(struct lnx_test_procs *t, const struct lnx_event *ev)
 	else if (ev->type == LNX_EV_PROC_USAGE)
 		proc_used(t, p);
 	else if (ev->type == LNX_EV_PROC_EXIT)
-		proc_drop(t, ev->pid);
+		proc_ended(t, p);
 }
 
 static const struct lnx_proc *proc_get(void *self, uint32_t pid, uint64_t start_ns)
 {
 	const struct test_proc *x = proc_at(self, pid);
 
-	return x && (!start_ns || start_ns == x->p.start_ns) ? &x->p : NULL;
+	if (!x || (start_ns ? start_ns != x->p.start_ns : x->p.exit_ns != 0))
+		return NULL;
+	return &x->p;
+}
+
+static const struct lnx_proc *proc_parent(void *self, const struct lnx_proc *p)
+{
+	const struct test_proc *x = proc_at(self, p->ppid);
+
+	/* a later process with the pid of the parent is none */
+	return x && &x->p != p && x->p.start_ns <= p->start_ns ? &x->p : NULL;
+}
+
+static const struct lnx_proc *proc_tree_root(void *self, const struct lnx_proc *p)
+{
+	const struct lnx_proc *up;
+	unsigned depth;
+
+	for (depth = 0; depth < TEST_PROC_PIDS; depth++) {
+		up = proc_parent(self, p);
+		if (!up || up->cgroup_id != p->cgroup_id)
+			break;
+		p = up;
+	}
+	return p;
+}
+
+static int proc_each(void *self, uint32_t include_exited,
+		     int (*each)(void *arg, const struct lnx_proc *p), void *arg)
+{
+	const struct lnx_test_procs *t = self;
+	uint32_t pid;
+	int n = 0;
+
+	for (pid = 0; pid < t->n_pids; pid++) {
+		const struct test_proc *x = t->by_pid[pid];
+
+		if (!x || (x->p.exit_ns && !include_exited))
+			continue;
+		n++;
+		if (each(arg, &x->p))
+			break;
+	}
+	return n;
 }
 
 const struct lnx_svc_proc *lnx_test_procs_service(void)
 {
-	static const struct lnx_svc_proc service = { .size = sizeof(service), .get = proc_get };
+	static const struct lnx_svc_proc service = { .size = offsetof(struct lnx_svc_proc,
+								      want_usage),
+						     .get = proc_get,
+						     .parent = proc_parent,
+						     .tree_root = proc_tree_root,
+						     .each = proc_each };
 
 	return &service;
 }
