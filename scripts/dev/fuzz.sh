@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 #
 # Run fuzzers one after the other, FUZZ_SECONDS in all: fuzz.sh PROGRAM...
-# Seeds are read from tests/fuzz/corpus/NAME/, words from tests/fuzz/NAME.dict; what is found grows in
+# Seeds are read from tests/fuzz/corpus/NAME/, and from the files of this tree that a line "SEEDS: file..." of tests/fuzz/NAME.c
+# names; words from tests/fuzz/NAME.dict; what is found grows in
 # $LNX_BUILD/fuzz/corpus/NAME, and an input that crashes is kept in $LNX_BUILD/fuzz/crash/.
 
 set -u
@@ -25,6 +26,13 @@ for prog in "$@"; do
 	mkdir -p "$corpus"
 	args=(-max_total_time="$each" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
 		-artifact_prefix="$build/fuzz/crash/$name-" "$corpus")
+	read -ra seeds < <(sed -n 's,^[/ *]*SEEDS: *\([^*]*\).*,\1,p' "tests/fuzz/$name.c")
+	if [ ${#seeds[@]} -gt 0 ]; then
+		rm -rf "$build/fuzz/seeds/$name"
+		mkdir -p "$build/fuzz/seeds/$name"
+		cp "${seeds[@]}" "$build/fuzz/seeds/$name/" || exit 1
+		args+=("$build/fuzz/seeds/$name")
+	fi
 	[ ! -d "tests/fuzz/corpus/$name" ] || args+=("tests/fuzz/corpus/$name")
 	[ ! -f "tests/fuzz/$name.dict" ] || args+=(-dict="tests/fuzz/$name.dict")
 	if "$prog" "${args[@]}" >"$log" 2>&1 </dev/null; then

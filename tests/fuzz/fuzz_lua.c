@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Any bytes as a rule file: load it, run its tests, feed it events, tell its state. Whatever it does, it ends in time and
- * in memory, and what was refused names a file. */
+ * in memory, and what was refused names a file.
+ * SEEDS: scripts/rules/fork_storm.lua scripts/rules/crash_loop.lua sdk/template/lua/crashes.lua */
 #include <fcntl.h>
 #include <linnix/ev_proc.h>
 #include <linnix/ev_psi.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #include "lua_host.h"
-#include "lua_plugin.h"
 
 #define FUZZ_BUDGET 20000
 #define FUZZ_MEMORY (1u << 20)
@@ -45,7 +45,7 @@ static void fuzz_events(struct lnx_bus *bus)
 	}
 }
 
-static void fuzz_run(const char *path)
+static void fuzz_run(const char *path, size_t size)
 {
 	struct lnx_registry *registry = lnx_registry_new();
 	struct lnx_bus_conf bus = { .registry = registry,
@@ -55,6 +55,7 @@ static void fuzz_run(const char *path)
 	struct lnx_rules_conf conf = { .files = files,
 				       .registry = registry,
 				       .budget = FUZZ_BUDGET,
+				       .is_covering = size % 2,
 				       .memory_max = FUZZ_MEMORY };
 	struct lnx_buf errors = { 0 }, tap = { 0 }, json = { 0 };
 	struct lnx_rules *r = NULL;
@@ -81,22 +82,6 @@ static void fuzz_run(const char *path)
 	lnx_buf_done(&json);
 }
 
-/* The same bytes as a plugin. */
-static void fuzz_plugin(const char *path)
-{
-	struct lnx_registry *registry = lnx_registry_new();
-	struct lnx_lua_plugin *script = NULL;
-	const struct lnx_plugin *plugin = NULL;
-	struct lnx_err err = { { 0 }, 0, 0 };
-
-	if (!registry)
-		abort();
-	if (lnx_lua_plugin_open(path, registry, &script, &plugin, &err) < 0 && !err.msg[0])
-		abort();
-	lnx_lua_plugin_close(script);
-	lnx_registry_free(registry);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char path[64];
@@ -106,9 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	lnx_log_set_level(-1);
-	fuzz_run(path);
-	if (size && memmem(data, size, "plugin", 6))
-		fuzz_plugin(path);
+	fuzz_run(path, size);
 	(void)close(fd);
 	return 0;
 }
