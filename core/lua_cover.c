@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Coverage of tests: lines of the rules' functions that ran, and what the functions returned. */
+/* Coverage of tests: lines of the rules' functions that ran, outcomes of the tests in them, and what the functions returned. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua_branch.h"
 #include "lua_engine.h"
+#include "lua_parse.h"
 
 #define COVER_LINES_MAX (LNX_LUA_FILE_BYTES) /* a line has a byte */
-#define COVER_SHOWN	20		     /* lines that did not run, of one rule */
+#define COVER_SHOWN	20		     /* lines and outcomes that were missed, of one rule */
+#define COVER_TEXT_MAX	(4 * LNX_LUA_FILE_BYTES)
 
 struct cover {
 	struct lnx_rules *r;
 	struct lnx_buf *tap;
-	unsigned lines, ran; /* of all rules */
+	unsigned lines, ran, outcomes, taken; /* of all rules */
+	unsigned from[4], to[4]; /* lines of the functions of the rule that is looked at */
+	unsigned n_functions;
 	unsigned rules, both;
 	unsigned numbers[4096]; /* lines of the rule that is looked at */
 };
@@ -42,10 +47,41 @@ static void cover_on_line(lua_State *L, lua_Debug *ar)
 	f->ran[byte] |= (uint8_t)(1u << (ar->currentline % 8));
 }
 
+/* LNX_BRANCH_CALL(n, value): gives the value. Upvalue 1 is the file. */
+static int cover_outcome(lua_State *L)
+{
+	const struct lnx_rules *r = lnx_lua_of(L)->owner;
+	lua_Integer file = lua_tointeger(L, lua_upvalueindex(1)), n = luaL_checkinteger(L, 1);
+
+	lua_settop(L, 2);
+	if (n >= 0 && n < r->files[file].n_branches)
+		r->files[file].branches[n].seen |=
+			lua_toboolean(L, 2) ? LNX_BRANCH_TRUE : LNX_BRANCH_FALSE;
+	return 1;
+}
+
+void lnx_cover_load(lua_State *L, struct lnx_parse *p)
+{
+	struct lnx_rule_file *f = &p->rules->files[p->file];
+
+	p->marked.max = COVER_TEXT_MAX;
+	if (lnx_branch_mark(p->text, p->bytes, &p->marked, &f->branches, &f->n_branches) < 0)
+		return;
+	lua_pushliteral(L, LNX_BRANCH_CALL);
+	lua_pushinteger(L, p->file);
+	lua_pushcclosure(L, cover_outcome, 1);
+	lua_rawset(L, p->env);
+	lnx_lua_load(L, p->file, p->marked.data ? p->marked.data : "", p->marked.size, p->env);
+	lua_replace(L, -2);
+}
+
 void lnx_cover_begin(struct lnx_rules *r)
 {
-	unsigned i;
+	unsigned i, k;
 
+	for (i = 0; i < r->n_files; i++)
+		for (k = 0; k < r->files[i].n_branches; k++)
+			r->files[i].branches[k].seen = 0;
 	for (i = 0; i < r->n_rules; i++)
 		r->rules[i]->seen = 0;
 	r->lua->on_line = cover_on_line;
@@ -57,9 +93,11 @@ static bool cover_has_run(const struct lnx_rule_file *f, unsigned line)
 	return line / 8 < f->n_ran && f->ran[line / 8] >> (line % 8) & 1;
 }
 
-/* Lines of the function at <ref> into <lines>; *n counts on. */
-static int cover_function(lua_State *L, int ref, unsigned *lines, unsigned *n, unsigned max)
+/* Lines of the function at <ref> into numbers; *n counts on. */
+static int cover_function(lua_State *L, struct cover *c, int ref, unsigned *n)
 {
+	const unsigned max = sizeof(c->numbers) / sizeof(c->numbers[0]);
+	unsigned *lines = c->numbers;
 	lua_Debug ar;
 	int first, last;
 
@@ -71,6 +109,8 @@ static int cover_function(lua_State *L, int ref, unsigned *lines, unsigned *n, u
 		return 0;
 	first = ar.linedefined;
 	last = ar.lastlinedefined;
+	c->from[c->n_functions] = (unsigned)first;
+	c->to[c->n_functions++] = (unsigned)last;
 	for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
 		lua_Integer line = lua_tointeger(L, -2);
 
@@ -117,6 +157,46 @@ static void cover_results(struct cover *c, const struct lnx_rule *rule)
 		}
 }
 
+static bool cover_is_inside(const struct cover *c, int line)
+{
+	unsigned i;
+
+	for (i = 0; i < c->n_functions; i++)
+		if ((unsigned)line >= c->from[i] && (unsigned)line <= c->to[i])
+			return true;
+	return false;
+}
+
+/* Both outcomes of each test in the rule's functions. */
+static void cover_branches(struct cover *c, const struct lnx_rule_file *f)
+{
+	static const char *const names[] = { "true", "false" };
+	unsigned i, k, n = 0, taken = 0, missed = 0;
+
+	if (!f->branches) {
+		lnx_buf_str(c->tap, "; branches not told apart");
+		return;
+	}
+	for (i = 0; i < f->n_branches; i++)
+		if (cover_is_inside(c, f->branches[i].line)) {
+			n += 2;
+			taken += (f->branches[i].seen & 1u) + (f->branches[i].seen >> 1);
+		}
+	c->outcomes += n;
+	c->taken += taken;
+	lnx_buf_printf(c->tap, "; %u of %u branches", taken, n);
+	for (i = 0; i < 2 * f->n_branches; i++) {
+		const struct lnx_branch *b = &f->branches[i / 2];
+
+		k = i % 2;
+		if (!cover_is_inside(c, b->line) || b->seen >> k & 1 || missed++ >= COVER_SHOWN)
+			continue;
+		lnx_buf_printf(c->tap, "%s%d:%d %s", missed == 1 ? "; not taken: " : ", ", b->line,
+			       b->column, names[k]);
+	}
+	lnx_buf_str(c->tap, missed > COVER_SHOWN ? " ..." : "");
+}
+
 static int cover_rule(lua_State *L)
 {
 	struct cover *c = lua_touserdata(L, 1);
@@ -126,9 +206,9 @@ static int cover_rule(lua_State *L)
 	const int refs[] = { rule->where, rule->when, rule->severity, rule->say };
 	unsigned n = 0, i, k, ran = 0, missed = 0;
 
+	c->n_functions = 0;
 	for (i = 0; i < 4; i++)
-		(void)cover_function(L, refs[i], lines, &n,
-				     sizeof(c->numbers) / sizeof(c->numbers[0]));
+		(void)cover_function(L, c, refs[i], &n);
 	qsort(lines, n, sizeof(lines[0]), cover_compare);
 	for (i = k = 0; i < n; i++)
 		if (i == 0 || lines[i] != lines[i - 1])
@@ -144,7 +224,9 @@ static int cover_rule(lua_State *L)
 		if (!cover_has_run(f, lines[i]) && missed++ < COVER_SHOWN)
 			lnx_buf_printf(c->tap, "%s%u", missed == 1 ? "; not run: " : ", ",
 				       lines[i]);
-	lnx_buf_str(c->tap, missed > COVER_SHOWN ? " ...\n" : "\n");
+	lnx_buf_str(c->tap, missed > COVER_SHOWN ? " ..." : "");
+	cover_branches(c, f);
+	lnx_buf_char(c->tap, '\n');
 	return 0;
 }
 
@@ -162,7 +244,7 @@ void lnx_cover_end(struct lnx_rules *r, struct lnx_buf *tap)
 	r->rule = NULL;
 	if (r->n_rules)
 		lnx_buf_printf(tap,
-			       "# coverage: %u of %u lines; %u of %u conditions both true and "
-			       "false\n",
-			       c.ran, c.lines, c.both, c.rules);
+			       "# coverage: %u of %u lines; %u of %u branches; %u of %u conditions "
+			       "both true and false\n",
+			       c.ran, c.lines, c.taken, c.outcomes, c.both, c.rules);
 }

@@ -144,6 +144,9 @@ void lnx_rehearse_note(struct lnx_rules *r, struct lnx_rule *rule);
 
 /* lua_cover.c: which lines of the rules' functions run */
 void lnx_cover_begin(struct lnx_rules *r);
+/* In place of the function of chunk <p> on top of the stack: one each of whose tests notes its outcome. It stays when that cannot
+ * be done. Raises. */
+void lnx_cover_load(lua_State *L, struct lnx_parse *p);
 /* Append the coverage as TAP comments, and end it. */
 void lnx_cover_end(struct lnx_rules *r, struct lnx_buf *tap);
 

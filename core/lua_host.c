@@ -127,6 +127,7 @@ void lnx_rules_free(struct lnx_rules *r)
 	for (i = 0; i < r->n_files; i++) {
 		free(r->files[i].path);
 		free(r->files[i].ran);
+		free(r->files[i].branches);
 	}
 	lnx_lua_free(r->lua);
 	lnx_buf_done(&r->errors_json);

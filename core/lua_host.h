@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include <linnix/buf.h>
 #include <linnix/svc_proc.h>
+#include <stdbool.h>
 
 #define LNX_RULES_VERSION 1 /* of the language: `linnix = 1` in a rule file */
 
@@ -26,6 +27,7 @@ struct lnx_rules_conf {
 	const struct lnx_svc_proc *(*proc)(void *arg, void **ret_self);
 	void *arg;
 	unsigned generation; /* told in GET /rules; 0: 1 */
+	bool is_covering; /* only for lnx_rules_test: the outcome of each test of the text is noted */
 	/* Names of cgroups, or NULL: then rules know none. */
 	const struct lnx_tags *tags;
 	/* Unix time of a CLOCK_BOOTTIME, for GET /rules; may be NULL. */

@@ -3,24 +3,10 @@
 #include "lua_lex.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <string.h>
 
-struct lua_lex {
-	const char *p, *end;
-	const char *word; /* of a name or a short string */
-	size_t word_len;
-	int line, word_line;
-};
-
-/* Token kinds beside single characters. */
-#define LEX_END	   0
-#define LEX_NAME   1
-#define LEX_STRING 2
-#define LEX_OTHER  3
-
 /* Level of the long bracket at the scanner, or -1. */
-static int lex_long(const struct lua_lex *x)
+static int lex_long(const struct lnx_lex *x)
 {
 	const char *p = x->p + 1;
 	int level = 0;
@@ -32,7 +18,7 @@ static int lex_long(const struct lua_lex *x)
 	return p < x->end && *p == '[' ? level : -1;
 }
 
-static void lex_skip_long(struct lua_lex *x, int level)
+static void lex_skip_long(struct lnx_lex *x, int level)
 {
 	const char *q;
 	int n;
@@ -52,7 +38,7 @@ static void lex_skip_long(struct lua_lex *x, int level)
 	}
 }
 
-static void lex_skip_space(struct lua_lex *x)
+static void lex_skip_space(struct lnx_lex *x)
 {
 	while (x->p < x->end) {
 		if (isspace((unsigned char)*x->p)) {
@@ -70,22 +56,43 @@ static void lex_skip_space(struct lua_lex *x)
 	}
 }
 
-static int lex_next(struct lua_lex *x)
+static bool lex_is_digit(const struct lnx_lex *x, const char *p)
+{
+	return p < x->end && *p >= '0' && *p <= '9';
+}
+
+/* With its exponent: e of a decimal one, p of a hexadecimal one. */
+static void lex_skip_number(struct lnx_lex *x)
+{
+	bool is_hex = x->end - x->p > 1 && x->p[0] == '0' && (x->p[1] | 0x20) == 'x';
+	char last = 0;
+
+	while (x->p < x->end &&
+	       (isalnum((unsigned char)*x->p) || *x->p == '.' ||
+		((*x->p == '+' || *x->p == '-') && (last | 0x20) == (is_hex ? 'p' : 'e'))))
+		last = *x->p++;
+}
+
+int lnx_lex_next(struct lnx_lex *x)
 {
 	lex_skip_space(x);
 	if (x->p >= x->end)
-		return LEX_END;
-	x->word = x->p;
+		return LNX_LEX_END;
+	x->at = x->word = x->p;
 	x->word_line = x->line;
 	if (isalpha((unsigned char)*x->p) || *x->p == '_') {
 		while (x->p < x->end && (isalnum((unsigned char)*x->p) || *x->p == '_'))
 			x->p++;
 		x->word_len = (size_t)(x->p - x->word);
-		return LEX_NAME;
+		return LNX_LEX_NAME;
+	}
+	if (lex_is_digit(x, x->p) || (*x->p == '.' && lex_is_digit(x, x->p + 1))) {
+		lex_skip_number(x);
+		return LNX_LEX_NUMBER;
 	}
 	if (*x->p == '[' && lex_long(x) >= 0) {
 		lex_skip_long(x, lex_long(x));
-		return LEX_OTHER;
+		return LNX_LEX_LONG;
 	}
 	if (*x->p == '"' || *x->p == '\'') {
 		char quote = *x->p++;
@@ -96,48 +103,49 @@ static int lex_next(struct lua_lex *x)
 		x->word_len = (size_t)(x->p - x->word);
 		if (x->p < x->end)
 			x->p++;
-		return LEX_STRING;
+		return LNX_LEX_STRING;
 	}
 	return (unsigned char)*x->p++;
 }
 
-static bool lex_is(const struct lua_lex *x, const char *word)
+bool lnx_lex_is(const struct lnx_lex *x, const char *word)
 {
 	return x->word_len == strlen(word) && memcmp(x->word, word, x->word_len) == 0;
 }
 
-static int lex_depth(const struct lua_lex *x, int token)
+static int lex_depth(const struct lnx_lex *x, int token)
 {
 	if (token == '{' || token == '(' || token == '[')
 		return 1;
 	if (token == '}' || token == ')' || token == ']')
 		return -1;
-	if (token != LEX_NAME)
+	if (token != LNX_LEX_NAME)
 		return 0;
-	if (lex_is(x, "function") || lex_is(x, "if") || lex_is(x, "do") || lex_is(x, "repeat"))
+	if (lnx_lex_is(x, "function") || lnx_lex_is(x, "if") || lnx_lex_is(x, "do") ||
+	    lnx_lex_is(x, "repeat"))
 		return 1;
-	return lex_is(x, "end") || lex_is(x, "until") ? -1 : 0;
+	return lnx_lex_is(x, "end") || lnx_lex_is(x, "until") ? -1 : 0;
 }
 
 int lnx_lua_field_line(const char *text, size_t bytes, int from, const char *field)
 {
-	struct lua_lex x = { .p = text, .end = text + bytes, .line = 1 };
+	struct lnx_lex x = { .p = text, .end = text + bytes, .line = 1 };
 	int token, depth = 0, found = 0, at_depth = 0;
 
-	while ((token = lex_next(&x)) != LEX_END) {
+	while ((token = lnx_lex_next(&x)) != LNX_LEX_END) {
 		if (depth == 0 && (token != '{' || x.word_line < from))
 			continue;
 		if (token == '=' && found && (x.p >= x.end || *x.p != '='))
 			return found;
 		found = 0;
 		/* the bracket of ["name"] is one level deeper */
-		at_depth = token == LEX_STRING ? 2 : 1;
-		if ((token == LEX_NAME || token == LEX_STRING) && depth == at_depth &&
-		    lex_is(&x, field)) {
+		at_depth = token == LNX_LEX_STRING ? 2 : 1;
+		if ((token == LNX_LEX_NAME || token == LNX_LEX_STRING) && depth == at_depth &&
+		    lnx_lex_is(&x, field)) {
 			found = x.word_line;
-			if (token == LEX_NAME)
+			if (token == LNX_LEX_NAME)
 				continue;
-			if (lex_next(&x) != ']')
+			if (lnx_lex_next(&x) != ']')
 				found = 0;
 			depth--;
 			continue;

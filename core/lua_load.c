@@ -111,6 +111,8 @@ static int load_run(lua_State *L)
 	lua_setfield(L, p->env, "test");
 	lnx_lua_bind_env(L, p->env);
 	lnx_lua_load(L, p->file, p->text, p->bytes, p->env);
+	if (p->rules->conf.is_covering)
+		lnx_cover_load(L, p);
 	lua_call(L, 0, 0);
 	if (p->is_open)
 		lnx_parse_fail(L, p, NULL, "the name has no table { ... } after it");
@@ -163,6 +165,7 @@ static int load_text(struct lnx_rules *r, const struct lnx_buf *text, const char
 		p.n_errs++;
 	}
 	r->loading = NULL;
+	lnx_buf_done(&p.marked);
 	if (!p.n_errs)
 		return 0;
 	load_undo(r, n_rules, n_tests);

@@ -14,7 +14,8 @@ struct lnx_parse {
 	unsigned file;
 	const char *text;
 	size_t bytes;
-	int line; /* of the rule */
+	struct lnx_buf marked; /* the text with marked tests, while coverage is measured */
+	int line;	       /* of the rule */
 	int env;
 	bool is_open; /* a rule or test has a name but no table yet */
 	struct lnx_err errs[LNX_PARSE_ERRORS];

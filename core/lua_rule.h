@@ -47,6 +47,9 @@ struct lnx_rule_file {
 	uint64_t hash;
 	uint8_t *ran;	/* bit for each line that ran, while coverage is measured */
 	unsigned n_ran; /* bytes of it */
+	struct lnx_branch
+		*branches; /* tests of its text, with conf.is_covering; NULL: not told apart */
+	unsigned n_branches;
 	unsigned n_rules, n_tests;
 };
 

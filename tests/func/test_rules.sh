@@ -78,8 +78,27 @@ tests_tell_which_lines_and_results_they_saw()
 		test "t" { feed = function(t) t.fork(1, { uid = 7 }) end, fires = { {} } }
 	END
 	out=$("$linnix" rules test "$tmp") || fail "exit status $?"
-	[[ $out == *"# coverage: a: when only true; 2 of 3 lines; not run: 6"* ]] || fail "$out"
-	[[ $out == *"# coverage: 2 of 3 lines; 0 of 1 conditions both true and false"* ]] || fail "$out"
+	[[ $out == *"# coverage: a: when only true; 2 of 3 lines; not run: 6; 1 of 2 branches; not taken: 5:8 true"* ]] || fail "$out"
+	[[ $out == *"# coverage: 2 of 3 lines; 1 of 2 branches; 0 of 1 conditions both true and false"* ]] || fail "$out"
+}
+
+branches_of_one_line_are_told_apart()
+{
+	cat >"$tmp/a.lua" <<-'END'
+		rule "a" {
+		  on = "proc.fork", by = "child_pid",
+		  when = function(_, _, ev) if ev.uid == 1 then return false end return ev.uid == 2 and ev.ppid > 5 or not (ev.comm == "x") end,
+		  severity = function(_, _, ev) return ev.uid == 7 and "critical" or "info" end,
+		}
+		test "t" { feed = function(t) t.fork(1, { uid = 7, comm = "x" }) t.fork(2, { uid = 8, comm = "y" }) end, fires = { { at = 2 } } }
+	END
+	out=$("$linnix" rules test "$tmp") || fail "exit status $?: $out"
+	[[ $out == *"2 of 2 lines; 3 of 8 branches; not taken: 3:32 true, 3:73 true, 3:89 true, 3:89 false, 4:40 true"* ]] || fail "$out"
+	# the same in a table
+	out=$("$linnix" rules test -o table "$tmp") || fail "exit status $?: $out"
+	grep -qE "^ok +$tmp/a.lua +t$" <<<"$out" || fail "$out"
+	grep -qE '^a +when true and false, severity info +2 of 2 +3 of 8 +not taken: 3:32 true, ' <<<"$out" || fail "$out"
+	grep -qE '^all +1 of 1 conditions both true and false +2 of 2 +3 of 8' <<<"$out" || fail "$out"
 }
 
 shipped_tests_take_less_than_two_seconds_and_see_both_results()
@@ -89,8 +108,8 @@ shipped_tests_take_less_than_two_seconds_and_see_both_results()
 	took=$(($(now_ms) - begin))
 	[ "$took" -lt $((2000 * slow)) ] || fail "$took ms"
 	# shellcheck disable=SC2034 # words are read by their place
-	read -r _ _ ran _ all _ both _ conditions _ < <(grep -E '^# coverage: [0-9]+ of' <<<"$out")
-	if [ "$ran" -eq 0 ] || [ $((ran * 10)) -lt $((all * 9)) ] || [ "$both" != "$conditions" ]; then fail "$(grep coverage <<<"$out")"; fi
+	read -r _ _ ran _ all _ taken _ branches _ both _ conditions _ < <(grep -E '^# coverage: [0-9]+ of' <<<"$out")
+	if [ "$taken" -lt 50 ] || [ $((taken * 100)) -lt $((branches * 80)) ] || [ "$ran" -eq 0 ] || [ $((ran * 10)) -lt $((all * 9)) ] || [ "$both" != "$conditions" ]; then fail "$(grep coverage <<<"$out")"; fi
 }
 
 failing_test_is_exit_status_1()
@@ -138,6 +157,6 @@ wrong_words_are_exit_status_2()
 }
 
 run sound_file_is_said_to_be_sound bad_file_is_named_with_its_line_and_exit_status_2 every_bad_file_is_told_at_once \
-	mistakes_inside_of_functions_are_found_without_an_event tests_tell_which_lines_and_results_they_saw \
+	mistakes_inside_of_functions_are_found_without_an_event tests_tell_which_lines_and_results_they_saw branches_of_one_line_are_told_apart \
 	shipped_tests_take_less_than_two_seconds_and_see_both_results failing_test_is_exit_status_1 shipped_rules_pass_without_a_word_of_where_they_are \
 	examples_of_the_pages_pass wrong_words_are_exit_status_2
