@@ -83,7 +83,7 @@ static int is_repeated(const struct enforce *s, const struct act *a, uint64_t no
 }
 
 /* A place in memory: the oldest that is over goes. */
-static struct act *act_new(struct enforce *s)
+struct act *enf_act_new(struct enforce *s)
 {
 	struct act **p, **last = NULL, *a;
 
@@ -91,8 +91,10 @@ static struct act *act_new(struct enforce *s)
 		for (p = &s->newest; *p; p = &(*p)->next)
 			if (!is_waiting(*p))
 				last = p;
-		if (!last)
+		if (!last) {
+			s->host->metric_add(s->ctx, s->m_dropped, 1);
 			return NULL;
+		}
 		a = *last;
 		*last = a->next;
 		enf_act_free(a);
@@ -169,9 +171,7 @@ static void find_incident(struct enforce *s, struct act *a)
 static void read_request(struct enforce *s, struct act *a, const struct lnx_event *ev)
 {
 	const struct lnx_ev_action_request *q = (const struct lnx_ev_action_request *)ev;
-	uint64_t wall = s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
 
-	s->store->ulid(s->store_self, wall, a->id);
 	a->verb = q->verb;
 	a->signal = q->signal;
 	a->value = q->value;
@@ -185,9 +185,6 @@ static void read_request(struct enforce *s, struct act *a, const struct lnx_even
 	a->lease_ns = q->lease_ns ? q->lease_ns : s->conf->lease_ns;
 	if (a->lease_ns > s->conf->max_lease_ns)
 		a->lease_ns = s->conf->max_lease_ns;
-	a->before = a->after = NAN;
-	a->asked_ns = s->host->now_ns(s->ctx);
-	a->asked_wall_ns = wall;
 	copy(a->incident, sizeof(a->incident), ev, q->incident);
 	copy(a->rule, sizeof(a->rule), ev, q->rule);
 	copy(a->workload, sizeof(a->workload), ev, q->workload);
@@ -221,26 +218,20 @@ static int is_auto(const struct enforce *s, const char *rule)
 	return 0;
 }
 
-int enf_request(struct enforce *s, const struct lnx_event *ev)
+void enf_take(struct enforce *s, struct act *a, const char *why)
 {
 	uint64_t now = s->host->now_ns(s->ctx);
-	struct act *a;
 	int rc;
 
-	if (!LNX_EV_HAS(ev, struct lnx_ev_action_request, reason) ||
-	    !is_sane((const struct lnx_ev_action_request *)ev))
-		return -EINVAL;
-	a = act_new(s);
-	if (!a) {
-		s->host->metric_add(s->ctx, s->m_dropped, 1);
-		return -ENOBUFS;
-	}
-	read_request(s, a, ev);
+	a->before = a->after = NAN;
+	a->asked_ns = now;
+	a->asked_wall_ns = s->host->wall_ns(s->ctx, now);
+	s->store->ulid(s->store_self, a->asked_wall_ns, a->id);
 	rc = enf_target(s, a, a->text, sizeof(a->text));
 	if (is_repeated(s, a, now)) {
 		s->host->metric_add(s->ctx, s->m_repeated, 1);
 		enf_act_free(a);
-		return 0;
+		return;
 	}
 	a->next = s->newest;
 	s->newest = a;
@@ -252,20 +243,34 @@ int enf_request(struct enforce *s, const struct lnx_event *ev)
 		rc = enf_plan(s, a, a->text, sizeof(a->text));
 	if (rc) {
 		refuse(s, a, LNX_ACTION_REFUSED);
-		return 0;
+		return;
 	}
 	if (s->conf->dry_run) {
 		(void)snprintf(a->text, sizeof(a->text), "enforce.dry_run: nothing is done");
 		refuse(s, a, LNX_ACTION_DRY_RUN);
-		return 0;
+		return;
 	}
 	a->is_auto = (uint32_t)is_auto(s, a->rule);
 	a->due_ns = now + (a->is_auto ? s->conf->grace_ns : s->conf->ask_for_ns);
 	(void)snprintf(a->text, sizeof(a->text),
-		       a->is_auto ? "done in %.0f s unless it is rejected or the alert is over"
-				  : "waits %.0f s for an approval",
-		       (double)(a->due_ns - now) / 1e9); /* fits */
+		       a->is_auto ? "done in %.0f s unless it is rejected or the alert is over%s%s"
+				  : "waits %.0f s for an approval%s%s",
+		       (double)(a->due_ns - now) / 1e9, *why ? "; " : "", why); /* fits */
 	enf_tell(s, a, LNX_ACTION_PROPOSED);
+}
+
+int enf_request(struct enforce *s, const struct lnx_event *ev)
+{
+	struct act *a;
+
+	if (!LNX_EV_HAS(ev, struct lnx_ev_action_request, reason) ||
+	    !is_sane((const struct lnx_ev_action_request *)ev))
+		return -EINVAL;
+	a = enf_act_new(s);
+	if (!a)
+		return -ENOBUFS;
+	read_request(s, a, ev);
+	enf_take(s, a, "");
 	return 0;
 }
 
@@ -291,13 +296,13 @@ int enf_alert(struct enforce *s, const struct lnx_event *ev)
 		return 0;
 	copy(rule, sizeof(rule), ev, e->rule);
 	for (a = s->newest; a; a = a->next) {
-		if (a->state != LNX_ACTION_PROPOSED || a->phase != ENF_IDLE ||
-		    strcmp(a->rule, rule) != 0)
+		if (strcmp(a->rule, rule) != 0)
 			continue;
 		for (i = n = 0; i < a->n_keys; i++)
 			if (a->keys[i] != e->key)
 				a->keys[n++] = a->keys[i];
-		if (n != a->n_keys && n == 0)
+		if (n != a->n_keys && n == 0 && a->state == LNX_ACTION_PROPOSED &&
+		    a->phase == ENF_IDLE)
 			expire(s, a, "the alert is over");
 		a->n_keys = n;
 	}
@@ -311,8 +316,7 @@ static uint64_t wall_now(struct enforce *s)
 	return s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
 }
 
-/* One more in this hour? */
-static int is_over_the_limit(struct enforce *s, char *why, size_t cap)
+int enf_is_over_limit(struct enforce *s, char *why, size_t cap)
 {
 	uint64_t wall = wall_now(s);
 	const struct act *a;
@@ -339,7 +343,7 @@ static int check_again(struct enforce *s, struct act *a, char *why, size_t cap)
 	if (!rc)
 		rc = enf_plan(s, a, why, cap);
 	if (!rc)
-		rc = is_over_the_limit(s, why, cap);
+		rc = enf_is_over_limit(s, why, cap);
 	for (b = s->newest; !rc && b; b = b->next) {
 		if (b == a || b->phase == ENF_IDLE || !is_same_target(a, b))
 			continue;
@@ -548,8 +552,9 @@ static void tick_one(struct enforce *s, struct act *a, uint64_t now)
 		enf_measure(s, a, now);
 		if (a->phase == ENF_IN_FORCE && !a->n_undo && a->is_measured)
 			is_over(a, now);
-		else if (a->phase == ENF_IN_FORCE && a->n_undo && now >= a->until_ns + SLOW)
-			(void)enf_undo(s, a, "linnix: the guardian is silent", text, sizeof(text));
+		else if (a->phase == ENF_IN_FORCE && a->n_undo && now >= a->until_ns + SLOW &&
+			 !enf_undo(s, a, "linnix: the lease is over", text, sizeof(text)))
+			enf_leased(s, a); /* the guardian was silent */
 		return;
 	}
 	if (!a->due_ns || now < a->due_ns)
@@ -573,6 +578,7 @@ void enf_tick(struct enforce *s, uint64_t now_ns)
 
 	for (a = s->newest; a; a = a->next)
 		tick_one(s, a, now_ns);
+	enf_ask_again(s, now_ns);
 	s->host->metric_set(s->ctx, s->m_in_force, n_in_force(s));
 	for (a = s->newest; a && a->phase == ENF_IDLE; a = a->next)
 		;

@@ -26,6 +26,10 @@ void enf_act_free(struct act *a);
 
 /* ---- act.c: the life of an action */
 int enf_request(struct enforce *s, const struct lnx_event *ev);
+/* A place in memory, NULL: none, counted. */
+struct act *enf_act_new(struct enforce *s);
+/* Refuse, show or propose <a>, unless the same is on its way; <why> (or "") goes with the proposal. Takes <a>. */
+void enf_take(struct enforce *s, struct act *a, const char *why);
 /* An alert is over: what only it asked for needs no more to be done. */
 int enf_alert(struct enforce *s, const struct lnx_event *ev);
 void enf_tick(struct enforce *s, uint64_t now_ns);
@@ -33,6 +37,8 @@ int enf_approve(struct enforce *s, struct act *a, const char *who, char *text, s
 /* What an approval would do now: <text>. As approve, and nothing changes. */
 int enf_dry(struct enforce *s, struct act *a, char *text, size_t cap);
 int enf_reject(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
+/* -EPERM: there may be no more in this hour. */
+int enf_is_over_limit(struct enforce *s, char *why, size_t cap);
 int enf_undo(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
 /* The steps after the journal and after the guardian's acknowledgement. */
 void enf_journaled(struct enforce *s, struct act *a, int rc);
@@ -44,7 +50,15 @@ void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *
 void enf_undo_all(struct enforce *s, const char *why);
 struct act *enf_find(struct enforce *s, const char *id, int *ret_rc);
 
+/* ---- again.c */
+/* The lease of <a> is over. */
+void enf_leased(struct enforce *s, struct act *a);
+/* What is as it was before its action is asked for once more. */
+void enf_ask_again(struct enforce *s, uint64_t now_ns);
+
 /* ---- measure.c */
+/* Of the victim (without one: what others lost to the culprit), ms/s in the last <window_ns>; NaN: not known. */
+double enf_stall(struct enforce *s, const struct act *a, uint64_t window_ns);
 void enf_measure_before(struct enforce *s, struct act *a, uint64_t now_ns);
 void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns);
 

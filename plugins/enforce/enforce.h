@@ -19,14 +19,17 @@
 
 #include "undo.h"
 
-#define ENF_SEC	      UNDO_SEC
-#define ENF_ACTS      64   /* in memory, those that wait, are in force, or are over */
-#define ENF_TREE      128  /* processes that one action may signal */
-#define ENF_LOOKED_AT 8192 /* processes of a cgroup that are checked against the protected ones */
-#define ENF_ANCESTORS 32
-#define ENF_KEYS      16 /* alerts that ask for the same; of more, the last ones are not waited for */
-#define ENF_HOURLY    64 /* applied actions that are remembered: the most of max_per_hour */
-#define ENF_QUIET     (600 * ENF_SEC) /* what was turned down is not asked for again for so long */
+#define ENF_SEC		 UNDO_SEC
+#define ENF_ACTS	 64   /* in memory, those that wait, are in force, or are over */
+#define ENF_TREE	 128  /* processes that one action may signal */
+#define ENF_LOOKED_AT	 8192 /* processes of a cgroup that are checked against the protected ones */
+#define ENF_ANCESTORS	 32
+#define ENF_KEYS	 16 /* alerts that ask for the same; of more, the last ones are not waited for */
+#define ENF_HOURLY	 64 /* applied actions that are remembered: the most of max_per_hour */
+#define ENF_SETTLE	 (2 * ENF_SEC) /* the window in which it was done is neither before nor after */
+#define ENF_HELPED_RATIO 0.8	       /* of the stall of before, and 10 ms/s less at least */
+#define ENF_HELPED_MS	 10
+#define ENF_QUIET	 (600 * ENF_SEC) /* what was turned down is not asked for again for so long */
 
 struct enf_conf {
 	uint32_t dry_run, max_per_hour;
@@ -65,6 +68,7 @@ struct act {
 	uint64_t applied_ns;	/* 0: never */
 	uint64_t until_ns;	/* end of the lease */
 	uint64_t over_ns;	/* when it came to an end */
+	uint64_t again_ns;	/* its lease ended: when to look whether all is as before; 0: not */
 	double before, after;	/* ms/s; NaN: not measured */
 	struct undo *undo;	/* owned; NULL: nothing to take back */
 	struct enf_proc *procs; /* owned */

@@ -170,6 +170,7 @@ static void on_message(void *arg, int fd, uint32_t bits)
 	} else if (m.op == GUARD_DONE && a->phase == ENF_IN_FORCE) {
 		enf_undo_results(m.results, how, sizeof(how));
 		enf_is_over(s, a, "guardian: the lease is over", how, m.results[UNDO_FAILED] > 0);
+		enf_leased(s, a);
 	}
 }
 

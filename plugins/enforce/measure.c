@@ -8,18 +8,14 @@
 
 #include "act.h"
 
-#define SETTLE	 (2 * ENF_SEC) /* the window in which it was done is neither before nor after */
 #define FEW	 (3 * ENF_SEC) /* so much is enough to see that it got much worse */
 #define ASKED_AT (3 * ENF_SEC) /* a rule sees it for about so long before it asks */
 
 /* Helped: a fifth less, and that is 10 ms/s at least. Worse: a fifth more and 20 ms/s. Much worse is twice that. */
-#define HELPED_RATIO 0.8
-#define HELPED_MS    10
-#define WORSE_RATIO  1.2
-#define WORSE_MS     20
+#define WORSE_RATIO 1.2
+#define WORSE_MS    20
 
-/* ms/s in the last <window_ns>, NaN: not known. */
-static double stall_now(struct enforce *s, const struct act *a, uint64_t window_ns)
+double enf_stall(struct enforce *s, const struct act *a, uint64_t window_ns)
 {
 	struct lnx_stall_share share = { .size = sizeof(share) };
 	uint64_t whose = a->victim_cgroup_id ? a->victim_cgroup_id : a->cgroup_id;
@@ -40,14 +36,14 @@ void enf_measure_before(struct enforce *s, struct act *a, uint64_t now_ns)
 	uint64_t window = now_ns - a->asked_ns + ASKED_AT;
 
 	/* not further back than it has been so */
-	a->before = stall_now(s, a, window < s->conf->measure_ns ? window : s->conf->measure_ns);
+	a->before = enf_stall(s, a, window < s->conf->measure_ns ? window : s->conf->measure_ns);
 	a->after = NAN;
 	a->is_measured = isnan(a->before);
 }
 
 static uint32_t outcome_of(const struct act *a)
 {
-	if (a->after <= a->before * HELPED_RATIO && a->before - a->after >= HELPED_MS)
+	if (a->after <= a->before * ENF_HELPED_RATIO && a->before - a->after >= ENF_HELPED_MS)
 		return LNX_OUTCOME_HELPED;
 	if (a->after >= a->before * WORSE_RATIO && a->after - a->before >= WORSE_MS)
 		return LNX_OUTCOME_WORSE;
@@ -98,7 +94,7 @@ static void add_evidence(struct enforce *s, const struct act *a, const char *sen
 
 void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 {
-	uint64_t since = a->applied_ns + SETTLE, window = s->conf->measure_ns;
+	uint64_t since = a->applied_ns + ENF_SETTLE, window = s->conf->measure_ns;
 	char undone[128];
 	int is_left;
 	int is_bad, is_final;
@@ -108,7 +104,7 @@ void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 	is_final = now_ns >= since + window;
 	if (!is_final)
 		window = now_ns - since;
-	a->after = stall_now(s, a, window);
+	a->after = enf_stall(s, a, window);
 	if (isnan(a->after)) {
 		a->is_measured = is_final;
 		return;
