@@ -50,43 +50,36 @@ static uint32_t outcome_of(const struct act *a)
 	return LNX_OUTCOME_NO_CHANGE;
 }
 
-static void add_evidence(struct enforce *s, const struct act *a, const char *sentence)
+static void add_evidence(struct enforce *s, const struct act *a, const char *undone,
+			 const char *sentence)
 {
-	char query[64];
 	const char *whose = a->victim_cgroup_id ? a->victim : a->workload;
-	const struct lnx_fact facts[] = {
-		{ .size = sizeof(facts[0]),
-		  .topic = "outcome",
-		  .subject = whose,
-		  .name = "action",
-		  .unit = "",
-		  .text = a->id },
-		{ .size = sizeof(facts[0]),
-		  .topic = "outcome",
-		  .subject = whose,
-		  .name = "outcome",
-		  .unit = "",
-		  .text = enf_outcomes[a->outcome] },
-		{ .size = sizeof(facts[0]),
-		  .topic = "outcome",
-		  .subject = whose,
-		  .name = "before_ms_per_s",
-		  .unit = "ms",
-		  .value = a->before },
-		{ .size = sizeof(facts[0]),
-		  .topic = "outcome",
-		  .subject = whose,
-		  .name = "after_ms_per_s",
-		  .unit = "ms",
-		  .value = a->after },
+	const struct lnx_fact texts[] = {
+		{ .name = "action", .text = a->id },
+		{ .name = "verb", .text = enf_verbs[a->verb] },
+		{ .name = "target", .text = a->workload },
+		{ .name = "outcome", .text = enf_outcomes[a->outcome] },
+		{ .name = "before_ms_per_s", .unit = "ms", .value = a->before },
+		{ .name = "after_ms_per_s", .unit = "ms", .value = a->after },
+		{ .name = "undone", .text = undone },
 	};
+	uint32_t n = sizeof(texts) / sizeof(texts[0]) - !*undone; /* the last, then */
+	struct lnx_fact facts[sizeof(texts) / sizeof(texts[0])];
+	char query[64];
 	int rc;
 
 	if (!s->incident || !*a->incident)
 		return;
+	for (uint32_t i = 0; i < n; i++) {
+		facts[i] = texts[i];
+		facts[i].size = sizeof(facts[i]);
+		facts[i].topic = "outcome";
+		facts[i].subject = whose;
+		if (!facts[i].unit)
+			facts[i].unit = "";
+	}
 	(void)snprintf(query, sizeof(query), "GET /actions/%s", a->id); /* fits */
-	rc = s->incident->add_evidence(s->incident_self, a->incident, facts,
-				       sizeof(facts) / sizeof(facts[0]), sentence, query);
+	rc = s->incident->add_evidence(s->incident_self, a->incident, facts, n, sentence, query);
 	if (rc < 0)
 		s->host->log(s->ctx, LNX_WARN, "incident %s: the outcome of %s is not added: %s",
 			     a->incident, a->id, strerror(-rc));
@@ -95,9 +88,8 @@ static void add_evidence(struct enforce *s, const struct act *a, const char *sen
 void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 {
 	uint64_t since = a->applied_ns + ENF_SETTLE, window = s->conf->measure_ns;
-	char undone[128];
-	int is_left;
-	int is_bad, is_final;
+	char undone[128] = "";
+	int is_left = 0, is_bad, is_final;
 
 	if (a->is_measured || a->phase != ENF_IN_FORCE || now_ns < since + FEW)
 		return;
@@ -122,12 +114,13 @@ void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 		       enf_outcomes[a->outcome],
 		       a->victim_cgroup_id ? a->victim : "what others lost to it", a->before,
 		       a->after, enf_verbs[a->verb], a->workload); /* cut: for people */
-	add_evidence(s, a, a->text);
+	if (is_bad)
+		is_left = enf_undo_now(a, undone, sizeof(undone));
+	add_evidence(s, a, undone, a->text);
 	enf_tell(s, a, LNX_ACTION_MEASURED);
 	if (!is_bad)
 		return;
 	s->host->log(s->ctx, LNX_WARN, "action %s made it worse (%.1f to %.1f ms/s): undone", a->id,
 		     a->before, a->after);
-	is_left = enf_undo_now(a, undone, sizeof(undone));
 	enf_is_over(s, a, "linnix: it got worse", undone, is_left);
 }

@@ -186,8 +186,11 @@ static int inc_add(void *self, const char *id, const struct lnx_fact *facts, uin
 	struct fix *f = self;
 
 	assert_string_equal(id, "01HZZZZZZZZZZZZZZZZZZZZZZZ");
-	assert_int_equal(n, 4);
+	assert_int_equal(n, strstr(text, "worse: ") ? 7 : 6);
 	assert_string_equal(facts[0].topic, "outcome");
+	assert_string_equal(facts[2].text, "batch");
+	if (n == 7) /* it tells how, and not that it will be */
+		assert_string_equal(facts[6].text, "undone");
 	assert_non_null(strstr(text, "prod/shop lost "));
 	assert_non_null(strstr(query, "GET /actions/"));
 	return ++f->n_evidence;

@@ -10,7 +10,6 @@ void evidence_done(struct evidence *e)
 {
 	lnx_buf_done(&e->texts);
 	free(e->facts);
-	free(e->before);
 	memset(e, 0, sizeof(*e));
 }
 
@@ -74,7 +73,7 @@ uint32_t evidence_item(struct evidence *e, uint64_t wall_ns, const char *topic, 
 	it->topic = keep(e, topic);
 	it->subject = keep(e, subject);
 	it->text = it->query = 0;
-	return e->n_before + e->n_items;
+	return e->n_items;
 }
 
 static struct ev_fact *fact_new(struct evidence *e, const char *name, const char *unit)
@@ -141,7 +140,7 @@ void evidence_fact(const struct evidence *e, uint32_t i, struct lnx_fact *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->size = sizeof(*ret);
-	ret->evidence = e->n_before + f->item + 1;
+	ret->evidence = f->item + 1;
 	ret->topic = at(e, it->topic);
 	ret->subject = at(e, it->subject);
 	ret->name = at(e, f->name);
@@ -178,12 +177,10 @@ void evidence_json(const struct evidence *e, struct lnx_buf *out)
 	char id[16];
 
 	lnx_buf_char(out, '[');
-	if (e->before)
-		lnx_buf_str(out, e->before);
 	for (uint32_t i = 0; i < e->n_items; i++) {
 		const struct ev_item *it = &e->items[i];
 
-		(void)snprintf(id, sizeof(id), "E%u", e->n_before + i + 1); /* fits */
+		(void)snprintf(id, sizeof(id), "E%u", i + 1); /* fits */
 		lnx_json_next(out);
 		lnx_buf_char(out, '{');
 		lnx_json_kv_str(out, "id", id);

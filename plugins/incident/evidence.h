@@ -27,10 +27,8 @@ struct evidence {
 	struct ev_fact *facts;
 	struct ev_item items[EV_ITEMS];
 	uint32_t n_facts, cap_facts, n_items;
-	uint32_t n_before; /* items of an earlier run of the agent, in <before> */
-	char *before;	   /* their JSON, without brackets; owned */
-	uint64_t refused;  /* items and facts that did not fit */
-	uint32_t is_full;  /* the item begun last was refused */
+	uint32_t is_full; /* the item begun last was refused */
+	uint64_t refused; /* items and facts that did not fit */
 };
 
 void evidence_done(struct evidence *e);

@@ -500,6 +500,7 @@ static void capture_course(struct inc *inc)
 	double seconds = (double)(inc->closed_wall_ns - inc->opened_wall_ns) / 1e9;
 	struct evidence *e = &inc->evidence;
 	struct lnx_buf text = { 0 };
+	char query[64];
 
 	if (!evidence_item(e, inc->closed_wall_ns, "course", ""))
 		return;
@@ -510,7 +511,8 @@ static void capture_course(struct inc *inc)
 	lnx_buf_str(&text, "It lasted ");
 	evidence_print(&text, seconds);
 	lnx_buf_str(&text, " s, the quiet time at its end included.");
-	evidence_say(e, lnx_buf_error(&text) ? "" : text.data, "GET /incidents/{id}");
+	(void)snprintf(query, sizeof(query), "GET /incidents/%s", inc->id); /* fits */
+	evidence_say(e, lnx_buf_error(&text) ? "" : text.data, query);
 	lnx_buf_done(&text);
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "incident.h"
 
@@ -233,11 +234,16 @@ void inc_log(struct incidents *s, const char *subject, const char *what, struct 
 
 /* ---- out of the store */
 
-static void get_text(const json_t *o, const char *key, char *ret, size_t cap)
+static const char *text_of(const json_t *o, const char *key)
 {
 	const char *text = json_string_value(json_object_get(o, key));
 
-	(void)snprintf(ret, cap, "%s", text ? text : ""); /* it was written from such a place */
+	return text ? text : "";
+}
+
+static void get_text(const json_t *o, const char *key, char *ret, size_t cap)
+{
+	(void)snprintf(ret, cap, "%s", text_of(o, key)); /* it was written from such a place */
 }
 
 static uint64_t get_u64(const json_t *o, const char *key)
@@ -255,18 +261,48 @@ static void get_who(const json_t *o, struct inc_who *ret)
 	ret->cgroup_id = get_u64(o, "cgroup_id");
 }
 
+/* Unix time of "2024-01-02T03:04:05.678901234Z", 0 when it is none. */
+static uint64_t time_of(const json_t *o)
+{
+	const char *end;
+	struct tm tm = { 0 };
+	time_t s;
+
+	end = strptime(text_of(o, "ts"), "%Y-%m-%dT%H:%M:%S", &tm);
+	s = end ? timegm(&tm) : -1;
+	if (s < 0)
+		return 0;
+	return (uint64_t)s * INC_SEC +
+	       (*end == '.' && strlen(end) == 11 ? strtoull(end + 1, NULL, 10) : 0);
+}
+
+/* An item as it was shown, so that what explains the incident goes on with all of it. */
+static void get_item(const json_t *item, struct evidence *e)
+{
+	const json_t *fact;
+	size_t i;
+
+	if (!evidence_item(e, time_of(item), text_of(item, "topic"), text_of(item, "subject")))
+		return;
+	json_array_foreach(json_object_get(item, "facts"), i, fact)
+	{
+		if (json_is_number(json_object_get(fact, "value")))
+			evidence_number(e, text_of(fact, "name"),
+					json_number_value(json_object_get(fact, "value")),
+					text_of(fact, "unit"));
+		else
+			evidence_text(e, text_of(fact, "name"), text_of(fact, "text"));
+	}
+	evidence_say(e, text_of(item, "text"), text_of(item, "query"));
+}
+
 static void get_evidence(const json_t *root, struct inc *inc)
 {
-	const json_t *list = json_object_get(root, "evidence"), *explanation;
-	char *text = json_dumps(list, JSON_COMPACT);
+	const json_t *explanation = json_object_get(root, "explanation"), *item;
+	size_t i;
 
-	if (text && json_array_size(list) && strlen(text) > 2) {
-		text[strlen(text) - 1] = 0;
-		inc->evidence.before = strdup(text + 1);
-		inc->evidence.n_before = inc->evidence.before ? (uint32_t)json_array_size(list) : 0;
-	}
-	free(text);
-	explanation = json_object_get(root, "explanation");
+	json_array_foreach(json_object_get(root, "evidence"), i, item)
+		get_item(item, &inc->evidence);
 	if (json_is_object(explanation))
 		inc->explanation = json_dumps(explanation, JSON_COMPACT);
 	inc->labels = json_dumps(json_object_get(root, "labels"), JSON_COMPACT);
@@ -368,7 +404,7 @@ static void fill(const struct inc *inc, struct lnx_incident *ret)
 	ret->is_open = inc->is_open;
 	ret->n_victims = inc->n_victims;
 	ret->n_alerts = inc->n_alerts;
-	ret->n_evidence = inc->evidence.n_before + inc->evidence.n_items;
+	ret->n_evidence = inc->evidence.n_items;
 	ret->flaps = inc->flaps;
 	ret->culprit_pid = inc->culprit_pid;
 	ret->opened_wall_ns = inc->opened_wall_ns;

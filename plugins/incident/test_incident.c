@@ -242,24 +242,46 @@ static void evidence_covers_the_minute_before(void **state)
 	fix_close(&f);
 }
 
+static int count_alert_facts(void *arg, const struct lnx_fact *x)
+{
+	*(int *)arg += !strcmp(x->topic, "alert") && !strcmp(x->name, "rule") &&
+		       !strcmp(x->text, "noisy-neighbour") && x->evidence == 1;
+	return 0;
+}
+
 static void an_open_incident_outlives_the_agent(void **state)
 {
 	struct fix f = { 0 };
+	json_t *before, *root, *item;
+	size_t n_before, i;
 	char id[32];
+	int n;
 
 	(void)state;
 	fix_open(&f);
 	FIRES(&f, "noisy-neighbour", 9, 7);
 	(void)snprintf(id, sizeof(id), "%s",
 		       str(last(&f, "incident.open"), last(&f, "incident.open")->id));
+	before = doc_of(&f);
+	n_before = json_array_size(json_object_get(before, "evidence"));
 	testhost_free(f.t);
 	fix_open(&f);
 	f.shelf.each_rc = -EAGAIN; /* the file is still being opened */
 	(void)testhost_advance(f.t, 2 * SECOND);
 	f.shelf.each_rc = 0;
 	(void)testhost_advance(f.t, 2 * SECOND);
+	/* with its evidence, as facts */
+	n = 0;
+	assert_true(f.svc->facts(f.self, id, count_alert_facts, &n) > 0);
+	assert_int_equal(n, 1);
 	FIRES(&f, "noisy-neighbour", 9, 8);
 	assert_int_equal(testhost_count(f.t, "incident.open"), 0);
+	root = doc_of(&f);
+	assert_int_equal(json_array_size(json_object_get(root, "evidence")), n_before + 1);
+	json_array_foreach(json_object_get(before, "evidence"), i, item)
+		assert_true(json_equal(item, json_array_get(json_object_get(root, "evidence"), i)));
+	json_decref(before);
+	json_decref(root);
 	RESOLVES(&f, "noisy-neighbour", 9, 8);
 	(void)testhost_advance(f.t, 62 * SECOND);
 	assert_string_equal(str(last(&f, "incident.close"), last(&f, "incident.close")->id), id);

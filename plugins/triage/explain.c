@@ -254,6 +254,50 @@ static void say_facts(struct words *w)
 	say_fact(w, "limits", "culprit", "cpu_limit", "CPU limit of the culprit: ", "");
 }
 
+/* Of the item of <x>. */
+static const struct fact *beside(const struct words *w, const struct fact *x, const char *name)
+{
+	for (uint32_t i = 0; i < w->f->n; i++)
+		if (w->f->list[i].evidence == x->evidence && !strcmp(w->f->list[i].name, name))
+			return &w->f->list[i];
+	return NULL;
+}
+
+static void say_outcome(struct words *w, const struct fact *x)
+{
+	const struct fact *verb = beside(w, x, "verb"), *target = beside(w, x, "target"),
+			  *before = beside(w, x, "before_ms_per_s"),
+			  *after = beside(w, x, "after_ms_per_s"), *undone = beside(w, x, "undone");
+	struct lnx_buf t = { 0 };
+
+	if (!before || !after)
+		return;
+	lnx_buf_printf(&t, "An action was carried out (%s%s%s) and %s: ",
+		       verb ? verb->text : "of a kind not told", target ? " of " : "",
+		       target ? target->text : "",
+		       !strcmp(x->text, "helped")  ? "helped"
+		       : !strcmp(x->text, "worse") ? "made it worse"
+						   : "changed nothing");
+	lnx_buf_printf(&t, "%s lost ", *x->subject ? x->subject : "the victim");
+	number(&t, before->value);
+	lnx_buf_str(&t, " ms a second before and ");
+	number(&t, after->value);
+	lnx_buf_str(&t, " after");
+	if (undone)
+		lnx_buf_printf(&t, "; then it was taken back: %s", undone->text);
+	put_id(&t, x);
+	element(&w->facts, &t, &w->text);
+}
+
+/* What was done about it, each time. */
+static void say_outcomes(struct words *w)
+{
+	for (uint32_t i = 0; i < w->f->n; i++)
+		if (!strcmp(w->f->list[i].topic, "outcome") &&
+		    !strcmp(w->f->list[i].name, "outcome"))
+			say_outcome(w, &w->f->list[i]);
+}
+
 /* ---- what was ruled out */
 
 /* A part of the victim's stall that is not the reason, or is one. */
@@ -423,6 +467,7 @@ int triage_explain(const struct lnx_incident *inc, const struct facts *f, struct
 	say_cause(&w);
 	lnx_buf_str(&w.text, w.summary.data ? w.summary.data : "");
 	say_facts(&w);
+	say_outcomes(&w);
 	rule_out_parts(&w);
 	rule_out_steal(&w);
 	rule_out_losses(&w);

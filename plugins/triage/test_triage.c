@@ -298,9 +298,39 @@ static void every_number_is_a_fact(void **state)
 	testhost_free(f.t);
 }
 
+static void what_was_done_about_it_is_told(void **state)
+{
+	struct fix f = { 0 };
+
+	(void)state;
+	fix_open(&f, "exact");
+	f.evidence = 3;
+	add(&f, "outcome", "prod/api", "action")->text = ID;
+	add(&f, "outcome", "prod/api", "verb")->text = "throttle";
+	add(&f, "outcome", "prod/api", "target")->text = "batch";
+	add(&f, "outcome", "prod/api", "outcome")->text = "helped";
+	add(&f, "outcome", "prod/api", "before_ms_per_s")->value = 312;
+	add(&f, "outcome", "prod/api", "after_ms_per_s")->value = 20.5;
+	f.evidence = 4;
+	add(&f, "outcome", "prod/api", "verb")->text = "weight";
+	add(&f, "outcome", "prod/api", "target")->text = "batch";
+	add(&f, "outcome", "prod/api", "outcome")->text = "worse";
+	add(&f, "outcome", "prod/api", "before_ms_per_s")->value = 12;
+	add(&f, "outcome", "prod/api", "after_ms_per_s")->value = 440;
+	add(&f, "outcome", "prod/api", "undone")->text = "undone";
+	explain(&f);
+	has(&f,
+	    "(throttle of batch) and helped: prod/api lost 312 ms a second before and 20.5 after [E3].");
+	has(&f,
+	    "(weight of batch) and made it worse: prod/api lost 12 ms a second before and 440 after; "
+	    "then it was taken back: undone [E4].");
+	testhost_free(f.t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_done_about_it_is_told),
 		cmocka_unit_test(of_pressure_alone_nothing_is_ruled_out),
 		cmocka_unit_test(parts_are_ruled_out_by_what_was_measured),
 		cmocka_unit_test(a_quota_of_the_cpu_says_nothing_of_memory),

@@ -86,6 +86,20 @@ numbers_are_evidence()
 	[ -z "$(comm -23 "$tmp/cited" "$tmp/ids")" ] || fail "cites what is not there"
 }
 
+# Each item of evidence has a question, and the agent answers it with something.
+queries_answer()
+{
+	local query
+	jq -r '.evidence[] | .query | sub("^GET "; "")' "$1" >"$tmp/queries"
+	[ "$(wc -l <"$tmp/queries")" -eq "$(jq '.evidence | length' "$1")" ] || fail "questions: $(cat "$tmp/queries")"
+	while read -r query; do
+		case $query in /*) ;; *) fail "'$query' is no question" ;; esac
+		get "$query" >"$tmp/answer" || fail "$query is refused"
+		jq -e 'length > 0 and (.victims? // [1] | length > 0)' "$tmp/answer" >/dev/null 2>&1 ||
+			jq -e 'type == "array" and length > 0' "$tmp/answer" >/dev/null || fail "$query answers $(cat "$tmp/answer")"
+	done <"$tmp/queries"
+}
+
 a_hog_beside_two_victims_is_one_incident()
 {
 	local me=lnx-inc-$$ id
@@ -108,6 +122,7 @@ a_hog_beside_two_victims_is_one_incident()
 	id=$(ours "$me-hog" | jq -r '.[0].id')
 	get "/incidents/$id" >"$tmp/inc"
 	numbers_are_evidence "$tmp/inc"
+	queries_answer "$tmp/inc"
 	jq -r .explanation.summary "$tmp/inc" | grep -q "$me-hog.*bash, pid" || fail "the culprit is not named"
 	"$linnix" incidents >"$tmp/list" || fail "linnix incidents"
 	grep -q "$id.*open.*$me-hog" "$tmp/list" || fail "$(cat "$tmp/list")"
