@@ -150,7 +150,9 @@ static int on_event(void *state, const struct lnx_event *ev)
 
 	if (!LNX_EV_HAS(ev, struct lnx_ev_action_done, text))
 		return -EINVAL;
-	if ((e->state != LNX_ACTION_PROPOSED && e->state != LNX_ACTION_APPLIED &&
+	/* a refusal, a dry run and what expires go with the incident's next message */
+	if ((e->state != LNX_ACTION_PROPOSED && e->state != LNX_ACTION_REJECTED &&
+	     e->state != LNX_ACTION_APPLIED && e->state != LNX_ACTION_UNDONE &&
 	     e->state != LNX_ACTION_FAILED) ||
 	    !e->incident.len || e->incident.len >= sizeof(id) || !s->channel)
 		return 0;

@@ -491,8 +491,14 @@ static void buttons_only_where_a_click_can_arrive(void **state)
 	}
 }
 
-static void proposals_are_told(void **state)
+static void proposals_and_what_becomes_of_them_are_told(void **state)
 {
+	static const struct {
+		uint32_t state, is_told;
+	} rows[] = { { LNX_ACTION_PROPOSED, 1 }, { LNX_ACTION_APPLIED, 1 },
+		     { LNX_ACTION_REJECTED, 1 }, { LNX_ACTION_UNDONE, 1 },
+		     { LNX_ACTION_FAILED, 1 },	 { LNX_ACTION_REFUSED, 0 },
+		     { LNX_ACTION_EXPIRED, 0 },	 { LNX_ACTION_DRY_RUN, 0 } };
 	union {
 		struct lnx_event h;
 		struct lnx_ev_action_done a;
@@ -502,13 +508,13 @@ static void proposals_are_told(void **state)
 
 	(void)state;
 	begin(&e, "http.listen=0.0.0.0:3000");
-	u.a.state = LNX_ACTION_REJECTED;
 	assert_int_equal(testhost_str(&u.h, sizeof(u), &u.a.incident, "I1"), 0);
-	assert_int_equal(testhost_deliver(e.t, &u.h), 0);
-	assert_string_equal(e.told, "");
-	u.a.state = LNX_ACTION_PROPOSED;
-	assert_int_equal(testhost_deliver(e.t, &u.h), 0);
-	assert_string_equal(e.told, "I1");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		u.a.state = rows[i].state;
+		e.told[0] = 0;
+		assert_int_equal(testhost_deliver(e.t, &u.h), 0);
+		assert_string_equal(e.told, rows[i].is_told ? "I1" : "");
+	}
 	end(&e);
 }
 
@@ -522,7 +528,7 @@ int main(void)
 		cmocka_unit_test(bodies_of_any_kind),
 		cmocka_unit_test(answers_go_to_slack_alone),
 		cmocka_unit_test(buttons_only_where_a_click_can_arrive),
-		cmocka_unit_test(proposals_are_told),
+		cmocka_unit_test(proposals_and_what_becomes_of_them_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,11 +22,33 @@ find_roots()
 	# shellcheck disable=SC2034 # for the tests
 	cpu_root=$(v1_root cpu)
 	local c
-	for c in "${controllers[@]}"; do [ -z "$(v1_root "$c")" ] || v1_roots+=("$(v1_root "$c")"); done
+	for c in "${controllers[@]}"; do
+		[ -z "$(v1_root "$c")" ] || v1_roots+=("$(v1_root "$c")")
+		# One that v2 has, groups are to have as well.
+		! grep -qw "$c" "$v2/cgroup.controllers" || echo "+$c" >"$v2/cgroup.subtree_control" || skip "no right to enable $c"
+	done
 }
 
 # v1_root CONTROLLER: where it is mounted, nothing if it is of v2.
 v1_root() { awk -v c="$1" '$0 ~ / - cgroup / && $NF ~ "(^|,)" c "(,|$)" { print $5; exit }' /proc/self/mountinfo; }
+
+# CPU quota and weight of a group, in whichever hierarchy has the controller.
+# shellcheck disable=SC2034 # for the tests
+if [ -n "$(v1_root cpu)" ]; then
+	quota() { cat "$cpu_root/$1/cpu.cfs_quota_us"; }
+	set_quota() { echo "$2" >"$cpu_root/$1/cpu.cfs_quota_us"; }
+	weight() { cat "$cpu_root/$1/cpu.shares"; }
+	set_weight() { echo "$2" >"$cpu_root/$1/cpu.shares"; }
+	no_quota=-1 usual_weight=1024 quota_30=30000 weight_10=102 weight_50=512 large=16384
+else
+	quota() { cat "$v2/$1/cpu.max"; }
+	set_quota() { echo "$2 100000" >"$v2/$1/cpu.max"; }
+	weight() { cat "$v2/$1/cpu.weight"; }
+	set_weight() { echo "$2" >"$v2/$1/cpu.weight"; }
+	no_quota="max 100000" usual_weight=100 quota_30="30000 100000" weight_10=10 weight_50=50 large=10000
+fi
+has_quota() { [ "$(quota "$1")" = "$2" ]; }
+has_weight() { [ "$(weight "$1")" = "$2" ]; }
 
 exact_agent()
 {

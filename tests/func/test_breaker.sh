@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 #
 # Shipped rules that need facts of others on the real kernel. The circuit breaker: critical when one process tree takes the CPUs
-# from others, and it names that tree; a note when a load holds up only itself. The fork storm below a limit of processes.
+# from others, it names that tree, and asks for an action on it where it is told to; a note when a load holds up only itself. The fork storm below a limit of processes.
 # TIMEOUT: 180
 
 # shellcheck disable=SC2016 # $pid is jq's
@@ -36,7 +36,13 @@ any_alert() { alerts_have true; }
 
 hog_that_stalls_others_is_critical_and_named()
 {
-	local hog victim join root hog_root pid
+	local hog victim join root hog_root pid id
+	mkdir "$tmp/rules"
+	cp scripts/rules/*.lua "$tmp/rules"
+	sed 's/^  blame     = "cpu",$/&\n  act = { throttle = "30%", lease = "10m" },/' scripts/rules/circuit_breaker.lua >"$tmp/rules/circuit_breaker.lua"
+	grep -q throttle "$tmp/rules/circuit_breaker.lua" || fail "the rule has changed"
+	prepare
+	export LINNIX_RULES_DIR=$tmp/rules LINNIX_ENFORCE_ENABLED=true LINNIX_ENFORCE_DRY_RUN=false LINNIX_ENFORCE_JOURNAL=$tmp/journal
 	exact_agent
 	group hog
 	group victim
@@ -51,6 +57,13 @@ hog_that_stalls_others_is_critical_and_named()
 	alerts_have '.severity == "critical" and .subject.pid == $pid and .subject.comm == "bash" and
 		(.say | test("bash \\(pid \($pid), [^)]*\\) holds [0-9]+ % of the node.s stall, and others lose"))' ||
 		fail "the tree $pid is not named: $(alerts)"
+	# What it asks for is about that tree; approved, it is done to its cgroup.
+	action() { get /actions | jq -c '[.[] | select(.rule == "circuit-breaker")][0] // {}'; }
+	asked() { action | jq -e --argjson pid "$pid" --arg g "$hog" '.state == "proposed" and .target.pid == $pid and .target.workload == $g and .incident != ""' >/dev/null; }
+	poll 10 asked || fail "it does not ask: $(action)"
+	id=$(action | jq -r .id)
+	env -u LINNIX_URL "$linnix" actions approve "$id" >"$tmp/approve" || fail "approve: $(action)"
+	poll 10 has_quota "$hog" "$quota_30" || fail "not done: $(action)"
 	# It is what the ledger measured, and others say so.
 	get '/events?type=stall.tree&limit=1000' | jq -e --argjson pid "$pid" \
 		'any(.[]; .pid == $pid and .node_share_ratio >= 0.4 and .caused_ms_per_s >= 100 and .n_processes >= 4)' >/dev/null ||

@@ -9,6 +9,8 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/func/lib_cgroups.sh
 . "$(dirname "$0")/lib_cgroups.sh"
+# shellcheck source=tests/func/lib_notify.sh
+. "$(dirname "$0")/lib_notify.sh"
 controllers=(cpu freezer)
 loud='' victim='' crowd='' one='' two='' three='' # set by group
 
@@ -26,7 +28,7 @@ enforcing()
 	need jq
 	find_roots
 	trap 'end_hogs; finish; remove_groups' EXIT
-	prepare
+	[ -n "${url:-}" ] || prepare
 	# Root on the unix socket may decide.
 	unset LINNIX_URL
 	export LINNIX_RULES_DIR=$tmp/rules LINNIX_ENFORCE_ENABLED=true LINNIX_ENFORCE_DRY_RUN=false LINNIX_ENFORCE_JOURNAL=$tmp/journal \
@@ -86,21 +88,6 @@ approved()
 	poll 10 is_in "$1" applied || fail "$1 is not applied: $(latest "$1") $(tail -5 "$log")"
 }
 
-if [ -e /sys/fs/cgroup/cpu/cpu.cfs_quota_us ] || awk '$0 ~ / - cgroup / && $NF ~ /(^|,)cpu(,|$)/ { f = 1 } END { exit !f }' /proc/self/mountinfo; then
-	quota() { cat "$cpu_root/$1/cpu.cfs_quota_us"; }
-	set_quota() { echo "$2" >"$cpu_root/$1/cpu.cfs_quota_us"; }
-	weight() { cat "$cpu_root/$1/cpu.shares"; }
-	set_weight() { echo "$2" >"$cpu_root/$1/cpu.shares"; }
-	no_quota=-1 usual_weight=1024 quota_30=30000 weight_10=102 weight_50=512 large=16384
-else
-	quota() { cat "$v2/$1/cpu.max"; }
-	set_quota() { echo "$2 100000" >"$v2/$1/cpu.max"; }
-	weight() { cat "$v2/$1/cpu.weight"; }
-	set_weight() { echo "$2" >"$v2/$1/cpu.weight"; }
-	no_quota="max 100000" usual_weight=100 quota_30="30000 100000" weight_10=10 weight_50=50 large=10000
-fi
-has_quota() { [ "$(quota "$1")" = "$2" ]; }
-has_weight() { [ "$(weight "$1")" = "$2" ]; }
 frozen() { [ "$(cat "$v2/$1/cgroup.freeze")" = "$2" ]; }
 
 # The shipped rule with an act, as SAFETY.md shows it.
@@ -335,6 +322,69 @@ a_signal_reaches_the_tree_that_was_meant()
 	poll 5 is_gone "$hog_pid" || fail "it lives"
 }
 
+# The whole way: a rule asks, people are shown it in Slack, one of them clicks, and hears what came of it.
+a_click_in_slack_throttles_the_hog()
+{
+	local stamp body
+	need openssl
+	prepare
+	receiver
+	secret url "$recv/slack/T0/B0/x"
+	secret signing a-secret
+	secret token read-token-0123456789
+	rule throttle lnx-throttle 'throttle = "30%", lease = "10m"'
+	rule freeze lnx-freeze 'freeze = true'
+	get() { curl -fsS -m 10 --unix-socket "$socket" "http://localhost$1"; } # root needs no token there
+	enforcing LINNIX_HTTP_LISTEN=0.0.0.0:"$port" LINNIX_HTTP_ALLOW_PLAINTEXT=true LINNIX_HTTP_TOKEN_FILE="$tmp/token" LINNIX_SLACK_ENABLED=true \
+		LINNIX_SLACK_WEBHOOK_URL_FILE="$tmp/url" LINNIX_SLACK_SIGNING_SECRET_FILE="$tmp/signing" LINNIX_SLACK_GROUP=0s LINNIX_SLACK_RATE=0
+	group one
+	group two
+	hog "$one" lnx-throttle
+	# button VERB RULE: the value of the button in the newest message that has one for that rule
+	button()
+	{
+		bodies | jq -rs --arg v "linnix.$1.0" --arg r "$2" '[.[] | select(tostring | contains($r)) | .blocks[] |
+			select(.type == "actions") | .elements[] | select(.action_id == $v) | .value] | last // empty'
+	}
+	offered() { [ -n "$(button approve "$1")" ]; }
+	poll 30 offered throttle || fail "no button: $(requests) $(latest throttle) $(tail -5 "$log")"
+	# Of two that come together there is one message, without buttons.
+	hog "$two" lnx-freeze
+	poll 30 offered freeze || fail "no button: $(requests) $(latest freeze) $(tail -5 "$log")"
+	id=$(button approve throttle)
+	[ "$id" = "$(latest throttle | jq -r .id)" ] || fail "$id is not $(latest throttle)"
+	bodies | jq -es --arg q "$quota_30" 'any(.[].blocks[]; .type == "section" and (.text.text? // "" | test("Action asked for:.*write .\($q | split(" ")[0])")))' >/dev/null ||
+		fail "what would be done is not shown: $(bodies)"
+	# None of these is a decision.
+	stamp=$(date +%s)
+	body=$(form approve "$id" "$recv/answer")
+	clicked "$((stamp - 400))" "$body" | grep -q '"stale".* 403 *$' || fail "an old click is taken"
+	clicked "$stamp" "$body" "$(printf %064d 0)" | grep -q '"wrong_signature".* 403 *$' || fail "anybody may click"
+	clicked "$stamp" "$(form approve "other/${id##*/}")" | grep -q "wrong node.*on other run: linnix actions approve other/${id##*/}.* 200 *$" || fail "another node's"
+	has_quota "$one" "$no_quota" || fail "it was done: $(latest throttle)"
+	clicked "$stamp" "$body" >"$tmp/click"
+	grep -q 'approved: write.* 200 *$' "$tmp/click" || fail "$(cat "$tmp/click") $(latest throttle)"
+	poll 10 has_quota "$one" "$quota_30" || fail "not done: $(latest throttle)"
+	clicked "$stamp" "$body" | grep -q '"replay".* 403 *$' || fail "it is taken twice"
+	clicked "$((stamp + 1))" "$body" | grep -q 'no longer waits.* 200 *$' || fail "it is approved twice"
+	latest throttle | jq -e '.by == "slack U024BE7LH (ann)"' >/dev/null || fail "who did it: $(latest throttle)"
+	# A message tells of it, without buttons; and the answer goes to where Slack said.
+	updated() { bodies | jq -es 'any(.[].blocks; tostring | contains("Action in force:") and (contains("linnix.approve") | not))' >/dev/null; }
+	poll 20 updated || fail "nobody is told: $(bodies)"
+	answered() { requests | jq -es 'any(.[]; .path == "/answer" and (.body | fromjson | .text | startswith("approved: ")))' >/dev/null; }
+	poll 10 answered || fail "no answer: $(requests)"
+	# Deny.
+	clicked "$stamp" "$(form reject "$(button reject freeze)")" | grep -q 'rejected.* 200 *$' || fail "deny"
+	is_in freeze rejected || fail "$(latest freeze)"
+	frozen "$two" 0 || fail "it is frozen"
+	denied() { bodies | jq -es 'any(.[].blocks; tostring | contains("Action turned down:"))' >/dev/null; }
+	poll 20 denied || fail "nobody is told: $(bodies)"
+	[ ! -e "$tmp/recv/refused" ] || fail "Slack would refuse: $(cat "$tmp/recv/refused")"
+	stop_agent TERM
+	has_quota "$one" "$no_quota" || fail "the quota stays"
+	"$linnix" incidents verify --db "$tmp/linnix.db" --json | jq -e .ok >/dev/null || fail "the log is broken"
+}
+
 # writes_of TRACE: what of a control group was opened to be written, and signals that were sent.
 writes_of() { grep -E 'open(at|at2)?\(.*cgroup.*O_(WRONLY|RDWR)|pidfd_send_signal\(|[^a-z_](t?g?kill|rt_sigqueueinfo)\([0-9]+, SIG' "$1"; }
 
@@ -412,6 +462,6 @@ without_root_two_more_capabilities_are_enough()
 	poll 5 has_weight "$one" "$usual_weight" || fail "the guardian does not undo it"
 }
 
-run a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone it_is_taken_back_whoever_dies what_others_changed_and_what_is_over \
+run a_click_in_slack_throttles_the_hog a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone it_is_taken_back_whoever_dies what_others_changed_and_what_is_over \
 	a_signal_reaches_the_tree_that_was_meant without_root_two_more_capabilities_are_enough \
 	a_default_agent_and_a_dry_run_touch_nothing
