@@ -302,7 +302,9 @@ static void get_evidence(const json_t *root, struct inc *inc)
 	size_t i;
 
 	json_array_foreach(json_object_get(root, "evidence"), i, item)
+	{
 		get_item(item, &inc->evidence);
+	}
 	if (json_is_object(explanation))
 		inc->explanation = json_dumps(explanation, JSON_COMPACT);
 	inc->labels = json_dumps(json_object_get(root, "labels"), JSON_COMPACT);
