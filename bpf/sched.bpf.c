@@ -18,14 +18,12 @@
 /* Members far from the start of their struct cost two instructions more each, unless their address is kept. */
 #define LNX_NEAR(p) asm volatile("" : "+r"(p))
 
+#include "lnx_ledger_clock.h"
 #include "lnx_ledger_events.h"
 
-#define LNX_TASKS	   1024 /* for a CPU: tasks that wait and have no place in waiters[] */
-#define LNX_NEST_MAX	   16	/* cgroups looked at, from a task up, for the owner of a quota */
-#define LNX_TAKE_TRIES	   4	/* free slots tried against other CPUs */
-#define LNX_CLOCK_NS	   4000000ULL	 /* age of a clock offset */
-#define LNX_CLOCK_DRIFT_NS 4000ULL	 /* it grows at most by this in that time */
-#define LNX_CLOCK_JUMP_NS  1000000000ULL /* unless the clocks were set apart */
+#define LNX_TASKS      1024 /* for a CPU: tasks that wait and have no place in waiters[] */
+#define LNX_NEST_MAX   16   /* cgroups looked at, from a task up, for the owner of a quota */
+#define LNX_TAKE_TRIES 4    /* free slots tried against other CPUs */
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -313,22 +311,7 @@ LNX_FN void lnx_time_stop(struct lnx_ledger_prog *g, __u64 start)
 }
 
 /* CLOCK_MONOTONIC by way of the run queue's own clock, which costs a load instead of a helper call. Where
- * schedule() left that clock as a preempting wake-up had set it, the helper is asked. The offset of the two
- * is measured every LNX_CLOCK_NS; one that grew fast was measured across an interrupt or a stolen CPU. */
-LNX_SUB int lnx_clock(struct lnx_ledger_cpu *c, __u64 clock)
-{
-	__u64 offset = bpf_ktime_get_ns() - clock;
-
-	if (!c)
-		return 0;
-	if (offset - c->clock_offset < LNX_CLOCK_JUMP_NS &&
-	    offset - c->clock_offset > LNX_CLOCK_DRIFT_NS)
-		offset = c->clock_offset + LNX_CLOCK_DRIFT_NS;
-	c->clock_offset = offset;
-	c->clock_next = clock + LNX_CLOCK_NS;
-	return 0;
-}
-
+ * schedule() left that clock as a preempting wake-up had set it, the helper is asked. */
 LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
 {
 	struct rq *rq = p->se.cfs_rq->rq;
@@ -338,7 +321,7 @@ LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
 		now = bpf_ktime_get_ns();
 	} else {
 		if (LNX_RARE(clock >= c->clock_next))
-			lnx_clock(c, clock);
+			lnx_ledger_clock(c, clock, bpf_ktime_get_ns());
 		now = clock + c->clock_offset;
 	}
 	return now > c->tick ? now : c->tick;

@@ -55,6 +55,7 @@ void stall_cpus_reset(void *cpus, uint32_t n_cpus)
 		c->proc_node_ns = 0;
 		c->proc_caused_ns = 0;
 		c->clock_next = 0;
+		c->clock_above = 0;
 		memset(c->mail, 0, sizeof(c->mail));
 		memset(c->wait, 0, sizeof(c->wait));
 		for (uint32_t k = 0; k < LNX_LEDGER_SLOTS; k++)

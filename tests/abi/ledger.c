@@ -64,7 +64,7 @@ AT(lnx_ledger_sum, self_ns, 32);
 AT(lnx_ledger_sum, pos, 40);
 AT(lnx_ledger_sum, pad, 44);
 
-SIZE(lnx_ledger_cpu, 234880);
+SIZE(lnx_ledger_cpu, 234944);
 AT(lnx_ledger_cpu, seq, 0);
 AT(lnx_ledger_cpu, cur, 4);
 AT(lnx_ledger_cpu, since, 8);
@@ -96,6 +96,9 @@ AT(lnx_ledger_cpu, sum, 5504);
 AT(lnx_ledger_cpu, waiters, 103808);
 AT(lnx_ledger_cpu, procs, 107904);
 AT(lnx_ledger_cpu, pairs, 136576);
+AT(lnx_ledger_cpu, clock_low, 234880);
+AT(lnx_ledger_cpu, clock_above, 234888);
+AT(lnx_ledger_cpu, pad, 234892);
 
 SIZE(lnx_ledger_slot, 24);
 AT(lnx_ledger_slot, cgroup_id, 0);

@@ -31,6 +31,7 @@ struct task_struct {
 	struct lnx_ledger_task *store;
 };
 
+#include "bpf/lnx_ledger_clock.h"
 #include "bpf/lnx_ledger_events.h"
 #include "plugins/stall/ledger.c"
 #include "plugins/stall/slots.c"

@@ -328,6 +328,53 @@ static void a_recycled_slot_inherits_nothing(void **state)
 	stall_ledger_free(l);
 }
 
+/* A run queue's clock that runs <ppm> slower than the other one, each look at the two of them up to 2 us apart, and one in
+ * <spikes> up to 5 ms. Returns how far off the time told was, at most, after the first second. */
+static uint64_t clocks_apart(int64_t ppm, uint32_t spikes)
+{
+	struct lnx_ledger_cpu *c = calloc(1, sizeof(*c));
+	uint64_t mono = 12345678901u, off = 0;
+	double slow = 777e9;
+
+	assert_non_null(c);
+	for (uint64_t ran = 0; ran < 4000000000u;) {
+		uint64_t step = 100000 + (uint64_t)rand() % 3000000, clock, told;
+
+		ran += step;
+		mono += step;
+		slow += (double)step * (1 - (double)ppm / 1e6);
+		clock = (uint64_t)slow;
+		if (clock >= c->clock_next)
+			lnx_ledger_clock(
+				c, clock,
+				mono + (uint64_t)rand() % 2000 +
+					(rand() % spikes ? 0 : (uint64_t)rand() % 5000000));
+		told = clock + c->clock_offset;
+		if (ran > 1000000000 && (told > mono ? told - mono : mono - told) > off)
+			off = told > mono ? told - mono : mono - told;
+	}
+	free(c);
+	return off;
+}
+
+static void time_is_told_by_clocks_that_drift_apart(void **state)
+{
+	static struct lnx_ledger_cpu c;
+
+	(void)state;
+	/* The first one is taken as it is, however near the two are. */
+	lnx_ledger_clock(&c, 700000000, 1000000000);
+	assert_int_equal(c.clock_offset, 300000000);
+	srand(1);
+	/* An interrupt between two looks moves it by no more than a drift that is possible. */
+	assert_in_range(clocks_apart(0, 20), 0, 12000);
+	assert_in_range(clocks_apart(200, 20), 0, 20000);
+	/* Rates half a percent, and five percent apart: it lags by a few measurements. */
+	assert_in_range(clocks_apart(5000, 20), 0, 500000);
+	assert_in_range(clocks_apart(50000, 20), 0, 5000000);
+	assert_in_range(clocks_apart(-50000, 20), 0, 500000);
+}
+
 static void every_counter_has_a_name(void **state)
 {
 	(void)state;
@@ -348,6 +395,7 @@ int main(void)
 		cmocka_unit_test(both_ways_were_gone),
 		cmocka_unit_test(bounded_structures_overflow_into_other),
 		cmocka_unit_test(a_recycled_slot_inherits_nothing),
+		cmocka_unit_test(time_is_told_by_clocks_that_drift_apart),
 		cmocka_unit_test(every_counter_has_a_name),
 	};
 

@@ -168,6 +168,9 @@ struct lnx_ledger_cpu {
 	struct lnx_ledger_waiter waiters[LNX_LEDGER_WAITERS]; /* by pid */
 	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
 	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
+	__u64 clock_low;   /* the smallest offset of those that grew faster than clock_offset may */
+	__u32 clock_above; /* how many there were in a row */
+	__u32 pad[13];
 };
 
 /* A slot. cgroup_id and owner are written by the probe, the rest by the reader. */
