@@ -21,7 +21,7 @@ FUNC_TESTS := $(filter-out tests/func/lib% tests/func/soak_%,$(wildcard tests/fu
 SOAK_TESTS := $(wildcard tests/func/soak_*.sh)
 LUA_TESTS := $(if $(wildcard core/cli/rules.c),scripts/dev/test_rules.sh)
 
-.PHONY: test check test-programs fuzz soak bench lint format abi abi-accept coverage coverage-run
+.PHONY: test check test-programs vm fuzz soak bench lint format abi abi-accept coverage coverage-run
 
 TEST_INC = -Isdk/include -Isdk/testhost -Icore -I. $(CORE_INC)
 
@@ -79,8 +79,11 @@ coverage-run: test-programs
 bench: all $(BENCHES) $(TEST_BPF) ## the figures of the README, to build/bench.json
 	$(Q)LNX_BUILD=$(BUILD) CC='$(CC)' bash tests/bench/run.sh
 
-soak: all $(FUZZERS) ## long runs: tests/func/soak_*.sh and hours of fuzzing (SOAK_SECONDS)
-	$(Q)LNX_TEST_TIMEOUT=$$(($(SOAK_SECONDS) + 600)) SOAK_SECONDS=$(SOAK_SECONDS) $(RUN) $(SOAK_TESTS:%=soak=%)
+vm: test-programs deb ## tests in a guest of pure cgroup v2 with systemd (root, qemu), or only TESTS="SUITE=PROGRAM..."
+	$(Q)LNX_BUILD=$(BUILD) tests/vm/run.sh $(TESTS)
+
+soak: test-programs deb $(FUZZERS) ## long runs: tests/func/soak_*.sh, the guest of vm, hours of fuzzing (SOAK_SECONDS)
+	$(Q)LNX_TEST_TIMEOUT=$$(($(SOAK_SECONDS) + 600)) SOAK_SECONDS=$(SOAK_SECONDS) $(RUN) $(SOAK_TESTS:%=soak=%) vm=tests/vm/run.sh
 	$(Q)FUZZ_SECONDS=$(SOAK_SECONDS) LNX_BUILD=$(BUILD) scripts/dev/fuzz.sh $(FUZZERS)
 
 fuzz: $(FUZZERS) ## libFuzzer on every tests/fuzz/fuzz_*.c, FUZZ_SECONDS in all

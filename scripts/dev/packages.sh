@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
 #
-# The Debian packages each thing needs, one a line: packages.sh build|run|test|bench|dev
+# The Debian packages each thing needs, one a line: packages.sh build|run|test|bench|dev|vm|guest
 # The only list: quickstart.sh installs from it.
 
 # shellcheck disable=SC2086 # the lists are meant to be split
@@ -19,15 +19,22 @@ bench="nginx-light libbpf-tools linux-perf redis-server redis-tools stress-ng py
 # make coverage, make fuzz; make soak builds a kube-apiserver and k8s/Dockerfile; record_scenes.sh runs redis and java.
 dev="lcov libclang-rt-14-dev golang-go etcd-server debootstrap buildah redis-server
 	default-jdk-headless"
+# make vm, and what the Debian of its guest holds: a kernel, systemd, the libraries of what is built here, tools of the tests.
+vm="qemu-system-x86 debootstrap e2fsprogs"
+guest="linux-image-amd64 systemd systemd-sysv udev dbus busybox kmod iproute2 procps psmisc curl jq strace stress-ng python3-minimal libcap2-bin
+	libev4 libbpf1 libelf1 liblua5.4-0 libyaml-0-2 libmicrohttpd12 libjansson4 libcurl4 libsqlite3-0 libzstd1 libsodium23 libsecp256k1-1
+	libncursesw6 libcmocka0"
 
 case ${1:-} in
 build) set -- $build ;;
 run) set -- $build $run ;;
 test) set -- $build $run $test ;;
 bench) set -- $build $run $bench ;;
-dev) set -- $build $run $test $bench $dev ;;
+dev) set -- $build $run $test $bench $dev $vm ;;
+vm) set -- $build $run $test $vm ;;
+guest) set -- $guest ;;
 *)
-	echo "usage: packages.sh build|run|test|bench|dev" >&2
+	echo "usage: packages.sh build|run|test|bench|dev|vm|guest" >&2
 	exit 2
 	;;
 esac

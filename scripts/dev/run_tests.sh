@@ -64,6 +64,7 @@ run_one()
 	else
 		cmd=("$prog")
 	fi
+	t=$((t * ${LNX_SLOW:-1}))
 	# ThreadSanitizer does not know the widest address randomisation of recent kernels.
 	[ "$san" != tsan ] || cmd=(setarch -R "${cmd[@]}")
 	if [ "$suite" = bpf ] && [ "$(id -u)" -ne 0 ]; then

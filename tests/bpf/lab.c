@@ -117,19 +117,50 @@ void lab_group_remove(struct lab *l, int group)
 	}
 }
 
-void lab_set(struct lab *l, int group, const char *file, const char *value)
+static void set(struct lab *l, int group, const char *root, const char *file, const char *value)
 {
 	char path[256];
 
-	if (!root_cpu()) {
-		printf("SKIP: no v1 cpu hierarchy\n");
-		exit(LAB_SKIP);
-	}
-	snprintf(path, sizeof(path), "%s/%s/%s", root_cpu(), l->groups[group].name, file);
+	snprintf(path, sizeof(path), "%s/%s/%s", root, l->groups[group].name, file);
 	if (put(path, value)) {
 		printf("SKIP: cannot write %s\n", path);
 		exit(LAB_SKIP);
 	}
+}
+
+void lab_weight(struct lab *l, int group, uint32_t percent)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u", root_cpu() ? percent * 1024 / 100 : percent);
+	if (root_cpu())
+		set(l, group, root_cpu(), "cpu.shares", text);
+	else
+		set(l, group, root_v2(), "cpu.weight", text);
+}
+
+void lab_quota(struct lab *l, int group, uint32_t quota_us, uint32_t period_us)
+{
+	char quota[32], period[16];
+
+	snprintf(period, sizeof(period), "%u", period_us);
+	snprintf(quota, sizeof(quota), root_cpu() ? "%u" : "%u %s", quota_us, period);
+	if (!root_cpu()) {
+		set(l, group, root_v2(), "cpu.max", quota);
+		return;
+	}
+	set(l, group, root_cpu(), "cpu.cfs_period_us", period);
+	set(l, group, root_cpu(), "cpu.cfs_quota_us", quota);
+}
+
+uint64_t lab_cpu_id(const struct lab *l, int group)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", root_cpu() ? root_cpu() : root_v2(),
+		 l->groups[group].name);
+	return stat(path, &st) ? 0 : st.st_ino;
 }
 
 static void burn_until(uint64_t at)

@@ -63,11 +63,14 @@ void lab_attach(struct lab *l);
 void lab_detach(struct lab *l);
 /* Detach, forget every slot, attach. */
 void lab_restart(struct lab *l);
-/* A cgroup in v2 and, under the same name, in the v1 cpu hierarchy. Returns its number. */
+/* A cgroup in v2 and, under the same name, in the v1 cpu hierarchy if there is one. Returns its number. */
 int lab_group(struct lab *l, const char *name);
 void lab_group_remove(struct lab *l, int group);
-/* Write a file of the group in the v1 cpu hierarchy. */
-void lab_set(struct lab *l, int group, const char *file, const char *value);
+/* In the hierarchy of the cpu controller, of v1 or v2. Exit LAB_SKIP where there is none. 100 is the usual weight. */
+void lab_weight(struct lab *l, int group, uint32_t percent);
+void lab_quota(struct lab *l, int group, uint32_t quota_us, uint32_t period_us);
+/* The group's id in that hierarchy, 0 none. */
+uint64_t lab_cpu_id(const struct lab *l, int group);
 /* Fork a worker that waits for lab_go. Returns its pid. */
 pid_t lab_spawn(struct lab *l, int group, const struct lab_work *work);
 void lab_move(struct lab *l, pid_t pid, int group);

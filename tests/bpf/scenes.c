@@ -162,7 +162,7 @@ void scene_slot_recycled(struct lab *l)
 	uint32_t old, heir, now_a = 0;
 	double stall;
 
-	lab_set(l, a, "cpu.shares", "2"); /* waits nearly always, its own start included */
+	lab_weight(l, a, 1); /* waits nearly always, its own start included */
 	lab_window(l);
 	lab_spawn(l, a, &w);
 	lab_spawn(l, b, &w);

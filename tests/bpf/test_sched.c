@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static void spin_pair(struct lab *l)
 {
@@ -80,9 +79,8 @@ static void weights(struct lab *l)
 		printf("  SKIP   no tracefs\n");
 		return;
 	}
-	lab_set(l, b[0], "cpu.shares", "1024");
-	lab_set(l, b[1], "cpu.shares", "2048");
-	lab_set(l, b[2], "cpu.shares", "3072");
+	for (uint32_t i = 0; i < 3; i++)
+		lab_weight(l, b[i], 100 * (i + 1));
 	lab_spawn(l, a, &w);
 	for (int i = 0; i < 3; i++)
 		lab_spawn(l, b[i], &w);
@@ -117,11 +115,8 @@ static void quota(struct lab *l, int capped, int victim, int idler)
 	struct lab_work w = { LAB_SPIN, scene_cpu(), 0, 0, 0, 4 * LAB_SEC };
 	struct lab_work idle = { LAB_WAKE, scene_cpu(), 50, 20000, 0, 4 * LAB_SEC };
 	const struct stall_victim *v;
-	char path[128];
-	struct stat st;
 
-	lab_set(l, capped, "cpu.cfs_period_us", "100000");
-	lab_set(l, capped, "cpu.cfs_quota_us", "10000");
+	lab_quota(l, capped, 10000, 100000);
 	lab_spawn(l, victim, &w);
 	lab_spawn(l, idler, &idle);
 	scene_measure(l);
@@ -134,10 +129,8 @@ static void quota(struct lab *l, int capped, int victim, int idler)
 	lab_near(l, "all of it by the quota at depth 1, ms",
 		 lab_part_ms(l, v->handle, LNX_LEDGER_THROTTLED + 1, 0),
 		 lab_throttled_ms(l, v->handle), 0.001);
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/cpu/%s", l->groups[capped].name);
-	if (!stat(path, &st))
-		lab_least(l, "the owner is named, 1 = yes",
-			  l->tab->slot[LNX_LEDGER_SLOT(v->handle)].owner == st.st_ino, 1);
+	lab_least(l, "the owner is named, 1 = yes",
+		  l->tab->slot[LNX_LEDGER_SLOT(v->handle)].owner == lab_cpu_id(l, capped), 1);
 	scene_against_psi(l, victim, 0.03);
 	scene_counts(l);
 }

@@ -12,8 +12,9 @@ build=${LNX_BUILD:-build}
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 linnixd=$build/bin/linnixd
 linnix=$build/bin/linnix
-# Sanitizers slow the agent down; deadlines stretch with them.
+# Sanitizers slow the agent down, and LNX_SLOW says how many times slower the machine itself is; deadlines stretch with them.
 case ${LNX_SAN:-} in '') slow=1 ;; *) slow=4 ;; esac
+slow=$((slow * ${LNX_SLOW:-1}))
 unset LINNIX_URL LINNIX_API_TOKEN
 for v in "${!LINNIX_@}"; do unset "$v"; done
 
