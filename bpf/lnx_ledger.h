@@ -197,9 +197,9 @@ LNX_SUB int lnx_ledger_charge_thr(struct lnx_ledger_cpu *c, const struct lnx_led
 	return 0;
 }
 
-/* Charge entry <at> up to <now>. */
-LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			      __u32 at, __u64 now)
+/* Charge entry <at>, which is not throttled, up to <now>. */
+LNX_FN void lnx_ledger_charge_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				  __u32 at, __u64 now)
 {
 	struct lnx_ledger_wait *e = &c->wait[LNX_BOUND(at, LNX_LEDGER_WAITS)];
 	__u32 slot;
@@ -208,10 +208,6 @@ LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 	/* It came after the moment that is being repaired: nothing to charge yet. */
 	if (now <= e->since)
 		return;
-	if (LNX_RARE(e->thr)) {
-		lnx_ledger_charge_thr(c, tab, at, now);
-		return;
-	}
 	ns = now - e->since;
 	e->since = now;
 	slot = LNX_BOUND(LNX_LEDGER_SLOT(e->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
@@ -219,6 +215,18 @@ LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 		c->sum[slot].self_ns += ns;
 	else
 		lnx_ledger_pair(c, tab, e->handle, c->cur, ns);
+}
+
+/* Charge entry <at> up to <now>. */
+LNX_FN void lnx_ledger_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			      __u32 at, __u64 now)
+{
+	struct lnx_ledger_wait *e = &c->wait[LNX_BOUND(at, LNX_LEDGER_WAITS)];
+
+	if (!LNX_RARE(e->thr))
+		lnx_ledger_charge_run(c, tab, at, now);
+	else if (now > e->since)
+		lnx_ledger_charge_thr(c, tab, at, now);
 }
 
 /* Charge every waiting entry. */
@@ -248,14 +256,15 @@ LNX_FN void lnx_ledger_throttle(struct lnx_ledger_cpu *c, struct lnx_ledger_wait
 	c->thr = thr;
 }
 
-/* A throttled task joins entry <at>, which was not. */
+/* A throttled task joins entry <at>, which was not. The deepest of all calls: where the kernel gives all of them 512 bytes of
+ * stack together there is no room for a way that it does not go. */
 LNX_SUB int lnx_ledger_join_thr(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				const struct lnx_ledger_join *j, __u32 at, __u64 now)
 {
 	if (!c || !tab || !j)
 		return 0;
 	at &= LNX_LEDGER_WAITS - 1;
-	lnx_ledger_charge(c, tab, at, now);
+	lnx_ledger_charge_run(c, tab, at, now);
 	lnx_ledger_throttle(c, &c->wait[LNX_BOUND(at, LNX_LEDGER_WAITS)], j->queue, j->thr_base,
 			    j->thr);
 	return 0;
