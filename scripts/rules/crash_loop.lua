@@ -3,8 +3,8 @@
 -- Crash loop: the same container of a workload, or the same unit, was started at least 3 times
 -- within 10 minutes and failed, whether it got a cgroup of its own each time (a container that is
 -- started again, a pod that is replaced) or kept the one that it had (a unit with Restart=, a
--- runtime that uses the path again). crash-loop-supervised is the same of a program that a supervisor
--- inside of the container or unit starts again and again.
+-- runtime that uses the path again). crash-loop-supervised is the same of a program that a
+-- supervisor inside of the container or unit starts again and again.
 --
 -- Why these figures: one failure may be a bad moment and a second one its echo; the third
 -- within ten minutes is a loop, and a back-off of five minutes between runs still shows two of
@@ -181,6 +181,22 @@ test "workers that go down with their master are one run" {
     end
   end,
   fires = {},
+}
+
+test "a daemon whose starter has ended" {
+  feed  = function(t)
+    tell(t, 0, 10, "app.service", false)
+    for i = 0, 2 do
+      local at, pid = i * 60, 600 + 2 * i
+      local first = { pid = pid, ppid = 1, cgroup_id = 10, comm = "app", start_ns = at * 1e9 + 1 }
+      t.exec(at, first)
+      t.fork(at, { ppid = pid, child_pid = pid + 1, cgroup_id = 10, start_ns = at * 1e9 + 2 })
+      t.exit(at + 1, first)
+      t.exit(at + 9, { pid = pid + 1, ppid = 1, cgroup_id = 10, comm = "app", signal = 11,
+        start_ns = at * 1e9 + 2 })
+    end
+  end,
+  fires = { { rule = "crash-loop", at = 129 } },
 }
 
 test "a script whose commands fail is no loop" {

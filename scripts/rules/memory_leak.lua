@@ -123,6 +123,7 @@ test "1 MiB a second with 1 GiB left: critical" {
 
 test "a limit of its own is nearer than the end of the machine" {
   feed  = function(t)
+    t.event(0, "workload.update", { cgroup_id = 9, path = "/app.service" })
     life(t, 0, 1000, 64 * GiB, climb, {
       limit_cgroup_id = 9, memory_room_bytes = function(s) return (2500 - s) * MiB end,
     })

@@ -12,7 +12,7 @@
 
 local enough = 20
 local failed_share = 0.8
-local minute_s = 60
+local minute_s = 59 -- from the first end to the last
 
 rule "short-lived" {
   on        = "proc.exit",
@@ -24,6 +24,7 @@ rule "short-lived" {
     ok         = { "count 10s", where = { exit_code = 0, signal = 0 } },
     ok_60s     = { "count 60s", where = { exit_code = 0, signal = 0 } },
   },
+  series    = { ends = "exit_code 60s" }, -- how long it goes on
   when      = function(w) return w.exits >= enough end,
   keep      = "10s",
   value     = "exits",
@@ -31,7 +32,7 @@ rule "short-lived" {
   severity  = function(w)
     local all, failed = w.exits_60s, w.exits_60s - w.ok_60s
     -- a minute of it, and failing still
-    if all >= enough * minute_s / 10 and failed >= all * failed_share
+    if w.ends.span >= minute_s and failed >= all * failed_share
        and w.exits - w.ok >= w.exits * failed_share then
       return "warning"
     end
@@ -65,9 +66,25 @@ test "a minute of failures is a warning" {
   fires = { { at = 6, severity = "warning" } },
 }
 
-test "half a minute of failures is not" {
-  feed  = function(t) exits(t, 3, 0, 35, { exit_code = 1 }) end,
+test "50 seconds of failures are not, however many" {
+  feed  = function(t) exits(t, 30, 0, 50, { exit_code = 1 }) end,
   fires = { { severity = "info" } },
+}
+
+test "most of a minute failed, and now they do not" {
+  feed  = function(t)
+    exits(t, 3, 0, 52, { exit_code = 1 })
+    exits(t, 3, 52, 70)
+  end,
+  fires = { { severity = "info" } },
+}
+
+test "of a program that is known" {
+  feed  = function(t)
+    t.exec(0, { pid = 7, comm = "loop" })
+    exits(t, 3, 0, 10)
+  end,
+  fires = { { at = 6, severity = "info" } },
 }
 
 test "a signal is a failure" {
