@@ -66,6 +66,7 @@ struct op {
 	struct attempt attempts[OP_ATTEMPTS];
 	/* in memory only */
 	uint32_t is_dirty, is_dry, tries, is_asked, n_missing;
+	struct u256 data_fee;  /* wei that the chain takes besides gas, as last told */
 	struct op_found found; /* what this turn saw of it */
 	struct op *next;
 };
@@ -95,6 +96,7 @@ struct task {
 	uint8_t receipt_hash[32], submit_tx[32];
 	uint32_t
 		has_arbiter; /* the payer named one, be it nobody: a bit of is_escrow in the file */
+	uint8_t other_tx[32];	 /* in memory only: likewise told to have brought the receipt */
 	char reason[TASK_ERROR]; /* why it is where it is, for people */
 	int64_t created_ms, changed_ms;
 	/* in memory only */

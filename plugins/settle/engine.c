@@ -12,6 +12,8 @@
 #define HASTE_NS (20 * SETTLE_MS)
 #define IDLE_N	 10 /* times the interval when there is nothing to do */
 
+#define DIFFER_TURNS 4 /* in which two endpoints may differ: one is a block behind */
+
 const char *const chain_state_names[] = { "opening", "connecting", "ready",
 					  "refused", "failed",	   NULL };
 
@@ -78,60 +80,119 @@ void settle_ask(struct settle *s, void (*then)(struct settle *s))
 		settle_lost(s, rc == -ENOSYS ? "libcurl is not there" : strerror(-rc));
 }
 
-/* The same question elsewhere gave the same. */
-static int agrees(const struct rpc_batch *a, const struct rpc_batch *b)
+/* ---- a second opinion */
+
+int settle_is_same(const struct rpc_call *a, const struct rpc_call *b)
 {
-	for (unsigned i = 0; i < b->n; i++)
-		if (a->calls[i].is_error != b->calls[i].is_error ||
-		    (a->calls[i].result && !json_equal(a->calls[i].result, b->calls[i].result)))
-			return 0;
-	return 1;
+	return a->is_error == b->is_error && (!a->result || json_equal(a->result, b->result));
+}
+
+const struct rpc_call *settle_second(const struct settle *s, unsigned i)
+{
+	return i >= s->twin_from && i - s->twin_from < s->second.n
+		       ? &s->second.calls[i - s->twin_from]
+		       : NULL;
+}
+
+const char *settle_compare(struct settle *s, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct rpc_call *other = settle_second(s, i);
+
+		if (other && !settle_is_same(&s->batch.calls[i], other)) {
+			s->differs = other->method;
+			return other->method;
+		}
+	}
+	return NULL;
 }
 
 static void asked_second(void *arg, int rc)
 {
 	struct settle *s = arg;
 
-	if (rc < 0 || agrees(&s->batch, &s->second)) {
-		/* one that does not answer is left alone for a while; one is then enough */
-		s->host->health(s->ctx, "chain-second",
-				rc < 0 ? LNX_HEALTH_DEGRADED : LNX_HEALTH_OK,
-				rc < 0 ? "only one endpoint answers: its word stands alone" : "");
-		s->then(s);
-		return;
+	if (rc < 0) {
+		/* it is left alone for a while; one is then enough */
+		s->host->health(s->ctx, "chain-second", LNX_HEALTH_DEGRADED,
+				"only one endpoint answers: its word stands alone");
+		rpc_reset(&s->second);
+	} else {
+		s->is_compared = 1;
+		if (s->n_differ < DIFFER_TURNS)
+			s->host->health(s->ctx, "chain-second", LNX_HEALTH_OK, "");
 	}
-	s->host->health(s->ctx, "chain-second", LNX_HEALTH_DEGRADED,
-			"two endpoints do not agree: nothing is signed meanwhile");
-	if (s->plan)
-		op_later(s, s->plan, "two endpoints do not agree");
-	s->plan = NULL;
-	settle_rest(s);
+	s->then(s);
 }
 
 static void asked_first(struct settle *s)
 {
 	int other = rpc_pick(&s->rpc, s->at), rc;
+	struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
 
-	rpc_reset(&s->second);
+	s->then = s->then_twin;
 	if (other < 0) {
-		s->then = s->then_both;
 		s->then(s);
 		return;
 	}
-	for (unsigned i = 0; i < s->n_both; i++)
+	if (e->is_guarded && !s->rpc.endpoints[other].is_guarded) {
+		e->is_guarded = 0; /* the guards are asked of both at once */
+		settle_wake(s);
+		settle_rest(s);
+		return;
+	}
+	for (unsigned i = s->twin_from; i < s->twin_from + s->twin_n; i++)
 		(void)rpc_add(&s->second, s->batch.calls[i].method, "%s",
 			      s->batch.calls[i].params); /* the error sticks */
-	s->then = s->then_both;
+	s->twin = other;
+	s->rival = other;
 	rc = rpc_send(&s->rpc, (unsigned)other, &s->second, asked_second, s);
 	if (rc < 0)
 		asked_second(s, rc);
 }
 
-void settle_ask_both(struct settle *s, unsigned n_both, void (*then)(struct settle *s))
+void settle_ask_twin(struct settle *s, unsigned from, unsigned n, void (*then)(struct settle *s))
+{
+	rpc_reset(&s->second);
+	s->twin = -1;
+	s->twin_from = from;
+	s->twin_n = n;
+	s->then_twin = then;
+	settle_ask(s, n ? asked_first : then);
+}
+
+static void agreed(struct settle *s)
+{
+	if (settle_compare(s, s->twin_n))
+		settle_rest(s);
+	else
+		s->then_both(s);
+}
+
+void settle_ask_both(struct settle *s, unsigned n, void (*then)(struct settle *s))
 {
 	s->then_both = then;
-	s->n_both = n_both;
-	settle_ask(s, asked_first);
+	settle_ask_twin(s, 0, n, agreed);
+}
+
+/* Two that differ for longer than one can be behind: nobody knows which is right, so they change places, and what only protects
+ * is tried through each. */
+static void weigh(struct settle *s)
+{
+	char text[RPC_TEXT];
+
+	if (!s->differs && s->is_compared)
+		s->n_differ = 0;
+	if (s->differs && ++s->n_differ >= DIFFER_TURNS) {
+		(void)snprintf(
+			text, sizeof(text),
+			"two endpoints do not agree on %s: nothing that pays is signed meanwhile",
+			s->differs); /* fits */
+		s->host->health(s->ctx, "chain-second", LNX_HEALTH_DEGRADED, text);
+		if (s->n_differ % DIFFER_TURNS == 0 && s->at >= 0)
+			s->at = s->rival;
+	}
+	s->differs = NULL;
+	s->is_compared = 0;
 }
 
 /* ---- the turn */
@@ -158,6 +219,7 @@ static uint64_t pause_ns(const struct settle *s)
 
 void settle_rest(struct settle *s)
 {
+	weigh(s);
 	s->busy = 0;
 	s->plan = NULL;
 	rpc_reset(&s->batch);

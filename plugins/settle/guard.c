@@ -18,10 +18,12 @@
 #define ASK_TOKEN      3
 #define ASK_SEPARATOR  4
 #define ASK_DECIMALS   5
+#define ASK_FIXED      6 /* up to here two endpoints are asked */
 #define ASK_ADDRESS    6
 #define ASK_IS_AS      7
 #define ASK_EXT	       8
-#define ASK_BOND       9
+#define ASK_ORACLE     9
+#define ASK_BOND       10
 
 static void code_add(struct rpc_batch *b, const uint8_t address[20])
 {
@@ -77,13 +79,12 @@ static int registered(struct settle *s)
 	return memcmp(v.word.b + 12, s->address, 20) ? -EEXIST : 1;
 }
 
-/* NULL, or why not. */
-static const char *judge(struct settle *s, char text[RPC_TEXT])
+/* What does not change, held against the configuration. NULL, or why not. */
+static const char *judge_fixed(const struct settle *s, const struct rpc_call *c,
+			       char text[RPC_TEXT])
 {
-	const struct rpc_call *c = s->batch.calls;
 	struct abi_value v;
 	uint64_t id = 0, decimals = 0;
-	int rc;
 
 	if (rpc_u64(&c[ASK_CHAIN], &id) || id != s->conf->chain_id) {
 		(void)snprintf(text, RPC_TEXT, "it is chain %llu, chain.chain_id is %llu",
@@ -96,21 +97,61 @@ static const char *judge(struct settle *s, char text[RPC_TEXT])
 		return "there is no contract at chain.registry_contract";
 	if (!has_code(&c[ASK_TOKEN]))
 		return "there is no contract at chain.token_address";
-	if (s->has_bond && !has_code(&c[ASK_BOND]))
-		return "there is no contract at chain.bond_contract";
 	if (call_words(&c[ASK_SEPARATOR], "(bytes32)", &v, 1) ||
 	    memcmp(v.word.b, s->separator, 32) != 0)
 		return "the settlement contract has another DOMAIN_SEPARATOR";
 	if (call_words(&c[ASK_DECIMALS], "(uint8)", &v, 1) || u256_to_u64(&v.word, &decimals) ||
 	    decimals != s->conf->token_decimals)
 		return "the token has other decimals than chain.token_decimals";
+	return NULL;
+}
+
+static const char *judge(struct settle *s, char text[RPC_TEXT])
+{
+	const struct rpc_call *c = s->batch.calls;
+	const char *why = judge_fixed(s, c, text);
+	int rc;
+
+	if (why)
+		return why;
+	if (s->has_bond && !has_code(&c[ASK_BOND]))
+		return "there is no contract at chain.bond_contract";
 	rc = registered(s);
 	if (rc == -EEXIST)
 		return "the registry has another address for this agent's DID";
 	if (rc < 0)
 		return "the registry does not answer as it should";
 	s->is_registered = rc == 1;
+	s->has_oracle = has_code(&c[ASK_ORACLE]);
 	return NULL;
+}
+
+/* The other endpoint: one of another chain is left out; one that has other contracts at the same addresses may be the one that is
+ * right. 0, or -EPERM: nothing more in this turn. */
+static int judge_second(struct settle *s)
+{
+	struct rpc_endpoint *e = s->twin >= 0 ? &s->rpc.endpoints[s->twin] : NULL;
+	char text[RPC_TEXT], shown[SETTLE_WHY];
+	const char *why;
+
+	if (!e || !s->second.n)
+		return 0;
+	why = judge_fixed(s, s->second.calls, text);
+	if (why) {
+		(void)snprintf(shown, sizeof(shown), "%.60s is not asked: %.150s", e->shown, why);
+		s->host->health(s->ctx, "chain-second", LNX_HEALTH_DEGRADED, shown);
+		rpc_failed(&s->rpc, (unsigned)s->twin, AGAIN_S, why);
+		rpc_reset(&s->second);
+		return 0;
+	}
+	why = settle_compare(s, ASK_FIXED);
+	if (why) {
+		settle_set_state(s, CHAIN_REFUSED, "two endpoints do not agree on %s", why);
+		settle_rest(s);
+		return -EPERM;
+	}
+	e->is_guarded = 1;
+	return 0;
 }
 
 static void judged(struct settle *s)
@@ -124,6 +165,8 @@ static void judged(struct settle *s)
 		refuse(s, why);
 		return;
 	}
+	if (judge_second(s) < 0)
+		return;
 	e->is_guarded = 1;
 	if (s->state == CHAIN_REFUSED)
 		s->state = CHAIN_CONNECTING;
@@ -145,7 +188,7 @@ static void judged(struct settle *s)
 void guard_begin(struct settle *s, void (*then)(struct settle *s))
 {
 	struct rpc_batch *b = &s->batch;
-	static const uint8_t zero[32];
+	static const uint8_t zero[32], oracle[20] = DATA_FEE_ORACLE;
 	struct abi_value did[2];
 
 	s->after_guard = then;
@@ -162,7 +205,8 @@ void guard_begin(struct settle *s, void (*then)(struct settle *s))
 	(void)call_add(b, s->registry, REGISTRY_IS_REGISTERED_AS, did, 2);
 	abi_set_word(&did[0], zero);
 	(void)call_add(b, s->settlement, SETTLEMENT_GET_EXT, did, 1);
+	code_add(b, oracle);
 	if (s->has_bond)
 		code_add(b, s->bond);
-	settle_ask(s, judged);
+	settle_ask_twin(s, 0, ASK_FIXED, judged);
 }

@@ -7,7 +7,8 @@
 #include "op.h"
 #include "task.h"
 
-#define LAG_BLOCKS 8 /* behind what another endpoint told: it is skipped */
+#define LAG_BLOCKS 8  /* behind what another endpoint told, */
+#define LAG_S	   60 /* and its head so old: it is skipped */
 
 #define MISSING_TURNS 4
 #define HEAD_MAX      (1ull << 48) /* a block number in the contract has 48 bits */
@@ -44,6 +45,37 @@ static int u64_at(const json_t *object, const char *key, uint64_t *ret)
 
 /* ---- the head */
 
+/* An old head, and blocks that others have. A head alone shows nothing: whoever tells of blocks that are not there must not make
+ * the honest look late. */
+static int is_late(const struct settle *s, uint64_t number, uint64_t time_s, uint64_t best)
+{
+	return number + LAG_BLOCKS < best && (int64_t)(time_s + LAG_S) < settle_now_ms(s) / 1000;
+}
+
+/* Two heads: of those the earlier counts, so that nothing is taken for late that is not. */
+static void look_second_head(struct settle *s)
+{
+	const struct rpc_call *block = settle_second(s, ASK_BLOCK),
+			      *nonce = settle_second(s, ASK_NONCE);
+	uint64_t number, time_s, n;
+
+	if (!block || u64_at(block->result, "number", &number) || number >= HEAD_MAX ||
+	    u64_at(block->result, "timestamp", &time_s))
+		return;
+	s->rpc.endpoints[s->twin].head = number;
+	if (is_late(s, number, time_s, s->head)) {
+		rpc_failed(&s->rpc, (unsigned)s->twin, 0, "it is behind other endpoints");
+		rpc_reset(&s->second);
+		return;
+	}
+	if (number + LAG_BLOCKS < s->head || s->head + LAG_BLOCKS < number)
+		s->differs = "the newest block";
+	if (number < s->head)
+		s->head = number;
+	if (!rpc_u64(nonce, &n) && n < s->nonce_latest)
+		s->nonce_latest = n;
+}
+
 static int look_head(struct settle *s)
 {
 	const struct rpc_call *c = s->batch.calls;
@@ -65,9 +97,11 @@ static int look_head(struct settle *s)
 		if (s->rpc.endpoints[i].head > best)
 			best = s->rpc.endpoints[i].head;
 	e->head = number;
-	if (number + LAG_BLOCKS < best && rpc_pick(&s->rpc, s->at) >= 0)
+	if (is_late(s, number, s->head_time, best) && rpc_pick(&s->rpc, s->at) >= 0)
 		return -ESTALE;
 	s->head = number;
+	look_second_head(s);
+	number = s->head;
 	s->host->metric_set(s->ctx, s->m_block,
 			    number >= s->conf->confirmations
 				    ? (double)(number - s->conf->confirmations + 1)
@@ -142,12 +176,40 @@ static void look_receipt(struct op *op, uint32_t n, const json_t *r)
 	op->found.is_unknown = 0;
 	op->found.is_good = status == 1;
 	op->found.has_event = has_event(op, json_object_get(r, "logs"));
-	memset(&op->found.cost, 0, sizeof(op->found.cost));
+	/* of the OP stack: what its data cost */
+	if (u256_parse_hex(text_at(r, "l1Fee"), &op->found.cost))
+		memset(&op->found.cost, 0, sizeof(op->found.cost));
 	if (!u64_at(r, "gasUsed", &gas) && !u64_at(r, "effectiveGasPrice", &price)) {
 		u256_from_u64(gas, &cost);
-		if (!u256_mul_u64(&cost, price, &cost))
-			op->found.cost = cost;
+		if (u256_mul_u64(&cost, price, &cost) ||
+		    u256_add(&op->found.cost, &cost, &op->found.cost))
+			memset(&op->found.cost, 0, sizeof(op->found.cost));
 	}
+}
+
+/* Do two endpoints tell the same of a transaction? */
+static int is_same_fate(const json_t *a, const json_t *b)
+{
+	if (json_is_null(a) || json_is_null(b))
+		return json_is_null(a) && json_is_null(b);
+	return *text_at(a, "blockHash") &&
+	       !strcmp(text_at(a, "blockHash"), text_at(b, "blockHash")) &&
+	       !strcmp(text_at(a, "status"), text_at(b, "status"));
+}
+
+static void look_fate(struct settle *s, struct op *op, uint32_t n, unsigned i)
+{
+	const struct rpc_call *other = settle_second(s, i);
+	const json_t *r = s->batch.calls[i].result;
+
+	if (!other || is_same_fate(r, other->result)) {
+		look_receipt(op, n, r);
+		if (other && !has_event(op, json_object_get(other->result, "logs")))
+			op->found.has_event = 0;
+		return;
+	}
+	op->found.is_unknown = 1;
+	s->differs = other->method;
 }
 
 static double as_double(const struct u256 *v)
@@ -251,12 +313,15 @@ static void settle_missing(struct settle *s, struct op *op)
 static void looked_blocks(struct settle *s)
 {
 	unsigned i = 1;
+	uint64_t n = 0;
 
 	if (rpc_u64(&s->batch.calls[0], &s->nonce_deep))
 		s->nonce_deep = 0;
+	if (settle_second(s, 0) && (rpc_u64(settle_second(s, 0), &n) || n < s->nonce_deep))
+		s->nonce_deep = n;
 	for (struct op *op = s->ops; op; op = op->next) {
-		uint8_t hash[32];
-		const struct rpc_call *revert = NULL, *block;
+		uint8_t hash[32], other_hash[32];
+		const struct rpc_call *revert = NULL, *block, *other;
 
 		if (!op->is_asked)
 			continue;
@@ -265,11 +330,17 @@ static void looked_blocks(struct settle *s)
 				settle_missing(s, op);
 			continue;
 		}
+		other = settle_second(s, i);
 		block = &s->batch.calls[i++];
 		if (!op->found.is_good)
 			revert = &s->batch.calls[i++];
 		if (hex_parse(text_at(block->result, "hash"), hash, 32))
 			continue; /* not told */
+		if (other && (hex_parse(text_at(other->result, "hash"), other_hash, 32) ||
+			      memcmp(hash, other_hash, 32) != 0)) {
+			s->differs = other->method;
+			continue;
+		}
 		if (memcmp(hash, op->found.block_hash, 32) == 0)
 			settle_found(s, op, revert);
 		else
@@ -302,11 +373,42 @@ static void ask_blocks(struct settle *s)
 					    op->n_data, at);
 	}
 	if (n) {
-		settle_ask(s, looked_blocks);
+		settle_ask_twin(s, 0, s->batch.n, looked_blocks);
 		return;
 	}
 	rpc_reset(&s->batch);
 	s->after_look(s);
+}
+
+/* Of what is out: its price may have to rise. */
+static struct op *first_out(const struct settle *s)
+{
+	struct op *op = s->ops;
+
+	while (op &&
+	       (op->is_dry || (op->state != OP_SIGNED && op->state != OP_SENT) || !op->n_attempts))
+		op = op->next;
+	return op;
+}
+
+static void ask_data_fee(struct settle *s)
+{
+	struct op *op = first_out(s);
+	const struct attempt *a = op ? &op->attempts[op->n_attempts - 1] : NULL;
+
+	s->ask_data_fee = a && s->has_oracle ? s->batch.n : 0;
+	if (s->ask_data_fee)
+		op_ask_data_fee(s, op, a->gas, a->tip_wei, a->fee_wei);
+}
+
+static void looked_data_fee(struct settle *s)
+{
+	struct op *op = first_out(s);
+	struct abi_value v;
+
+	if (op && s->ask_data_fee &&
+	    !call_words(&s->batch.calls[s->ask_data_fee], "(uint256)", &v, 1))
+		op->data_fee = v.word;
 }
 
 static void looked(struct settle *s)
@@ -329,11 +431,12 @@ static void looked(struct settle *s)
 		for (uint32_t n = 0; n < op->n_attempts; n++)
 			if (op->attempts[n].nonce == op->nonce) {
 				if (!op->found.is_there)
-					look_receipt(op, n, s->batch.calls[i].result);
+					look_fate(s, op, n, i);
 				i++;
 			}
 	}
 	task_looked(s);
+	looked_data_fee(s);
 	ask_blocks(s);
 }
 
@@ -392,5 +495,6 @@ void look_begin(struct settle *s, void (*then)(struct settle *s))
 	(void)rpc_add(&s->batch, "eth_feeHistory", "[\"0x4\",\"latest\",[50]]");
 	ask_txs(s);
 	task_look(s);
-	settle_ask(s, looked);
+	ask_data_fee(s);
+	settle_ask_twin(s, 0, s->batch.n, looked);
 }

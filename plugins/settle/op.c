@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call.h"
 #include "task.h"
 #include "tx1559.h"
 
@@ -193,21 +194,47 @@ uint64_t op_next_nonce(const struct settle *s)
 	return next;
 }
 
+static void draft(const struct settle *s, const struct op *op, uint64_t gas, uint64_t tip,
+		  uint64_t fee, struct tx1559 *ret)
+{
+	*ret = (struct tx1559){
+		.chain_id = s->conf->chain_id, .gas = gas, .data = op->data, .n_data = op->n_data
+	};
+	ret->nonce = op->state == OP_QUEUED ? op_next_nonce(s) : op->nonce;
+	u256_from_u64(tip, &ret->tip);
+	u256_from_u64(fee, &ret->max_fee);
+	memcpy(ret->to, op->to, 20);
+}
+
+void op_ask_data_fee(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_t fee)
+{
+	static const uint8_t oracle[20] = DATA_FEE_ORACLE;
+	struct lnx_buf bytes = { .max = 1u << 20 };
+	struct abi_value arg;
+	struct tx1559 tx;
+
+	if (!s->has_oracle)
+		return;
+	draft(s, op, gas, tip, fee, &tx);
+	tx1559_draft(&tx, &bytes);
+	if (lnx_buf_error(&bytes))
+		s->batch.error = lnx_buf_error(&bytes);
+	abi_set_bytes(&arg, (const uint8_t *)bytes.data, bytes.size);
+	if (!lnx_buf_error(&bytes))
+		(void)call_add(&s->batch, oracle, "getL1Fee(bytes)", &arg, 1); /* errors stick */
+	lnx_buf_done(&bytes);
+}
+
 int op_sign(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_t fee)
 {
 	struct attempt *a = &op->attempts[op->n_attempts];
 	struct lnx_buf raw = { .max = 1u << 20 };
-	struct tx1559 tx = {
-		.chain_id = s->conf->chain_id, .gas = gas, .data = op->data, .n_data = op->n_data
-	};
+	struct tx1559 tx;
 	int rc;
 
 	if (op->n_attempts == OP_ATTEMPTS)
 		return -ENOSPC;
-	tx.nonce = op->state == OP_QUEUED ? op_next_nonce(s) : op->nonce;
-	u256_from_u64(tip, &tx.tip);
-	u256_from_u64(fee, &tx.max_fee);
-	memcpy(tx.to, op->to, 20);
+	draft(s, op, gas, tip, fee, &tx);
 	memset(a, 0, sizeof(*a));
 	rc = tx1559_sign(&tx, s->secp, s->key, &raw, a->hash);
 	if (rc < 0) {

@@ -52,6 +52,8 @@ void op_sweep(struct settle *s);
 void op_count(struct settle *s, const struct op *op, const char *result);
 /* Sign its call with the next nonce (or its own again) and these fees; nothing is sent. 0 or -errno. */
 int op_sign(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_t fee);
+/* The call that asks what the chain takes for the data of <op> besides its gas, at these fees; nothing when it takes nothing. */
+void op_ask_data_fee(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_t fee);
 /* The nonce to use next. */
 uint64_t op_next_nonce(const struct settle *s);
 void op_json(const struct settle *s, const struct op *op, struct lnx_buf *out);

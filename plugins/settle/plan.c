@@ -26,14 +26,20 @@ static uint64_t cap_wei(const struct settle *s)
 	return s->conf->max_fee_gwei * GWEI;
 }
 
-/* Is gas * fee within what one transaction may cost? */
-static int is_affordable(const struct settle *s, uint64_t gas, uint64_t fee)
+/* The most that it may cost: gas, and what the chain takes for its data. 0 or -ERANGE. */
+static int cost_of(const struct op *op, uint64_t gas, uint64_t fee, struct u256 *ret)
+{
+	u256_from_u64(gas, ret);
+	return u256_mul_u64(ret, fee, ret) || u256_add(ret, &op->data_fee, ret) ? -ERANGE : 0;
+}
+
+/* Is that within what one transaction may cost? */
+static int is_affordable(const struct settle *s, const struct op *op, uint64_t gas, uint64_t fee)
 {
 	struct u256 cost, most;
 
-	u256_from_u64(gas, &cost);
 	u256_from_u64(s->conf->max_tx_cost_gwei, &most);
-	return !u256_mul_u64(&cost, fee, &cost) && !u256_mul_u64(&most, GWEI, &most) &&
+	return !cost_of(op, gas, fee, &cost) && !u256_mul_u64(&most, GWEI, &most) &&
 	       u256_cmp(&cost, &most) <= 0;
 }
 
@@ -48,7 +54,8 @@ static void bump(struct settle *s, struct op *op)
 		tip = s->tip;
 	if (2 * s->base_fee + tip > fee)
 		fee = 2 * s->base_fee + tip;
-	if (op->n_attempts == OP_ATTEMPTS || fee > cap_wei(s) || !is_affordable(s, a->gas, fee)) {
+	if (op->n_attempts == OP_ATTEMPTS || fee > cap_wei(s) ||
+	    !is_affordable(s, op, a->gas, fee)) {
 		s->host->health(
 			s->ctx, "chain-fees", LNX_HEALTH_DEGRADED,
 			"a transaction is not mined, and its fee may not rise: see chain.max_fee_gwei and chain.max_tx_cost_gwei");
@@ -77,7 +84,8 @@ static void end_dry(struct settle *s, struct op *op, const char *error, uint64_t
 	struct task *t = task_find(s, op->task);
 	struct attempt *a = &op->attempts[0];
 	struct lnx_buf out = { .max = 1u << 20 };
-	char hex[67], to[ADDRESS_TEXT], *data = malloc(2 * (size_t)op->n_data + 3);
+	char hex[67], to[ADDRESS_TEXT], wei[U256_DECIMAL],
+		*data = malloc(2 * (size_t)op->n_data + 3);
 	int is_open = !strcmp(error, PREPARE_ALLOWANCE_FIRST);
 
 	lnx_buf_char(&out, '{');
@@ -96,6 +104,8 @@ static void end_dry(struct settle *s, struct op *op, const char *error, uint64_t
 		lnx_json_kv_u64(&out, "gas", gas);
 		lnx_json_kv_u64(&out, "max_fee_wei", fee);
 		lnx_json_kv_u64(&out, "tip_wei", s->tip);
+		u256_format(&op->data_fee, wei);
+		lnx_json_kv_str(&out, "data_fee_wei", wei);
 		hex_format(a->hash, 32, hex);
 		lnx_json_kv_str(&out, "tx", hex);
 		free(a->raw);
@@ -115,26 +125,44 @@ static void end_dry(struct settle *s, struct op *op, const char *error, uint64_t
 		task_set(s, t, PHASE_FAILED, "a dry run: nothing was sent");
 }
 
+/* What the call before the last told. 0 or -EPROTO. */
+static int read_data_fee(const struct settle *s, struct op *op)
+{
+	struct abi_value v;
+
+	if (!s->has_oracle)
+		return 0;
+	if (call_words(&s->batch.calls[s->batch.n - 2], "(uint256)", &v, 1))
+		return -EPROTO;
+	op->data_fee = v.word;
+	return 0;
+}
+
 /* The node would take it: at which price? */
 static void sign(struct settle *s, struct op *op, const struct rpc_call *estimate)
 {
 	uint64_t gas, fee = 2 * s->base_fee + s->tip;
+	char text[U256_UNITS];
 	struct u256 cost;
 
+	if (read_data_fee(s, op) < 0) {
+		op_later(s, op, "the chain does not tell what it takes for data");
+		return;
+	}
 	if (rpc_u64(estimate, &gas) || gas > GAS_MAX) {
 		op_later(s, op, "the node's estimate of its gas cannot be used");
 		return;
 	}
 	gas += gas / 5;
-	if (fee > cap_wei(s) || !is_affordable(s, gas, fee) || fee > FEE_MAX) {
+	if (fee > cap_wei(s) || !is_affordable(s, op, gas, fee) || fee > FEE_MAX) {
+		u256_format_units(&op->data_fee, 9, text);
 		op_later(
 			s, op,
-			"gas costs %llu gwei now: over chain.max_fee_gwei or chain.max_tx_cost_gwei",
-			(unsigned long long)(fee / GWEI));
+			"gas costs %llu gwei now, its data %s gwei besides: over chain.max_fee_gwei or chain.max_tx_cost_gwei",
+			(unsigned long long)(fee / GWEI), text);
 		return;
 	}
-	u256_from_u64(gas, &cost);
-	if (u256_mul_u64(&cost, fee, &cost) || u256_cmp(&cost, &s->balance) > 0) {
+	if (cost_of(op, gas, fee, &cost) || u256_cmp(&cost, &s->balance) > 0) {
 		op_later(s, op,
 			 "the agent's address has too little of the chain's own coin for the fee");
 		return;
@@ -155,12 +183,22 @@ static void prepared(struct settle *s)
 {
 	struct op *op = s->plan;
 	const struct rpc_call *estimate = &s->batch.calls[s->batch.n - 1];
+	const struct rpc_call *second = settle_second(s, s->batch.n - 1);
 	char why[OP_TEXT] = "";
 	int rc = prepare_judge(s, op, why);
 
 	if (rc == 0 && estimate->is_error) {
 		call_why(estimate, why, sizeof(why));
 		rc = call_reverted(estimate) ? prepare_reverted(s, op, why) : -EAGAIN;
+		/* one endpoint alone ends nothing */
+		if (rc == -EPERM && second && !call_reverted(second)) {
+			s->differs = second->method;
+			rc = -EAGAIN;
+		}
+	}
+	if ((rc || prepare_pays(s, op)) && settle_compare(s, s->n_alike)) {
+		(void)snprintf(why, sizeof(why), "two endpoints do not agree on %s", s->differs);
+		rc = -EAGAIN;
 	}
 	if (rc == 0)
 		sign(s, op, estimate);
@@ -215,5 +253,6 @@ void plan_begin(struct settle *s, void (*then)(struct settle *s))
 		return;
 	}
 	rpc_reset(&s->batch);
-	settle_ask_both(s, prepare_ask(s, s->plan), prepared);
+	s->n_alike = prepare_ask(s, s->plan);
+	settle_ask_twin(s, 0, s->batch.n, prepared);
 }

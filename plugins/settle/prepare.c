@@ -19,6 +19,7 @@
 #define ASK_BALANCE   4
 
 #define APPROVE_TRIES 3
+#define DRAFT_GAS     1000000u /* its digits count, not what it says */
 
 /* What the settlement contract must be allowed to take: open tasks without escrow, and this one. */
 static int needed(const struct settle *s, const struct task *t, struct u256 *ret)
@@ -37,12 +38,17 @@ static int pays(const struct task *t, const struct op *op)
 	return t && op->kind == OP_SETTLE && t->role == TASK_PAYER;
 }
 
+int prepare_pays(const struct settle *s, const struct op *op)
+{
+	return op->kind == OP_APPROVE || op->kind == OP_CREATE || pays(task_find(s, op->task), op);
+}
+
 unsigned prepare_ask(struct settle *s, struct op *op)
 {
 	const struct task *t = task_find(s, op->task);
 	struct rpc_batch *b = &s->batch;
 	struct abi_value a[2];
-	unsigned n_both;
+	unsigned n_alike;
 
 	if (t) {
 		abi_set_word(&a[0], op->task);
@@ -60,10 +66,11 @@ unsigned prepare_ask(struct settle *s, struct op *op)
 	}
 	if (pays(t, op))
 		(void)call_add(b, s->settlement, SETTLEMENT_GET_EXT, a, 1); /* a[0] is the task */
-	n_both = b->n;
+	n_alike = b->n;
+	op_ask_data_fee(s, op, DRAFT_GAS, s->tip, 2 * s->base_fee + s->tip);
 	(void)call_add_from(b, "eth_estimateGas", s->address, op->to, op->data, op->n_data,
 			    "latest");
-	return n_both;
+	return n_alike;
 }
 
 /* ---- create */

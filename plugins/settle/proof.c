@@ -24,13 +24,15 @@ static struct task *next_task(const struct settle *s)
 }
 
 static void check_task(const struct settle *s, struct check *c, const struct task *t,
-		       const struct signed_receipt *sr)
+		       const struct signed_receipt *sr, uint64_t created_s, uint64_t submitted_s)
 {
 	struct check_chain chain = { .chain_id = s->conf->chain_id,
 				     .status = t->status,
 				     .max_amount = t->max,
 				     .actual_amount = t->actual,
 				     .has_ext = true,
+				     .created_s = created_s,
+				     .submitted_s = submitted_s,
 				     .is_registered = true };
 
 	memcpy(chain.settlement, s->settlement, 20);
@@ -70,9 +72,65 @@ static int read_call(const struct task *t, const uint8_t *data, size_t n, struct
 	return receipt_read((const char *)sr->payload, sr->n_payload, &sr->r, why);
 }
 
-static void judge(struct settle *s, struct task *t, const uint8_t *data, size_t n)
+/* Do the bytes of a call give the hash that the contract keeps? */
+static int is_receipt_of(const struct task *t, const struct brought *b)
 {
-	uint8_t *payload = malloc(n + 1);
+	static const uint8_t none[32];
+	struct abi_value v[4];
+	uint8_t hash[32];
+
+	if (!b->n ||
+	    abi_decode(SETTLEMENT_SUBMIT, b->data + ABI_SELECTOR, b->n - ABI_SELECTOR, v, 4))
+		return 0;
+	keccak256(v[2].bytes, v[2].n, hash);
+	return !memcmp(t->receipt_hash, none, 32) || !memcmp(t->receipt_hash, hash, 32);
+}
+
+/* The call data of a transaction, if it is to the contract. One that came through another contract cannot be read from outside: 0
+ * bytes. -ENOENT: no such transaction. */
+static int read_tx(const struct settle *s, const json_t *tx, struct brought *ret)
+{
+	const char *input = json_string_value(json_object_get(tx, "input")),
+		   *to = json_string_value(json_object_get(tx, "to")),
+		   *block = json_string_value(json_object_get(tx, "blockNumber"));
+	uint8_t address[20];
+	struct u256 v;
+	int64_t n;
+
+	ret->n = 0;
+	ret->block = 0;
+	if (!input || !to || hex_parse(to, address, 20))
+		return -ENOENT;
+	if (block && !u256_parse_hex(block, &v))
+		(void)u256_to_u64(&v, &ret->block); /* stays 0 */
+	n = hex_parse_any(input, ret->data, INPUT_BYTES);
+	if (n > ABI_SELECTOR && !memcmp(address, s->settlement, 20))
+		ret->n = (size_t)n;
+	return 0;
+}
+
+/* ---- when was it? */
+
+static uint64_t time_of(struct settle *s, unsigned i)
+{
+	const struct rpc_call *other = settle_second(s, i);
+	uint64_t ret[2] = { 0, 0 };
+	const json_t *r[2] = { s->batch.calls[i].result, other ? other->result : NULL };
+
+	for (unsigned k = 0; k < 2; k++) {
+		const char *text = json_string_value(json_object_get(r[k], "timestamp"));
+		struct u256 v;
+
+		if (text && !u256_parse_hex(text, &v))
+			(void)u256_to_u64(&v, &ret[k]); /* stays 0 */
+	}
+	return other && ret[0] != ret[1] ? 0 : ret[0];
+}
+
+static void judge(struct settle *s, struct task *t, const struct brought *b, uint64_t created_s,
+		  uint64_t submitted_s)
+{
+	uint8_t *payload = malloc(b->n + 1);
 	struct signed_receipt sr = { .payload = payload };
 	struct check c = { .n_bad = 0 };
 	char why[RECEIPT_WHY];
@@ -80,11 +138,11 @@ static void judge(struct settle *s, struct task *t, const uint8_t *data, size_t 
 
 	if (!payload)
 		return; /* the next look tries again */
-	if (read_call(t, data, n, &sr, why) < 0) {
+	if (read_call(t, b->data, b->n, &sr, why) < 0) {
 		check_bad(&c, "%s", why);
 	} else {
 		check_payload(&c, &sr, s->secp);
-		check_task(s, &c, t, &sr);
+		check_task(s, &c, t, &sr, created_s, submitted_s);
 	}
 	if (c.n_bad) {
 		op = op_find(s, OP_SETTLE, t->id, "");
@@ -97,29 +155,104 @@ static void judge(struct settle *s, struct task *t, const uint8_t *data, size_t 
 	free(payload);
 }
 
-static void fetched(struct settle *s)
+static void end(struct settle *s)
 {
-	const json_t *tx = s->batch.calls[0].result;
-	const char *input = json_string_value(json_object_get(tx, "input")),
-		   *to = json_string_value(json_object_get(tx, "to"));
-	struct task *t = task_find(s, s->proving);
-	uint8_t address[20], *data = malloc(INPUT_BYTES);
-	int64_t n = -1;
-
-	if (t && data && input && to && !hex_parse(to, address, 20)) {
-		n = hex_parse_any(input, data, INPUT_BYTES);
-		/* one that came through another contract cannot be read from outside */
-		judge(s, t, data, n < 0 || memcmp(address, s->settlement, 20) != 0 ? 0 : (size_t)n);
-	} else if (t) {
-		/* a reorganisation took the transaction: the logs will tell of another */
-		memset(t->submit_tx, 0, 32);
-		s->log_head = 0;
-		t->is_dirty = 1;
-	}
-	free(data);
+	free(s->brought.data);
+	s->brought.data = NULL;
 	task_due(s);
 	rpc_reset(&s->batch);
 	s->after_proof(s);
+}
+
+/* The block in which we created it; 0: not known. */
+static uint64_t created_block(const struct settle *s, const struct task *t)
+{
+	const struct op *op = op_find(s, OP_CREATE, t->id, "");
+
+	return op && op->state == OP_CONFIRMED ? op->block : 0;
+}
+
+static void timed(struct settle *s)
+{
+	struct task *t = task_find(s, s->proving);
+
+	if (t)
+		judge(s, t, &s->brought, created_block(s, t) ? time_of(s, 1) : 0,
+		      s->brought.block ? time_of(s, 0) : 0);
+	end(s);
+}
+
+static void ask_times(struct settle *s, const struct task *t)
+{
+	rpc_reset(&s->batch);
+	(void)rpc_add(&s->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
+		      (unsigned long long)s->brought.block); /* errors stick */
+	(void)rpc_add(&s->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
+		      (unsigned long long)created_block(s, t));
+	settle_ask_twin(s, 0, 2, timed);
+}
+
+/* ---- which bytes? */
+
+/* The transaction is not there, or not what was told of it: on to the other that was, or the logs are read anew. */
+static void next_tx(struct settle *s, struct task *t)
+{
+	static const uint8_t none[32];
+
+	memcpy(t->submit_tx, t->other_tx, 32);
+	memset(t->other_tx, 0, 32);
+	if (!memcmp(t->submit_tx, none, 32))
+		s->log_head = 0;
+	t->is_dirty = 1;
+}
+
+/* 0: no such transaction, 1: its bytes are not the receipt, 2: they are. */
+static int try_tx(const struct settle *s, const struct task *t, const json_t *tx,
+		  struct brought *ret)
+{
+	return read_tx(s, tx, ret) < 0 ? 0 : is_receipt_of(t, ret) ? 2 : 1;
+}
+
+/* Its bytes, from whichever endpoint has them. Bytes that are not the receipt's count only where all tell of the transaction, and no
+ * other is known. 0 or -ENOENT. */
+static int choose(struct settle *s, const struct task *t)
+{
+	static const uint8_t none[32];
+	const struct rpc_call *other = settle_second(s, 0);
+	struct brought *b = &s->brought;
+	int second = other ? try_tx(s, t, other->result, b) : 0;
+	uint64_t block = b->block;
+	int first = try_tx(s, t, s->batch.calls[0].result, b);
+
+	if (first && second && block != b->block)
+		block = 0; /* not known */
+	else if (!second)
+		block = b->block;
+	if (first < 2 && second == 2)
+		(void)try_tx(s, t, other->result, b);
+	b->block = block;
+	if (first == 2 || second == 2)
+		return 0;
+	return first && (second || !other) && !memcmp(t->other_tx, none, 32) ? 0 : -ENOENT;
+}
+
+static void fetched(struct settle *s)
+{
+	struct task *t = task_find(s, s->proving);
+
+	free(s->brought.data); /* of a look that was cut off */
+	s->brought.data = t ? malloc(INPUT_BYTES) : NULL;
+	if (!s->brought.data) {
+		end(s);
+		return;
+	}
+	s->brought.block = 0;
+	if (choose(s, t) == 0) {
+		ask_times(s, t);
+		return;
+	}
+	next_tx(s, t);
+	end(s);
 }
 
 void proof_begin(struct settle *s, void (*then)(struct settle *s))
@@ -137,5 +270,5 @@ void proof_begin(struct settle *s, void (*then)(struct settle *s))
 	rpc_reset(&s->batch);
 	(void)rpc_add(&s->batch, "eth_getTransactionByHash", "[\"%s\"]",
 		      hex); /* the error sticks */
-	settle_ask(s, fetched);
+	settle_ask_twin(s, 0, 1, fetched);
 }

@@ -92,9 +92,12 @@ int rpc_pick(const struct rpc *r, int not )
 {
 	uint64_t now = r->host->now_ns(r->ctx);
 
-	for (unsigned i = 0; i < r->n; i++)
-		if ((int)i != not &&!r->endpoints[i].refused[0] && r->endpoints[i].rest_ns <= now)
-			return (int)i;
+	for (unsigned k = 1; k <= r->n; k++) {
+		int i = (int)(((unsigned)(not +1) + k - 1) % r->n);
+
+		if (i != not &&r->endpoints[i].rest_ns <= now)
+			return i;
+	}
 	return -EAGAIN;
 }
 

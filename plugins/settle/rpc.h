@@ -32,14 +32,13 @@ struct rpc_batch {
 };
 
 struct rpc_endpoint {
-	char *url;		/* secret: keys lie in paths */
-	char shown[128];	/* scheme, host and port */
-	uint32_t failures;	/* in a row */
-	uint64_t rest_ns;	/* not to be asked before */
-	uint64_t head;		/* newest block that it told of */
-	int is_guarded;		/* it passed the guards since its last failure */
-	char refused[RPC_TEXT]; /* why it may not be used, "" */
-	char why[RPC_TEXT];	/* of the last failure */
+	char *url;	    /* secret: keys lie in paths */
+	char shown[128];    /* scheme, host and port */
+	uint32_t failures;  /* in a row */
+	uint64_t rest_ns;   /* not to be asked before */
+	uint64_t head;	    /* newest block that it told of */
+	int is_guarded;	    /* it passed the guards since its last failure */
+	char why[RPC_TEXT]; /* of the last failure */
 };
 
 struct rpc_ask {
@@ -93,7 +92,7 @@ int rpc_endpoint(struct rpc *r, const char *url, char why[RPC_TEXT]);
  * -EBUSY: too many asks run; -errno of http_client/1. */
 int rpc_send(struct rpc *r, unsigned i, struct rpc_batch *b, void (*done)(void *arg, int rc),
 	     void *arg);
-/* The endpoint to use: the first that is not refused and does not rest, other than <not> (-1: none). -EAGAIN: none now. */
+/* The endpoint to use: the next behind <not> (-1: from the first) that does not rest, and is another. -EAGAIN: none now. */
 int rpc_pick(const struct rpc *r, int not );
 /* It answered, but not as it should: rest, grow the time-out. */
 void rpc_failed(struct rpc *r, unsigned i, uint64_t least_s, const char *why);

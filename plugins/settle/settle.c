@@ -57,6 +57,7 @@ static void settle_free(struct settle *s)
 	collect_done(s);
 	rpc_reset(&s->batch);
 	rpc_reset(&s->second);
+	free(s->brought.data);
 	rpc_done(&s->rpc);
 	for (struct op *op; (op = s->ops);) {
 		s->ops = op->next;

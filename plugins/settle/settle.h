@@ -53,6 +53,19 @@ struct settle_conf {
 struct db_job;
 struct collector;
 
+/* Where rollups of the OP stack tell what the data of a transaction cost besides its gas. */
+#define DATA_FEE_ORACLE                                                          \
+	{                                                                        \
+		0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f \
+	}
+
+/* What a transaction brought to the contract. */
+struct brought {
+	uint8_t *data; /* owned; NULL: none is looked at */
+	size_t n;
+	uint64_t block; /* 0: not known */
+};
+
 struct settle {
 	const struct lnx_host *host;
 	struct lnx_ctx *ctx;
@@ -75,7 +88,8 @@ struct settle {
 	uint8_t separator[32];
 	struct u256 price_unit; /* of a CPU second */
 	uint32_t has_bond;
-	uint32_t is_compat; /* only the known functions are there */
+	uint32_t is_compat;  /* only the known functions are there */
+	uint32_t has_oracle; /* the chain takes a fee for data besides gas, and tells it */
 
 	/* the chain as it was last seen */
 	uint32_t state; /* enum chain_state */
@@ -85,11 +99,16 @@ struct settle {
 	int at;				  /* endpoint in use; -1 none */
 	uint32_t busy;			  /* a turn runs */
 	uint32_t is_registered, is_hasty; /* the next turn comes at once */
-	void (*then)(struct settle *s), (*then_both)(struct settle *s);
+	void (*then)(struct settle *s), (*then_twin)(struct settle *s),
+		(*then_both)(struct settle *s);
 	void (*after_guard)(struct settle *s), (*after_look)(struct settle *s),
 		(*after_watch)(struct settle *s), (*after_proof)(struct settle *s),
 		(*after_plan)(struct settle *s), (*after_send)(struct settle *s);
-	unsigned n_both; /* calls that two endpoints must answer alike */
+	int rival;			/* that was asked last; of use only when two differed */
+	int twin;			/* endpoint that was asked the same; -1 none */
+	unsigned twin_from, twin_n;	/* which calls of the batch */
+	const char *differs;		/* what two endpoints told differently in this turn */
+	uint32_t is_compared, n_differ; /* turns in a row */
 	uint64_t head, head_time, nonce_latest, nonce_deep, base_fee, tip; /* wei a unit of gas */
 	struct u256 balance;
 
@@ -102,10 +121,13 @@ struct settle {
 	uint64_t log_block;   /* logs up to it were read */
 	uint64_t log_head, log_to, log_span;
 	uint8_t proving[32]; /* the task whose receipt is being fetched */
+	struct brought brought;
 	struct payee_look payee;
 	uint32_t log_is_dirty;
-	struct op *plan; /* what the turn is about to sign */
-	sqlite3 *db;	 /* the job's while one runs */
+	struct op *plan;       /* what the turn is about to sign */
+	unsigned n_alike;      /* first calls of its checks that two endpoints must answer alike */
+	unsigned ask_data_fee; /* place in the batch; 0 none */
+	sqlite3 *db;	       /* the job's while one runs */
 	struct db_job *job;
 	char *state_path;
 
@@ -124,8 +146,15 @@ static inline int64_t settle_now_ms(const struct settle *s)
 void settle_turn(struct settle *s);
 /* Ask the endpoint in use; <then> goes on when it has answered. */
 void settle_ask(struct settle *s, void (*then)(struct settle *s));
-/* As settle_ask, and the first <n_both> calls must give the same at another endpoint if there is one: money hangs on them. */
-void settle_ask_both(struct settle *s, unsigned n_both, void (*then)(struct settle *s));
+/* As settle_ask, and <n> calls from <from> on are asked of another endpoint as well, if there is one. */
+void settle_ask_twin(struct settle *s, unsigned from, unsigned n, void (*then)(struct settle *s));
+/* Likewise for the first <n>; where the two differ, the turn ends. */
+void settle_ask_both(struct settle *s, unsigned n, void (*then)(struct settle *s));
+/* What the other endpoint answered to call <i> of the batch. NULL: there is none, or it is silent. */
+const struct rpc_call *settle_second(const struct settle *s, unsigned i);
+int settle_is_same(const struct rpc_call *a, const struct rpc_call *b);
+/* The first of <n> calls that the other endpoint answered differently: its method, and the turn knows of it. NULL: none. */
+const char *settle_compare(struct settle *s, unsigned n);
 /* End the turn: nothing more to do now, or the endpoint is of no use. */
 void settle_rest(struct settle *s);
 void settle_lost(struct settle *s, const char *why);

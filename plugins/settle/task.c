@@ -15,6 +15,7 @@
 #include "payee.h"
 
 #define DRY_KEEP_MS 600000 /* for whoever asked for a dry run */
+#define ANSWERS	    3	   /* about a task in each turn */
 
 struct task *task_find(const struct settle *s, const uint8_t id[32])
 {
@@ -402,9 +403,51 @@ static void look_again(struct settle *s, struct task *t)
 	if (t->role != TASK_PAYER || t->status != TASK_SUBMITTED)
 		return;
 	memset(t->submit_tx, 0, 32); /* the logs tell of the other transaction */
+	memset(t->other_tx, 0, 32);
 	s->log_head = 0;
 	t->status_block = s->head;
 	task_set(s, t, PHASE_SUBMITTED, "the receipt on the chain is another one now");
+}
+
+/* Allowance and balance of its payer suffice. */
+static int covers(const struct task *t, const struct rpc_call *c)
+{
+	struct abi_value x[2];
+
+	return !call_words(&c[3], "(uint256)", &x[0], 1) &&
+	       !call_words(&c[4], "(uint256)", &x[1], 1) && u256_cmp(&x[0].word, &t->max) >= 0 &&
+	       u256_cmp(&x[1].word, &t->max) >= 0;
+}
+
+/* How much a status asks of us while it is not certain; 0: nothing, it is over or there is no task. */
+static unsigned urgency(const struct settle *s, const struct rpc_call *c)
+{
+	struct abi_value v[9];
+	uint32_t n;
+
+	if (call_words(c, SETTLEMENT_TASK, v, 9))
+		return 0;
+	n = task_status_of(s, v);
+	return n == TASK_SUBMITTED ? 3 : n == TASK_DISPUTED ? 2 : n == TASK_CREATED ? 1 : 0;
+}
+
+/* Whose answers about it hold? While two endpoints differ, neither is believed that there is a task or that it is over; of one that
+ * goes on, the answer with more to do for us: who hides a receipt hides nothing. NULL: none. */
+static const struct rpc_call *held(struct settle *s, const struct task *t)
+{
+	const struct rpc_call *a = &s->batch.calls[t->asked_at], *b = settle_second(s, t->asked_at);
+	unsigned of_a, of_b, n = 0;
+
+	while (b && n < ANSWERS && settle_is_same(&a[n], &b[n]))
+		n++;
+	if (!b || n == ANSWERS)
+		return a;
+	s->differs = "a task's state";
+	of_a = urgency(s, a);
+	of_b = urgency(s, b);
+	if (of_a == of_b || t->status == TASK_NONE)
+		return NULL;
+	return of_a > of_b ? a : b;
 }
 
 /* What the chain says of it, in three answers. */
@@ -414,10 +457,11 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 	uint32_t status;
 
 	if (wants_cover(t))
-		t->is_covered = !call_words(&c[3], "(uint256)", &x[0], 1) &&
-				!call_words(&c[4], "(uint256)", &x[1], 1) &&
-				u256_cmp(&x[0].word, &t->max) >= 0 &&
-				u256_cmp(&x[1].word, &t->max) >= 0;
+		t->is_covered = covers(t, &s->batch.calls[t->asked_at]) &&
+				(!settle_second(s, t->asked_at) ||
+				 covers(t, settle_second(s, t->asked_at)));
+	if (!c)
+		return;
 	if (call_words(&c[0], SETTLEMENT_TASK, v, 9))
 		return;
 	status = task_status_of(s, v);
@@ -468,6 +512,6 @@ void task_looked(struct settle *s)
 {
 	for (struct task *t = s->tasks; t; t = t->next)
 		if (t->asked_at)
-			look_one(s, t, &s->batch.calls[t->asked_at]);
+			look_one(s, t, held(s, t));
 	task_due(s);
 }

@@ -70,6 +70,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	rpc_reset(&f.s.batch);
+	rpc_reset(&f.s.second);
 	f.s.rpc.asks[0].e = NULL;
 	rpc_done(&f.s.rpc);
 	testhost_free(f.t);
@@ -253,6 +254,128 @@ static void a_receipt_that_took_the_place_of_another_is_judged_again(void **stat
 	assert_int_equal(f.task.actual.b[31], 3);
 }
 
+/* ---- two endpoints */
+
+static void second_endpoint(void)
+{
+	char why[RPC_TEXT];
+
+	assert_int_equal(rpc_endpoint(&f.s.rpc, "http://127.0.0.1:2", why), 0);
+	f.s.rpc.endpoints[0].is_guarded = 1;
+	f.s.rpc.endpoints[1].is_guarded = 1;
+}
+
+/* The task is of <status> at one and at the other. */
+static void look_task_at_two(const char *one, const char *other)
+{
+	char task[2][700];
+	const char *ext = "\"0x" ZEROS ONE TWO "\"";
+	const char *const status[] = { one, other };
+
+	for (unsigned i = 0; i < 2; i++)
+		(void)snprintf(task[i], sizeof(task[i]),
+			       "\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS "%s" ZEROS THREE ONE "\"",
+			       status[i]);
+	f.s.look_round++;
+	f.s.differs = NULL;
+	look_begin(&f.s, looked_at);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *const told[] = { HEAD,    "\"0x9\"", "\"0x1\"", FEES,
+					     task[i], ext,	 "!",	    NULL };
+
+		answer(told);
+	}
+}
+
+static void what_one_hides_the_other_tells(void **state)
+{
+	(void)state;
+	second_endpoint();
+	add_task();
+	f.task.status = TASK_CREATED;
+	look_task_at_two(ONE, TWO);
+	assert_int_equal(f.task.status, TASK_SUBMITTED);
+	assert_non_null(f.s.differs);
+	f.task.status = TASK_CREATED;
+	look_task_at_two(TWO, ONE);
+	assert_int_equal(f.task.status, TASK_SUBMITTED);
+	look_task_at_two(TWO, TWO);
+	assert_null(f.s.differs);
+}
+
+static void one_alone_neither_begins_nor_ends_a_task(void **state)
+{
+	(void)state;
+	second_endpoint();
+	add_task();
+	look_task_at_two(THREE, TWO);
+	assert_int_equal(f.task.status, TASK_SUBMITTED);
+	look_task_at_two(TWO, THREE);
+	assert_int_equal(f.task.status, TASK_SUBMITTED);
+	look_task_at_two(THREE, THREE);
+	assert_int_equal(f.task.status, TASK_SETTLED);
+	f.task.status = TASK_NONE;
+	look_task_at_two(ONE, ZEROS);
+	assert_int_equal(f.task.status, TASK_NONE);
+	look_task_at_two(ONE, ONE);
+	assert_int_equal(f.task.status, TASK_CREATED);
+}
+
+static void look_tx_at_two(const char *one, const char *other)
+{
+	const char *const a[] = { HEAD, "\"0x9\"", "\"0x1\"", FEES, one, NULL };
+	const char *const b[] = { HEAD, "\"0x9\"", "\"0x1\"", FEES, other, NULL };
+	const char *const depth[] = { "\"0x9\"", NULL };
+
+	f.s.differs = NULL;
+	look_begin(&f.s, looked_at);
+	answer(a);
+	answer(b);
+	answer(depth);
+	answer(depth);
+}
+
+static void one_alone_takes_no_transaction_back(void **state)
+{
+	struct op *op = add_op(0, OP_CONFIRMED);
+
+	(void)state;
+	second_endpoint();
+	look_tx_at_two("null", "{\"blockHash\":\"0x1\",\"status\":\"0x1\"}");
+	assert_int_equal(op->state, OP_CONFIRMED);
+	assert_non_null(f.s.differs);
+	look_tx_at_two("{\"blockHash\":\"0x1\",\"status\":\"0x1\"}",
+		       "{\"blockHash\":\"0x2\",\"status\":\"0x1\"}");
+	assert_int_equal(op->state, OP_CONFIRMED);
+	assert_non_null(f.s.differs);
+	look_tx_at_two("null", "null");
+	assert_int_equal(op->state, OP_SENT);
+}
+
+/* Blocks that are not there make nobody late, and no deadline pass. */
+static void a_head_that_is_made_up_counts_for_nothing(void **state)
+{
+	char head[2][100];
+
+	(void)state;
+	second_endpoint();
+	for (unsigned i = 0; i < 2; i++)
+		(void)snprintf(head[i], sizeof(head[i]),
+			       "{\"number\":\"0x%x\",\"timestamp\":\"0x%llx\"}",
+			       i ? 0x100000 : 0x64, (unsigned long long)settle_now_ms(&f.s) / 1000);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *const a[] = { head[i], "\"0x9\"", "\"0x1\"", FEES, NULL };
+		const char *const b[] = { head[!i], "\"0x7\"", "\"0x1\"", FEES, NULL };
+
+		look_begin(&f.s, looked_at);
+		answer(a);
+		answer(b);
+		assert_int_equal(f.s.head, 0x64);
+		assert_int_equal(f.s.nonce_latest, 7);
+		assert_int_equal(f.turns, i + 1);
+	}
+}
+
 static void the_same_name_for_another_payee_is_refused(void **state)
 {
 	struct task_ask ask = { .name = "job", .payee_did = "did:key:z6Mk", .deadline_blocks = 10 };
@@ -289,6 +412,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(figures_of_a_liar_do_not_wrap, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_receipt_that_took_the_place_of_another_is_judged_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_one_hides_the_other_tells, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_alone_neither_begins_nor_ends_a_task, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(one_alone_takes_no_transaction_back, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_head_that_is_made_up_counts_for_nothing, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(the_same_name_for_another_payee_is_refused, setup,
 						teardown),
 	};

@@ -45,6 +45,17 @@ static int digest_of(const struct lnx_buf *items, uint8_t ret[32])
 	return rc;
 }
 
+void tx1559_draft(const struct tx1559 *tx, struct lnx_buf *out)
+{
+	struct lnx_buf items = { 0 };
+
+	put_fields(tx, &items);
+	put_typed(out, &items);
+	if (lnx_buf_error(&items))
+		out->error = lnx_buf_error(&items);
+	lnx_buf_done(&items);
+}
+
 int tx1559_sign(const struct tx1559 *tx, const struct secp *s, const uint8_t key[SECP_KEY],
 		struct lnx_buf *ret_raw, uint8_t ret_hash[32])
 {

@@ -20,6 +20,9 @@ struct tx1559 {
 int tx1559_sign(const struct tx1559 *tx, const struct secp *s, const uint8_t key[SECP_KEY],
 		struct lnx_buf *ret_raw, uint8_t ret_hash[32]);
 
+/* The bytes before they are signed: worth nothing to anybody. The error sticks in <out>. */
+void tx1559_draft(const struct tx1559 *tx, struct lnx_buf *out);
+
 /* Read signed bytes back; data are borrowed from <raw>. 0, -EBADMSG: not such a transaction, or its signature is not as
  * tx1559_sign writes it. */
 int tx1559_read(const struct secp *s, const uint8_t *raw, size_t n, struct tx1559 *ret,

@@ -35,12 +35,18 @@ static void on_created(struct settle *s, const struct abi_value *v)
 	memcpy(t->payee_did32, s->did32, 32);
 }
 
+/* The first is looked at; another, which a reorganisation or a liar may have brought, when that has not the receipt. */
 static void on_submitted(struct settle *s, const struct abi_value *v, const uint8_t tx[32])
 {
+	static const uint8_t none[32];
 	struct task *t = task_find(s, v[0].word.b);
 
 	if (!t || !memcmp(t->submit_tx, tx, 32))
 		return;
+	if (memcmp(t->submit_tx, none, 32) != 0) {
+		memcpy(t->other_tx, tx, 32);
+		return;
+	}
 	memcpy(t->submit_tx, tx, 32);
 	t->is_dirty = 1;
 }
@@ -76,10 +82,13 @@ static void take_log(struct settle *s, const json_t *log)
 
 static void watched(struct settle *s)
 {
-	const struct rpc_call *c = &s->batch.calls[0];
+	const struct rpc_call *c = &s->batch.calls[0], *other = settle_second(s, 0);
 	const json_t *log;
 	size_t i;
 
+	/* what one of them hides, the other tells: logs only say where to look */
+	if (other)
+		json_array_foreach(other->result, i, log) take_log(s, log);
 	if (!json_is_array(c->result)) {
 		/* most nodes limit the range: ask for less */
 		s->log_span = s->log_span > 1 ? s->log_span / 2 : 1;
@@ -101,6 +110,7 @@ static void watched(struct settle *s)
 
 void watch_begin(struct settle *s, void (*then)(struct settle *s))
 {
+	static const uint8_t none[32];
 	uint8_t topics[2][32];
 	char address[43], hex[2][67];
 	uint64_t from;
@@ -112,6 +122,12 @@ void watch_begin(struct settle *s, void (*then)(struct settle *s))
 		s->log_block = s->head > s->conf->log_range ? s->head - s->conf->log_range : 0;
 	if (s->log_block > s->head)
 		s->log_block = s->head;
+	/* nobody told yet which transaction brought a receipt that is there */
+	for (const struct task *t = s->tasks; t; t = t->next)
+		if (t->role == TASK_PAYER && !strcmp(t->phase, PHASE_SUBMITTED) &&
+		    !memcmp(t->submit_tx, none, 32) && t->status_block &&
+		    t->status_block < s->log_block)
+			s->log_block = t->status_block;
 	if (s->head == s->log_head || abi_topic(SETTLEMENT_CREATED, topics[0]) ||
 	    abi_topic(SETTLEMENT_SUBMITTED, topics[1])) {
 		then(s);
@@ -132,5 +148,5 @@ void watch_begin(struct settle *s, void (*then)(struct settle *s))
 		      "\"topics\":[[\"%s\",\"%s\"]]}]",
 		      address, (unsigned long long)from, (unsigned long long)s->log_to, hex[0],
 		      hex[1]); /* the error sticks */
-	settle_ask(s, watched);
+	settle_ask_twin(s, 0, 1, watched);
 }

@@ -159,6 +159,15 @@ rule()
 {
 	printf '%s\n' "$2" >"$tmp/$1.rule.new" && mv "$tmp/$1.rule.new" "$tmp/$1.rule"
 }
+# lies NAME [LINE...]: what it says from here on that is not so.
+lies()
+{
+	local name=$1
+	shift
+	[ $# -eq 0 ] || printf '%s\n' "$@" >"$tmp/$name.rule.lies.new"
+	[ $# -gt 0 ] || : >"$tmp/$name.rule.lies.new"
+	mv "$tmp/$name.rule.lies.new" "$tmp/$name.rule.lies"
+}
 rule_is_used() { [ ! -e "$tmp/$1.rule" ]; }
 
 mine() { rpc "$settle_rpc" anvil_mine "[\"$(printf '0x%x' "$1")\"]" >/dev/null || true; }

@@ -5,6 +5,10 @@ The rule is one line, METHOD WHEN WHAT [ARGUMENT]. It is for the next request th
 METHOD it stays. WHEN: before (the node never sees the request) or after (it has answered, the agent does not know). WHAT: kill PID,
 drop (hang up), status CODE, reply FILE (the file's bytes), chain ID (another chain's number in the node's answer).
 Each request's methods are appended to RULE_FILE.log.
+
+Lies are in RULE_FILE.lies, a line each, and hold as long as they stand there: METHOD[:SELECTOR] WHAT ARGUMENTS. WHAT: result JSON (instead
+of the node's), field NAME TEXT (in an object), word N NUMBER (the 32 bytes of that place in what a call returned). SELECTOR: only calls
+whose data begin with it.
 """
 import http.server
 import json
@@ -34,6 +38,49 @@ def take_rule(body, when):
     if not words[0].endswith("*"):
         os.unlink(rule_file)
     return words[2:]
+
+
+def lies():
+    try:
+        with open(rule_file + ".lies", encoding="utf-8") as f:
+            return [line.split(None, 2) for line in f if line.strip()]
+    except FileNotFoundError:
+        return []
+
+
+def is_about(call, what):
+    method, _, selector = what.partition(":")
+    if call["method"] != method:
+        return False
+    return not selector or call["params"][0].get("data", call["params"][0].get("input", "")).startswith(selector)
+
+
+def lie(one, what, rest):
+    if "result" not in one:
+        return
+    if what == "result":
+        one["result"] = json.loads(rest)
+    elif what == "field" and isinstance(one["result"], dict):
+        name, text = rest.split()
+        one["result"][name] = text
+    elif what == "word":
+        n, number = (int(w) for w in rest.split())
+        digits = one["result"]
+        if len(digits) >= 66 + 64 * n:
+            one["result"] = digits[: 2 + 64 * n] + f"{number:064x}" + digits[66 + 64 * n :]
+
+
+def tell_lies(asked, reply):
+    told = lies()
+    if not told:
+        return reply
+    data = json.loads(reply)
+    answers = {one.get("id"): one for one in (data if isinstance(data, list) else [data])}
+    for call in asked if isinstance(asked, list) else [asked]:
+        for about, what, rest in told:
+            if call["id"] in answers and is_about(call, about):
+                lie(answers[call["id"]], what, rest)
+    return json.dumps(data).encode()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -86,7 +133,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             ask = urllib.request.Request(node, body, {"Content-Type": "application/json"})
             with urllib.request.urlopen(ask, timeout=20) as r:
-                reply = r.read()
+                reply = tell_lies(asked, r.read())
             rule = take_rule(text, "after")
             if rule and self.obey(rule, reply):
                 return

@@ -170,10 +170,10 @@ another_chain_after_a_failover_is_refused()
 	settle_proxy payer
 	first=$settle_urls
 	settle_proxy second
-	rule second "eth_chainId* after chain 5"
 	settle_urls="$first, $settle_urls"
 	settle_agent payer
 	fund payer 100000000
+	rule second "eth_chainId* after chain 5"
 	rule payer "eth_getBalance* before drop"
 	poll 20 is_state payer refused || fail "not refused: $(tail -5 "$tmp/payer/log")"
 	! create refused 1 >"$tmp/out" 2>&1 || fail "accepted while refused"
