@@ -6,6 +6,7 @@
 
 #include "abi.h"
 #include "call.h"
+#include "cli_logs.h"
 #include "cli_receipt.h"
 #include "contract.h"
 #include "did.h"
@@ -20,13 +21,15 @@ struct asking {
 	struct check *c;
 	const struct signed_receipt *r;
 	struct check_chain chain;
-	struct rpc_batch batch;
+	struct rpc_batch batch, pieces;
+	struct logs_scan scan;
+	uint64_t deadline, max_deadline; /* blocks; 0: not known */
 	uint8_t registry[20], did[32];
 	uint64_t created_block, submitted_block; /* 0: not known */
 };
 
 /* Ask the batch. 0, or -errno and it is noted. */
-static int ask(struct asking *k, const char *what)
+static int ask_batch(struct asking *k, struct rpc_batch *b, const char *what)
 {
 	struct fetch_ask f = { .url = k->a->rpc,
 			       .max_bytes = RPC_REPLY_BYTES,
@@ -36,8 +39,8 @@ static int ask(struct asking *k, const char *what)
 	long status = 0;
 	int rc;
 
-	rpc_write(&k->batch, 1, &body);
-	rc = k->batch.error ? k->batch.error : lnx_buf_error(&body);
+	rpc_write(b, 1, &body);
+	rc = b->error ? b->error : lnx_buf_error(&body);
 	if (!rc && k->a->is_dry) {
 		fprintf(stderr, "would ask: %s\n", body.data);
 		rc = -ECANCELED;
@@ -45,7 +48,7 @@ static int ask(struct asking *k, const char *what)
 	} else if (!rc) {
 		f.body = body.data;
 		rc = fetch(&f, &status, &reply, why);
-		if (!rc && rpc_read(&k->batch, 1, reply.data ? reply.data : "", reply.size, text)) {
+		if (!rc && rpc_read(b, 1, reply.data ? reply.data : "", reply.size, text)) {
 			rc = -EPROTO;
 			(void)snprintf(why, sizeof(why), "HTTP %ld: %s", status, text); /* fits */
 		}
@@ -55,6 +58,11 @@ static int ask(struct asking *k, const char *what)
 	lnx_buf_done(&body);
 	lnx_buf_done(&reply);
 	return rc;
+}
+
+static int ask(struct asking *k, const char *what)
+{
+	return ask_batch(k, &k->batch, what);
 }
 
 static int read_task(struct asking *k)
@@ -78,6 +86,7 @@ static int read_task(struct asking *k)
 			k->c,
 			"chain: the contract has another domain: what is signed counts elsewhere");
 	chain->status = (uint32_t)status;
+	(void)u256_to_u64(&v[3].word, &k->deadline); /* uint48 */
 	memcpy(chain->payee_did, v[1].word.b, 32);
 	memcpy(chain->payer, v[2].word.b + 12, 20);
 	memcpy(chain->token, v[6].word.b + 12, 20);
@@ -89,6 +98,8 @@ static int read_task(struct asking *k)
 		memcpy(chain->payee, v[0].word.b + 12, 20);
 		memcpy(chain->receipt_hash, v[2].word.b, 32);
 	}
+	if (call_words(&call[5], "(uint256)", v, 1) || u256_to_u64(&v[0].word, &k->max_deadline))
+		k->max_deadline = 0;
 	if (k->a->has_registry)
 		memcpy(k->registry, k->a->registry, 20);
 	else if (call_words(&call[4], "(address)", v, 1) == 0)
@@ -110,6 +121,7 @@ static int ask_task(struct asking *k)
 	(void)call_add(&k->batch, contract, SETTLEMENT_GET_EXT, &id, 1);
 	(void)call_add(&k->batch, contract, SETTLEMENT_SEPARATOR, NULL, 0);
 	(void)call_add(&k->batch, contract, SETTLEMENT_REGISTRY, NULL, 0);
+	(void)call_add(&k->batch, contract, "maxDeadlineBlocks()", NULL, 0);
 	return ask(k, "the task") ? -EPROTO : read_task(k);
 }
 
@@ -138,6 +150,65 @@ static uint64_t block_of(const struct rpc_call *call)
 	uint64_t n;
 
 	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n) ? n : 0;
+}
+
+/* ---- where a node refuses to look through all blocks at once */
+
+#define LOGS \
+	2 /* the first of them in the batch of ask_payee: created, submitted, registered, rotated */
+
+static int ask_piece(void *arg, struct rpc_batch *b)
+{
+	return ask_batch(arg, b, "logs");
+}
+
+/* Between which blocks, and how many there can be. */
+static void bound(struct asking *k, unsigned i, uint64_t head)
+{
+	struct logs_scan *l = &k->scan;
+	int is_of_task = i < LOGS + 2;
+
+	l->first = k->a->from_block;
+	l->last = head;
+	l->enough = 1; /* a task has one of each, an address is registered once for a DID */
+	if (is_of_task && k->deadline && k->deadline < head)
+		l->last = k->deadline;
+	if (is_of_task && k->max_deadline && k->deadline > k->max_deadline &&
+	    k->deadline - k->max_deadline > l->first)
+		l->first = k->deadline - k->max_deadline;
+	l->span = l->span > l->last - l->first + 1 ? 0 : l->span;
+}
+
+static int ask_in_pieces(struct asking *k)
+{
+	struct rpc_call *call = k->batch.calls;
+	uint64_t head;
+	int rc = 0;
+
+	rpc_reset(&k->pieces);
+	(void)rpc_add(&k->pieces, "eth_blockNumber", "[]"); /* the error sticks */
+	if (ask_batch(k, &k->pieces, "the newest block") || rpc_u64(&k->pieces.calls[0], &head))
+		return -EPROTO;
+	k->scan = (struct logs_scan){ .ask = ask_piece, .arg = k, .batch = &k->pieces };
+	for (unsigned i = LOGS; !rc && i < k->batch.n; i++) {
+		json_t *logs = NULL;
+
+		if (json_is_array(call[i].result))
+			continue;
+		/* who is registered under an address was not rotated to it */
+		if (i == LOGS + 3 && json_array_size(call[i - 1].result))
+			break;
+		bound(k, i, head);
+		rc = logs_scan(&k->scan, call[i].params, &logs);
+		json_decref(call[i].result);
+		call[i].result = logs;
+	}
+	if (rc == -EDOM || rc == -E2BIG)
+		check_open(k->c, "chain: logs: %s",
+			   rc == -EDOM
+				   ? "the node takes no range of blocks"
+				   : "too many blocks to look through: give --from-block BLOCK");
+	return rc;
 }
 
 /* Somebody else's record of the same DID says nothing: it is asked for by DID and address, where the registry can tell. */
@@ -176,7 +247,7 @@ static int ask_payee(struct asking *k)
 	add_logs(k, k->r->r.settlement, SETTLEMENT_CREATED, k->r->r.task_id);
 	add_logs(k, k->r->r.settlement, SETTLEMENT_SUBMITTED, k->r->r.task_id);
 	records_ask(&k->batch, k->registry, k->did, k->r->r.payee);
-	if (ask(k, "the payee"))
+	if (ask(k, "the payee") || ask_in_pieces(k))
 		return -EPROTO;
 	read_payee(k);
 	return 0;
@@ -224,5 +295,6 @@ void receipt_ask_chain(const struct receipt_asked *a, struct check *c,
 		check_chain(c, r, &k->chain);
 	}
 	rpc_reset(&k->batch);
+	rpc_reset(&k->pieces);
 	free(k);
 }

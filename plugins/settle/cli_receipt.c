@@ -13,10 +13,10 @@
 
 #define BAD CHECK_INVALID
 
-#define USAGE                                                                                                                                                     \
-	"usage: linnix receipt show FILE [--json]\n"                                                                                                              \
-	"       linnix receipt verify FILE [--events FILE] [--event OPENED|INDEX] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--json] [--dry-run]\n" \
-	"       linnix receipt open FILE --events FILE --event INDEX\n"                                                                                           \
+#define USAGE                                                                                                                                                                          \
+	"usage: linnix receipt show FILE [--json]\n"                                                                                                                                   \
+	"       linnix receipt verify FILE [--events FILE] [--event OPENED|INDEX] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--from-block BLOCK] [--json] [--dry-run]\n" \
+	"       linnix receipt open FILE --events FILE --event INDEX\n"                                                                                                                \
 	"exit codes of verify: 0 valid, 1 invalid, 2 usage, 3 something could not be checked\n"
 
 static int usage(const char *what, const char *which)
@@ -34,6 +34,8 @@ static int take_address(const char *text, const char *option, uint8_t ret[20], b
 
 static int take(struct receipt_asked *a, int c)
 {
+	struct u256 block;
+
 	switch (c) {
 	case 'e':
 		a->events = optarg;
@@ -48,6 +50,10 @@ static int take(struct receipt_asked *a, int c)
 		return take_address(optarg, "--registry", a->registry, &a->has_registry);
 	case 's':
 		return take_address(optarg, "--settlement", a->settlement, &a->has_settlement);
+	case 'b':
+		return u256_parse(optarg, &block) || u256_to_u64(&block, &a->from_block)
+			       ? usage("--from-block", " is the number of a block")
+			       : 0;
 	case 'j':
 		a->is_json = true;
 		return 0;
@@ -68,6 +74,7 @@ static int parse(int argc, char **argv, struct receipt_asked *a)
 		{ "rpc", required_argument, NULL, 'r' },
 		{ "registry", required_argument, NULL, 'g' },
 		{ "settlement", required_argument, NULL, 's' },
+		{ "from-block", required_argument, NULL, 'b' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ NULL, 0, NULL, 0 },

@@ -9,6 +9,7 @@
 struct receipt_asked {
 	const char *word, *file, *events, *event, *rpc;
 	uint8_t registry[20], settlement[20];
+	uint64_t from_block; /* logs are not looked for before */
 	bool has_registry, has_settlement, is_json, is_dry;
 };
 

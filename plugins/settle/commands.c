@@ -18,7 +18,7 @@ const struct lnx_command settle_commands[] = {
 	  "Who this agent is when it is paid: its DID and address; make or replace it",
 	  identity_command },
 	{ "receipt",
-	  "show|verify|open FILE [--events FILE] [--event INDEX|OPENED] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--json] [--dry-run]",
+	  "show|verify|open FILE [--events FILE] [--event INDEX|OPENED] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--from-block BLOCK] [--json] [--dry-run]",
 	  "What a receipt claims; whether it is valid; one event of it with its proof",
 	  receipt_command },
 	{ NULL, NULL, NULL, NULL },

@@ -18,7 +18,7 @@
 #define ASK_TOKEN      3
 #define ASK_SEPARATOR  4
 #define ASK_DECIMALS   5
-#define ASK_FIXED      6 /* up to here two endpoints are asked */
+#define ASK_FIXED      6 /* up to here nothing ever changes */
 #define ASK_ADDRESS    6
 #define ASK_IS_AS      7
 #define ASK_EXT	       8
@@ -126,6 +126,15 @@ static const char *judge(struct settle *s, char text[RPC_TEXT])
 	return NULL;
 }
 
+/* Or only what every such contract can? */
+static int knows_ours(const struct rpc_call *c)
+{
+	struct abi_value v[3];
+
+	return !call_words(&c[ASK_IS_AS], "(bool)", v, 1) &&
+	       !call_words(&c[ASK_EXT], SETTLEMENT_EXT, v, 3);
+}
+
 /* The other endpoint: one of another chain is left out; one that has other contracts at the same addresses may be the one that is
  * right. 0, or -EPERM: nothing more in this turn. */
 static int judge_second(struct settle *s)
@@ -145,6 +154,8 @@ static int judge_second(struct settle *s)
 		return 0;
 	}
 	why = settle_compare(s, ASK_FIXED);
+	if (!why && knows_ours(s->batch.calls) != knows_ours(s->second.calls))
+		why = s->differs = "what the contracts can do";
 	if (why) {
 		settle_set_state(s, CHAIN_REFUSED, "two endpoints do not agree on %s", why);
 		settle_rest(s);
@@ -208,5 +219,5 @@ void guard_begin(struct settle *s, void (*then)(struct settle *s))
 	code_add(b, oracle);
 	if (s->has_bond)
 		code_add(b, s->bond);
-	settle_ask_twin(s, 0, ASK_FIXED, judged);
+	settle_ask_twin(s, 0, ASK_EXT + 1, judged);
 }

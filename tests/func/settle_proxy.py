@@ -7,7 +7,7 @@ drop (hang up), status CODE, reply FILE (the file's bytes), chain ID (another ch
 Each request's methods are appended to RULE_FILE.log.
 
 Lies are in RULE_FILE.lies, a line each, and hold as long as they stand there: METHOD[:SELECTOR] WHAT ARGUMENTS. WHAT: result JSON (instead
-of the node's), field NAME TEXT (in an object), word N NUMBER (the 32 bytes of that place in what a call returned). SELECTOR: only calls
+of the node's), span N (an error for logs of more blocks), field NAME TEXT (in an object), word N NUMBER (the 32 bytes of that place in what a call returned). SELECTOR: only calls
 whose data begin with it.
 """
 import http.server
@@ -55,7 +55,15 @@ def is_about(call, what):
     return not selector or call["params"][0].get("data", call["params"][0].get("input", "")).startswith(selector)
 
 
-def lie(one, what, rest):
+def blocks_of(call):
+    first, last = (call["params"][0].get(key, "latest") for key in ("fromBlock", "toBlock"))
+    return 1 << 62 if first == "earliest" or last == "latest" else int(last, 16) - int(first, 16) + 1
+
+
+def lie(one, call, what, rest):
+    if what == "span" and blocks_of(call) > int(rest):
+        one.pop("result", None)
+        one["error"] = {"code": -32000, "message": "block range too large"}
     if "result" not in one:
         return
     if what == "result":
@@ -79,7 +87,7 @@ def tell_lies(asked, reply):
     for call in asked if isinstance(asked, list) else [asked]:
         for about, what, rest in told:
             if call["id"] in answers and is_about(call, about):
-                lie(answers[call["id"]], what, rest)
+                lie(answers[call["id"]], call, what, rest)
     return json.dumps(data).encode()
 
 

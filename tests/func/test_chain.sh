@@ -61,7 +61,7 @@ deployed_they_know_each_other()
 {
 	start_anvil
 	deploy_contracts CHAIN_DISPUTE_BLOCKS=5
-	jq -e '.token_decimals == 6 and .dispute_blocks == 5 and .chain_id == 31337' "$deployed" >/dev/null || fail "$(cat "$deployed")"
+	jq -e '.token_decimals == 6 and .dispute_blocks == 5 and .from_block == 1 and .chain_id == 31337' "$deployed" >/dev/null || fail "$(cat "$deployed")"
 	local settlement registry bond
 	settlement=$(jq -r .settlement_contract "$deployed")
 	registry=$(jq -r .registry_contract "$deployed")

@@ -18,14 +18,15 @@ get_task=0x15a29035
 status_is() { printf 'eth_call:%s word 5 %d' "$get_task" "$1"; }
 
 # health NAME TEXT: what the agent says of its health.
-health() { curl -sS -m 10 --unix-socket "$tmp/$1/sock" http://localhost/status 2>&1 | grep -qF -e "$2"; }
+health() { curl -sS -m 10 --unix-socket "$tmp/$1/sock" http://localhost/readyz 2>&1 | grep -qF -e "$2"; }
 
 a_liar_hides_no_receipt_and_makes_up_no_payment()
 {
-	local id before nonce
+	local id before nonce proxy
 	need_root
 	settle_chain
 	settle_proxy payer
+	proxy=$settle_urls
 	settle_urls="$settle_urls, $settle_rpc"
 	settle_agent payer
 	settle_proxy payee
@@ -53,6 +54,7 @@ a_liar_hides_no_receipt_and_makes_up_no_payment()
 	poll 30 phase_is payee "$id" settled || fail "$(task_of payee "$id")"
 	[ "$(($(balance payee) - before))" = 2000000 ] || fail "the payee has $(balance payee), before $before"
 	[ "$(nonce_of payer)" = "$((nonce + 1))" ] || fail "$(($(nonce_of payer) - nonce)) transactions"
+	in_small_pieces_a_receipt_is_verified "$proxy" "$id"
 	other_blocks_confirm_nothing
 	other_code_stops_signing
 }
@@ -67,6 +69,26 @@ what_hides_only_logs_delays_nothing()
 	cli payee task run "$id" -- true >"$tmp/run" 2>&1 || fail "run: $(cat "$tmp/run") $(tail -3 "$tmp/payee/log")"
 	poll 30 phase_is payer "$id" settled || fail "hidden: $(task_of payer "$id")"
 	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee), before $before"
+}
+
+# A node that gives logs of a few blocks only, as most do of some thousands.
+in_small_pieces_a_receipt_is_verified()
+{
+	local url=$1 id=$2 span before
+	api payee "/tasks/$id/receipt" >"$tmp/receipt" || fail "no receipt"
+	for span in 5000 100 3; do
+		lies payer "eth_getLogs span $span"
+		"$linnix" receipt verify "$tmp/receipt" --rpc "$url" --json >"$tmp/verdict" || fail "span $span: $(cat "$tmp/verdict")"
+		jq -e '.verdict == "valid" and (.not_checked | length) == 0' "$tmp/verdict" >/dev/null || fail "span $span: $(cat "$tmp/verdict")"
+	done
+	before=$(grep -c eth_getLogs "$tmp/payer.rule.log")
+	"$linnix" receipt verify "$tmp/receipt" --rpc "$url" --from-block 1000000 --json >"$tmp/verdict" && fail "found before --from-block"
+	lies payer "eth_getLogs span 0"
+	"$linnix" receipt verify "$tmp/receipt" --rpc "$url" --json >"$tmp/verdict"
+	[ "$?" -eq 3 ] || fail "no range is taken: $(cat "$tmp/verdict")"
+	jq -e '.not_checked | any(test("takes no range"))' "$tmp/verdict" >/dev/null || fail "$(cat "$tmp/verdict")"
+	[ "$before" -gt 20 ] || fail "$before questions"
+	lies payer
 }
 
 create_state() { api payer "/tasks/$1" | jq -e --arg s "$2" 'any(.operations[]; .kind == "create" and .state == $s)' >/dev/null; }
@@ -113,6 +135,7 @@ what_its_data_cost_is_under_the_cap()
 	need_root
 	settle_chain
 	settle_agent payee
+	settle_proxy payer
 	oracle 20000000000000000
 	settle_agent payer 'auto_register: false' 'max_tx_cost_gwei: 20000000'
 	fund payer 100000000
@@ -124,6 +147,7 @@ what_its_data_cost_is_under_the_cap()
 	oracle 1000000000000
 	poll 30 phase_is payer d1 open || fail "$(task_of payer d1)"
 	cli payer task create --name d2 --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount 1 --dry-run >"$tmp/out" || fail "$(cat "$tmp/out")"
+	a_window_outside_of_the_blocks_is_disputed "$(api payer /tasks/d1 | jq -r .task_id)"
 	settle_kill payer
 	# the coin of the address is less than data and gas together
 	settle_conf payer 'auto_register: false' 'max_tx_cost_gwei: 9000000000000000'
@@ -135,10 +159,97 @@ what_its_data_cost_is_under_the_cap()
 	poll 20 waits_for d3 'too little of the chain' || fail "$(task_of payer d3)"
 	oracle 1
 	poll 30 phase_is payer d3 open || fail "$(task_of payer d3)"
+	at_the_cap_no_fee_rises
+}
+
+# The work ended long after the block with its receipt, as far as blocks tell.
+a_window_outside_of_the_blocks_is_disputed()
+{
+	lies payer 'eth_getBlockByNumber field timestamp 0x1'
+	poll 20 phase_is payee "$1" offered || fail "$(task_of payee "$1")"
+	cli payee task run "$1" --wait 1s -- true >"$tmp/run" 2>&1
+	poll 30 phase_is payer "$1" disputed || fail "$(task_of payer "$1")"
+	api payer "/tasks/$1" | jq -e '.reason | test("^window: it ends after the receipt was submitted")' >/dev/null || fail "$(task_of payer "$1")"
+	lies payer
+}
+
+# restarted NAME [LINE...]: with another configuration.
+restarted()
+{
+	settle_kill "$1"
+	: >"$tmp/$1/log"
+	settle_conf "$@"
+	settle_spawn "$1"
+	poll 20 answers_tasks "$1" || fail "no API: $(tail -3 "$tmp/$1/log")"
+}
+
+create()
+{
+	cli payer task create --name "$1" --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount 1 >"$tmp/out" 2>&1 ||
+		fail "$(cat "$tmp/out")"
+}
+
+# Not mined, it gets a better price up to the cap; then somebody is told.
+at_the_cap_no_fee_rises()
+{
+	local nonce
+	nonce=$(nonce_of payer)
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	restarted payer 'auto_register: false' 'max_fee_gwei: 4' 'bump_after: 200ms'
+	create c1
+	poll 30 health payer 'its fee may not rise' || fail "$(task_of payer c1)"
+	api payer /tasks/c1 | jq -e 'all(.operations[]; (.max_fee_wei // 0) <= 4000000000)' >/dev/null || fail "over the cap: $(task_of payer c1)"
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	mine 1
+	poll 30 phase_is payer c1 open || fail "$(task_of payer c1)"
+	[ "$(nonce_of payer)" = "$((nonce + 2))" ] || fail "$(($(nonce_of payer) - nonce)) transactions"
+	[ "$(allowance)" = 0 ] || fail "more was allowed than was needed: $(allowance)"
+	restarted payer 'auto_register: false' 'dry_run: true'
+	create c2
+	poll 20 phase_is payer c2 failed || fail "$(task_of payer c2)"
+	task_of payer c2 | grep -q 'chain.dry_run: nothing is sent' || fail "$(task_of payer c2)"
+	[ "$(nonce_of payer)" = "$((nonce + 2))" ] || fail "a dry run sent something"
+}
+
+allowance()
+{
+	hex_to_dec "$(rpc "$settle_rpc" eth_call \
+		"[{\"to\":\"$token\",\"data\":\"0xdd62ed3e$(word "${settle_addresses[payer],,}")$(word "${settlement,,}")\"},\"latest\"]" |
+		jq -r . | sed 's/^0x0*\([0-9a-f]\)/0x\1/')"
+}
+
+# One endpoint, and it tells what is not in the configuration.
+each_guard_says_no()
+{
+	need_root
+	settle_chain
+	settle_proxy payer
+	settle_conf payer
+	settle_spawn payer
+	poll 20 answers_tasks payer || fail "no API"
+	guard 'it is chain 5' 'eth_chainId result "0x5"'
+	guard 'no contract at chain.settlement_contract' 'eth_getCode result "0x"'
+	guard 'another DOMAIN_SEPARATOR' 'eth_call:0x3644e515 word 0 7'
+	guard 'other decimals' 'eth_call:0x313ce567 word 0 18'
+	# a registry without isRegisteredAs that knows our DID under another address
+	guard 'the registry' 'eth_call:0x21f8a721 word 0 7' "eth_call:0x78a4c040 result \"0x\""
+}
+
+# guard TEXT LIE...
+guard()
+{
+	local text=$1
+	shift
+	lies payer "$@"
+	restarted payer
+	poll 20 health payer "$text" || fail "$text: $(tail -3 "$tmp/payer/log")"
+	! cli payer task create --name g --payee did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK --payee-address "$(address_of payee)" \
+		--amount 1 >"$tmp/out" 2>&1 || fail "$text, and it signs"
+	grep -q 'nothing is signed' "$tmp/out" || fail "$(cat "$tmp/out")"
 }
 
 answers_tasks() { api "$1" /tasks >/dev/null; }
 waits_for() { api payer "/tasks/$1" | jq -e --arg w "$2" 'any(.operations[]; .state == "queued" and (.error | test($w)))' >/dev/null; }
 
-[ $# -gt 0 ] || set -- what_its_data_cost_is_under_the_cap a_liar_hides_no_receipt_and_makes_up_no_payment
+[ $# -gt 0 ] || set -- what_its_data_cost_is_under_the_cap each_guard_says_no a_liar_hides_no_receipt_and_makes_up_no_payment
 run "$@"
