@@ -168,6 +168,9 @@ static void logs_asked(struct settle *s)
 	r.did = t->payee_did;
 	memcpy(r.registry, s->registry, 20);
 	for (unsigned i = 0; !rc && i < s->batch.n; i++) {
+		/* what one endpoint hides the other tells: only what is proven counts */
+		if (settle_second(s, i))
+			(void)records_read(&r, settle_second(s, i));
 		rc = records_read(&r, &s->batch.calls[i]);
 		if (rc == -EPROTO)
 			task_set(s, t, PHASE_CHECKING, "registry: %s",
@@ -225,7 +228,7 @@ void payee_begin(struct settle *s, void (*then)(struct settle *s))
 	} else {
 		records_ask(&s->batch, s->registry, t->payee_did32,
 			    memcmp(t->payee, none, 20) ? t->payee : NULL);
-		settle_ask(s, logs_asked);
+		settle_ask_twin(s, 0, s->batch.n, logs_asked);
 	}
 }
 

@@ -58,10 +58,16 @@ void records_ask(struct rpc_batch *b, const uint8_t registry[20], const uint8_t 
 
 static void keep(struct records *r, const uint8_t address[20])
 {
-	memmove(r->addresses[1], r->addresses[0], sizeof(r->addresses) - 20);
-	memcpy(r->addresses[0], address, 20);
-	if (r->n < RECORD_KEPT)
+	unsigned at = 0;
+
+	while (at < r->n && memcmp(r->addresses[at], address, 20) != 0)
+		at++;
+	if (at == r->n && r->n < RECORD_KEPT)
 		r->n++;
+	if (at == RECORD_KEPT)
+		at--;
+	memmove(r->addresses[1], r->addresses[0], 20 * (size_t)at);
+	memcpy(r->addresses[0], address, 20);
 }
 
 /* Is <proof> one for <address>, of a record that was rotated <first> to <last> times? */

@@ -205,9 +205,9 @@ at_the_cap_no_fee_rises()
 	[ "$(nonce_of payer)" = "$((nonce + 2))" ] || fail "$(($(nonce_of payer) - nonce)) transactions"
 	[ "$(allowance)" = 0 ] || fail "more was allowed than was needed: $(allowance)"
 	restarted payer 'auto_register: false' 'dry_run: true'
-	create c2
-	poll 20 phase_is payer c2 failed || fail "$(task_of payer c2)"
-	task_of payer c2 | grep -q 'chain.dry_run: nothing is sent' || fail "$(task_of payer c2)"
+	! cli payer task create --name c2 --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount 1 --wait 20s >"$tmp/out" 2>&1 ||
+		fail "created in a dry run"
+	grep -q 'an allowance of exactly what is needed would be given first' "$tmp/out" || fail "$(cat "$tmp/out")"
 	[ "$(nonce_of payer)" = "$((nonce + 2))" ] || fail "a dry run sent something"
 }
 
