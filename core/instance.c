@@ -477,6 +477,10 @@ void lnx_plugins_start(struct lnx_app *app)
 
 		if (!lnx_ctx_is_on(c) || !c->is_inited)
 			continue;
+		if (!lnx_ctx_needs_met(app, c)) {
+			lnx_ctx_release(c);
+			continue;
+		}
 		before = lnx_ctx_enter(c);
 		if (c->plugin->start)
 			rc = c->plugin->start(c->state);
