@@ -70,7 +70,7 @@ struct lnx_plugins {
 	struct lnx_crash *crash;
 };
 
-/* Owner and mode of <path>: root, the agent's uid or the owner of the agent's binary; not writable by group or others.
+/* Owner and mode of <path> and of its folder: root, the agent's uid or the owner of the agent's binary; not writable by group or others.
  * 0, -EPERM with the reason, -errno. Any thread. */
 int lnx_plugin_check_file(const char *path, struct lnx_err *err);
 /* The name that <p> gives itself is that of its file <base> without <suffix>, and its table makes sense. 0 or -errno. */

@@ -5,32 +5,66 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define LNX_PLUGIN_SYMBOL "linnix_plugin_v1"
 
+/* <what>, which <st> tells of, is only in trusted hands. */
+static int lnx_check_hands(const struct stat *st, const char *what, struct lnx_err *err)
+{
+	struct stat exe;
+
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return lnx_err_set(err, -EPERM,
+				   "%swritable by group or others (mode %04o); run: chmod go-w %s",
+				   what, (unsigned)(st->st_mode & 07777),
+				   *what ? "FOLDER" : "FILE");
+	if (st->st_uid == 0 || st->st_uid == geteuid())
+		return 0;
+	if (stat("/proc/self/exe", &exe) == 0 && st->st_uid == exe.st_uid)
+		return 0;
+	return lnx_err_set(
+		err, -EPERM,
+		"%sowned by uid %u: must be root, the agent's user or the owner of its binary",
+		what, (unsigned)st->st_uid);
+}
+
+/* Who may write a folder can put another file in the place of one that was checked. Nobody can in one that is mounted read only, and
+ * only its owner can replace a file in one with the sticky bit. */
+static int lnx_check_folder(const char *path, struct lnx_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	struct statvfs fs;
+	struct stat st;
+	char dir[1024];
+
+	if (snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path + 1) : 1,
+		     slash ? path : ".") >= (int)sizeof(dir))
+		return lnx_err_set(err, -ENAMETOOLONG, "path too long");
+	if (stat(dir, &st) < 0 || statvfs(dir, &fs) < 0)
+		return lnx_err_set(err, -errno, "its folder: %s", strerror(errno));
+	if (fs.f_flag & ST_RDONLY)
+		return 0;
+	if (st.st_mode & S_ISVTX)
+		st.st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
+	return lnx_check_hands(&st, "its folder is ", err);
+}
+
 int lnx_plugin_check_file(const char *path, struct lnx_err *err)
 {
-	struct stat st, exe;
+	struct stat st;
+	int rc;
 
 	if (stat(path, &st) < 0)
 		return lnx_err_set(err, -errno, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return lnx_err_set(err, -EINVAL, "not a regular file");
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return lnx_err_set(err, -EPERM,
-				   "writable by group or others (mode %04o); run: chmod go-w FILE",
-				   (unsigned)(st.st_mode & 07777));
-	if (st.st_uid == 0 || st.st_uid == geteuid())
-		return 0;
-	if (stat("/proc/self/exe", &exe) == 0 && st.st_uid == exe.st_uid)
-		return 0;
-	return lnx_err_set(
-		err, -EPERM,
-		"owned by uid %u: must be root, the agent's user or the owner of its binary",
-		(unsigned)st.st_uid);
+	rc = lnx_check_hands(&st, "", err);
+	return rc < 0 ? rc : lnx_check_folder(path, err);
 }
 
 int lnx_plugin_check_table(const struct lnx_plugin *p, const char *base, const char *suffix,

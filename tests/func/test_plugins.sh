@@ -110,6 +110,16 @@ world_writable_file()
 	is_refused good 'writable'
 }
 
+# Who may write it could put another file in the place of one that was checked.
+world_writable_folder()
+{
+	build_plugin good
+	chmod 777 "$tmp/plugins"
+	with_plugins
+	start_agent
+	is_refused good 'its folder is writable by group or others'
+}
+
 file_of_someone_else()
 {
 	need_root
@@ -239,6 +249,6 @@ options_of_a_script_are_those_of_a_plugin()
 }
 
 run dropped_in_plugin_runs_without_yaml plugin_can_be_left_out not_a_plugin wrong_abi short_table no_table error_in_init \
-	unmet_need not_even_elf empty_file world_writable_file file_of_someone_else renamed_file folder_of_plugins_is_missing \
+	unmet_need not_even_elf empty_file world_writable_file world_writable_folder file_of_someone_else renamed_file folder_of_plugins_is_missing \
 	failing_plugin_is_shown crashing_plugin_is_quarantined_after_three_crashes verb_of_a_plugin_needs_no_agent \
 	plugin_asks_for_a_reload_and_nothing_waits options_of_a_script_are_those_of_a_plugin
