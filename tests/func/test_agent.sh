@@ -111,6 +111,32 @@ sighup_takes_a_good_configuration()
 	log_has 'reloaded' || fail "the log does not say so"
 }
 
+told() { [ "$(grep -cx "$1" "$tmp/told")" -ge "$2" ]; }
+
+# By datagrams, as sd_notify(3) describes them: at the start, at each reload, twice in each span of the watchdog, at the end.
+systemd_is_told_of_its_life()
+{
+	need python3
+	python3 - "$tmp/notify" >"$tmp/told" <<-'END' &
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		while True:
+		    print(s.recv(4096).decode(), flush=True)
+	END
+	poll 5 test -S "$tmp/notify" || fail "nobody listens"
+	export NOTIFY_SOCKET=$tmp/notify WATCHDOG_USEC=400000
+	start_agent
+	poll 10 told READY=1 1 || fail "$(cat "$tmp/told")"
+	poll 10 told WATCHDOG=1 3 || fail "the watchdog is not fed: $(cat "$tmp/told")"
+	kill -HUP "$agent"
+	poll 10 told RELOADING=1 1 || fail "a reload is not told: $(cat "$tmp/told")"
+	poll 10 told READY=1 2 || fail "the end of a reload is not told: $(cat "$tmp/told")"
+	stop_agent TERM
+	poll 5 told STOPPING=1 1 || fail "the end is not told: $(cat "$tmp/told")"
+	[ "$(grep -vcxE '(READY|WATCHDOG|RELOADING|STOPPING)=1' "$tmp/told")" = 0 ] || fail "$(cat "$tmp/told")"
+}
+
 sighup_keeps_the_old_configuration_when_the_new_is_wrong()
 {
 	cp etc/linnix.yaml "$tmp/c.yaml"
@@ -233,6 +259,6 @@ listening_beyond_loopback_needs_a_token()
 	grep -q 'set token_file' "$tmp/beyond.log" || fail "$(cat "$tmp/beyond.log")"
 }
 run sigterm_stops_it sigint_stops_it sigterm_stops_it_with_readers_connected what_is_old_leaves_the_ring killed_it_starts_again address_in_use_is_said listening_beyond_loopback_needs_a_token \
-	no_config_at_the_default_path_is_fine status_is_whole sighup_takes_a_good_configuration \
+	no_config_at_the_default_path_is_fine status_is_whole systemd_is_told_of_its_life sighup_takes_a_good_configuration \
 	sighup_keeps_the_old_configuration_when_the_new_is_wrong sighup_keeps_the_rules_when_a_new_one_is_broken \
 	full_disk_for_the_log closed_stderr missing_bpf_object corrupted_bpf_object truncated_bpf_object
