@@ -55,13 +55,11 @@ static int print_list(const struct lnx_cli *cli, const json_t *root)
 	lnx_table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
 	json_array_foreach(root, i, a)
 	{
-		const char *asked = lnx_json_get_str(a, "asked");
-
 		lnx_table_cell(&t, lnx_json_get_str(a, "id"));
 		lnx_table_cell_fmt(&t, "%s%s", lnx_json_get_str(a, "state"),
 				   json_is_true(json_object_get(a, "in_force")) ? " (in force)"
 										: "");
-		lnx_table_cell_fmt(&t, "%.10s %.8s", asked, strlen(asked) > 19 ? asked + 11 : "");
+		lnx_table_cell_time(&t, lnx_json_get_str(a, "asked"));
 		cell_action(&t, a);
 		lnx_table_cell(&t, lnx_json_get_str(json_object_get(a, "target"), "workload"));
 		lnx_table_cell(&t, lnx_json_get_str(a, "outcome"));

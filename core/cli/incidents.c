@@ -35,12 +35,6 @@ static int severity_of(const char *text)
 	return -EINVAL;
 }
 
-/* "2025-01-31 12:00:00" of an RFC 3339 time. */
-static void cell_time(struct lnx_table *t, const char *ts)
-{
-	lnx_table_cell_fmt(t, "%.10s %.8s", ts, strlen(ts) > 19 ? ts + 11 : "");
-}
-
 static int print_list(const struct lnx_cli *cli, const json_t *root)
 {
 	struct lnx_table t;
@@ -61,7 +55,7 @@ static int print_list(const struct lnx_cli *cli, const json_t *root)
 		lnx_table_cell_fmt(&t, "%s%s", lnx_json_get_str(inc, "severity"),
 				   json_is_true(json_object_get(inc, "silenced")) ? " (silenced)"
 										  : "");
-		cell_time(&t, lnx_json_get_str(inc, "opened"));
+		lnx_table_cell_time(&t, lnx_json_get_str(inc, "opened"));
 		lnx_table_cell_fmt(&t, "%.0f", lnx_json_get_f64(inc, "n_victims", 0));
 		lnx_table_cell_fmt(&t, "%.0f", lnx_json_get_f64(inc, "alerts", 0));
 		lnx_table_cell_fmt(&t, "%.0f", lnx_json_get_f64(inc, "flaps", 0));
@@ -323,7 +317,7 @@ static int silence_list(struct lnx_cli *cli)
 		json_array_foreach(root, i, s)
 		{
 			lnx_table_cell(&t, lnx_json_get_str(s, "id"));
-			cell_time(&t, lnx_json_get_str(s, "until"));
+			lnx_table_cell_time(&t, lnx_json_get_str(s, "until"));
 			lnx_table_cell(&t, lnx_json_get_str(s, "by"));
 			lnx_table_cell(&t, lnx_json_get_str(s, "match"));
 			lnx_table_cell(&t, lnx_json_get_str(s, "comment"));

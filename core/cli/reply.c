@@ -60,6 +60,9 @@ int lnx_client_say_status(const struct lnx_client *c, const struct lnx_reply *re
 			    lnx_client_target(c), reply->status);
 	if (reply->status == 401)
 		fputs("give the token with --token-file or LINNIX_API_TOKEN\n", stderr);
+	if (reply->status == 404 && !strcmp(message, "no such path"))
+		fputs("the plugin that answers this does not run there: see 'linnix plugins'\n",
+		      stderr);
 	json_decref(root);
 	return LNX_EXIT_FAILURE;
 }

@@ -185,6 +185,11 @@ void lnx_table_cell_fmt(struct lnx_table *t, const char *fmt, ...)
 	lnx_table_cell(t, text);
 }
 
+void lnx_table_cell_time(struct lnx_table *t, const char *ts)
+{
+	lnx_table_cell_fmt(t, "%.10s %.8s", ts, strlen(ts) > 19 ? ts + 11 : "");
+}
+
 static const char *table_at(const struct lnx_table *t, unsigned row, unsigned column)
 {
 	size_t at;
@@ -197,7 +202,7 @@ static const char *table_at(const struct lnx_table *t, unsigned row, unsigned co
 static void table_narrow(const struct lnx_table *t, const unsigned *widths, bool *is_shown,
 			 unsigned columns)
 {
-	const unsigned min_last = 12, last = t->n_columns - 1;
+	const unsigned min_last = 24, last = t->n_columns - 1;
 	unsigned sum, worst;
 
 	for (;;) {

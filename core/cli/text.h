@@ -53,6 +53,8 @@ void lnx_table_done(struct lnx_table *t);
 void lnx_table_cell(struct lnx_table *t, const char *s);
 void lnx_table_cell_fmt(struct lnx_table *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* "2025-01-31 12:00:00" of an RFC 3339 time. */
+void lnx_table_cell_time(struct lnx_table *t, const char *ts);
 /* Print to stdout. The last column is cut at the edge of a terminal. Returns 0 or -ENOMEM. */
 int lnx_table_print(struct lnx_table *t, const struct lnx_cli *cli);
 

@@ -158,6 +158,9 @@ agent_tells_of_itself()
 	grep -q 'agent  [0-9]' "$tmp/o" || fail "$(cat "$tmp/o")"
 	ends 0 "$linnix" version --json
 	jq -e '.version == .agent' "$tmp/o" >/dev/null || fail "$(cat "$tmp/o")"
+	# enforcement is off
+	ends 1 "$linnix" actions
+	grep -q "does not run there: see 'linnix plugins'" "$tmp/e" || fail "$(cat "$tmp/e")"
 }
 
 token_is_asked_and_sent()
