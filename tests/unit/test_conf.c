@@ -16,44 +16,7 @@
 #include <unistd.h>
 
 #include "conf.h"
-
-/* ---- memory that runs out: of our own code; libyaml lives in a library of its own */
-
-static long allocations, fail_at; /* the <fail_at>th fails; 0: none */
-
-static int may_allocate(void)
-{
-	return ++allocations != fail_at;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-char *__wrap_strdup(const char *s);
-
-void *__wrap_malloc(size_t n)
-{
-	return may_allocate() ? __real_malloc(n) : NULL;
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return may_allocate() ? __real_calloc(n, size) : NULL;
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return may_allocate() ? __real_realloc(p, n) : NULL;
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return may_allocate() ? __real_strdup(s) : NULL;
-}
+#include "fail_alloc.h"
 
 /* ---- helpers */
 
