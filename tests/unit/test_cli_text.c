@@ -173,6 +173,15 @@ static void narrow_terminal_loses_spare_columns_and_cuts_the_last(void **state)
 	table_output(&t, &cli, text, sizeof(text));
 	assert_string_equal(text, "    7  evil\\nname\n"
 				  "12345  a long name ~\n");
+	/* a column goes before the last one has less than 24 */
+	cli.columns = 36;
+	table_output(&t, &cli, text, sizeof(text));
+	assert_string_equal(text, "    7  evil\\nname\n"
+				  "12345  a long name that does not fit\n");
+	cli.columns = 43;
+	table_output(&t, &cli, text, sizeof(text));
+	assert_string_equal(text, "    7  something  evil\\nname\n"
+				  "12345  x          a long name that does no~\n");
 	lnx_table_done(&t);
 }
 
