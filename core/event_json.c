@@ -153,6 +153,8 @@ static void lnx_json_tags(struct lnx_buf *out, const struct lnx_json_env *env,
 	lnx_json_kv_str(out, "pod_name", tag.pod_name);
 	lnx_json_kv_str(out, "namespace", tag.namespace_);
 	lnx_json_kv_str(out, "container_id", tag.container_id);
+	if (*tag.pod_uid) /* by it a pod is known before the API told its name */
+		lnx_json_kv_str(out, "pod_uid", tag.pod_uid);
 }
 
 void lnx_event_json(struct lnx_buf *out, const struct lnx_json_env *env, const struct lnx_event *ev,

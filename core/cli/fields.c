@@ -91,7 +91,7 @@ static void fields_markdown_one(const struct lnx_event_desc *d)
 	printf("\n## %s\n\n%s\n\nType %u%s%s%s.\n", d->name, d->doc, d->type,
 	       d->flags & LNX_EVF_KERNEL ? ", made in the kernel" : "",
 	       d->flags & LNX_EVF_PROCESS
-		       ? ", also carries `pod_name`, `namespace` and `container_id`"
+		       ? ", also carries `pod_name`, `namespace` and `container_id`, in a pod `pod_uid`"
 		       : "",
 	       d->flags & LNX_EVF_IDENT ? ", also carries `node`, `cluster`, `boot_id` and `schema`"
 					: "");

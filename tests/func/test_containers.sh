@@ -89,7 +89,7 @@ short_containers_of_runc_are_all_told_apart()
 	get "/events?type=proc.exec&limit=10000" >"$tmp/execs"
 	# an exec of true in each, none without a container, none in another one's cgroup
 	while read -r id; do
-		jq -e --arg c "$id" '[.[] | select(.container_id == $c and .filename == "/lnx/true")] | length == 1' "$tmp/execs" >/dev/null ||
+		jq -e --arg c "$id" --arg u "$uid" '[.[] | select(.container_id == $c and .pod_uid == $u and .filename == "/lnx/true")] | length == 1' "$tmp/execs" >/dev/null ||
 			fail "$id: $(jq -c --arg c "$id" '[.[] | select(.container_id == $c)]' "$tmp/execs")"
 	done <"$tmp/ids"
 	jq -e '[.[] | select(.filename == "/lnx/true" and .comm == "true" and .container_id == "")] | length == 0' "$tmp/execs" >/dev/null ||
@@ -129,6 +129,10 @@ stalls_of_containers_name_both()
 	poll 20 has_edge "$b" "$a" || fail "no edge the other way"
 	get "/blame?since=10s" | jq -e --arg a "$a" --arg b "$b" '[.victims[] | select(.victim.container_id == $a) | .parts[] |
 		select(.kind == "sibling" and .culprit.container_id == $b)] | length > 0' >/dev/null || fail "blame: $(get '/blame?since=10s' | head -c 800)"
+	for id in "$a" "$b"; do
+		get '/events?type=stall.window&limit=10000' | jq -e --arg c "$id" --arg u "$uid" 'any(.container_id == $c and .pod_uid == $u and .stalled_ms > 0)' \
+			>/dev/null || fail "no stall of $id: $(get '/events?type=stall.window&limit=5')"
+	done
 }
 has_edge() { grep '"stall.edge"' "$tmp/stream" | grep "\"victim_container_id\":\"$1\"" | grep -q "\"culprit_container_id\":\"$2\""; }
 
@@ -145,7 +149,9 @@ of_stream() { sed -n 's/^data: //p' "$tmp/stream" | jq -r --arg u "$uid" "$1"; }
 ends_are_told()
 {
 	sort "$tmp/ids" >"$tmp/sorted"
-	comm -23 "$tmp/sorted" <(of_stream 'select(.type == "proc.exit" and .comm == "true") | .container_id' | sort -u) >"$tmp/missing" && [ ! -s "$tmp/missing" ]
+	# shellcheck disable=SC2016 # $u is jq's
+	comm -23 "$tmp/sorted" <(of_stream 'select(.type == "proc.exit" and .comm == "true" and .pod_uid == $u) | .container_id' | sort -u) >"$tmp/missing" &&
+		[ ! -s "$tmp/missing" ]
 }
 
 # Each container of $tmp/ids had its exec of true, in their order and told as its own, its end, and its pod.
@@ -154,8 +160,8 @@ all_are_told_apart()
 	[ "$(sort -u "$tmp/ids" | wc -l)" -eq "$in_a_row" ] || fail "not $in_a_row containers: $(cat "$tmp/ids")"
 	poll 20 ends_are_told || fail "no end of: $(cat "$tmp/missing")"
 	! grep -q '^event: lagged' "$tmp/stream" || fail "the stream lagged"
-	of_stream 'select(.type == "proc.exec" and .filename == "/lnx/true") | .container_id' >"$tmp/told"
-	diff "$tmp/ids" "$tmp/told" || fail "untagged, mistagged, or not told"
+	of_stream 'select(.type == "proc.exec" and .filename == "/lnx/true") | "\(.container_id) \(.pod_uid)"' >"$tmp/told"
+	diff <(sed "s/$/ $uid/" "$tmp/ids") "$tmp/told" || fail "untagged, mistagged, or not told"
 	# shellcheck disable=SC2016 # $u is jq's
 	comm -23 "$tmp/sorted" <(of_stream 'select(.type == "workload.update" and .pod_uid == $u) | .workload_container_id' | sort -u) >"$tmp/missing"
 	[ ! -s "$tmp/missing" ] || fail "of no pod: $(cat "$tmp/missing")"

@@ -82,7 +82,7 @@ static struct lnx_tags *tags_of_4242(void)
 	struct {
 		struct lnx_ev_workload_update u;
 		char text[16];
-	} e = { .text = "prodweb-1" };
+	} e = { .text = "prodweb-1uid-1" };
 	struct lnx_tags *t = lnx_tags_new();
 
 	assert_non_null(t);
@@ -92,6 +92,7 @@ static struct lnx_tags *tags_of_4242(void)
 	e.u.cgroup_id = 4242;
 	e.u.namespace_ = (struct lnx_str){ sizeof(e.u), 4 };
 	e.u.pod_name = (struct lnx_str){ sizeof(e.u) + 4, 5 };
+	e.u.pod_uid = (struct lnx_str){ sizeof(e.u) + 9, 5 };
 	lnx_tags_event(t, &e.u.h);
 	return t;
 }
@@ -143,6 +144,7 @@ static void process_event_carries_head_fields_and_tags(void **state)
 	assert_string_equal(json_string_value(json_object_get(j, "pod_name")), "web-1");
 	assert_string_equal(json_string_value(json_object_get(j, "namespace")), "prod");
 	assert_string_equal(json_string_value(json_object_get(j, "container_id")), "");
+	assert_string_equal(json_string_value(json_object_get(j, "pod_uid")), "uid-1");
 	assert_string_equal(json_string_value(json_object_get(j, "comm")),
 			    "a\n\"\x1b[31m\xef\xbf\xbd");
 	json_decref(j);
