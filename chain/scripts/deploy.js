@@ -17,7 +17,7 @@
 const fs = require("fs");
 const path = require("path");
 const { ethers } = require("ethers");
-const { artifact } = require("./build.js");
+const { artifact, build } = require("./build.js");
 
 const LOCAL_CHAIN = 31337n;
 const env = process.env;
@@ -46,6 +46,8 @@ async function deploy(signer, name, ...args) {
 }
 
 async function main() {
+  // Compiling takes longer than a node keeps a connection that says nothing, and nothing is heard of its end meanwhile.
+  build();
   // Two blocks may have one time on a node that mines at once: no answer is taken from memory, nothing waits long.
   const provider = new ethers.JsonRpcProvider(rpcUrl(), undefined, { cacheTimeout: -1, pollingInterval: 50, staticNetwork: true });
   const { chainId } = await provider.getNetwork();
@@ -62,7 +64,6 @@ async function main() {
   const unbond = blocks("CHAIN_UNBOND_BLOCKS", dispute + arbiterTime + maxDeadline);
   const arbiter = ethers.getAddress(env.CHAIN_ARBITER || (local ? deployer : ethers.ZeroAddress));
 
-  const firstBlock = await provider.getBlockNumber();
   const token = env.CHAIN_TOKEN
     ? new ethers.Contract(ethers.getAddress(env.CHAIN_TOKEN), artifact("MockUSDC").abi, signer)
     : await deploy(signer, "MockUSDC");
@@ -95,7 +96,6 @@ async function main() {
     token_decimals: Number(await token.decimals()),
     token_is_mock: !env.CHAIN_TOKEN,
     arbiter,
-    from_block: firstBlock + 1, // nothing of them is in blocks before
     dispute_blocks: dispute,
     arbiter_blocks: arbiterTime,
     max_deadline_blocks: maxDeadline,
