@@ -244,8 +244,8 @@ static bool branch_simple(struct branch *b)
 	return false;
 }
 
-/* Step over operators, all but `and`, `or` and a lone '='. */
-static bool branch_operators(struct branch *b, bool is_unary)
+/* Step over operators, all but `and`, `or` and a lone '='. *is_boolean is set by those that give a boolean. */
+static bool branch_operators(struct branch *b, bool is_unary, bool *is_boolean)
 {
 	bool is_any = false;
 
@@ -262,22 +262,24 @@ static bool branch_operators(struct branch *b, bool is_unary)
 			   (b->token <= LNX_LEX_NUMBER || !strchr("+-*/%^#&~|<>=", b->token))) {
 			return is_any;
 		}
+		if (b->token == LNX_LEX_NAME || strchr("<>=", b->token))
+			*is_boolean = true;
 		branch_next(b);
 		is_any = true;
 	}
 }
 
-/* What stands between two of `and` and `or`. Returns as branch_simple. */
+/* What stands between two of `and` and `or`. Returns as branch_simple; a text and a number are always true. */
 static bool branch_operand(struct branch *b)
 {
-	bool is_plain = !branch_operators(b, true);
+	bool is_boolean = false, is_any = branch_operators(b, true, &is_boolean);
+	bool is_plain = branch_simple(b);
 
-	is_plain = branch_simple(b) && is_plain;
-	while (b->rc == 0 && branch_operators(b, false)) {
+	while (b->rc == 0 && branch_operators(b, false, &is_boolean)) {
 		(void)branch_simple(b);
-		is_plain = false;
+		is_any = true;
 	}
-	return is_plain;
+	return is_any ? !is_boolean : is_plain;
 }
 
 static void branch_expr(struct branch *b, bool is_condition)
