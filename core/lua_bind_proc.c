@@ -5,7 +5,8 @@
 #include "lua_bind.h"
 #include "tags.h"
 
-#define BIND_GLOB_BYTES 65536 /* of a text that glob() looks at */
+#define BIND_GLOB_BYTES 65536	      /* of a text that glob() looks at */
+#define BIND_LEFT_NS	1000000000ULL /* is_main: who ended well so long before is no part of it */
 
 static int bind_glob(lua_State *L)
 {
@@ -130,38 +131,44 @@ static int bind_proc(lua_State *L)
 
 struct bind_older {
 	const struct lnx_proc *p;
+	uint64_t end_ns; /* of <p>; UINT64_MAX: it lives */
 	bool is_found;
 };
 
+/* A process that was in the cgroup before <p> and lived beside it. Not one that ended well some time before: as what starts a
+ * daemon does. */
 static int bind_is_older(void *arg, const struct lnx_proc *q)
 {
 	struct bind_older *o = arg;
+	bool has_left =
+		q->exit_ns && !q->exit_code && !q->signal && q->exit_ns + BIND_LEFT_NS <= o->end_ns;
 
 	o->is_found = q != o->p && q->cgroup_id == o->p->cgroup_id &&
-		      q->start_ns < o->p->start_ns && !q->is_kthread;
+		      q->start_ns < o->p->start_ns && !q->is_kthread && !has_left &&
+		      (!q->exit_ns || q->exit_ns > o->p->start_ns);
 	return o->is_found;
 }
 
-/* Is it, or was it to its end, the process that its cgroup is for: nobody of the cgroup started it, and nobody older is left
- * in it. A probe in a container, a worker, what a unit leaves behind are none. */
+/* Is it, or was it to its end, the process that its cgroup is for? A probe in a container, a worker, what goes down with the
+ * main process are none. */
 static int bind_is_main(lua_State *L)
 {
 	struct lnx_rules *r = lnx_bind_rules(L);
 	lua_Integer pid = luaL_checkinteger(L, 1), start_ns = luaL_checkinteger(L, 2);
-	struct bind_older o = { NULL, false };
+	struct bind_older o = { NULL, UINT64_MAX, true };
 	const struct lnx_svc_proc *svc;
+	const struct lnx_proc *parent;
 	void *self = NULL;
-	int n;
 
 	bind_loaded(L, r, "is_main");
 	svc = r->conf.proc ? r->conf.proc(r->conf.arg, &self) : NULL;
 	if (svc && pid > 0 && pid <= UINT32_MAX)
 		o.p = svc->get(self, (uint32_t)pid, (uint64_t)start_ns);
-	if (o.p && svc->tree_root(self, o.p) == o.p) {
-		n = svc->each(self, 0, bind_is_older, &o);
-		lnx_lua_charge(L, (uint64_t)n / 8);
-	} else {
-		o.is_found = true;
+	if (o.p) {
+		o.end_ns = o.p->exit_ns ? o.p->exit_ns : UINT64_MAX;
+		parent = svc->parent(self, o.p); /* most are found at once */
+		if (!parent || !bind_is_older(&o, parent))
+			lnx_lua_charge(L, (uint64_t)svc->each(self, 1, bind_is_older, &o) / 8);
 	}
 	lua_pushboolean(L, !o.is_found);
 	return 1;

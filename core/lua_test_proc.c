@@ -183,20 +183,6 @@ static const struct lnx_proc *proc_parent(void *self, const struct lnx_proc *p)
 	return x && &x->p != p && x->p.start_ns <= p->start_ns ? &x->p : NULL;
 }
 
-static const struct lnx_proc *proc_tree_root(void *self, const struct lnx_proc *p)
-{
-	const struct lnx_proc *up;
-	unsigned depth;
-
-	for (depth = 0; depth < TEST_PROC_PIDS; depth++) {
-		up = proc_parent(self, p);
-		if (!up || up->cgroup_id != p->cgroup_id)
-			break;
-		p = up;
-	}
-	return p;
-}
-
 static int proc_each(void *self, uint32_t include_exited,
 		     int (*each)(void *arg, const struct lnx_proc *p), void *arg)
 {
@@ -222,7 +208,6 @@ const struct lnx_svc_proc *lnx_test_procs_service(void)
 								      want_usage),
 						     .get = proc_get,
 						     .parent = proc_parent,
-						     .tree_root = proc_tree_root,
 						     .each = proc_each };
 
 	return &service;

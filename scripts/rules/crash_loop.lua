@@ -8,9 +8,9 @@
 --
 -- Why these figures: one failure may be a bad moment and a second one its echo; the third
 -- within ten minutes is a loop, and a back-off of five minutes between runs still shows two of
--- three. A run ends with the main process of its cgroup: the one that nobody of the cgroup started
--- and that nobody older in it outlives. So probes and what is executed from outside in a running
--- container, which may fail a hundred times, and workers that go down with their master are none.
+-- three. A run ends with the main process of its cgroup: no older one that lived beside it is left,
+-- or went down with it. So probes and what is executed from outside in a running container, which
+-- may fail a hundred times or be killed with it, and workers that follow their master are none.
 -- Who was told to go (SIGTERM, SIGINT, or 128 plus those as an exit code) did not fail.
 --
 -- A child that fails below any other parent is no run: a script whose commands fail looks the
@@ -76,6 +76,8 @@ rule "crash-loop-supervised" {
   end,
 }
 
+local zero = 1000e9 -- start_ns of what starts at second 0
+
 -- Cgroup `id` is container `name`, or with pod = false the unit of that name.
 local function tell(t, second, id, name, pod)
   if pod == false then
@@ -92,7 +94,7 @@ end
 local function run(t, second, id, fields)
   local e = {
     pid = 1000 + second, ppid = 1, cgroup_id = id, exit_code = 1, comm = "app",
-    start_ns = (second + 1) * 1000000000,
+    start_ns = zero + second * 1e9,
   }
   for k, v in pairs(fields or {}) do e[k] = v end
   t.exec(second, {
@@ -148,7 +150,7 @@ test "three runs of three containers are none" {
 test "probes that fail in a container that runs" {
   feed  = function(t)
     tell(t, 0, 10, "app")
-    t.exec(1, { pid = 500, ppid = 1, cgroup_id = 10, comm = "app", start_ns = 1000000000 })
+    t.exec(1, { pid = 500, ppid = 1, cgroup_id = 10, comm = "app", start_ns = zero + 1e9 })
     for i = 1, 50 do run(t, i * 10, 10, { comm = "probe" }) end
   end,
   fires = {},
@@ -159,10 +161,10 @@ test "a container with failing probes that fails itself, twice" {
     tell(t, 0, 10, "app")
     for i = 0, 1 do
       t.exec(i * 100, { pid = 500 + i, ppid = 1, cgroup_id = 10, comm = "app",
-        start_ns = i * 100000000000 + 1 })
+        start_ns = zero + i * 100e9 + 1 })
       for k = 1, 5 do run(t, i * 100 + k * 10, 10, { comm = "probe" }) end
       t.exit(i * 100 + 90, { pid = 500 + i, ppid = 1, cgroup_id = 10, comm = "app", exit_code = 1,
-        start_ns = i * 100000000000 + 1 })
+        start_ns = zero + i * 100e9 + 1 })
     end
   end,
   fires = {},
@@ -171,13 +173,13 @@ test "a container with failing probes that fails itself, twice" {
 test "workers that go down with their master are one run" {
   feed  = function(t)
     tell(t, 0, 10, "app.service", false)
-    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "app", start_ns = 1 })
+    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "app", start_ns = zero + 1 })
     for i = 1, 8 do
-      t.fork(1, { ppid = 500, child_pid = 500 + i, cgroup_id = 10, comm = "app", start_ns = 1 + i })
+      t.fork(1, { ppid = 500, child_pid = 500 + i, cgroup_id = 10, start_ns = zero + 1 + i })
     end
     for i = 0, 8 do
       t.exit(10, { pid = 500 + i, ppid = i == 0 and 1 or 500, cgroup_id = 10, comm = "app",
-        exit_code = 1, start_ns = 1 + i })
+        exit_code = 1, start_ns = zero + 1 + i })
     end
   end,
   fires = {},
@@ -188,21 +190,38 @@ test "a daemon whose starter has ended" {
     tell(t, 0, 10, "app.service", false)
     for i = 0, 2 do
       local at, pid = i * 60, 600 + 2 * i
-      local first = { pid = pid, ppid = 1, cgroup_id = 10, comm = "app", start_ns = at * 1e9 + 1 }
+      local began = zero + at * 1e9
+      local first = { pid = pid, ppid = 1, cgroup_id = 10, comm = "app", start_ns = began }
       t.exec(at, first)
-      t.fork(at, { ppid = pid, child_pid = pid + 1, cgroup_id = 10, start_ns = at * 1e9 + 2 })
+      t.fork(at, { ppid = pid, child_pid = pid + 1, cgroup_id = 10, start_ns = began + 2 })
       t.exit(at + 1, first)
       t.exit(at + 9, { pid = pid + 1, ppid = 1, cgroup_id = 10, comm = "app", signal = 11,
-        start_ns = at * 1e9 + 2 })
+        start_ns = began + 2 })
     end
   end,
   fires = { { rule = "crash-loop", at = 129 } },
 }
 
+test "what runs in a container is killed with it, four times" {
+  feed  = function(t)
+    tell(t, 0, 10, "app")
+    for i = 0, 3 do
+      local start = zero + i * 60e9
+      t.exec(i * 60, { pid = 500 + i, ppid = 1, cgroup_id = 10, comm = "app", start_ns = start })
+      t.exec(i * 60 + 5, { pid = 600 + i, ppid = 1, cgroup_id = 10, start_ns = start + 9 })
+      t.exit(i * 60 + 50, { pid = 500 + i, ppid = 1, cgroup_id = 10, comm = "app", start_ns = start,
+        exit_code = i % 2 == 0 and 143 or 0 })
+      t.exit(i * 60 + 50.1, { pid = 600 + i, ppid = 1, cgroup_id = 10, comm = "sh", signal = 9,
+        start_ns = start + 9 })
+    end
+  end,
+  fires = {},
+}
+
 test "a script whose commands fail is no loop" {
   feed  = function(t)
     tell(t, 0, 10, "app")
-    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "sh", start_ns = 1 })
+    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "sh", start_ns = zero + 1 })
     for i = 1, 50 do run(t, i * 10, 10, { ppid = 500, comm = "grep" }) end
   end,
   fires = {},
@@ -211,7 +230,7 @@ test "a script whose commands fail is no loop" {
 test "a supervisor that starts its child again is one" {
   feed  = function(t)
     tell(t, 0, 10, "app")
-    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "supervisord", start_ns = 1 })
+    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "supervisord", start_ns = zero + 1 })
     for i = 1, 3 do run(t, i * 60, 10, { ppid = 500, comm = "worker", exit_code = 3 }) end
     for i = 4, 5 do run(t, i * 60, 10, { ppid = 500, comm = "other" }) end
   end,
@@ -221,7 +240,7 @@ test "a supervisor that starts its child again is one" {
 test "a supervised child that ends well, or was told to" {
   feed  = function(t)
     tell(t, 0, 10, "app")
-    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "runsv", start_ns = 1 })
+    t.exec(0, { pid = 500, ppid = 1, cgroup_id = 10, comm = "runsv", start_ns = zero + 1 })
     for i = 1, 4 do run(t, i * 60, 10, { ppid = 500, exit_code = 0 }) end
     for i = 5, 8 do run(t, i * 60, 10, { ppid = 500, exit_code = 0, signal = 15 }) end
   end,

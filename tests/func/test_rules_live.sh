@@ -215,7 +215,41 @@ rule_that_fails_three_times_is_told_everywhere_until_it_is_mended()
 	curl -sS "$url/readyz" | jq -e '.reasons | all(contains("disabled") | not)' >/dev/null || fail "$(curl -sS "$url/readyz")"
 }
 
+# A unit that is started again keeps its cgroup: its runs are told apart, and probes beside its main process are none.
+runs_in_one_cgroup_are_a_crash_loop()
+{
+	local v2 n
+	need_root
+	v2=$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+	[ -n "$v2" ] || skip "no cgroup v2"
+	unit=$v2/lnx-loop-$$.service # not local: the trap still needs it
+	mkdir "$unit" || skip "no right to make cgroups"
+	drop_unit() { poll 5 rmdir "$unit"; }
+	trap 'finish; drop_unit' EXIT
+	cp -r scripts/rules "$tmp/rules"
+	agent_with_rules
+	get /readyz | jq -e '[.reasons[], .degraded[] | select(test("^probe: proc"))] == []' >/dev/null || skip "the probe does not run here: $(get /readyz)"
+	is_known() { get '/events?type=workload.update&limit=10000' | jq -e --arg u "${unit##*/}" 'any(.path // "" | endswith($u))' >/dev/null; }
+	poll 20 is_known || fail "nobody knows the unit"
+	# shellcheck disable=SC2016
+	inside() { exec bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$unit" "$@"; }
+	inside sleep 100 &
+	main=$!
+	runs_there() { [ "$(cat "/proc/$main/comm")" = sleep ]; }
+	poll 10 runs_there || fail "the main process does not start"
+	for n in 1 2 3 4; do (inside sh -c "exit $n") && fail "it did not fail"; done
+	kill -TERM "$main"
+	has_ended() { get '/events?type=proc.exit&limit=10000' | jq -e --argjson p "$main" 'any(.[]; .pid == $p)' >/dev/null; }
+	poll 10 has_ended || fail "its end is not told"
+	loops() { get /rules | jq -c --arg u "/${unit##*/}" '[.rules[] | select(.name == "crash-loop") | .recent[] | select(.key == $u)]'; }
+	[ "$(loops)" = '[]' ] || fail "probes are a loop: $(loops)"
+	for n in 1 2 3; do (inside sh -c 'exit 3') && fail "it did not fail"; done
+	is_loop() { loops | jq -e '.[0] | .state == "firing" and .severity == "warning" and .value == 3 and .comm == "sh"' >/dev/null; }
+	poll 10 is_loop || fail "no loop: $(loops) $(get /rules | jq -c '.rules[] | select(.name == "crash-loop")')"
+}
+
 run an_edit_is_taken_within_a_second_and_a_broken_one_is_told editors_that_rename_and_links_that_swap_are_followed \
 	folder_that_vanishes_changes_nothing_until_it_is_back swapped_a_hundred_times_in_a_second_it_ends_with_the_last \
 	a_thousand_files_are_taken_at_once asking_reloads_too \
-	rule_that_fails_three_times_is_told_everywhere_until_it_is_mended firing_state_outlives_the_edit_of_a_neighbour
+	rule_that_fails_three_times_is_told_everywhere_until_it_is_mended firing_state_outlives_the_edit_of_a_neighbour \
+	runs_in_one_cgroup_are_a_crash_loop
