@@ -177,6 +177,7 @@ void lab_most(struct lab *l, const char *what, double got, double most)
 {
 	char text[128];
 
+	most *= slow();
 	snprintf(text, sizeof(text), "%.3f (at most %.3f)", got, most);
 	verdict(l, got <= most, what, text);
 }
