@@ -12,6 +12,7 @@
 #include "lua_bind.h"
 #include "tags.h"
 
+#define ALERT_S		   1000000000ULL
 #define ALERT_EVIDENCE_MAX 1000 /* bytes of JSON: a string of an event holds 1,024 */
 
 /* An event with its tail, aligned. */
@@ -399,7 +400,7 @@ static void alert_request(struct lnx_rules *r, struct lnx_key *key, const struct
 	struct lnx_tag tag = { .size = sizeof(tag) };
 	union alert_space u;
 
-	key->asked_ns = r->now_ns;
+	key->asked_s = (uint32_t)(r->now_ns / ALERT_S);
 	if (!s->pid && !s->cgroup_id) {
 		rule->acts_aimless++;
 		return;
@@ -512,9 +513,11 @@ void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, ui
 bool lnx_alert_is_ask_due(const struct lnx_rules *r, const struct lnx_key *key)
 {
 	const struct lnx_rule_act *act = &key->rule->act;
+	uint64_t wait_ns = act->lease_ns ? act->lease_ns : LNX_RULE_ASK_NS;
 
-	return key->asked_ns && key->is_told && alert_may_ask(key->rule, key->severity) &&
-	       r->now_ns >= key->asked_ns + (act->lease_ns ? act->lease_ns : LNX_RULE_ASK_NS);
+	/* rather a second late: before its end the action is in force, and the request a repetition */
+	return key->asked_s && key->is_told && alert_may_ask(key->rule, key->severity) &&
+	       r->now_ns >= (key->asked_s + 1) * ALERT_S + wait_ns;
 }
 
 void lnx_alert_ask(struct lnx_rules *r, struct lnx_key *key)
@@ -522,7 +525,7 @@ void lnx_alert_ask(struct lnx_rules *r, struct lnx_key *key)
 	union alert_space u;
 	struct lnx_ev_alert *a = &u.alert;
 
-	key->asked_ns = r->now_ns; /* whatever comes of it: once in a lease */
+	key->asked_s = (uint32_t)(r->now_ns / ALERT_S); /* whatever comes of it: once in a lease */
 	if (alert_is_ignored(r, key)) {
 		key->rule->ignored++;
 		return;

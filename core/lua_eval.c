@@ -147,7 +147,7 @@ static void eval_fire(struct lnx_rules *r, struct lnx_key *key)
 	key->has_fired = true;
 	key->fired_ns = r->now_ns;
 	key->severity = (uint8_t)severity;
-	key->asked_ns = 0;
+	key->asked_s = 0;
 	eval_subject(r, key);
 	rule->fires++;
 	lnx_alert_emit(r, key, LNX_ALERT_FIRING, severity, true);

@@ -31,10 +31,10 @@ struct lnx_key {
 	unsigned streak;  /* windows in a row that were true */
 	unsigned timer;	  /* place in the heap + 1; 0: none */
 	uint64_t due_ns, anchor_ns, since_ns, eval_ns, false_ns, fired_ns;
-	uint64_t asked_ns; /* for an action; 0: not while it fires */
 	struct lnx_subject subject;
 	struct lnx_event *last; /* owned copy of the last event that was true; NULL: none */
-	size_t last_cap;
+	uint32_t last_cap;
+	uint32_t asked_s; /* when it asked for an action, whole seconds; 0: not while it fires */
 };
 
 uint64_t lnx_key_hash(const void *bytes, size_t n, uint64_t seed);

@@ -203,7 +203,7 @@ static void without_a_lease_it_asks_every_five_minutes(void **state)
 		"rule 'a' { on = 'proc.fork', by = 'ppid', keep = '2s', act = { freeze = true } }");
 	fork_on(&t, 1, 300);
 	assert_int_equal(a.n, 1);
-	fork_on(&t, 300, 302);
+	fork_on(&t, 300, 304);
 	assert_int_equal(a.n, 2);
 	assert_int_equal(t.n_alerts, 1);
 	run_close(&t);
