@@ -17,6 +17,8 @@ case ${LNX_SAN:-} in '') slow=1 ;; *) slow=4 ;; esac
 slow=$((slow * ${LNX_SLOW:-1}))
 unset LINNIX_URL LINNIX_API_TOKEN
 for v in "${!LINNIX_@}"; do unset "$v"; done
+# A share of what an emulated CPU does is no budget.
+[ "${LNX_SLOW:-1}" -eq 1 ] || export LINNIX_BUDGET_CPU_PCT=100 LINNIX_BUDGET_CPU_MAX_MILLICORES=2000
 
 if [ ! -x "$linnixd" ] || [ ! -x "$linnix" ]; then
 	echo "Bail out: no programs in $build/bin"
