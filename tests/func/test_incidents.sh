@@ -131,6 +131,12 @@ a_hog_beside_two_victims_is_one_incident()
 	"$linnix" incidents show "${id: -8}" | grep -q '^  E1 ' || fail "show by the end of an id"
 	"$linnix" incidents --fail-on warning >/dev/null
 	[ $? -eq 4 ] || fail "--fail-on does not tell"
+	# On a terminal of 80 columns, which "script" makes, a pager shows it; in a file nothing does.
+	need script
+	PAGER="sed s/^/paged:/" script -qec "stty cols 80; '$linnix' incidents show $id" /dev/null </dev/null >"$tmp/shown" || fail "$(cat "$tmp/shown")"
+	grep -q '^paged: *E1 ' "$tmp/shown" || fail "no pager: $(cat "$tmp/shown")"
+	PAGER="sed s/^/paged:/" "$linnix" incidents show "$id" >"$tmp/shown"
+	grep -q '^  E1 ' "$tmp/shown" || fail "a file is paged: $(cat "$tmp/shown")"
 	kill -9 "${spinners[@]}"
 	spinners=()
 	poll 40 is_closed "$me-hog" || fail "it does not close: $(ours "$me-hog")"
