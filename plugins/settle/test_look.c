@@ -69,6 +69,11 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	for (struct op *op; (op = f.s.ops);) {
+		f.s.ops = op->next;
+		if (op < f.ops || op >= f.ops + sizeof(f.ops) / sizeof(f.ops[0]))
+			op_free(op); /* that a task queued */
+	}
 	rpc_reset(&f.s.batch);
 	rpc_reset(&f.s.second);
 	f.s.rpc.asks[0].e = NULL;
