@@ -246,7 +246,7 @@ static int ask_payee(struct asking *k)
 	(void)call_add(&k->batch, k->registry, REGISTRY_RESOLVE, a, 1);
 	add_logs(k, k->r->r.settlement, SETTLEMENT_CREATED, k->r->r.task_id);
 	add_logs(k, k->r->r.settlement, SETTLEMENT_SUBMITTED, k->r->r.task_id);
-	records_ask(&k->batch, k->registry, k->did, k->r->r.payee);
+	records_ask(&k->batch, k->registry, k->did, k->r->r.payee, 0, 0);
 	if (ask(k, "the payee") || ask_in_pieces(k))
 		return -EPROTO;
 	read_payee(k);

@@ -91,6 +91,8 @@ const struct lnx_option settle_options[] = {
 	    "Blocks for which a confirmed transaction is still watched."),
 	NUM("deadline_margin", deadline_margin, "2", 0, 10000,
 	    "Blocks before a deadline in which nothing is begun any more."),
+	NUM("registry_block", registry_block, "0", 0, 9007199254740991,
+	    "Block in which the registry was deployed; of a node that does not give all logs at once they are read from there."),
 	NUM("log_range", log_range, "2000", 1, 100000, "Blocks of logs in one question."),
 	NUM("limits.task_cents", task_cents, "5000", 0, 1e12,
 	    "Payer: most for one task, in hundredths of the token; 0: no limit, here and below."),

@@ -12,15 +12,21 @@
 #include "record.h"
 #include "task.h"
 
-#define TRIES 10 /* turns in which the registry could not be read */
+#define TRIES	10 /* turns in which the registry could not be read */
+#define WINDOWS 32 /* in one request: two questions each */
 
 static const uint8_t none[20];
 
 /* The one that was tried least, so that one which cannot be told holds up no other. */
-static struct task *next_task(const struct settle *s)
+static struct task *next_task(struct settle *s)
 {
 	struct task *found = NULL;
 
+	if (s->payee.is_in_windows)
+		found = task_find(s, s->payee.task);
+	if (found && !strcmp(found->phase, PHASE_CHECKING))
+		return found; /* what was read of its windows is kept */
+	found = NULL;
 	for (struct task *t = s->tasks; t; t = t->next)
 		if (t->role == TASK_PAYER && !strcmp(t->phase, PHASE_CHECKING) &&
 		    (!found || t->payee_tries < found->payee_tries))
@@ -98,6 +104,7 @@ static void compat_asked(struct settle *s)
 static void records_asked(struct settle *s)
 {
 	struct task *t = task_find(s, s->payee.task);
+	const struct records *r = &s->payee.records;
 	unsigned i;
 	uint8_t key[32];
 
@@ -105,21 +112,27 @@ static void records_asked(struct settle *s)
 		go_on(s);
 		return;
 	}
-	for (i = 0; i < s->payee.n; i++)
-		if (is_current(&s->batch.calls[i], s->payee.found[i], key))
+	for (i = 0; i < r->n; i++)
+		if (is_current(&s->batch.calls[i], r->addresses[i], key))
 			break;
-	if (i < s->payee.n)
-		accept(s, t, s->payee.found[i]);
+	if (i < r->n)
+		accept(s, t, r->addresses[i]);
 	else
 		refuse(s, t,
 		       "registry: what the payee's key signed is revoked or moved to another address");
 	go_on(s);
 }
 
-/* What is wrong when no record is good. */
-static void refuse_records(struct settle *s, struct task *t, const struct records *r, int is_named)
+static const uint8_t *named(const struct task *t)
 {
-	const char *of = is_named ? " under that address" : "";
+	return memcmp(t->payee, none, 20) != 0 ? t->payee : NULL;
+}
+
+/* What is wrong when no record is good. */
+static void refuse_records(struct settle *s, struct task *t)
+{
+	const struct records *r = &s->payee.records;
+	const char *of = named(t) ? " under that address" : "";
 
 	if (r->n_wrong)
 		refuse(s, t,
@@ -133,17 +146,18 @@ static void refuse_records(struct settle *s, struct task *t, const struct record
 		refuse(s, t, "registry: the payee's DID is not registered%s", of);
 }
 
-static void logs_read(struct settle *s, struct task *t, const struct records *r, int is_named)
+/* All logs were read. */
+static void logs_read(struct settle *s, struct task *t)
 {
+	const struct records *r = &s->payee.records;
 	struct abi_value a[2];
 
+	s->payee.is_in_windows = 0;
 	if (!r->n) {
-		refuse_records(s, t, r, is_named);
+		refuse_records(s, t);
 		go_on(s);
 		return;
 	}
-	memcpy(s->payee.found, r->addresses, sizeof(s->payee.found));
-	s->payee.n = r->n;
 	rpc_reset(&s->batch);
 	for (unsigned i = 0; i < r->n; i++) {
 		abi_set_word(&a[0], t->payee_did32);
@@ -154,37 +168,91 @@ static void logs_read(struct settle *s, struct task *t, const struct records *r,
 	settle_ask_both(s, r->n, records_asked);
 }
 
-static void logs_asked(struct settle *s)
+/* The answers of this request, when it has all of them. 0, -EPROTO (a node that says no, and nothing is read), or 1: it is refused. */
+static int take_logs(struct settle *s, struct task *t)
 {
-	struct task *t = task_find(s, s->payee.task);
-	struct records r = { .chain_id = s->conf->chain_id };
-	int is_named, rc = 0;
+	const struct rpc_batch *b = &s->batch;
+	int rc = 0;
 
-	if (!t) {
-		go_on(s);
-		return;
-	}
-	is_named = memcmp(t->payee, none, 20) != 0;
-	r.did = t->payee_did;
-	memcpy(r.registry, s->registry, 20);
-	for (unsigned i = 0; !rc && i < s->batch.n; i++) {
+	for (unsigned i = 0; i < b->n; i++)
+		if (!json_is_array(b->calls[i].result)) {
+			task_set(s, t, PHASE_CHECKING, "registry: %s",
+				 b->calls[i].is_error ? b->calls[i].text
+						      : "the node gives no logs");
+			return -EPROTO;
+		}
+	s->payee.records.did = t->payee_did;
+	for (unsigned i = 0; !rc && i < b->n; i++) {
+		s->payee.n_logs += (unsigned)json_array_size(b->calls[i].result);
 		/* what one endpoint hides the other tells: only what is proven counts */
 		if (settle_second(s, i))
-			(void)records_read(&r, settle_second(s, i));
-		rc = records_read(&r, &s->batch.calls[i]);
-		if (rc == -EPROTO)
-			task_set(s, t, PHASE_CHECKING, "registry: %s",
-				 s->batch.calls[i].is_error ? s->batch.calls[i].text
-							    : "the node gives no logs");
+			(void)records_read(&s->payee.records, settle_second(s, i));
+		rc = s->payee.n_logs > RECORD_LOGS ? -E2BIG
+						   : records_read(&s->payee.records, &b->calls[i]);
 	}
-	if (rc == -EPROTO) {
-		go_on(s); /* the next turn tries again */
-	} else if (rc == -E2BIG) {
+	if (rc) /* -E2BIG: the DID was read when the task was accepted */
 		refuse(s, t, "registry: over %d records of the payee's DID%s", RECORD_LOGS,
-		       is_named ? "" : ": name its address, too (--payee-address)");
+		       named(t) ? "" : ": name its address, too (--payee-address)");
+	return rc != 0;
+}
+
+static void windows_asked(struct settle *s)
+{
+	struct payee_look *l = &s->payee;
+	struct task *t = task_find(s, l->task);
+	int rc = t ? take_logs(s, t) : 1;
+
+	if (rc == -EPROTO) { /* too much at once: the next turn asks for less */
+		if (l->n_windows > 1)
+			l->n_windows /= 2;
+		else if (l->span > 1)
+			l->span /= 2;
 		go_on(s);
-	} else if (!rc) {
-		logs_read(s, t, &r, is_named);
+	} else if (rc) {
+		l->is_in_windows = 0;
+		go_on(s);
+	} else if (l->asked_to >= s->head) {
+		logs_read(s, t);
+	} else {
+		l->next = l->asked_to + 1;
+		t->payee_tries = 0;
+		task_set(s, t, PHASE_CHECKING,
+			 "registry: its logs are read window by window (see chain.registry_block)");
+		settle_wake(s);
+		go_on(s);
+	}
+}
+
+static void ask_windows(struct settle *s, const struct task *t)
+{
+	struct payee_look *l = &s->payee;
+	uint64_t from = l->next;
+
+	rpc_reset(&s->batch);
+	for (unsigned i = 0; i < l->n_windows && from <= s->head; i++) {
+		l->asked_to = s->head - from < l->span ? s->head : from + l->span - 1;
+		records_ask(&s->batch, s->registry, t->payee_did32, named(t), from, l->asked_to);
+		from = l->asked_to + 1;
+	}
+	settle_ask_twin(s, 0, s->batch.n, windows_asked);
+}
+
+static void logs_asked(struct settle *s)
+{
+	struct payee_look *l = &s->payee;
+	struct task *t = task_find(s, l->task);
+	int rc = t ? take_logs(s, t) : 1;
+
+	if (rc == -EPROTO && s->conf->registry_block < s->head) {
+		l->is_in_windows = 1;
+		l->n_windows = WINDOWS;
+		l->span = s->conf->log_range;
+		l->next = s->conf->registry_block;
+		ask_windows(s, t);
+	} else if (rc) {
+		go_on(s);
+	} else {
+		logs_read(s, t);
 	}
 }
 
@@ -209,13 +277,21 @@ void payee_begin(struct settle *s, void (*then)(struct settle *s))
 	s->payee.then = then;
 	if (t && t->payee_tries++ == TRIES) {
 		refuse(s, t, "%s", *t->reason ? t->reason : "registry: it cannot be read");
+		s->payee.is_in_windows = 0;
 		t = NULL;
 	}
 	if (!t) {
 		then(s);
 		return;
 	}
+	if (s->payee.is_in_windows && !memcmp(s->payee.task, t->id, 32)) {
+		ask_windows(s, t);
+		return;
+	}
+	s->payee =
+		(struct payee_look){ .records = { .chain_id = s->conf->chain_id }, .then = then };
 	memcpy(s->payee.task, t->id, 32);
+	memcpy(s->payee.records.registry, s->registry, 20);
 	rpc_reset(&s->batch);
 	abi_set_word(&a[0], t->payee_did32);
 	abi_set_address(&a[1], t->payee);
@@ -226,8 +302,7 @@ void payee_begin(struct settle *s, void (*then)(struct settle *s))
 		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE_AS, a, 2);
 		settle_ask_both(s, 1, named_asked);
 	} else {
-		records_ask(&s->batch, s->registry, t->payee_did32,
-			    memcmp(t->payee, none, 20) ? t->payee : NULL);
+		records_ask(&s->batch, s->registry, t->payee_did32, named(t), 0, 0);
 		settle_ask_twin(s, 0, s->batch.n, logs_asked);
 	}
 }

@@ -19,19 +19,24 @@ static const char *text_at(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-static void add_logs(struct rpc_batch *b, const uint8_t registry[20], const char *topics)
+static void add_logs(struct rpc_batch *b, const uint8_t registry[20], uint64_t from, uint64_t to,
+		     const char *topics)
 {
-	char contract[43];
+	char contract[43], first[24] = "earliest", last[24] = "latest";
 
 	hex_format(registry, 20, contract);
+	if (to) {
+		(void)snprintf(first, sizeof(first), "0x%llx", (unsigned long long)from); /* fits */
+		(void)snprintf(last, sizeof(last), "0x%llx", (unsigned long long)to);
+	}
 	(void)rpc_add(
 		b, "eth_getLogs",
-		"[{\"address\":\"%s\",\"fromBlock\":\"earliest\",\"toBlock\":\"latest\",\"topics\":[%s]}]",
-		contract, topics); /* the error sticks */
+		"[{\"address\":\"%s\",\"fromBlock\":\"%s\",\"toBlock\":\"%s\",\"topics\":[%s]}]",
+		contract, first, last, topics); /* the error sticks */
 }
 
 void records_ask(struct rpc_batch *b, const uint8_t registry[20], const uint8_t did32[32],
-		 const uint8_t *address)
+		 const uint8_t *address, uint64_t from, uint64_t to)
 {
 	char topics[400], made[67], rotated[67], did[67], who[67];
 	uint8_t hash[ABI_TOPIC], word[32] = { 0 };
@@ -44,16 +49,16 @@ void records_ask(struct rpc_batch *b, const uint8_t registry[20], const uint8_t 
 	if (!address) {
 		(void)snprintf(topics, sizeof(topics), "[\"%s\",\"%s\"],\"%s\"", made, rotated,
 			       did); /* fits */
-		add_logs(b, registry, topics);
+		add_logs(b, registry, from, to, topics);
 		return;
 	}
 	memcpy(word + 12, address, 20);
 	hex_format(word, 32, who);
 	(void)snprintf(topics, sizeof(topics), "\"%s\",\"%s\",\"%s\"", made, did, who); /* fits */
-	add_logs(b, registry, topics);
+	add_logs(b, registry, from, to, topics);
 	(void)snprintf(topics, sizeof(topics), "\"%s\",\"%s\",null,\"%s\"", rotated, did,
 		       who); /* fits */
-	add_logs(b, registry, topics);
+	add_logs(b, registry, from, to, topics);
 }
 
 static void keep(struct records *r, const uint8_t address[20])

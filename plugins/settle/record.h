@@ -27,14 +27,18 @@ struct records {
 struct settle;
 struct payee_look {
 	uint8_t task[32];
-	uint8_t found[RECORD_KEPT][20]; /* addresses that its key signed for, the newest first */
-	uint32_t n;
+	struct records records;
 	void (*then)(struct settle *s);
+	/* of a node that does not give all logs at once: window by window */
+	uint32_t is_in_windows, n_windows; /* of one request */
+	uint32_t n_logs;
+	uint64_t next, asked_to, span; /* blocks */
 };
 
-/* Append the question for all logs of that DID; <address>: of its records only, NULL: of everybody's. */
+/* Append the question for the logs of that DID in the blocks <from> to <to> (0: all there are); <address>: of its records only, NULL:
+ * of everybody's. */
 void records_ask(struct rpc_batch *b, const uint8_t registry[20], const uint8_t did32[32],
-		 const uint8_t *address);
+		 const uint8_t *address, uint64_t from, uint64_t to);
 /* Read one answer, from the oldest to the newest. 0; -E2BIG: more than RECORD_LOGS; -EPROTO: no logs; -EINVAL: no did:key. */
 int records_read(struct records *r, const struct rpc_call *c);
 

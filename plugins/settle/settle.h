@@ -41,7 +41,7 @@ struct settle_conf {
 	uint32_t allow_insecure_rpc, dry_run, auto_settle, auto_dispute;
 	uint64_t poll_ns, rpc_timeout_ns, bump_ns, resend_ns;
 	uint64_t max_fee_gwei, min_tip_gwei, max_tx_cost_gwei;
-	uint64_t reorg_depth, deadline_margin, log_range;
+	uint64_t reorg_depth, deadline_margin, log_range, registry_block;
 	uint64_t task_cents, hourly_cents, daily_cents, monthly_cents, counterparty_cents;
 	uint32_t price_model, pad;
 	const char *price_unit;

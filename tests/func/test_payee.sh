@@ -91,4 +91,23 @@ only_who_holds_the_key_of_a_did_is_paid()
 	refused web2 "is not registered under that address" --payee did:web:example.org --payee-address "$owner"
 }
 
-run only_who_holds_the_key_of_a_did_is_paid
+# Many nodes give the logs of a few blocks at a time.
+a_node_that_gives_few_logs_is_read_in_windows()
+{
+	need_root
+	settle_chain
+	registry=$(jq -r .registry_contract "$deployed")
+	register 7 4 none
+	mine 300
+	register 7 3
+	mine 300
+	settle_proxy payer
+	lies payer "eth_getLogs span 20"
+	settle_agent payer 'auto_register: false' 'log_range: 100'
+	fund payer 100000000
+	created windows "$owner" --payee "$did"
+	created named "$owner" --payee "$did" --payee-address "$owner"
+	refused other "has no proof by the key of its DID" --payee "$did" --payee-address "$squatter"
+}
+
+run a_node_that_gives_few_logs_is_read_in_windows only_who_holds_the_key_of_a_did_is_paid
