@@ -148,6 +148,8 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 	stall_emit_str(&e, &e.edge.limit, limit);
 	stall_emit_str(&e, &e.edge.victim_container_id, victim->container_id);
 	stall_emit_str(&e, &e.edge.culprit_container_id, culprit ? culprit->container_id : "");
+	stall_emit_str(&e, &e.edge.victim_pod_uid, victim->pod_uid);
+	stall_emit_str(&e, &e.edge.culprit_pod_uid, culprit ? culprit->pod_uid : "");
 	(void)s->host->publish(s->ctx, &e.h); /* a full queue is counted by the host */
 }
 

@@ -204,6 +204,10 @@ static uint32_t edge_entitled(struct test *f)
 		assert_int_equal(e->victim_container_id.len, 4);
 		assert_memory_equal((const char *)e + e->victim_container_id.off, "d0d0", 4);
 		assert_int_equal(e->culprit_container_id.len, 0);
+		assert_int_equal(e->victim_pod_uid.len, 1);
+		assert_memory_equal((const char *)e + e->victim_pod_uid.off, "d", 1);
+		assert_int_equal(e->culprit_pod_uid.len, 1);
+		assert_memory_equal((const char *)e + e->culprit_pod_uid.off, "c", 1);
 		entitled = e->entitled;
 	}
 	return entitled;

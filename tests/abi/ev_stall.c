@@ -10,7 +10,7 @@
 #define SIZE(st, n)  _Static_assert(sizeof(struct st) == (n), #st " changed its size")
 #define AT(st, m, n) _Static_assert(offsetof(struct st, m) == (n), #st "." #m " moved")
 
-SIZE(lnx_ev_stall_edge, 176);
+SIZE(lnx_ev_stall_edge, 184);
 AT(lnx_ev_stall_edge, h, 0);
 AT(lnx_ev_stall_edge, window_ns, 24);
 AT(lnx_ev_stall_edge, victim_cgroup_id, 32);
@@ -39,6 +39,8 @@ AT(lnx_ev_stall_edge, victim_container_id, 160);
 AT(lnx_ev_stall_edge, culprit_container_id, 164);
 AT(lnx_ev_stall_edge, entitled, 168);
 AT(lnx_ev_stall_edge, pad, 172);
+AT(lnx_ev_stall_edge, victim_pod_uid, 176);
+AT(lnx_ev_stall_edge, culprit_pod_uid, 180);
 
 SIZE(lnx_ev_stall_window, 184);
 AT(lnx_ev_stall_window, h, 0);

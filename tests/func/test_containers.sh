@@ -134,7 +134,12 @@ stalls_of_containers_name_both()
 			>/dev/null || fail "no stall of $id: $(get '/events?type=stall.window&limit=5')"
 	done
 }
-has_edge() { grep '"stall.edge"' "$tmp/stream" | grep "\"victim_container_id\":\"$1\"" | grep -q "\"culprit_container_id\":\"$2\""; }
+has_edge()
+{
+	# shellcheck disable=SC2016 # the dollars are jq's
+	sed -n 's/^data: //p' "$tmp/stream" | jq -e -n --arg v "$1" --arg c "$2" --arg u "$uid" 'any(inputs; .type == "stall.edge" and
+		.victim_container_id == $v and .culprit_container_id == $c and .victim_pod_uid == $u and .culprit_pod_uid == $u)' >/dev/null 2>&1
+}
 
 # How many in a row of the slower runtimes; make soak asks for 100 of each.
 in_a_row=${LNX_CONTAINERS:-2}

@@ -62,6 +62,7 @@ struct lnx_ev_stall_edge {
 	struct lnx_str victim_container_id, culprit_container_id;
 	__u32 entitled; /* the culprit is within its CPU request, or the victim is BestEffort */
 	__u32 pad;
+	struct lnx_str victim_pod_uid, culprit_pod_uid; /* empty outside of pods */
 };
 
 /* One victim's stall of one resource. */
@@ -138,6 +139,10 @@ static const struct lnx_field lnx_fields_stall_edge[] = {
 		  "container of the culprit, or empty", NULL),
 	LNX_FIELD(lnx_ev_stall_edge, "entitled", LNX_BOOL, entitled, "",
 		  "the culprit stays within its CPU request, or the victim is BestEffort", NULL),
+	LNX_FIELD(lnx_ev_stall_edge, "victim_pod_uid", LNX_STR, victim_pod_uid, "",
+		  "pod of the victim, or empty", "k8s.pod.uid"),
+	LNX_FIELD(lnx_ev_stall_edge, "culprit_pod_uid", LNX_STR, culprit_pod_uid, "",
+		  "pod of the culprit, or empty", NULL),
 };
 
 static const struct lnx_field lnx_fields_stall_window[] = {
