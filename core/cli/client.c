@@ -2,11 +2,13 @@
 /* Requests to the agent. libcurl speaks HTTP, TLS and unix sockets; what is bounded here: time, size, protocols. */
 #include "cli/client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -73,13 +75,20 @@ static size_t client_on_header(char *bytes, size_t size, size_t n, void *arg)
 	return n * size;
 }
 
+/* Known to be this machine without asking anybody. */
 static bool client_is_loopback(const char *base)
 {
-	const char *host = strstr(base, "://");
+	CURLU *url = curl_url();
+	struct in_addr v4;
+	char *host = NULL;
+	bool is = url && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+		  curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		  (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+		   (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127));
 
-	host = host ? host + 3 : base;
-	return strncmp(host, "127.", 4) == 0 || strncmp(host, "localhost", 9) == 0 ||
-	       strncmp(host, "[::1]", 5) == 0;
+	curl_free(host);
+	curl_url_cleanup(url);
+	return is;
 }
 
 /* The base of a listen address: where all interfaces are meant, loopback is asked. */

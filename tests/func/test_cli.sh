@@ -176,6 +176,11 @@ token_is_asked_and_sent()
 	LINNIX_API_TOKEN=open-sesame-1 ends 0 "$linnix" ps
 	LINNIX_API_TOKEN=wrong ends 1 "$linnix" ps
 	ends 1 "$linnix" --token-file "$tmp/nothing" ps
+	# a name that only begins like this machine is another one
+	ends 3 "$linnix" --url http://127.0.0.1.invalid:1 --token-file "$tmp/token" ps
+	grep -q 'the token goes to .* unencrypted' "$tmp/e" || fail "$(cat "$tmp/e")"
+	ends 3 "$linnix" --url http://127.0.0.1:1 --token-file "$tmp/token" ps
+	! grep -q 'unencrypted' "$tmp/e" || fail "$(cat "$tmp/e")"
 }
 
 rules_are_checked_without_an_agent()
