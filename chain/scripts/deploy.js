@@ -64,6 +64,7 @@ async function main() {
   const unbond = blocks("CHAIN_UNBOND_BLOCKS", dispute + arbiterTime + maxDeadline);
   const arbiter = ethers.getAddress(env.CHAIN_ARBITER || (local ? deployer : ethers.ZeroAddress));
 
+  const firstBlock = await provider.getBlockNumber();
   const token = env.CHAIN_TOKEN
     ? new ethers.Contract(ethers.getAddress(env.CHAIN_TOKEN), artifact("MockUSDC").abi, signer)
     : await deploy(signer, "MockUSDC");
@@ -96,6 +97,7 @@ async function main() {
     token_decimals: Number(await token.decimals()),
     token_is_mock: !env.CHAIN_TOKEN,
     arbiter,
+    from_block: firstBlock + 1, // nothing of them is in blocks before
     dispute_blocks: dispute,
     arbiter_blocks: arbiterTime,
     max_deadline_blocks: maxDeadline,
