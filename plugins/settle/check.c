@@ -37,6 +37,15 @@ void check_open(struct check *c, const char *fmt, ...)
 	va_end(ap);
 }
 
+void check_note(struct check *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(c->notes, &c->n_notes, fmt, ap);
+	va_end(ap);
+}
+
 int check_code(const struct check *c)
 {
 	return c->n_bad ? CHECK_INVALID : c->n_open ? CHECK_UNKNOWN : CHECK_VALID;
@@ -148,6 +157,8 @@ static void check_payee(struct check *c, const struct receipt *r, const struct c
 	did_hash(r->payee_did, did);
 	if (differs(did, chain->payee_did, sizeof(did)))
 		check_bad(c, "chain: the task is for another DID");
+	if (chain->is_untold)
+		return;
 	if (!chain->is_registered) {
 		check_bad(c, "registry: payee_did is not registered");
 		return;
@@ -164,6 +175,12 @@ static void check_payee(struct check *c, const struct receipt *r, const struct c
 		check_bad(c, "registry: the proof that binds address and Ed25519 key is wrong");
 }
 
+static int has_receipt(const struct check_chain *chain)
+{
+	return chain->status != TASK_CREATED && chain->status != TASK_CANCELLED &&
+	       chain->status != TASK_EXPIRED;
+}
+
 static void check_times(struct check *c, const struct receipt *r, const struct check_chain *chain)
 {
 	if (chain->created_s && r->start_ns / SECOND_NS + CHECK_SKEW_S < chain->created_s)
@@ -174,6 +191,8 @@ static void check_times(struct check *c, const struct receipt *r, const struct c
 		check_bad(c, "not_after: it was submitted too late");
 	if (!chain->created_s)
 		check_open(c, "chain: when the task was created is not known");
+	if (!chain->submitted_s && has_receipt(chain))
+		check_open(c, "chain: when the receipt was submitted is not known");
 }
 
 void check_chain(struct check *c, const struct signed_receipt *r, const struct check_chain *chain)
@@ -195,8 +214,7 @@ void check_chain(struct check *c, const struct signed_receipt *r, const struct c
 		check_bad(c, "chain: the task is paid in another token");
 	if (u256_cmp(&chain->max_amount, &p->max_amount) != 0)
 		check_bad(c, "chain: the task has another maximum");
-	if (chain->status != TASK_CREATED && chain->status != TASK_CANCELLED &&
-	    chain->status != TASK_EXPIRED) {
+	if (has_receipt(chain)) {
 		if (u256_cmp(&chain->actual_amount, &p->actual_amount) != 0)
 			check_bad(c, "chain: another amount was submitted");
 		if (chain->has_ext && differs(chain->receipt_hash, r->hash, sizeof(r->hash)))

@@ -17,13 +17,15 @@
 #define CHECK_UNKNOWN 3 /* something could not be checked */
 
 struct check {
-	unsigned n_bad, n_open; /* may be more than are kept */
+	unsigned n_bad, n_open, n_notes; /* may be more than are kept */
 	char bad[CHECK_REASONS][CHECK_TEXT];
-	char open[CHECK_REASONS][CHECK_TEXT]; /* what was not checked */
+	char open[CHECK_REASONS][CHECK_TEXT];  /* what was not checked */
+	char notes[CHECK_REASONS][CHECK_TEXT]; /* what cannot be checked there by anybody */
 };
 
 void check_bad(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void check_open(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int check_code(const struct check *c);
 
 /* What can be said from the file alone: both signatures, who signed, price, window, gaps. */
@@ -46,6 +48,7 @@ struct check_chain {
 	bool has_ext; /* payee and receipt_hash are known */
 	/* AgentRegistry: resolve, and the proof of AgentRegistered or AgentRotated */
 	bool is_registered, is_revoked, has_proof, is_proof_good;
+	bool is_untold; /* the registry could not be asked, which is noted already */
 	uint8_t ed25519[32], address[20];
 	/* Unix times of the blocks, 0: not known */
 	uint64_t created_s, submitted_s;

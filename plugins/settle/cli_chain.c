@@ -26,6 +26,7 @@ struct asking {
 	uint64_t deadline, max_deadline; /* blocks; 0: not known */
 	uint8_t registry[20], did[32];
 	uint64_t created_block, submitted_block; /* 0: not known */
+	int is_without_ext;			 /* the settlement contract has no getTaskExt */
 };
 
 /* Ask the batch. 0, or -errno and it is noted. */
@@ -65,26 +66,57 @@ static int ask(struct asking *k, const char *what)
 	return ask_batch(k, &k->batch, what);
 }
 
+/* Did the node fail, and not the contract? Then nothing is known, which is not the same as nothing there. */
+static int is_untold(const struct rpc_call *call)
+{
+	return call->is_error && !call_reverted(call);
+}
+
+static void read_separator(struct asking *k, const struct rpc_call *call)
+{
+	struct eip712_domain domain = { CONTRACT_NAME, CONTRACT_VERSION, k->r->r.chain_id, { 0 } };
+	uint8_t separator[32], want[32];
+
+	memcpy(domain.contract, k->r->r.settlement, 20);
+	eip712_separator(&domain, want);
+	if (is_untold(call))
+		check_open(k->c, "chain: the contract's domain: %s", call->text);
+	else if (rpc_word(call, 0, separator) || memcmp(separator, want, 32) != 0)
+		check_bad(
+			k->c,
+			"chain: the contract has another domain: what is signed counts elsewhere");
+}
+
+/* Payee and receipt hash, which contracts with the compatible functions only do not tell. */
+static void read_ext(struct asking *k, const struct rpc_call *call)
+{
+	struct check_chain *chain = &k->chain;
+	struct abi_value v[3];
+
+	chain->has_ext = call_words(call, SETTLEMENT_EXT, v, 3) == 0;
+	if (chain->has_ext) {
+		memcpy(chain->payee, v[0].word.b + 12, 20);
+		memcpy(chain->receipt_hash, v[2].word.b, 32);
+	} else if (!call_reverted(call)) {
+		check_open(k->c, "chain: the task's payee and receipt: %s",
+			   call->is_error ? call->text : "not what the contract tells");
+	}
+	k->is_without_ext = !chain->has_ext && call_reverted(call);
+}
+
 static int read_task(struct asking *k)
 {
 	const struct rpc_call *call = k->batch.calls;
 	struct check_chain *chain = &k->chain;
-	uint8_t separator[32], want[32];
 	struct abi_value v[9];
-	struct eip712_domain domain = { CONTRACT_NAME, CONTRACT_VERSION, k->r->r.chain_id, { 0 } };
 	uint64_t status;
 
-	memcpy(domain.contract, k->r->r.settlement, 20);
-	eip712_separator(&domain, want);
 	if (rpc_u64(&call[0], &chain->chain_id) || call_words(&call[1], SETTLEMENT_TASK, v, 9) ||
 	    u256_to_u64(&v[5].word, &status)) {
 		check_open(k->c, "chain: the node does not know the contract's tasks");
 		return -EPROTO;
 	}
-	if (rpc_word(&call[3], 0, separator) || memcmp(separator, want, 32) != 0)
-		check_bad(
-			k->c,
-			"chain: the contract has another domain: what is signed counts elsewhere");
+	read_separator(k, &call[3]);
 	chain->status = (uint32_t)status;
 	(void)u256_to_u64(&v[3].word, &k->deadline); /* uint48 */
 	memcpy(chain->payee_did, v[1].word.b, 32);
@@ -93,19 +125,17 @@ static int read_task(struct asking *k)
 	chain->max_amount = v[7].word;
 	chain->actual_amount = v[8].word;
 	memcpy(chain->settlement, k->r->r.settlement, 20);
-	chain->has_ext = call_words(&call[2], SETTLEMENT_EXT, v, 3) == 0;
-	if (chain->has_ext) {
-		memcpy(chain->payee, v[0].word.b + 12, 20);
-		memcpy(chain->receipt_hash, v[2].word.b, 32);
-	}
+	read_ext(k, &call[2]);
 	if (call_words(&call[5], "(uint256)", v, 1) || u256_to_u64(&v[0].word, &k->max_deadline))
 		k->max_deadline = 0;
-	if (k->a->has_registry)
+	if (k->a->has_registry) {
 		memcpy(k->registry, k->a->registry, 20);
-	else if (call_words(&call[4], "(address)", v, 1) == 0)
+	} else if (call_words(&call[4], "(address)", v, 1) == 0) {
 		memcpy(k->registry, v[0].word.b + 12, 20);
-	else
+	} else {
 		check_open(k->c, "registry: the contract does not name it: give --registry");
+		chain->is_untold = true;
+	}
 	return 0;
 }
 
@@ -141,15 +171,50 @@ static void add_logs(struct asking *k, const uint8_t contract[20], const char *e
 		address, topic, key);
 }
 
-/* The block of the only log. */
-static uint64_t block_of(const struct rpc_call *call)
+static int is_word(const json_t *text, const uint8_t *want, size_t n)
 {
-	const char *text =
-		json_string_value(json_object_get(json_array_get(call->result, 0), "blockNumber"));
+	uint8_t word[32];
+
+	return json_is_string(text) && !hex_parse(json_string_value(text), word, n) &&
+	       !memcmp(word, want, n);
+}
+
+/* The block of the only log of that event of the task; whatever a node answers to a filter. 0: there is none. */
+static uint64_t block_of(const struct asking *k, const struct rpc_call *call, const char *event)
+{
+	const json_t *log, *topics;
+	uint8_t hash[ABI_TOPIC];
+	const char *text;
 	struct u256 v;
 	uint64_t n;
+	size_t i;
 
-	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n) ? n : 0;
+	(void)abi_topic(event, hash); /* a constant of ours */
+	json_array_foreach(call->result, i, log)
+	{
+		topics = json_object_get(log, "topics");
+		text = json_string_value(json_object_get(log, "blockNumber"));
+		if (text && is_word(json_object_get(log, "address"), k->r->r.settlement, 20) &&
+		    is_word(json_array_get(topics, 0), hash, 32) &&
+		    is_word(json_array_get(topics, 1), k->r->r.task_id, 32) &&
+		    !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n))
+			return n;
+	}
+	return 0;
+}
+
+/* What the logs of the payee's registration prove. */
+static void read_records(const struct asking *k, const struct rpc_call *call, unsigned n,
+			 struct records *ret)
+{
+	unsigned n_logs = 0;
+
+	*ret = (struct records){ .did = k->r->r.payee_did,
+				 .only = k->r->r.payee,
+				 .chain_id = k->chain.chain_id };
+	memcpy(ret->registry, k->registry, 20);
+	for (unsigned i = 0; i < n; i++)
+		(void)records_read(ret, &call[i], &n_logs); /* no logs are no proof */
 }
 
 /* ---- where a node refuses to look through all blocks at once */
@@ -182,6 +247,7 @@ static void bound(struct asking *k, unsigned i, uint64_t head)
 static int ask_in_pieces(struct asking *k)
 {
 	struct rpc_call *call = k->batch.calls;
+	struct records registered;
 	uint64_t head;
 	int rc = 0;
 
@@ -195,9 +261,11 @@ static int ask_in_pieces(struct asking *k)
 
 		if (json_is_array(call[i].result))
 			continue;
-		/* who is registered under an address was not rotated to it */
-		if (i == LOGS + 3 && json_array_size(call[i - 1].result))
-			break;
+		if (i == LOGS + 3) { /* whoever registered without a proof may have added one */
+			read_records(k, &call[i - 1], 1, &registered);
+			if (registered.n)
+				break;
+		}
 		bound(k, i, head);
 		rc = logs_scan(&k->scan, call[i].params, &logs);
 		json_decref(call[i].result);
@@ -215,21 +283,29 @@ static int ask_in_pieces(struct asking *k)
 static void read_payee(struct asking *k)
 {
 	const struct rpc_call *call = k->batch.calls;
-	struct records records = { .did = k->r->r.payee_did, .chain_id = k->chain.chain_id };
+	struct records records;
 	struct abi_value v[7];
+	/* the first record is asked about only where there is no other */
+	unsigned at = call_reverted(&call[0]) ? 1 : 0;
 
-	if (call_words(&call[0], REGISTRY_RESOLVED, v, 7) == 0 ||
-	    call_words(&call[1], REGISTRY_RESOLVED, v, 7) == 0) {
+	if (k->is_without_ext && at)
+		check_note(
+			k->c,
+			"chain: the contract has the compatible functions only, and tells neither payee nor receipt");
+	else if (k->is_without_ext)
+		check_open(k->c, "chain: the contract does not tell the task's payee and receipt");
+	if (is_untold(&call[at])) {
+		check_open(k->c, "registry: %s", call[at].text);
+		k->chain.is_untold = true;
+	} else if (call_words(&call[at], REGISTRY_RESOLVED, v, 7) == 0) {
 		memcpy(k->chain.ed25519, v[0].word.b, 32);
 		memcpy(k->chain.address, v[1].word.b + 12, 20);
 		k->chain.is_registered = !u256_is_zero(&v[1].word);
 		k->chain.is_revoked = !u256_is_zero(&v[6].word);
 	}
-	k->created_block = block_of(&call[2]);
-	k->submitted_block = block_of(&call[3]);
-	memcpy(records.registry, k->registry, 20);
-	for (unsigned i = 4; i < k->batch.n; i++)
-		(void)records_read(&records, &call[i]); /* no logs are no proof */
+	k->created_block = block_of(k, &call[2], SETTLEMENT_CREATED);
+	k->submitted_block = block_of(k, &call[3], SETTLEMENT_SUBMITTED);
+	read_records(k, &call[4], k->batch.n - 4, &records);
 	k->chain.is_proof_good = records.n > 0;
 	k->chain.has_proof = records.n > 0 || records.n_wrong > 0;
 }
@@ -264,17 +340,14 @@ static uint64_t time_of(const struct rpc_call *call)
 
 static void ask_times(struct asking *k)
 {
-	if (!k->created_block)
-		return;
 	rpc_reset(&k->batch);
 	(void)rpc_add(&k->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
-		      (unsigned long long)k->created_block);
-	(void)rpc_add(
-		&k->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
-		(unsigned long long)(k->submitted_block ? k->submitted_block : k->created_block));
+		      (unsigned long long)k->created_block); /* block 0: not used */
+	(void)rpc_add(&k->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
+		      (unsigned long long)k->submitted_block);
 	if (ask(k, "the times of blocks"))
 		return;
-	k->chain.created_s = time_of(&k->batch.calls[0]);
+	k->chain.created_s = k->created_block ? time_of(&k->batch.calls[0]) : 0;
 	k->chain.submitted_s = k->submitted_block ? time_of(&k->batch.calls[1]) : 0;
 }
 

@@ -250,6 +250,7 @@ static int report(const struct receipt_asked *a, struct check *c, const struct s
 			lnx_json_kv_str(&out, "receipt_hash", hash);
 		put_list(&out, "reasons", c->bad, c->n_bad);
 		put_list(&out, "not_checked", c->open, c->n_open);
+		put_list(&out, "notes", c->notes, c->n_notes);
 		lnx_json_kv_bool(&out, "chain_asked", a->rpc != NULL);
 		lnx_buf_char(&out, '}');
 		puts(lnx_buf_error(&out) ? "{}" : out.data);
@@ -263,6 +264,8 @@ static int report(const struct receipt_asked *a, struct check *c, const struct s
 	}
 	for (unsigned i = 0; i < c->n_open && i < CHECK_REASONS; i++)
 		printf("  not checked: %s\n", c->open[i]);
+	for (unsigned i = 0; i < c->n_notes && i < CHECK_REASONS; i++)
+		printf("  note: %s\n", c->notes[i]);
 	if (!a->rpc && code == CHECK_VALID)
 		puts("  in itself: what the chain says of it was not asked (--rpc URL)");
 	return code;

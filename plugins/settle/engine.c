@@ -160,20 +160,6 @@ void settle_ask_twin(struct settle *s, unsigned from, unsigned n, void (*then)(s
 	settle_ask(s, n ? asked_first : then);
 }
 
-static void agreed(struct settle *s)
-{
-	if (settle_compare(s, s->twin_n))
-		settle_rest(s);
-	else
-		s->then_both(s);
-}
-
-void settle_ask_both(struct settle *s, unsigned n, void (*then)(struct settle *s))
-{
-	s->then_both = then;
-	settle_ask_twin(s, 0, n, agreed);
-}
-
 /* Two that differ for longer than one can be behind: nobody knows which is right, so they change places, and what only protects
  * is tried through each. */
 static void weigh(struct settle *s)

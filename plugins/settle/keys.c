@@ -68,6 +68,20 @@ int keys_lock(struct settle *s, char why[SETTLE_WHY])
 	return rc;
 }
 
+int keys_differ(const struct settle *s, const char *text)
+{
+	struct signer other = { .source = "" };
+	char why[IDENTITY_WHY];
+	int is_other;
+
+	if (!text || !*text)
+		return 0; /* that of an environment is gone by now */
+	is_other = signer_open(text, NULL, NULL, s->secp, &other, why) < 0 ||
+		   memcmp(other.address, s->address, 20) != 0;
+	signer_done(&other);
+	return is_other;
+}
+
 void keys_done(struct settle *s)
 {
 	if (s->lock_fd >= 0)

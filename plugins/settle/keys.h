@@ -10,6 +10,8 @@
 int keys_load(struct settle *s, char why[SETTLE_WHY]);
 /* Take the lane of this key on this chain. 0; -EBUSY: another agent has it; -errno; said in <why>. */
 int keys_lock(struct settle *s, char why[SETTLE_WHY]);
+/* Is <text> (chain.private_key, as it is read again) another key than the one in use, or none at all? "": not given. */
+int keys_differ(const struct settle *s, const char *text);
 void keys_done(struct settle *s);
 
 #endif

@@ -63,7 +63,7 @@ int limit_check(const struct settle *s, const uint8_t payee_did32[32], const str
 		{ "limits.monthly_cents", c->monthly_cents, 30 * DAY_MS, 0 },
 		{ "limits.counterparty_cents", c->counterparty_cents, 30 * DAY_MS, 1 },
 	};
-	int64_t now = settle_now_ms(s);
+	int64_t now = settle_sure_ms(s);
 	struct u256 limit, sum, left;
 	char text[U256_UNITS];
 

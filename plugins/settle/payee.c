@@ -70,6 +70,9 @@ static void go_on(struct settle *s)
 static void accept(struct settle *s, struct task *t, const uint8_t address[20])
 {
 	memcpy(t->payee, address, 20);
+	if (settle_stamp_ms(s) - t->created_ms > SETTLE_AHEAD_MS)
+		t->created_ms = settle_stamp_ms(
+			s); /* before the chain was seen, by a clock that was behind */
 	task_set(s, t, PHASE_ACCEPTED, "%s", "");
 	task_queue_create(s, t);
 }
@@ -83,17 +86,34 @@ static int is_current(const struct rpc_call *c, const uint8_t address[20], const
 	       u256_is_zero(&v[6].word) && (!key || !memcmp(v[0].word.b, key, 32));
 }
 
+/* The task of this look, when the endpoints agree on what was asked. NULL: the look is over, and the turn goes on with what other
+ * tasks need. */
+static struct task *agreed(struct settle *s)
+{
+	struct task *t = task_find(s, s->payee.task);
+
+	if (t && settle_compare(s, s->twin_n)) {
+		task_set(s, t, PHASE_CHECKING, "registry: two endpoints do not agree on %s",
+			 s->differs);
+		t = NULL;
+	}
+	if (!t)
+		go_on(s);
+	return t;
+}
+
 /* ---- a registry with the compatible functions only: it has no proofs, the payer's word must do */
 
 static void compat_asked(struct settle *s)
 {
-	struct task *t = task_find(s, s->payee.task);
+	struct task *t = agreed(s);
 	uint8_t key[32];
-	int has_key = t && !did_parse(t->payee_did, key);
 
-	if (t && is_current(&s->batch.calls[0], t->payee, has_key ? key : NULL))
+	if (!t)
+		return;
+	if (is_current(&s->batch.calls[0], t->payee, did_parse(t->payee_did, key) ? NULL : key))
 		accept(s, t, t->payee);
-	else if (t)
+	else
 		refuse(s, t,
 		       "registry: the payee's DID is not registered under that address and its own key");
 	go_on(s);
@@ -103,12 +123,14 @@ static void compat_asked(struct settle *s)
 
 static void records_asked(struct settle *s)
 {
-	struct task *t = task_find(s, s->payee.task);
+	struct task *t = agreed(s);
 	const struct records *r = &s->payee.records;
 	unsigned i;
 	uint8_t key[32];
 
-	if (!t || did_parse(t->payee_did, key)) { /* read before it was asked for */
+	if (!t)
+		return;
+	if (did_parse(t->payee_did, key)) { /* read before it was asked for */
 		go_on(s);
 		return;
 	}
@@ -165,35 +187,68 @@ static void logs_read(struct settle *s, struct task *t)
 		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE_AS, a,
 			       2); /* the error sticks */
 	}
-	settle_ask_both(s, r->n, records_asked);
+	settle_ask_twin(s, 0, r->n, records_asked);
 }
 
-/* The answers of this request, when it has all of them. 0, -EPROTO (a node that says no, and nothing is read), or 1: it is refused. */
+static int has_logs(const struct rpc_call *c)
+{
+	return c && json_is_array(c->result);
+}
+
+/* The first call of this request that no endpoint gave logs for; the number of calls: none. */
+static unsigned n_given(const struct settle *s)
+{
+	unsigned i = 0;
+
+	while (i < s->batch.n && (has_logs(&s->batch.calls[i]) || has_logs(settle_second(s, i))))
+		i++;
+	return i;
+}
+
+/* The answers of this request, when it has all of them. What one endpoint hides the other tells: only what is proven counts. 0,
+ * -EPROTO (a node that says no, and nothing is read), or 1: it is refused. */
 static int take_logs(struct settle *s, struct task *t)
 {
 	const struct rpc_batch *b = &s->batch;
-	int rc = 0;
+	struct records *r = &s->payee.records;
+	unsigned at = n_given(s), *n = s->payee.n_logs;
 
-	for (unsigned i = 0; i < b->n; i++)
-		if (!json_is_array(b->calls[i].result)) {
-			task_set(s, t, PHASE_CHECKING, "registry: %s",
-				 b->calls[i].is_error ? b->calls[i].text
-						      : "the node gives no logs");
-			return -EPROTO;
-		}
-	s->payee.records.did = t->payee_did;
-	for (unsigned i = 0; !rc && i < b->n; i++) {
-		s->payee.n_logs += (unsigned)json_array_size(b->calls[i].result);
-		/* what one endpoint hides the other tells: only what is proven counts */
-		if (settle_second(s, i))
-			(void)records_read(&s->payee.records, settle_second(s, i));
-		rc = s->payee.n_logs > RECORD_LOGS ? -E2BIG
-						   : records_read(&s->payee.records, &b->calls[i]);
+	if (at < b->n) {
+		task_set(s, t, PHASE_CHECKING, "registry: %s",
+			 b->calls[at].is_error ? b->calls[at].text : "the node gives no logs");
+		return -EPROTO;
 	}
-	if (rc) /* -E2BIG: the DID was read when the task was accepted */
-		refuse(s, t, "registry: over %d records of the payee's DID%s", RECORD_LOGS,
-		       named(t) ? "" : ": name its address, too (--payee-address)");
-	return rc != 0;
+	r->did = t->payee_did;
+	r->only = named(t);
+	for (unsigned i = 0; i < b->n; i++) {
+		const struct rpc_call *second = settle_second(s, i);
+		int has_second = second && records_read(r, second, &n[1]) == 0;
+
+		/* one alone, that makes up as many as it likes, refuses nothing */
+		if (records_read(r, &b->calls[i], &n[0]) && !has_second) {
+			/* the DID was read when the task was accepted */
+			refuse(s, t, "registry: over %d records of the payee's DID%s", RECORD_LOGS,
+			       named(t) ? "" : ": name its address, too (--payee-address)");
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Less at once. Where not even the first window is given they are too large, else there are too many of them. */
+static void ask_less(struct settle *s, struct task *t)
+{
+	struct payee_look *l = &s->payee;
+	int is_first = n_given(s) == 0;
+
+	if (l->span > 1 && (is_first || l->n_windows == 1))
+		l->span /= 2;
+	else if (l->n_windows > 1)
+		l->n_windows /= 2;
+	else
+		return;
+	t->payee_tries = 0; /* it is not the same question again */
+	settle_wake(s);
 }
 
 static void windows_asked(struct settle *s)
@@ -202,11 +257,8 @@ static void windows_asked(struct settle *s)
 	struct task *t = task_find(s, l->task);
 	int rc = t ? take_logs(s, t) : 1;
 
-	if (rc == -EPROTO) { /* too much at once: the next turn asks for less */
-		if (l->n_windows > 1)
-			l->n_windows /= 2;
-		else if (l->span > 1)
-			l->span /= 2;
+	if (rc == -EPROTO) {
+		ask_less(s, t);
 		go_on(s);
 	} else if (rc) {
 		l->is_in_windows = 0;
@@ -259,13 +311,23 @@ static void logs_asked(struct settle *s)
 /* A DID of another kind carries no key: the payer has to say which address it means, and the contract holds it to that. */
 static void named_asked(struct settle *s)
 {
-	struct task *t = task_find(s, s->payee.task);
+	struct task *t = agreed(s);
 
-	if (t && is_current(&s->batch.calls[0], t->payee, NULL))
+	if (!t)
+		return;
+	if (is_current(&s->batch.calls[0], t->payee, NULL))
 		accept(s, t, t->payee);
-	else if (t)
+	else
 		refuse(s, t, "registry: the payee's DID is not registered under that address");
 	go_on(s);
+}
+
+void payee_forget(struct settle *s, const uint8_t task[32])
+{
+	if (memcmp(s->payee.task, task, 32) != 0)
+		return;
+	memset(s->payee.task, 0, 32); /* no task's: an answer that is under way finds none */
+	s->payee.is_in_windows = 0;
 }
 
 void payee_begin(struct settle *s, void (*then)(struct settle *s))
@@ -297,10 +359,10 @@ void payee_begin(struct settle *s, void (*then)(struct settle *s))
 	abi_set_address(&a[1], t->payee);
 	if (s->is_compat) {
 		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE, a, 1);
-		settle_ask_both(s, 1, compat_asked);
+		settle_ask_twin(s, 0, 1, compat_asked);
 	} else if (did_parse(t->payee_did, key)) {
 		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE_AS, a, 2);
-		settle_ask_both(s, 1, named_asked);
+		settle_ask_twin(s, 0, 1, named_asked);
 	} else {
 		records_ask(&s->batch, s->registry, t->payee_did32, named(t), 0, 0);
 		settle_ask_twin(s, 0, s->batch.n, logs_asked);

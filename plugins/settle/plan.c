@@ -26,11 +26,18 @@ static uint64_t cap_wei(const struct settle *s)
 	return s->conf->max_fee_gwei * GWEI;
 }
 
-/* The most that it may cost: gas, and what the chain takes for its data. 0 or -ERANGE. */
+/* The most that it may cost: gas, and what the chain takes for its data, a quarter more by the time that it is in a block. 0 or
+ * -ERANGE. */
 static int cost_of(const struct op *op, uint64_t gas, uint64_t fee, struct u256 *ret)
 {
+	struct u256 more;
+	uint64_t rest;
+
 	u256_from_u64(gas, ret);
-	return u256_mul_u64(ret, fee, ret) || u256_add(ret, &op->data_fee, ret) ? -ERANGE : 0;
+	return u256_div_u64(&op->data_fee, 4, &more, &rest) || u256_mul_u64(ret, fee, ret) ||
+			       u256_add(ret, &op->data_fee, ret) || u256_add(ret, &more, ret)
+		       ? -ERANGE
+		       : 0;
 }
 
 /* Is that within what one transaction may cost? */

@@ -75,19 +75,38 @@ unsigned prepare_ask(struct settle *s, struct op *op)
 
 /* ---- create */
 
-/* The payee's record, whose proof was checked, is still in force. */
+static int is_for(const struct rpc_call *c, const uint8_t address[20])
+{
+	struct abi_value v;
+
+	return !call_words(c, "(address)", &v, 1) && !memcmp(v.word.b + 12, address, 20);
+}
+
+/* The payee's record, whose proof was checked, is still in force. Without escrow the contract takes no address: it pays the first
+ * record of the DID, whoever made that. */
 static int judge_payee(struct settle *s, struct task *t, char why[OP_TEXT])
 {
-	const struct rpc_call *c = s->batch.calls;
+	const struct rpc_call *as = &s->batch.calls[ASK_IS_AS], *get = &s->batch.calls[ASK_GET];
 	struct abi_value v;
-	uint64_t yes = 0;
 
-	if (call_words(&c[ASK_IS_AS], "(bool)", &v, 1) == 0)
-		(void)u256_to_u64(&v.word, &yes); /* a bool */
-	else if (call_words(&c[ASK_GET], "(address)", &v, 1) == 0)
-		yes = !memcmp(v.word.b + 12, t->payee, 20);
+	if (!s->is_compat && call_words(as, "(bool)", &v, 1)) {
+		(void)snprintf(why, OP_TEXT, "the registry does not tell the payee's record");
+		return -EAGAIN;
+	}
 	(void)snprintf(why, OP_TEXT, "the payee's address is not registered for its DID");
-	return yes == 1 ? 0 : -EPERM;
+	if (!s->is_compat && u256_is_zero(&v.word))
+		return -EPERM;
+	if ((!s->is_compat && t->is_escrow) || is_for(get, t->payee))
+		return 0;
+	if (get->is_error && !call_reverted(get)) {
+		(void)snprintf(why, OP_TEXT, "the registry does not tell the DID's first record");
+		return -EAGAIN;
+	}
+	if (!s->is_compat)
+		(void)snprintf(
+			why, OP_TEXT,
+			"without escrow the contract pays the first record of the DID, which is of another address: use mode escrow");
+	return -EPERM;
 }
 
 /* An allowance for exactly what is open; some tokens want it at 0 before it changes. */

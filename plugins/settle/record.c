@@ -111,7 +111,8 @@ static unsigned read_topics(const struct records *r, const json_t *log,
 	return memcmp(topics[1], did, 32) ? 0 : (unsigned)n;
 }
 
-static void read_log(struct records *r, const json_t *log, const uint8_t key[32])
+/* 1: it counts as one of them. */
+static unsigned read_log(struct records *r, const json_t *log, const uint8_t key[32])
 {
 	uint8_t topics[ABI_TOPICS][ABI_TOPIC], data[LOG_DATA];
 	const struct abi_value *agent, *public, *proof;
@@ -121,13 +122,15 @@ static void read_log(struct records *r, const json_t *log, const uint8_t key[32]
 
 	bytes = n ? hex_parse_any(text_at(log, "data"), data, sizeof(data)) : -1;
 	if (bytes < 0)
-		return;
+		return 0;
 	is_rotated = abi_event(REGISTRY_REGISTERED, topics[0], n, data, (size_t)bytes, v, 5) != 0;
 	if (is_rotated && abi_event(REGISTRY_ROTATED, topics[0], n, data, (size_t)bytes, v, 5))
-		return;
+		return 0;
 	agent = &v[is_rotated ? 2 : 1];
 	public = &v[is_rotated ? 3 : 2];
 	proof = &v[is_rotated ? 4 : 3];
+	if (r->only && memcmp(agent->word.b + 12, r->only, 20) != 0)
+		return 0; /* whatever a node answers to a filter */
 	if (!proof->n)
 		r->n_unproven++;
 	else if (memcmp(public->word.b, key, 32) == 0 &&
@@ -136,9 +139,10 @@ static void read_log(struct records *r, const json_t *log, const uint8_t key[32]
 		keep(r, agent->word.b + 12);
 	else
 		r->n_wrong++;
+	return 1;
 }
 
-int records_read(struct records *r, const struct rpc_call *c)
+int records_read(struct records *r, const struct rpc_call *c, unsigned *io_n)
 {
 	uint8_t key[32];
 	const json_t *log;
@@ -148,8 +152,11 @@ int records_read(struct records *r, const struct rpc_call *c)
 		return -EINVAL;
 	if (!json_is_array(c->result))
 		return -EPROTO;
-	if (json_array_size(c->result) > RECORD_LOGS)
-		return -E2BIG;
-	json_array_foreach(c->result, i, log) read_log(r, log, key);
-	return 0;
+	json_array_foreach(c->result, i, log)
+	{
+		if (*io_n > RECORD_LOGS)
+			break;
+		*io_n += read_log(r, log, key);
+	}
+	return *io_n > RECORD_LOGS ? -E2BIG : 0;
 }

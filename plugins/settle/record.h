@@ -15,6 +15,8 @@
 
 struct records {
 	const char *did; /* did:key */
+	const uint8_t
+		*only; /* of that address; NULL: of anybody. Both are borrowed for each read */
 	uint64_t chain_id;
 	uint8_t registry[20];
 	/* found, the newest first */
@@ -31,15 +33,16 @@ struct payee_look {
 	void (*then)(struct settle *s);
 	/* of a node that does not give all logs at once: window by window */
 	uint32_t is_in_windows, n_windows; /* of one request */
-	uint32_t n_logs;
-	uint64_t next, asked_to, span; /* blocks */
+	unsigned n_logs[2];		   /* that two endpoints told of it */
+	uint64_t next, asked_to, span;	   /* blocks */
 };
 
 /* Append the question for the logs of that DID in the blocks <from> to <to> (0: all there are); <address>: of its records only, NULL:
  * of everybody's. */
 void records_ask(struct rpc_batch *b, const uint8_t registry[20], const uint8_t did32[32],
 		 const uint8_t *address, uint64_t from, uint64_t to);
-/* Read one answer, from the oldest to the newest. 0; -E2BIG: more than RECORD_LOGS; -EPROTO: no logs; -EINVAL: no did:key. */
-int records_read(struct records *r, const struct rpc_call *c);
+/* Read one answer, from the oldest to the newest; what was not asked for is passed over. *io_n: logs of that DID so far. 0; -E2BIG: more
+ * than RECORD_LOGS; -EPROTO: no logs; -EINVAL: no did:key. */
+int records_read(struct records *r, const struct rpc_call *c, unsigned *io_n);
 
 #endif

@@ -135,6 +135,18 @@ static int settle_start(void *state)
 	return settle_open(s);
 }
 
+/* Nothing here changes while it runs; the key alone is one of which the core cannot tell that it did. */
+static int settle_reload(void *state, const void *conf)
+{
+	const struct settle_conf *c = conf;
+	struct settle *s = state;
+
+	if (s->key && keys_differ(s, c->private_key))
+		s->host->log(s->ctx, LNX_WARN,
+			     "reload: takes effect only after a restart: chain.private_key");
+	return 0;
+}
+
 static int settle_on_event(void *state, const struct lnx_event *ev)
 {
 	return collect_event(state, ev);
@@ -171,6 +183,7 @@ static const struct lnx_plugin settle_plugin = {
 	.init = settle_init,
 	.start = settle_start,
 	.on_event = settle_on_event,
+	.reload = settle_reload,
 	.stop = settle_stop,
 	.fini = settle_fini,
 	.section = "chain",

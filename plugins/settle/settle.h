@@ -99,8 +99,7 @@ struct settle {
 	int at;				  /* endpoint in use; -1 none */
 	uint32_t busy;			  /* a turn runs */
 	uint32_t is_registered, is_hasty; /* the next turn comes at once */
-	void (*then)(struct settle *s), (*then_twin)(struct settle *s),
-		(*then_both)(struct settle *s);
+	void (*then)(struct settle *s), (*then_twin)(struct settle *s);
 	void (*after_guard)(struct settle *s), (*after_look)(struct settle *s),
 		(*after_watch)(struct settle *s), (*after_proof)(struct settle *s),
 		(*after_plan)(struct settle *s), (*after_send)(struct settle *s);
@@ -142,14 +141,31 @@ static inline int64_t settle_now_ms(const struct settle *s)
 	return (int64_t)(s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx)) / SETTLE_MS);
 }
 
+/* A clock that is ahead of the chain by more is wrong. */
+#define SETTLE_AHEAD_MS 3600000ll
+
+/* When something is, to be written down: a clock that is behind the chain (a boot without a battery) does not make it old. */
+static inline int64_t settle_stamp_ms(const struct settle *s)
+{
+	int64_t now = settle_now_ms(s), head = (int64_t)s->head_time * 1000;
+
+	return now < head ? head : now;
+}
+
+/* As late as it certainly is, to forget what is old: a clock that is ahead forgets nothing. 0: the chain was not seen yet. */
+static inline int64_t settle_sure_ms(const struct settle *s)
+{
+	int64_t now = settle_now_ms(s), most = (int64_t)s->head_time * 1000 + SETTLE_AHEAD_MS;
+
+	return !s->head_time ? 0 : now < most ? now : most;
+}
+
 /* ---- engine.c: the turn */
 void settle_turn(struct settle *s);
 /* Ask the endpoint in use; <then> goes on when it has answered. */
 void settle_ask(struct settle *s, void (*then)(struct settle *s));
 /* As settle_ask, and <n> calls from <from> on are asked of another endpoint as well, if there is one. */
 void settle_ask_twin(struct settle *s, unsigned from, unsigned n, void (*then)(struct settle *s));
-/* Likewise for the first <n>; where the two differ, the turn ends. */
-void settle_ask_both(struct settle *s, unsigned n, void (*then)(struct settle *s));
 /* What the other endpoint answered to call <i> of the batch. NULL: there is none, or it is silent. */
 const struct rpc_call *settle_second(const struct settle *s, unsigned i);
 int settle_is_same(const struct rpc_call *a, const struct rpc_call *b);

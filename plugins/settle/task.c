@@ -75,7 +75,7 @@ struct task *task_new(struct settle *s, const uint8_t id[32], uint32_t role)
 		return NULL;
 	memcpy(t->id, id, 32);
 	t->role = role;
-	t->created_ms = settle_now_ms(s);
+	t->created_ms = settle_stamp_ms(s);
 	t->changed_ms = t->created_ms;
 	t->is_dirty = 1;
 	while (*end)
@@ -86,16 +86,31 @@ struct task *task_new(struct settle *s, const uint8_t id[32], uint32_t role)
 	return t;
 }
 
+static int is_over(const struct task *t)
+{
+	return t->status == TASK_SETTLED || t->status == TASK_RESOLVED ||
+	       t->status == TASK_CANCELLED || t->status == TASK_EXPIRED;
+}
+
+/* What is so old that no limit counts it. Whoever asked for a dry run has seen it, whatever the clock says. */
+static int is_old(const struct settle *s, const struct task *t)
+{
+	if (t->is_dry)
+		return settle_stamp_ms(s) - t->changed_ms >= DRY_KEEP_MS;
+	return settle_sure_ms(s) - t->changed_ms >= SETTLE_KEEP_MS;
+}
+
 void task_sweep(struct settle *s)
 {
-	int64_t now = settle_now_ms(s);
 	struct task **p = &s->tasks, *t;
 
 	while ((t = *p)) {
-		int64_t keep = t->is_dry ? DRY_KEEP_MS : SETTLE_KEEP_MS;
-
-		if (s->job || !task_is_final(t) || (t->is_dirty && !t->is_dry) ||
-		    now - t->changed_ms < keep) {
+		if (is_over(t) && is_old(s, t) && !t->is_settled_deep) {
+			t->is_settled_deep = 1; /* its operations are forgotten first */
+			p = &t->next;
+			continue;
+		}
+		if (s->job || !task_is_final(t) || (t->is_dirty && !t->is_dry) || !is_old(s, t)) {
 			p = &t->next;
 			continue;
 		}
@@ -120,15 +135,14 @@ void task_set(struct settle *s, struct task *t, const char *phase, const char *f
 		     reason);
 	(void)snprintf(t->phase, sizeof(t->phase), "%s", phase); /* fits */
 	memcpy(t->reason, reason, sizeof(reason));
-	t->changed_ms = settle_now_ms(s);
+	t->changed_ms = settle_stamp_ms(s);
 	t->is_dirty = 1;
 	settle_wake(s);
 }
 
 int task_is_final(const struct task *t)
 {
-	if (t->status == TASK_SETTLED || t->status == TASK_RESOLVED ||
-	    t->status == TASK_CANCELLED || t->status == TASK_EXPIRED)
+	if (is_over(t))
 		return t->is_settled_deep != 0;
 	return !strcmp(t->phase, PHASE_FAILED) && t->status == TASK_NONE;
 }
@@ -215,7 +229,8 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 	t->max = ask->max;
 	t->deadline_blocks = ask->deadline_blocks;
 	t->payee_tries = 0;
-	t->created_ms = settle_now_ms(s);
+	payee_forget(s, id);
+	t->created_ms = settle_stamp_ms(s);
 	task_set(s, t, PHASE_CHECKING, "%s", "");
 	*ret = t;
 	return 0;
@@ -500,7 +515,7 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 	if (status != t->status) {
 		t->status = status;
 		t->status_block = s->head;
-		t->changed_ms = settle_now_ms(s);
+		t->changed_ms = settle_stamp_ms(s);
 		t->is_dirty = 1;
 	}
 	if (status >= TASK_SETTLED && status != TASK_DISPUTED &&

@@ -25,6 +25,13 @@ static struct {
 	uint8_t payee[32];
 } f;
 
+/* It is <now_ns>, for the host and for the chain. */
+static void at(uint64_t now_ns)
+{
+	testhost_set_now(f.t, now_ns);
+	f.s.head_time = (uint64_t)settle_now_ms(&f.s) / 1000;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -37,7 +44,7 @@ static int setup(void **state)
 	f.conf.token_decimals = 6;
 	f.payee[0] = 1;
 	/* the host's clock begins soon after its boot: room to go back */
-	testhost_set_now(f.t, testhost_now(f.t) + 100ull * DAY_MS * SETTLE_MS);
+	at(testhost_now(f.t) + 100ull * DAY_MS * SETTLE_MS);
 	return 0;
 }
 
@@ -229,12 +236,69 @@ static void a_restart_and_a_clock_that_goes_back_reset_nothing(void **state)
 	refused(1, "hourly_cents (1000)", "0");
 	restart(path, &db);
 	refused(1, "hourly_cents (1000)", "0");
-	testhost_set_now(f.t, now + 2 * HOUR_MS * SETTLE_MS);
+	at(now + 2 * HOUR_MS * SETTLE_MS);
 	restart(path, &db);
 	refused(2 * UNIT + 1, "monthly_cents (3000)", "2");
 	db_close(&db);
 	(void)close(fd);
 	(void)unlink(path);
+}
+
+/* Sums hold while the clock is weeks ahead of the chain, and after it was set. */
+static void a_clock_that_is_ahead_forgets_nothing(void **state)
+{
+	char path[] = "/tmp/lnx-limits-XXXXXX";
+	uint64_t now = testhost_now(f.t);
+	sqlite3 *db = NULL;
+	struct task *t;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	f.conf.monthly_cents = 1000;
+	restart(path, &db);
+	t = add(8 * UNIT, 0);
+	t->status = TASK_SETTLED;
+	t->is_settled_deep = 1;
+	t->actual = t->max;
+	testhost_set_now(f.t, now + 40ull * DAY_MS * SETTLE_MS);
+	task_sweep(&f.s);
+	refused(2 * UNIT + 1, "monthly_cents (1000)", "2");
+	restart(path, &db);
+	refused(2 * UNIT + 1, "monthly_cents (1000)", "2");
+	f.s.head_time = 0; /* the chain was not seen yet */
+	refused(2 * UNIT + 1, "monthly_cents (1000)", "2");
+	at(now);
+	refused(2 * UNIT + 1, "monthly_cents (1000)", "2");
+	at(now + 40ull * DAY_MS * SETTLE_MS);
+	allowed(10 * UNIT);
+	f.s.n_tasks = 1;
+	task_sweep(&f.s);
+	task_sweep(&f.s);
+	assert_null(f.s.tasks);
+	db_close(&db);
+	(void)close(fd);
+	(void)unlink(path);
+}
+
+/* A machine without a clock of its own begins at 1970, and is set later. */
+static void a_task_of_a_boot_at_1970_is_of_today(void **state)
+{
+	struct task_ask ask = { .name = "n", .payee_did = "did:web:one", .payee = { 1 } };
+	uint64_t now = testhost_now(f.t);
+	char why[TASK_ERROR] = "";
+	struct task *t;
+
+	(void)state;
+	f.conf.monthly_cents = 1000;
+	u256_from_u64(8 * UNIT, &ask.max);
+	testhost_set_now(f.t, now - 90ull * DAY_MS * SETTLE_MS);
+	assert_int_equal(task_accept(&f.s, &ask, &t, why), 0);
+	refused(2 * UNIT + 1, "monthly_cents (1000)", "2");
+	at(now + DAY_MS * SETTLE_MS);
+	refused(2 * UNIT + 1, "monthly_cents (1000)", "2");
+	at(now + 31ull * DAY_MS * SETTLE_MS);
+	allowed(10 * UNIT);
 }
 
 int main(void)
@@ -252,6 +316,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_restart_and_a_clock_that_goes_back_reset_nothing,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_clock_that_is_ahead_forgets_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_task_of_a_boot_at_1970_is_of_today, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

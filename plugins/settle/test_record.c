@@ -74,15 +74,21 @@ static json_t *log_of(uint8_t agent, uint8_t signed_for, int is_rotated)
 	return log;
 }
 
-static int read_logs(struct records *r, json_t *logs)
+static int read_logs_of(struct records *r, json_t *logs, const uint8_t *only)
 {
 	struct rpc_call c = { .result = logs };
+	unsigned n = 0;
 	int rc;
 
-	*r = (struct records){ .did = did, .chain_id = 31337, .registry = { 1 } };
-	rc = records_read(r, &c);
+	*r = (struct records){ .did = did, .only = only, .chain_id = 31337, .registry = { 1 } };
+	rc = records_read(r, &c, &n);
 	json_decref(logs);
 	return rc;
+}
+
+static int read_logs(struct records *r, json_t *logs)
+{
+	return read_logs_of(r, logs, NULL);
 }
 
 static void the_newest_proven_record_comes_first(void **state)
@@ -130,12 +136,46 @@ static void a_flood_is_refused_as_one(void **state)
 	assert_int_equal(read_logs(&r, logs), -E2BIG);
 }
 
+static void a_flood_of_other_logs_hides_nothing(void **state)
+{
+	json_t *logs = json_array(), *junk = log_of(9, 0, 0);
+	struct records r;
+
+	(void)state;
+	assert_int_equal(json_object_set_new(junk, "topics", json_pack("[s]", "0x12")), 0);
+	for (unsigned i = 0; i <= RECORD_LOGS; i++)
+		assert_int_equal(json_array_append(logs, junk), 0);
+	assert_int_equal(json_array_append_new(logs, log_of(2, 2, 0)), 0);
+	json_decref(junk);
+	assert_int_equal(read_logs(&r, logs), 0);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(r.n_unproven, 0);
+}
+
+static void who_was_not_asked_for_is_not_taken(void **state)
+{
+	const uint8_t only[20] = { 2 };
+	struct records r;
+
+	(void)state;
+	assert_int_equal(read_logs_of(&r,
+				      json_pack("[o,o,o,o]", log_of(2, 2, 0), log_of(3, 3, 0),
+						log_of(4, 4, 1), log_of(5, 0, 0)),
+				      only),
+			 0);
+	assert_int_equal(r.n, 1);
+	assert_memory_equal(r.addresses[0], only, 20);
+	assert_int_equal(r.n_unproven + r.n_wrong, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_newest_proven_record_comes_first),
 		cmocka_unit_test(what_is_no_log_of_it_counts_for_nothing),
 		cmocka_unit_test(a_flood_is_refused_as_one),
+		cmocka_unit_test(a_flood_of_other_logs_hides_nothing),
+		cmocka_unit_test(who_was_not_asked_for_is_not_taken),
 	};
 
 	return cmocka_run_group_tests(tests, make_key, NULL);

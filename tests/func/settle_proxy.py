@@ -7,8 +7,8 @@ drop (hang up), status CODE, reply FILE (the file's bytes), chain ID (another ch
 Each request's methods are appended to RULE_FILE.log.
 
 Lies are in RULE_FILE.lies, a line each, and hold as long as they stand there: METHOD[:SELECTOR] WHAT ARGUMENTS. WHAT: result JSON (instead
-of the node's), span N (an error for logs of more blocks), field NAME TEXT (in an object), word N NUMBER (the 32 bytes of that place in what a call returned). SELECTOR: only calls
-whose data begin with it.
+of the node's), error TEXT, span N (an error for logs of more blocks), field NAME TEXT (in an object), word N NUMBER (the 32 bytes of that place in what a call returned). SELECTOR: only calls
+whose data begin with it, or logs whose first topic does.
 """
 import http.server
 import json
@@ -52,6 +52,9 @@ def is_about(call, what):
     method, _, selector = what.partition(":")
     if call["method"] != method:
         return False
+    if selector and method == "eth_getLogs":
+        topics = call["params"][0].get("topics", [])
+        return bool(topics) and isinstance(topics[0], str) and topics[0].startswith(selector)
     return not selector or call["params"][0].get("data", call["params"][0].get("input", "")).startswith(selector)
 
 
@@ -64,6 +67,9 @@ def lie(one, call, what, rest):
     if what == "span" and blocks_of(call) > int(rest):
         one.pop("result", None)
         one["error"] = {"code": -32000, "message": "block range too large"}
+    if what == "error":
+        one.pop("result", None)
+        one["error"] = {"code": -32005, "message": rest}
     if "result" not in one:
         return
     if what == "result":

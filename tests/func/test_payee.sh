@@ -76,6 +76,9 @@ only_who_holds_the_key_of_a_did_is_paid()
 	# two squatters were there before
 	created first "$owner" --payee "$did"
 	created named "$owner" --payee "$did" --payee-address "$owner"
+	# without escrow the contract takes no address, but the first record of the DID
+	refused bare_mode "first record of the DID, which is of another address: use mode escrow" --payee "$did" --mode allowance --wait 30s
+	refused dry_mode "use mode escrow" --payee "$did" --mode allowance --dry-run
 	refused other "has no proof by the key of its DID" --payee "$did" --payee-address "$squatter"
 	refused absent "is not registered under that address" --payee "$did" --payee-address "$moved"
 	settle_proof rotate 7 3 6 1
@@ -87,6 +90,7 @@ only_who_holds_the_key_of_a_did_is_paid()
 	# the name of a refused task is free
 	register 9 7
 	created revoked 0x14dC79964da2C08b23698B3D3cc7Ca32193d9955 --payee "$did"
+	created first_mode 0x14dC79964da2C08b23698B3D3cc7Ca32193d9955 --payee "$did" --mode allowance
 	refused web "name the payee's, too (--payee-address)" --payee did:web:example.org
 	refused web2 "is not registered under that address" --payee did:web:example.org --payee-address "$owner"
 }
@@ -102,8 +106,8 @@ a_node_that_gives_few_logs_is_read_in_windows()
 	register 7 3
 	mine 300
 	settle_proxy payer
-	lies payer "eth_getLogs span 20"
-	settle_agent payer 'auto_register: false' 'log_range: 100'
+	lies payer "eth_getLogs span 10"
+	settle_agent payer 'auto_register: false'
 	fund payer 100000000
 	created windows "$owner" --payee "$did"
 	created named "$owner" --payee "$did" --payee-address "$owner"

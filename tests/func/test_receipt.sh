@@ -187,6 +187,10 @@ a_key_leaves_no_trace()
 	kill -HUP "$agent"
 	poll 20 grep -q 'configuration reloaded' "$log" || fail "no reload: $(tail -3 "$log")"
 	out=$(python3 tests/func/settle_memory.py "$agent" "$key") || fail "in memory after a reload: $out"
+	! grep -q 'restart: chain.private_key' "$log" || fail "the same key is told as another: $(tail -3 "$log")"
+	sed -i 's/[0-9a-f]"$/g"/' "$tmp/key.yaml"
+	kill -HUP "$agent"
+	poll 20 grep -q 'takes effect only after a restart: chain.private_key' "$log" || fail "another key is not told: $(tail -3 "$log")"
 	no_core_has_it
 	rm "$tmp/key.yaml"
 	while read -r file; do
