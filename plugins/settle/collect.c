@@ -436,7 +436,7 @@ static int may_begin(struct settle *s, const struct task *t, char why[TASK_ERROR
 			       "it pays in another token than chain.token_address");
 	else if (strcmp(t->phase, PHASE_OFFERED) != 0 && strcmp(t->phase, PHASE_FAILED) != 0)
 		(void)snprintf(why, TASK_ERROR, "it is %s", t->phase);
-	else if (s->head + s->conf->deadline_margin >= t->deadline)
+	else if (s->head_max + s->conf->deadline_margin >= t->deadline)
 		(void)snprintf(why, TASK_ERROR, "its deadline, block %llu, is too near",
 			       (unsigned long long)t->deadline);
 	else if (!t->is_escrow && !t->is_covered)
@@ -493,6 +493,9 @@ int collect_begin(struct settle *s, struct task *t, const struct collect_ask *as
 	if (s->n_collectors++ == 0)
 		subscribe(s, 1);
 	task_set(s, t, PHASE_RUNNING, "%s", "");
+	for (struct task *o = s->tasks; o; o = o->next)
+		if (o != t && !memcmp(o->payer, t->payer, 20))
+			o->is_covered = 0; /* until the next look: this one is owed now */
 	return 0;
 }
 

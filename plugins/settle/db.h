@@ -106,8 +106,14 @@ struct task {
 	uint32_t is_covered;	  /* allowance mode: the payer's allowance and balance suffice */
 	uint32_t payee_tries;	  /* looks for the payee's record that told nothing */
 	uint64_t round, status_block, arbiter_deadline;
-	char *simulation; /* JSON; owned */
-	char *receipt;	  /* JSON document; owned */
+	uint64_t log_from;	 /* payer: logs before it were read for its receipt; 0: none yet */
+	uint64_t log_head;	 /* the newest block when they were last */
+	uint32_t log_rounds;	 /* how often, up to the head */
+	uint32_t is_unsure;	 /* two endpoints tell of two receipts: none is judged */
+	uint32_t n_unjudged;	 /* looks that found a receipt which was not judged */
+	uint64_t unjudged_block; /* the newest block at the first of them */
+	char *simulation;	 /* JSON; owned */
+	char *receipt;		 /* JSON document; owned */
 	uint32_t has_receipt, receipt_is_dirty;
 	struct task *next;
 };

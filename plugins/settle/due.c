@@ -4,8 +4,14 @@
 #include <string.h>
 
 #include "collect.h"
+#include "keccak.h"
 #include "op.h"
 #include "task.h"
+
+#define UNJUDGED_LOOKS 8  /* in which an honest pair lets a receipt be judged */
+#define NEAR_END       60 /* blocks before the end of a window, or half of what was left of it */
+#define UNDISPUTED     TASK_UNJUDGED ", and it is not disputed"
+#define TAKEN_BACK     "it is not needed any more"
 
 const char *task_status_name(uint32_t status)
 {
@@ -43,8 +49,88 @@ static void told(struct settle *s, struct task *t, uint32_t kind)
 		task_set(s, t, PHASE_FAILED, "%s: %s", op_kinds[kind].name, op->error);
 }
 
+/* ---- the payer's objection */
+
+static int is_unjudged(const struct op *op)
+{
+	uint8_t hash[32];
+
+	keccak256(TASK_UNJUDGED, strlen(TASK_UNJUDGED), hash);
+	return op->n_data >= 32 && !memcmp(op->data + op->n_data - 32, hash, 32);
+}
+
+/* What could not be judged was judged in the end, or is not there. */
+static void take_back(struct settle *s, const struct task *t)
+{
+	struct op *op = op_find(s, OP_DISPUTE, t->id, "");
+
+	if (op && op->state == OP_QUEUED && is_unjudged(op) &&
+	    (t->status != TASK_SUBMITTED || !strcmp(t->phase, PHASE_VERIFIED)))
+		op_set(s, op, OP_ABANDONED, TAKEN_BACK);
+}
+
+static void dispute(struct settle *s, struct task *t, const char *reason)
+{
+	const struct op *op = op_find(s, OP_DISPUTE, t->id, "");
+	char why[TASK_ERROR];
+
+	if (!op || (op->state == OP_ABANDONED && !strcmp(op->error, TAKEN_BACK)))
+		(void)task_wish(s, t, "dispute", reason, 0, why); /* again next turn */
+}
+
+static int may_dispute(const struct settle *s, const struct task *t)
+{
+	return s->conf->auto_dispute && !is_zero(t->arbiter) && s->head < t->dispute_deadline;
+}
+
+/* Does its window end soon, by the later of two heads, and nobody could judge its receipt in several looks? Silence would pay it. */
+static int is_silence_near(const struct settle *s, const struct task *t)
+{
+	uint64_t margin = NEAR_END, end = t->dispute_deadline;
+
+	if (end > t->unjudged_block && (end - t->unjudged_block) / 2 < margin)
+		margin = (end - t->unjudged_block) / 2;
+	return t->n_unjudged >= UNJUDGED_LOOKS && s->head_max + margin >= end;
+}
+
+static void due_unjudged(struct settle *s, struct task *t)
+{
+	char hex[67], text[SETTLE_WHY];
+
+	if (strcmp(t->phase, PHASE_SUBMITTED) != 0)
+		task_set(s, t, PHASE_SUBMITTED, "%s", "");
+	if (!is_silence_near(s, t))
+		return;
+	if (may_dispute(s, t))
+		dispute(s, t, TASK_UNJUDGED);
+	if (op_find(s, OP_DISPUTE, t->id, "")) {
+		task_set(s, t, PHASE_SUBMITTED, TASK_UNJUDGED ": disputed");
+		return;
+	}
+	hex_format(t->id, 32, hex);
+	(void)snprintf(text, sizeof(text),
+		       "task %.18s: %s, and it is not disputed: look at it, it is paid for", hex,
+		       TASK_UNJUDGED); /* fits */
+	s->host->health(s->ctx, "chain-receipt", LNX_HEALTH_DEGRADED, text);
+	task_set(s, t, PHASE_SUBMITTED, UNDISPUTED);
+}
+
+static void due_submitted(struct settle *s, struct task *t)
+{
+	if (!strcmp(t->phase, PHASE_VERIFIED)) {
+		if (s->conf->auto_settle && s->head + 1 >= t->status_block + s->conf->confirmations)
+			due(s, t, OP_SETTLE);
+	} else if (!strcmp(t->phase, PHASE_REJECTED)) {
+		if (may_dispute(s, t))
+			dispute(s, t, t->reason);
+	} else {
+		due_unjudged(s, t);
+	}
+}
+
 static void due_payer(struct settle *s, struct task *t)
 {
+	take_back(s, t);
 	if (t->status == TASK_NONE) {
 		told(s, t, OP_CREATE);
 	} else if (t->status == TASK_CREATED) {
@@ -52,29 +138,29 @@ static void due_payer(struct settle *s, struct task *t)
 		if (s->head > t->deadline)
 			due(s, t, OP_EXPIRE);
 	} else if (t->status == TASK_SUBMITTED) {
-		int is_judged =
-			!strcmp(t->phase, PHASE_VERIFIED) || !strcmp(t->phase, PHASE_REJECTED);
-
-		if (!is_judged)
-			task_set(s, t, PHASE_SUBMITTED, "%s", "");
-		if (!strcmp(t->phase, PHASE_VERIFIED) && s->conf->auto_settle &&
-		    s->head + 1 >= t->status_block + s->conf->confirmations)
-			due(s, t, OP_SETTLE);
-		if (!strcmp(t->phase, PHASE_REJECTED) && s->conf->auto_dispute &&
-		    !is_zero(t->arbiter) && s->head < t->dispute_deadline &&
-		    !op_find(s, OP_DISPUTE, t->id, "")) {
-			char why[TASK_ERROR];
-
-			(void)task_wish(s, t, "dispute", t->reason, 0, why); /* again next turn */
-		}
+		due_submitted(s, t);
 	}
+}
+
+/* ---- the payee */
+
+/* Where the work on a task stands that the chain has as created, whatever was told of it meanwhile. */
+static const char *work_phase(const struct settle *s, const struct task *t)
+{
+	const struct op *op = op_find(s, OP_SUBMIT, t->id, "");
+
+	for (const struct collector *c = s->collectors; c; c = c->next)
+		if (!memcmp(c->task, t->id, 32))
+			return PHASE_RUNNING;
+	return op && op->state < OP_FAILED ? PHASE_PROVEN : PHASE_OFFERED;
 }
 
 static void due_payee(struct settle *s, struct task *t)
 {
 	if (t->status == TASK_CREATED) {
-		if (!*t->phase)
-			task_set(s, t, PHASE_OFFERED, "%s", "");
+		if (strcmp(t->phase, PHASE_OFFERED) != 0 && strcmp(t->phase, PHASE_RUNNING) != 0 &&
+		    strcmp(t->phase, PHASE_PROVEN) != 0 && strcmp(t->phase, PHASE_FAILED) != 0)
+			task_set(s, t, work_phase(s, t), "%s", "");
 		if (!strcmp(t->phase, PHASE_PROVEN))
 			told(s, t, OP_SUBMIT);
 	} else if (t->status == TASK_SUBMITTED) {
@@ -89,6 +175,8 @@ static void due_payee(struct settle *s, struct task *t)
 
 void task_due(struct settle *s)
 {
+	int is_alarm = 0;
+
 	for (struct task *t = s->tasks; t; t = t->next) {
 		if (t->is_dry || task_is_final(t))
 			continue;
@@ -99,7 +187,10 @@ void task_due(struct settle *s)
 			due_payer(s, t);
 		else
 			due_payee(s, t);
+		is_alarm |= !strcmp(t->reason, UNDISPUTED);
 	}
+	if (!is_alarm)
+		s->host->health(s->ctx, "chain-receipt", LNX_HEALTH_OK, "");
 }
 
 /* ---- as JSON */

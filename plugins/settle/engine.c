@@ -50,6 +50,7 @@ void settle_set_state(struct settle *s, uint32_t state, const char *fmt, ...)
 
 void settle_lost(struct settle *s, const char *why)
 {
+	s->last = s->at;
 	s->at = -1;
 	if (s->state == CHAIN_READY || s->state == CHAIN_CONNECTING)
 		settle_set_state(s, CHAIN_CONNECTING, "%s", why);
@@ -127,17 +128,12 @@ static void asked_second(void *arg, int rc)
 static void asked_first(struct settle *s)
 {
 	int other = rpc_pick(&s->rpc, s->at), rc;
-	struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
+	const struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
 
 	s->then = s->then_twin;
-	if (other < 0) {
+	/* one that has to pass the guards again does so when the next turn begins */
+	if (other < 0 || (e->is_guarded && !s->rpc.endpoints[other].is_guarded)) {
 		s->then(s);
-		return;
-	}
-	if (e->is_guarded && !s->rpc.endpoints[other].is_guarded) {
-		e->is_guarded = 0; /* the guards are asked of both at once */
-		settle_wake(s);
-		settle_rest(s);
 		return;
 	}
 	for (unsigned i = s->twin_from; i < s->twin_from + s->twin_n; i++)
@@ -261,20 +257,30 @@ static void after_guard(struct settle *s)
 	look_begin(s, after_look);
 }
 
+/* The one in use passed the guards, and so did the other that would be asked besides. */
+static int is_pair_guarded(const struct settle *s)
+{
+	int other = rpc_pick(&s->rpc, s->at);
+
+	return s->rpc.endpoints[s->at].is_guarded &&
+	       (other < 0 || s->rpc.endpoints[other].is_guarded);
+}
+
 static void after_first_flush(struct settle *s)
 {
-	int pick;
-
-	if (s->at >= 0 && s->rpc.endpoints[s->at].is_guarded) {
+	if (s->at >= 0 && is_pair_guarded(s)) {
 		after_guard(s);
 		return;
 	}
-	pick = rpc_pick(&s->rpc, -1);
-	if (pick < 0) {
+	if (s->at < 0) /* the next behind the one that failed; else any */
+		s->at = rpc_pick(&s->rpc, s->last);
+	if (s->at < 0)
+		s->at = rpc_pick(&s->rpc, -1);
+	if (s->at < 0) {
 		settle_rest(s);
 		return;
 	}
-	s->at = pick;
+	s->rpc.endpoints[s->at].is_guarded = 0; /* both are asked at once */
 	guard_begin(s, after_guard);
 }
 

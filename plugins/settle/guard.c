@@ -40,6 +40,7 @@ static void refuse(struct settle *s, const char *why)
 
 	(void)snprintf(text, sizeof(text), "%.60s: %.90s", s->rpc.endpoints[s->at].shown, why);
 	rpc_failed(&s->rpc, (unsigned)s->at, AGAIN_S, why);
+	s->last = s->at;
 	s->at = -1;
 	settle_set_state(s, CHAIN_REFUSED, "%s", text);
 	settle_rest(s);
@@ -150,6 +151,14 @@ static int judge_second(struct settle *s)
 		(void)snprintf(shown, sizeof(shown), "%.60s is not asked: %.150s", e->shown, why);
 		s->host->health(s->ctx, "chain-second", LNX_HEALTH_DEGRADED, shown);
 		rpc_failed(&s->rpc, (unsigned)s->twin, AGAIN_S, why);
+		rpc_reset(&s->second);
+		return 0;
+	}
+	if (is_unclear(&s->second.calls[ASK_IS_AS]) || is_unclear(&s->second.calls[ASK_EXT])) {
+		/* it does not say what the contracts can do: as if it were silent */
+		s->host->health(s->ctx, "chain-second", LNX_HEALTH_DEGRADED,
+				"only one endpoint answers: its word stands alone");
+		rpc_failed(&s->rpc, (unsigned)s->twin, 0, "it could not ask the contracts");
 		rpc_reset(&s->second);
 		return 0;
 	}

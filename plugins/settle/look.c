@@ -45,69 +45,29 @@ static int u64_at(const json_t *object, const char *key, uint64_t *ret)
 
 /* ---- the head */
 
-/* An old head, and blocks that others have. A head alone shows nothing: whoever tells of blocks that are not there must not make
- * the honest look late. */
-static int is_late(const struct settle *s, uint64_t number, uint64_t time_s, uint64_t best)
+/* An old head, and younger blocks that another has. A head alone shows nothing: whoever tells of blocks that are not there must not
+ * make the honest look late. Our clock may be ahead, and blocks may pause: the other's time counts, if it is not to come. */
+static int is_late(const struct settle *s, uint64_t number, uint64_t time_s, uint64_t best,
+		   uint64_t best_s)
 {
-	return number + LAG_BLOCKS < best && (int64_t)(time_s + LAG_S) < settle_now_ms(s) / 1000;
+	uint64_t now_s = (uint64_t)settle_now_ms(s) / 1000,
+		 young_s = best_s < now_s ? best_s : now_s;
+
+	return number + LAG_BLOCKS < best && time_s < young_s && young_s - time_s > LAG_S;
 }
 
-/* Two heads: of those the earlier counts, so that nothing is taken for late that is not. */
-static void look_second_head(struct settle *s)
+/* Is one more than twice the other? Honest ones are a block or two apart. */
+static int is_far(uint64_t a, uint64_t b)
 {
-	const struct rpc_call *block = settle_second(s, ASK_BLOCK),
-			      *nonce = settle_second(s, ASK_NONCE);
-	uint64_t number, time_s, n;
-
-	if (!block || u64_at(block->result, "number", &number) || number >= HEAD_MAX ||
-	    u64_at(block->result, "timestamp", &time_s))
-		return;
-	s->rpc.endpoints[s->twin].head = number;
-	if (is_late(s, number, time_s, s->head)) {
-		rpc_failed(&s->rpc, (unsigned)s->twin, 0, "it is behind other endpoints");
-		rpc_reset(&s->second);
-		return;
-	}
-	if (number + LAG_BLOCKS < s->head || s->head + LAG_BLOCKS < number)
-		s->differs = "the newest block";
-	if (number < s->head)
-		s->head = number;
-	if (!rpc_u64(nonce, &n) && n < s->nonce_latest)
-		s->nonce_latest = n;
+	return a / 2 > b || b / 2 > a;
 }
 
-static int look_head(struct settle *s)
+static uint64_t tip_of(const struct settle *s, const struct rpc_call *fees)
 {
-	const struct rpc_call *c = s->batch.calls;
-	struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
-	const json_t *block = c[ASK_BLOCK].result, *rewards, *row;
-	uint64_t number, best = 0, tips[8];
+	const json_t *rewards = json_object_get(fees->result, "reward"), *row;
+	uint64_t tip = s->conf->min_tip_gwei * 1000000000u, tips[8];
 	size_t i, n = 0;
 
-	if (u64_at(block, "number", &number) || number >= HEAD_MAX ||
-	    u64_at(block, "timestamp", &s->head_time) || rpc_u64(&c[ASK_NONCE], &s->nonce_latest) ||
-	    !json_is_string(c[ASK_BALANCE].result) ||
-	    u256_parse_hex(json_string_value(c[ASK_BALANCE].result), &s->balance))
-		return -EPROTO;
-	if (u64_at(block, "baseFeePerGas", &s->base_fee))
-		s->base_fee = 0;
-	if (s->base_fee > WEI_MAX)
-		s->base_fee = WEI_MAX;
-	for (i = 0; i < s->rpc.n; i++)
-		if (s->rpc.endpoints[i].head > best)
-			best = s->rpc.endpoints[i].head;
-	e->head = number;
-	if (is_late(s, number, s->head_time, best) && rpc_pick(&s->rpc, s->at) >= 0)
-		return -ESTALE;
-	s->head = number;
-	look_second_head(s);
-	number = s->head;
-	s->host->metric_set(s->ctx, s->m_block,
-			    number >= s->conf->confirmations
-				    ? (double)(number - s->conf->confirmations + 1)
-				    : 0);
-	s->tip = s->conf->min_tip_gwei * 1000000000u;
-	rewards = json_object_get(c[ASK_FEES].result, "reward");
 	json_array_foreach(rewards, i, row)
 	{
 		struct u256 v;
@@ -123,8 +83,104 @@ static int look_head(struct settle *s)
 			tips[k] = tips[k - 1];
 			tips[k - 1] = t;
 		}
-	if (n && tips[n / 2] > s->tip)
-		s->tip = tips[n / 2] < WEI_MAX ? tips[n / 2] : WEI_MAX;
+	if (n && tips[n / 2] > tip)
+		tip = tips[n / 2] < WEI_MAX ? tips[n / 2] : WEI_MAX;
+	return tip;
+}
+
+/* What only the price and the fee depend on: a tip is spent, so the lower counts, and the fee rises when that is too little; the
+ * balance only tells whether to try, so the higher. The base fee is that of the endpoint in use, and the two change places when
+ * they differ for long. */
+static void look_second_fees(struct settle *s, const struct rpc_call *block)
+{
+	const struct rpc_call *balance = settle_second(s, ASK_BALANCE),
+			      *fees = settle_second(s, ASK_FEES);
+	uint64_t base, tip;
+	struct u256 v;
+
+	if (!u64_at(block->result, "baseFeePerGas", &base) && is_far(base, s->base_fee))
+		s->differs = "the base fee";
+	if (balance && json_is_string(balance->result) &&
+	    !u256_parse_hex(json_string_value(balance->result), &v) &&
+	    u256_cmp(&v, &s->balance) != 0) {
+		s->differs = "the balance";
+		if (u256_cmp(&v, &s->balance) > 0)
+			s->balance = v;
+	}
+	if (!fees || !json_is_object(fees->result))
+		return;
+	tip = tip_of(s, fees);
+	if (is_far(tip, s->tip))
+		s->differs = "the tip";
+	if (tip < s->tip)
+		s->tip = tip;
+}
+
+/* Two heads: of those the earlier counts, so that nothing is taken for late that is not. */
+static void look_second_head(struct settle *s)
+{
+	const struct rpc_call *block = settle_second(s, ASK_BLOCK),
+			      *nonce = settle_second(s, ASK_NONCE);
+	uint64_t number, time_s, n;
+
+	if (!block || u64_at(block->result, "number", &number) || number >= HEAD_MAX ||
+	    u64_at(block->result, "timestamp", &time_s))
+		return;
+	if (is_late(s, number, time_s, s->head, s->head_time)) {
+		rpc_failed(&s->rpc, (unsigned)s->twin, 0, "it is behind other endpoints");
+		rpc_reset(&s->second);
+		return;
+	}
+	if (number + LAG_BLOCKS < s->head || s->head + LAG_BLOCKS < number)
+		s->differs = "the newest block";
+	s->rpc.endpoints[s->twin].head = number;
+	s->rpc.endpoints[s->twin].head_time = time_s;
+	if (number > s->head_max)
+		s->head_max = number;
+	if (number < s->head)
+		s->head = number;
+	if (!rpc_u64(nonce, &n) && n != s->nonce_latest) {
+		s->differs = "the nonce";
+		if (n < s->nonce_latest)
+			s->nonce_latest = n;
+	}
+	look_second_fees(s, block);
+}
+
+static int look_head(struct settle *s)
+{
+	const struct rpc_call *c = s->batch.calls;
+	struct rpc_endpoint *e = &s->rpc.endpoints[s->at];
+	const json_t *block = c[ASK_BLOCK].result;
+	uint64_t number, best = 0, best_s = 0;
+
+	if (u64_at(block, "number", &number) || number >= HEAD_MAX ||
+	    u64_at(block, "timestamp", &s->head_time) || rpc_u64(&c[ASK_NONCE], &s->nonce_latest) ||
+	    !json_is_string(c[ASK_BALANCE].result) ||
+	    u256_parse_hex(json_string_value(c[ASK_BALANCE].result), &s->balance))
+		return -EPROTO;
+	if (u64_at(block, "baseFeePerGas", &s->base_fee))
+		s->base_fee = 0;
+	if (s->base_fee > WEI_MAX)
+		s->base_fee = WEI_MAX;
+	for (unsigned i = 0; i < s->rpc.n; i++)
+		if (s->rpc.endpoints[i].head > best) {
+			best = s->rpc.endpoints[i].head;
+			best_s = s->rpc.endpoints[i].head_time;
+		}
+	e->head = number;
+	e->head_time = s->head_time;
+	if (is_late(s, number, s->head_time, best, best_s) && rpc_pick(&s->rpc, s->at) >= 0)
+		return -ESTALE;
+	s->head = number;
+	s->head_max = number;
+	s->tip = tip_of(s, &c[ASK_FEES]);
+	look_second_head(s);
+	number = s->head;
+	s->host->metric_set(s->ctx, s->m_block,
+			    number >= s->conf->confirmations
+				    ? (double)(number - s->conf->confirmations + 1)
+				    : 0);
 	return 0;
 }
 
@@ -310,6 +366,15 @@ static void settle_missing(struct settle *s, struct op *op)
 
 /* ---- are the blocks in the chain? */
 
+static void look_end(struct settle *s)
+{
+	rpc_good(&s->rpc, (unsigned)s->at);
+	if (s->second.n && s->twin >= 0)
+		rpc_good(&s->rpc, (unsigned)s->twin);
+	rpc_reset(&s->batch);
+	s->after_look(s);
+}
+
 static void looked_blocks(struct settle *s)
 {
 	unsigned i = 1;
@@ -346,8 +411,7 @@ static void looked_blocks(struct settle *s)
 		else
 			settle_missing(s, op);
 	}
-	rpc_reset(&s->batch);
-	s->after_look(s);
+	look_end(s);
 }
 
 static void ask_blocks(struct settle *s)
@@ -376,8 +440,7 @@ static void ask_blocks(struct settle *s)
 		settle_ask_twin(s, 0, s->batch.n, looked_blocks);
 		return;
 	}
-	rpc_reset(&s->batch);
-	s->after_look(s);
+	look_end(s);
 }
 
 /* Of what is out: its price may have to rise. */

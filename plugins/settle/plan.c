@@ -133,20 +133,45 @@ static void end_dry(struct settle *s, struct op *op, const char *error, uint64_t
 }
 
 /* What the call before the last told. 0 or -EPROTO. */
-static int read_data_fee(const struct settle *s, struct op *op)
+static int read_data_fee(struct settle *s, struct op *op)
 {
 	struct abi_value v;
 
 	if (!s->has_oracle)
 		return 0;
+	if (settle_second(s, s->batch.n - 2) &&
+	    !settle_is_same(&s->batch.calls[s->batch.n - 2], settle_second(s, s->batch.n - 2)))
+		s->differs = "what is taken for data";
 	if (call_words(&s->batch.calls[s->batch.n - 2], "(uint256)", &v, 1))
 		return -EPROTO;
 	op->data_fee = v.word;
 	return 0;
 }
 
+/* The gas that it gets: of two estimates the higher, as what is left over is not paid; that of the endpoint in use when the higher is
+ * more than it may cost. 0 or -EPROTO. */
+static int read_gas(struct settle *s, const struct op *op, uint64_t fee, uint64_t *ret)
+{
+	const struct rpc_call *second = settle_second(s, s->batch.n - 1);
+	uint64_t gas, other;
+
+	if (second && !rpc_u64(second, &other) && !rpc_u64(&s->batch.calls[s->batch.n - 1], &gas) &&
+	    (gas / 2 > other || other / 2 > gas))
+		s->differs = second->method;
+	if (rpc_u64(&s->batch.calls[s->batch.n - 1], &gas) || gas > GAS_MAX) {
+		if (second && !second->is_error)
+			s->differs = second->method;
+		return -EPROTO;
+	}
+	if (second && !rpc_u64(second, &other) && other > gas && other <= GAS_MAX &&
+	    is_affordable(s, op, other + other / 5, fee))
+		gas = other;
+	*ret = gas + gas / 5;
+	return 0;
+}
+
 /* The node would take it: at which price? */
-static void sign(struct settle *s, struct op *op, const struct rpc_call *estimate)
+static void sign(struct settle *s, struct op *op)
 {
 	uint64_t gas, fee = 2 * s->base_fee + s->tip;
 	char text[U256_UNITS];
@@ -156,11 +181,10 @@ static void sign(struct settle *s, struct op *op, const struct rpc_call *estimat
 		op_later(s, op, "the chain does not tell what it takes for data");
 		return;
 	}
-	if (rpc_u64(estimate, &gas) || gas > GAS_MAX) {
+	if (read_gas(s, op, fee, &gas) < 0) {
 		op_later(s, op, "the node's estimate of its gas cannot be used");
 		return;
 	}
-	gas += gas / 5;
 	if (fee > cap_wei(s) || !is_affordable(s, op, gas, fee) || fee > FEE_MAX) {
 		u256_format_units(&op->data_fee, 9, text);
 		op_later(
@@ -197,10 +221,11 @@ static void prepared(struct settle *s)
 	if (rc == 0 && estimate->is_error) {
 		call_why(estimate, why, sizeof(why));
 		rc = call_reverted(estimate) ? prepare_reverted(s, op, why) : -EAGAIN;
-		/* one endpoint alone ends nothing */
-		if (rc == -EPERM && second && !call_reverted(second)) {
-			s->differs = second->method;
-			rc = -EAGAIN;
+		/* one endpoint alone ends nothing, and is not in use for ever */
+		if (second && !call_reverted(second)) {
+			if (rc == -EPERM || !second->is_error)
+				s->differs = second->method;
+			rc = rc == -EPERM ? -EAGAIN : rc;
 		}
 	}
 	if ((rc || prepare_pays(s, op)) && settle_compare(s, s->n_alike)) {
@@ -208,7 +233,7 @@ static void prepared(struct settle *s)
 		rc = -EAGAIN;
 	}
 	if (rc == 0)
-		sign(s, op, estimate);
+		sign(s, op);
 	else if (op->is_dry)
 		end_dry(s, op, why, 0, 0);
 	else if (rc == -EAGAIN)
@@ -225,6 +250,7 @@ static void prepared(struct settle *s)
 
 static int is_too_late(struct settle *s, struct op *op)
 {
+	/* the earlier of two heads: one endpoint alone ends nothing, and the estimate tells whether it still goes */
 	if (!op->not_after_block || s->head + s->conf->deadline_margin <= op->not_after_block)
 		return 0;
 	op_set(s, op, OP_ABANDONED, "too late: block %llu is near its deadline %llu",

@@ -18,7 +18,8 @@ static struct task *next_task(const struct settle *s)
 
 	for (struct task *t = s->tasks; t; t = t->next)
 		if (t->role == TASK_PAYER && !t->is_dry && t->status == TASK_SUBMITTED &&
-		    !strcmp(t->phase, PHASE_SUBMITTED) && memcmp(t->submit_tx, none, 32) != 0)
+		    !strcmp(t->phase, PHASE_SUBMITTED) && !t->is_unsure &&
+		    memcmp(t->submit_tx, none, 32) != 0)
 			return t;
 	return NULL;
 }
@@ -195,14 +196,14 @@ static void ask_times(struct settle *s, const struct task *t)
 /* ---- which bytes? */
 
 /* The transaction is not there, or not what was told of it: on to the other that was, or the logs are read anew. */
-static void next_tx(struct settle *s, struct task *t)
+static void next_tx(struct task *t)
 {
 	static const uint8_t none[32];
 
 	memcpy(t->submit_tx, t->other_tx, 32);
 	memset(t->other_tx, 0, 32);
 	if (!memcmp(t->submit_tx, none, 32))
-		s->log_head = 0;
+		t->log_from = 0;
 	t->is_dirty = 1;
 }
 
@@ -251,7 +252,7 @@ static void fetched(struct settle *s)
 		ask_times(s, t);
 		return;
 	}
-	next_tx(s, t);
+	next_tx(t);
 	end(s);
 }
 

@@ -125,6 +125,8 @@ void rpc_failed(struct rpc *r, unsigned i, uint64_t least_s, const char *why)
 
 	(void)snprintf(e->why, sizeof(e->why), "%s", why); /* cut is fine: for people */
 	e->is_guarded = 0;
+	e->head = 0;
+	e->head_time = 0;
 	if (e->failures < UINT32_MAX)
 		e->failures++;
 	ms = (uint64_t)FIRST_MS << (e->failures > BACKOFF_MAX ? BACKOFF_MAX : e->failures - 1);
@@ -134,6 +136,12 @@ void rpc_failed(struct rpc *r, unsigned i, uint64_t least_s, const char *why)
 	if (ms < least_s * 1000)
 		ms = least_s * 1000;
 	e->rest_ns = r->host->now_ns(r->ctx) + ms * MS;
+}
+
+void rpc_good(struct rpc *r, unsigned i)
+{
+	r->endpoints[i].failures = 0;
+	r->endpoints[i].why[0] = 0;
 }
 
 static void ask_end(struct rpc_ask *a, int rc)
@@ -191,10 +199,7 @@ static void on_done(void *arg, int rc, uint32_t status, const char *why)
 		(void)snprintf(code, sizeof(code), "connection");
 		(void)snprintf(text, sizeof(text), "%s", why); /* cut is fine: for people */
 	}
-	if (rc == 0) {
-		e->failures = 0;
-		e->why[0] = 0;
-	} else {
+	if (rc < 0) {
 		count(r, e, code);
 		rpc_failed(r, (unsigned)(e - r->endpoints), a->retry_after_s, text);
 	}

@@ -34,9 +34,10 @@ struct rpc_batch {
 struct rpc_endpoint {
 	char *url;	    /* secret: keys lie in paths */
 	char shown[128];    /* scheme, host and port */
-	uint32_t failures;  /* in a row */
+	uint32_t failures;  /* since all that was asked of it was good */
 	uint64_t rest_ns;   /* not to be asked before */
-	uint64_t head;	    /* newest block that it told of */
+	uint64_t head;	    /* newest block that it told of since its last failure, */
+	uint64_t head_time; /* and its time */
 	int is_guarded;	    /* it passed the guards since its last failure */
 	char why[RPC_TEXT]; /* of the last failure */
 };
@@ -96,6 +97,8 @@ int rpc_send(struct rpc *r, unsigned i, struct rpc_batch *b, void (*done)(void *
 int rpc_pick(const struct rpc *r, int not );
 /* It answered, but not as it should: rest, grow the time-out. */
 void rpc_failed(struct rpc *r, unsigned i, uint64_t least_s, const char *why);
+/* All of a look was as it should be: its failures are forgotten. One good answer alone is no proof of that. */
+void rpc_good(struct rpc *r, unsigned i);
 void rpc_done(struct rpc *r);
 
 #endif

@@ -29,6 +29,11 @@ static int is_known(const char *text)
 	       strcasestr(text, "known transaction");
 }
 
+static int is_taken(const struct rpc_call *c)
+{
+	return !c->is_error || is_known(c->text);
+}
+
 static void sent_one(struct settle *s, struct op *op, const struct rpc_call *c)
 {
 	struct attempt *a = &op->attempts[op->n_attempts - 1];
@@ -38,7 +43,7 @@ static void sent_one(struct settle *s, struct op *op, const struct rpc_call *c)
 	if (!c->is_error && (!text || hex_parse(text, hash, 32) || memcmp(hash, a->hash, 32) != 0))
 		s->host->log(s->ctx, LNX_WARN, "%s: the node names another hash than ours",
 			     op->key);
-	if (!c->is_error || is_known(c->text)) {
+	if (is_taken(c)) {
 		if (op->state != OP_SENT)
 			op_set(s, op, OP_SENT, "%s", "");
 		return;
@@ -57,9 +62,14 @@ static void sent(struct settle *s)
 {
 	unsigned i = 0;
 
-	for (struct op *op = s->ops; op && i < s->batch.n; op = op->next)
-		if (op->is_asked)
-			sent_one(s, op, &s->batch.calls[i++]);
+	for (struct op *op = s->ops; op && i < s->batch.n; op = op->next) {
+		const struct rpc_call *c = &s->batch.calls[i], *other = settle_second(s, i);
+
+		if (!op->is_asked)
+			continue;
+		i++;
+		sent_one(s, op, !is_taken(c) && other && is_taken(other) ? other : c);
+	}
 	rpc_reset(&s->batch);
 	s->after_send(s);
 }

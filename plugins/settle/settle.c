@@ -86,6 +86,7 @@ static int settle_init(const struct lnx_host *host, struct lnx_ctx *ctx, const v
 	s->ctx = ctx;
 	s->conf = conf;
 	s->at = -1;
+	s->last = -1;
 	s->lock_fd = -1;
 	s->look_round = 1;
 	s->rpc.host = host;

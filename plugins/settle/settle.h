@@ -96,7 +96,7 @@ struct settle {
 	char why[SETTLE_WHY];
 	struct rpc rpc;
 	struct rpc_batch batch, second;
-	int at;				  /* endpoint in use; -1 none */
+	int at, last;			  /* endpoint in use, -1 none; the one before */
 	uint32_t busy;			  /* a turn runs */
 	uint32_t is_registered, is_hasty; /* the next turn comes at once */
 	void (*then)(struct settle *s), (*then_twin)(struct settle *s);
@@ -108,7 +108,8 @@ struct settle {
 	unsigned twin_from, twin_n;	/* which calls of the batch */
 	const char *differs;		/* what two endpoints told differently in this turn */
 	uint32_t is_compared, n_differ; /* turns in a row */
-	uint64_t head, head_time, nonce_latest, nonce_deep, base_fee, tip; /* wei a unit of gas */
+	uint64_t head, head_max;	/* of two that tell of it the earlier, and the later */
+	uint64_t head_time, nonce_latest, nonce_deep, base_fee, tip; /* wei a unit of gas */
 	struct u256 balance;
 
 	/* the outbox */
@@ -119,7 +120,9 @@ struct settle {
 	uint64_t nonce_floor; /* above every nonce of ours that was mined */
 	uint64_t log_block;   /* logs up to it were read */
 	uint64_t log_head, log_to, log_span;
-	uint8_t proving[32]; /* the task whose receipt is being fetched */
+	uint64_t log_task_to;
+	uint8_t log_task[32]; /* whose receipt is looked for besides */
+	uint8_t proving[32];  /* the task whose receipt is being fetched */
 	struct brought brought;
 	struct payee_look payee;
 	uint32_t log_is_dirty;

@@ -419,19 +419,34 @@ static void look_again(struct settle *s, struct task *t)
 		return;
 	memset(t->submit_tx, 0, 32); /* the logs tell of the other transaction */
 	memset(t->other_tx, 0, 32);
-	s->log_head = 0;
+	/* it is in new blocks */
+	t->log_from = s->head > 2 * s->conf->reorg_depth ? s->head - 2 * s->conf->reorg_depth : 0;
 	t->status_block = s->head;
 	task_set(s, t, PHASE_SUBMITTED, "the receipt on the chain is another one now");
 }
 
-/* Allowance and balance of its payer suffice. */
-static int covers(const struct task *t, const struct rpc_call *c)
+/* Does <o> hold a part of what its payer may be asked for without escrow: work that was begun and is not paid? */
+static int is_owed(const struct task *o)
 {
+	return o->role == TASK_PAYEE && !o->is_escrow &&
+	       (o->status == TASK_SUBMITTED || o->status == TASK_DISPUTED ||
+		(o->status == TASK_CREATED &&
+		 (!strcmp(o->phase, PHASE_RUNNING) || !strcmp(o->phase, PHASE_PROVEN))));
+}
+
+/* Allowance and balance of its payer suffice for it and for what else it owes us. */
+static int covers(const struct settle *s, const struct task *t, const struct rpc_call *c)
+{
+	struct u256 need = t->max;
 	struct abi_value x[2];
 
+	for (const struct task *o = s->tasks; o; o = o->next)
+		if (o != t && is_owed(o) && !memcmp(o->payer, t->payer, 20) &&
+		    !memcmp(o->token, t->token, 20) && u256_add(&need, &o->max, &need))
+			return 0;
 	return !call_words(&c[3], "(uint256)", &x[0], 1) &&
-	       !call_words(&c[4], "(uint256)", &x[1], 1) && u256_cmp(&x[0].word, &t->max) >= 0 &&
-	       u256_cmp(&x[1].word, &t->max) >= 0;
+	       !call_words(&c[4], "(uint256)", &x[1], 1) && u256_cmp(&x[0].word, &need) >= 0 &&
+	       u256_cmp(&x[1].word, &need) >= 0;
 }
 
 /* How much a status asks of us while it is not certain; 0: nothing, it is over or there is no task. */
@@ -446,13 +461,28 @@ static unsigned urgency(const struct settle *s, const struct rpc_call *c)
 	return n == TASK_SUBMITTED ? 3 : n == TASK_DISPUTED ? 2 : n == TASK_CREATED ? 1 : 0;
 }
 
-/* Whose answers about it hold? While two endpoints differ, neither is believed that there is a task or that it is over; of one that
- * goes on, the answer with more to do for us: who hides a receipt hides nothing. NULL: none. */
-static const struct rpc_call *held(struct settle *s, const struct task *t)
+static int is_judged(const struct task *t)
+{
+	return !strcmp(t->phase, PHASE_VERIFIED) || !strcmp(t->phase, PHASE_REJECTED);
+}
+
+/* Both endpoints told us that we made it. */
+static int is_ours(const struct settle *s, const struct task *t)
+{
+	const struct op *op = t->role == TASK_PAYER ? op_find(s, OP_CREATE, t->id, "") : NULL;
+
+	return op && op->state == OP_CONFIRMED;
+}
+
+/* Whose answers about it hold? While two endpoints differ, neither is believed that it is over, or that there is a task which we did
+ * not make; of one that goes on, the answer with more to do for us: who hides a receipt hides nothing. Of two receipts that of the
+ * endpoint in use, but none is judged then; one that was judged stays so. NULL: none. */
+static const struct rpc_call *held(struct settle *s, struct task *t)
 {
 	const struct rpc_call *a = &s->batch.calls[t->asked_at], *b = settle_second(s, t->asked_at);
 	unsigned of_a, of_b, n = 0;
 
+	t->is_unsure = 0;
 	while (b && n < ANSWERS && settle_is_same(&a[n], &b[n]))
 		n++;
 	if (!b || n == ANSWERS)
@@ -460,9 +490,14 @@ static const struct rpc_call *held(struct settle *s, const struct task *t)
 	s->differs = "a task's state";
 	of_a = urgency(s, a);
 	of_b = urgency(s, b);
-	if (of_a == of_b || t->status == TASK_NONE)
+	if (t->status == TASK_NONE && !is_ours(s, t))
 		return NULL;
-	return of_a > of_b ? a : b;
+	if (of_a != of_b)
+		return of_a > of_b ? a : b;
+	if (!of_a || is_judged(t))
+		return NULL;
+	t->is_unsure = 1;
+	return a;
 }
 
 /* What the chain says of it, in three answers. */
@@ -472,9 +507,9 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 	uint32_t status;
 
 	if (wants_cover(t))
-		t->is_covered = covers(t, &s->batch.calls[t->asked_at]) &&
+		t->is_covered = covers(s, t, &s->batch.calls[t->asked_at]) &&
 				(!settle_second(s, t->asked_at) ||
-				 covers(t, settle_second(s, t->asked_at)));
+				 covers(s, t, settle_second(s, t->asked_at)));
 	if (!c)
 		return;
 	if (call_words(&c[0], SETTLEMENT_TASK, v, 9))
@@ -523,10 +558,21 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 		t->is_settled_deep = 1;
 }
 
+/* How long is a receipt there that nobody could judge? */
+static void count_unjudged(const struct settle *s, struct task *t)
+{
+	if (t->role != TASK_PAYER || t->status != TASK_SUBMITTED || is_judged(t))
+		t->n_unjudged = 0;
+	else if (t->n_unjudged++ == 0)
+		t->unjudged_block = s->head_max;
+}
+
 void task_looked(struct settle *s)
 {
 	for (struct task *t = s->tasks; t; t = t->next)
-		if (t->asked_at)
+		if (t->asked_at) {
 			look_one(s, t, held(s, t));
+			count_unjudged(s, t);
+		}
 	task_due(s);
 }

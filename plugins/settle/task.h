@@ -18,6 +18,9 @@
 #define PHASE_REJECTED	"rejected"  /* payer: it is not */
 #define PHASE_FAILED	"failed"    /* nothing more is tried: the reason says why */
 
+/* Why a receipt is disputed that nobody could judge: its hash is in the call. */
+#define TASK_UNJUDGED "its receipt could not be judged before the window ends"
+
 /* What a task to be created needs. */
 struct task_ask {
 	const char *name, *payee_did;

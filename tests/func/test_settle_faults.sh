@@ -131,10 +131,13 @@ slow_it_gets_a_better_price_at_the_same_nonce()
 	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
 }
 
-# Two keys, a NUL, cut off, huge, not for us: no crash, nothing believed, and on it goes.
+has_looked() { [ "$(get_metric payer linnix_chain_last_confirmed_block)" -gt "$1" ]; }
+
+# Two keys, a NUL, cut off, huge, not for us: no crash, nothing believed, and on it goes. A good look between: five that fail in a
+# row give the endpoint a rest of half a minute.
 what_is_no_answer_is_an_error()
 {
-	local n=0 f
+	local n=0 f block
 	printf '[{"jsonrpc":"2.0","id":1,"id":2,"result":"0x1"}]' >"$tmp/bad0"
 	printf '[{"jsonrpc":"2.0","id":1,"result":"0x1\\u0000"}]' >"$tmp/bad1"
 	printf '[{"jsonrpc":"2.0","id":1,"resu' >"$tmp/bad2"
@@ -146,6 +149,9 @@ what_is_no_answer_is_an_error()
 		rule payer "eth_getBalance before reply $f"
 		poll 40 rule_is_used payer || fail "$f was not asked for"
 		n=$((n + 1))
+		block=$(get_metric payer linnix_chain_last_confirmed_block)
+		mine 1
+		poll 40 has_looked "$block" || fail "no look after $f"
 	done
 	rule payer "eth_getBalance before status 429"
 	poll 60 rule_is_used payer || fail "no further question"
