@@ -322,6 +322,7 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 	e->thr = 0;
 	e->is_up = is_up;
 	e->pid = 0;
+	e->runs = 0;
 	if (LNX_RARE(j->thr))
 		lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
 	return e->epoch;

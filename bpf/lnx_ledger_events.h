@@ -42,6 +42,7 @@ LNX_SUB int lnx_ledger_heal_one(struct lnx_ledger_cpu *c, const struct lnx_ledge
 		return 0;
 	}
 	c->count[LNX_LEDGER_N_HEALED]++;
+	c->n_spill -= e->runs;
 	lnx_ledger_close(c, tab, ((at - 1) & (LNX_LEDGER_WAITS - 1)) + 1, now);
 	return 0;
 }
@@ -65,8 +66,8 @@ LNX_SUB int lnx_ledger_heal_idle(struct lnx_ledger_cpu *c, const struct lnx_ledg
 LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 			       struct task_struct *prev, __u64 now)
 {
+	__u32 handle = lnx_prim_handle(tab, prev), note;
 	__u64 at = lnx_prim_arrival(prev, now);
-	__u32 note;
 
 	c->count[LNX_LEDGER_N_LOST]++;
 	if (at < c->since)
@@ -75,11 +76,13 @@ LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table
 		at = now;
 	lnx_ledger_tick(c, tab, at > c->tick ? at : c->tick);
 	lnx_ledger_flush(c, tab, (struct task_struct *)0, at);
-	lnx_ledger_run(c, tab, lnx_prim_handle(tab, prev), at);
+	lnx_ledger_run(c, tab, handle, at);
 	c->cur_tgid = lnx_prim_tgid(prev);
 	note = c->cur_tgid ? lnx_ledger_find(c, prev) : LNX_NOTE_NONE;
+	if (!note && c->cur_tgid)
+		note = lnx_ledger_find_gone(c, handle);
 	if (note)
-		lnx_ledger_end(c, tab, prev, note, at);
+		lnx_ledger_end(c, tab, prev, note, handle, at);
 	return 0;
 }
 
@@ -117,7 +120,7 @@ LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 		w->pid = 0;
 		lnx_ledger_leave(c, tab, w->handle, w->epoch, now);
 	} else if (LNX_RARE(note)) {
-		lnx_ledger_end_stored(c, tab, next, now);
+		lnx_ledger_end_spilled(c, tab, next, note, handle, now);
 	}
 	if (c->n_wait > c->n_up + c->n_thr) {
 		if (j->thr)
@@ -170,7 +173,9 @@ LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_
 	lnx_ledger_know(c, tab, handle, lnx_prim_set(next), tab->moves);
 	if (tgid) {
 		note = lnx_ledger_find(c, next);
-		if (!note)
+		if (LNX_RARE(!note))
+			note = lnx_ledger_find_gone(c, handle);
+		if (LNX_RARE(!note))
 			c->count[LNX_LEDGER_N_UNTRACKED]++;
 	}
 	if (c->cur_tgid && lnx_prim_runnable(prev)) {
@@ -231,7 +236,7 @@ LNX_COLD int lnx_ledger_long_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_ta
 	lnx_ledger_tick(c, tab, now);
 	if (LNX_RARE(note)) {
 		c->count[LNX_LEDGER_N_STALE_WAKE]++;
-		lnx_ledger_end(c, tab, p, note, now);
+		lnx_ledger_end(c, tab, p, note, j.handle, now);
 	}
 	lnx_ledger_begin(c, tab, p, &j, now);
 	lnx_ledger_seq(c);
@@ -250,7 +255,7 @@ LNX_FN void lnx_ledger_on_migrate(struct lnx_ledger_cpu *c, struct lnx_ledger_cp
 				  struct lnx_ledger_table *tab, __u32 to, struct task_struct *p,
 				  __u64 queue, __u64 now)
 {
-	__u32 handle, note;
+	__u32 handle = 0, note;
 
 	lnx_ledger_seq(c);
 	lnx_ledger_unlone(c, tab);
@@ -258,15 +263,20 @@ LNX_FN void lnx_ledger_on_migrate(struct lnx_ledger_cpu *c, struct lnx_ledger_cp
 		lnx_ledger_drain(c, tab, now);
 	lnx_ledger_seq(c);
 	note = lnx_ledger_find(c, p);
+	if (LNX_RARE(note != LNX_NOTE_PLACE && c->n_spill))
+		handle = lnx_prim_handle(tab, p);
+	if (LNX_RARE(!note && handle) && !lnx_prim_is_delayed(p))
+		note = lnx_ledger_find_gone(c, handle);
 	if (!note)
 		return;
 	c->count[LNX_LEDGER_N_MIGRATED]++;
 	lnx_ledger_seq(c);
 	lnx_ledger_tick(c, tab, now);
-	handle = lnx_ledger_end(c, tab, p, note, now);
+	handle = lnx_ledger_end(c, tab, p, note, handle, now);
 	lnx_ledger_seq(c);
-	if (!lnx_ledger_store(c, p, to, handle, 0))
-		return;
+	if (LNX_RARE(!handle))
+		return; /* its slot is another now */
+	lnx_ledger_store(c, p, to, handle, 0);
 	if (!lnx_ledger_send(dst, handle, queue, now)) {
 		c->count[LNX_LEDGER_N_MAIL_FULL]++;
 		lnx_prim_task_drop(p);

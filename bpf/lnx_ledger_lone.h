@@ -32,6 +32,7 @@ LNX_SUB int lnx_ledger_settle(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 	w->handle = e->handle;
 	w->epoch = e->epoch;
 	e->pid = 0;
+	e->runs = 0;
 	e->thr_base = 0;
 	up = tab->slot[slot].up;
 	if (up) {

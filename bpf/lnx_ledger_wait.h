@@ -24,6 +24,8 @@ static __u32 lnx_prim_cpu(struct task_struct *p);  /* whose queue it is in */
 static __u32 lnx_prim_runs(struct task_struct *p);
 /* Still runnable at the switch that takes the CPU from it. */
 static int lnx_prim_runnable(struct task_struct *p);
+/* In a queue, and asleep: it does not wait. */
+static int lnx_prim_is_delayed(struct task_struct *p);
 /* When it got the CPU, 0 unknown. */
 static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now);
 /* Fill queue, thr and thr_base; <tab> learns the owner of the quota. */
@@ -123,10 +125,12 @@ LNX_SUB int lnx_ledger_leave_seldom(struct lnx_ledger_cpu *c, const struct lnx_l
 	return 0;
 }
 
-/* Where it is noted that a task waits on a CPU: its place in waiters[], or its store. */
+/* Where it is noted that a task waits on a CPU: its place in waiters[], or its store. Others may need that: then only the
+ * entry knows that one more waits. */
 #define LNX_NOTE_NONE  0
 #define LNX_NOTE_PLACE 1
 #define LNX_NOTE_STORE 2
+#define LNX_NOTE_GONE  3
 
 LNX_FN struct lnx_ledger_waiter *lnx_ledger_place(struct lnx_ledger_cpu *c, __u32 pid)
 {
@@ -150,6 +154,63 @@ LNX_FN __u32 lnx_ledger_find(struct lnx_ledger_cpu *c, struct task_struct *p)
 		       : LNX_NOTE_NONE;
 }
 
+/* The entry of <handle> if any of those that wait there is noted in its store, or was. <epoch> 0 matches any entry of the
+ * handle. */
+LNX_FN struct lnx_ledger_wait *lnx_ledger_spilled(struct lnx_ledger_cpu *c, __u32 handle,
+						  __u32 epoch)
+{
+	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 at = c->sum[slot].pos;
+	struct lnx_ledger_wait *e =
+		&c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+
+	return at && e->handle == handle && (!epoch || e->epoch == epoch) && e->runs ? e : NULL;
+}
+
+/* <p>, of <handle>, has no note on <c>. Was it pushed out? One whose beginning was missed ends the wait of another of its
+ * slot early, until that one's own end: no wait is left over. Returns LNX_NOTE_*. */
+LNX_FN __u32 lnx_ledger_find_gone(struct lnx_ledger_cpu *c, __u32 handle)
+{
+	return c->n_spill && (lnx_ledger_spilled(c, handle, 0) ||
+			      lnx_ledger_spilled(c, LNX_LEDGER_OTHER, 0))
+		       ? LNX_NOTE_GONE
+		       : LNX_NOTE_NONE;
+}
+
+/* Who just joined the entry of <handle> has no place in waiters[]. */
+LNX_FN void lnx_ledger_spill(struct lnx_ledger_cpu *c, __u32 handle)
+{
+	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 at = c->sum[slot].pos;
+
+	if (!at)
+		return;
+	c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].runs++;
+	c->n_spill++;
+}
+
+/* Of those in <handle> that have no place in waiters[] one waits no longer: which one makes no difference. Without epoch it
+ * may have come to OTHER instead. Returns where it waited, 0 nowhere. */
+LNX_SUB int lnx_ledger_leave_spilled(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				     __u32 handle, __u32 epoch, __u64 now)
+{
+	struct lnx_ledger_wait *e;
+
+	if (!c || !tab)
+		return 0;
+	e = lnx_ledger_spilled(c, handle, epoch);
+	if (!e && !epoch) {
+		handle = LNX_LEDGER_OTHER;
+		e = lnx_ledger_spilled(c, handle, 0);
+	}
+	if (!e)
+		return 0;
+	e->runs--;
+	c->n_spill--;
+	lnx_ledger_leave(c, tab, handle, epoch, now);
+	return (int)handle;
+}
+
 /* Times that <p> had been run when its wait began. */
 LNX_FN __u32 lnx_ledger_runs(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 note)
 {
@@ -161,31 +222,32 @@ LNX_FN __u32 lnx_ledger_runs(struct lnx_ledger_cpu *c, struct task_struct *p, __
 	return t ? t->runs : 0;
 }
 
-/* The wait of <p>, which is in its store, is over. Returns where it waited. */
-LNX_FN __u32 lnx_ledger_end_stored(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				   struct task_struct *p, __u64 now)
+/* The wait of <p>, of <handle>, which has no place in waiters[], is over. Returns where it waited, 0 unknown. */
+LNX_FN __u32 lnx_ledger_end_spilled(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				    struct task_struct *p, __u32 note, __u32 handle, __u64 now)
 {
-	struct lnx_ledger_task *t = lnx_prim_task(p);
-	__u32 handle, epoch;
+	struct lnx_ledger_task *t = note == LNX_NOTE_STORE ? lnx_prim_task(p) : NULL;
+	__u32 noted = t ? t->handle : 0, epoch = t ? t->epoch : 0, was;
 
-	if (!t)
-		return 0;
-	handle = t->handle;
-	epoch = t->epoch;
+	if (!noted) { /* not any more */
+		was = lnx_ledger_leave_spilled(c, tab, handle, 0, now);
+		c->count[LNX_LEDGER_N_EVICTED] += was != 0;
+		return was;
+	}
 	lnx_prim_task_drop(p);
-	c->n_spill--;
-	lnx_ledger_leave_seldom(c, tab, handle, epoch, now);
-	return handle;
+	if (!lnx_ledger_leave_spilled(c, tab, noted, epoch, now))
+		c->count[LNX_LEDGER_N_STALE_LEAVE]++;
+	return noted;
 }
 
-/* The wait of <p> is over. Returns where it waited. */
+/* The wait of <p>, now of <handle>, is over. Returns where it waited, 0 unknown. */
 LNX_COLD __u32 lnx_ledger_end(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			      struct task_struct *p, __u32 note, __u64 now)
+			      struct task_struct *p, __u32 note, __u32 handle, __u64 now)
 {
 	struct lnx_ledger_waiter *w = lnx_ledger_place(c, lnx_prim_pid(p));
 
 	if (note != LNX_NOTE_PLACE)
-		return lnx_ledger_end_stored(c, tab, p, now);
+		return lnx_ledger_end_spilled(c, tab, p, note, handle, now);
 	w->pid = 0;
 	lnx_ledger_leave_seldom(c, tab, w->handle, w->epoch, now);
 	return w->handle;
@@ -203,7 +265,7 @@ LNX_FN int lnx_ledger_is_kept(const struct lnx_ledger_cpu *c, const struct lnx_l
 		       w->epoch;
 }
 
-/* Note in its store that <p> waits. Returns 0 if it can have none. */
+/* Note in its store that <p> waits, as long as nobody else needs that. */
 LNX_COLD int lnx_ledger_store(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 cpu,
 			      __u32 handle, __u32 epoch)
 {
@@ -217,7 +279,7 @@ LNX_COLD int lnx_ledger_store(struct lnx_ledger_cpu *c, struct task_struct *p, _
 	t->epoch = epoch;
 	t->cpu = cpu;
 	t->runs = lnx_prim_runs(p);
-	return 1;
+	return 0;
 }
 
 /* A task begins to wait, and it is noted. */
@@ -228,12 +290,10 @@ LNX_FN void lnx_ledger_begin(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	struct lnx_ledger_waiter *w = lnx_ledger_place(c, pid);
 	__u32 is_taken = w->pid && w->pid != pid && lnx_ledger_is_kept(c, w);
 
-	/* Without a note nobody could end the wait. */
-	if (LNX_RARE(is_taken) && !lnx_ledger_store(c, p, cpu, 0, 0))
-		return;
 	epoch = lnx_ledger_enter(c, tab, j, now);
 	if (LNX_RARE(is_taken)) {
-		c->n_spill += lnx_ledger_store(c, p, cpu, j->handle, epoch);
+		lnx_ledger_spill(c, j->handle);
+		lnx_ledger_store(c, p, cpu, j->handle, epoch);
 		return;
 	}
 	w->pid = pid;
@@ -276,7 +336,7 @@ LNX_SUB int lnx_ledger_take_mail(struct lnx_ledger_cpu *c, const struct lnx_ledg
 		j.thr_base = q.total_ns;
 	}
 	lnx_ledger_enter(c, tab, &j, now);
-	c->n_spill++;
+	lnx_ledger_spill(c, j.handle);
 	return 0;
 }
 

@@ -178,12 +178,15 @@ static __always_inline __u32 lnx_prim_runs(struct task_struct *p)
 	return p->sched_info.pcount;
 }
 
+/* Kept in the queue until its lag is gone. */
+static __always_inline int lnx_prim_is_delayed(struct task_struct *p)
+{
+	return bpf_core_field_exists(p->se.sched_delayed) && p->se.sched_delayed;
+}
+
 static __always_inline int lnx_prim_runnable(struct task_struct *p)
 {
-	if (p->on_rq != LNX_TASK_ON_RQ_QUEUED)
-		return 0;
-	/* Asleep, but kept in the queue until its lag is gone. */
-	return !bpf_core_field_exists(p->se.sched_delayed) || !p->se.sched_delayed;
+	return p->on_rq == LNX_TASK_ON_RQ_QUEUED && !lnx_prim_is_delayed(p);
 }
 
 static __always_inline __u64 lnx_prim_arrival(struct task_struct *p, __u64 now)

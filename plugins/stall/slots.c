@@ -9,7 +9,7 @@
 static const char *const count_names[] = {
 	"lost_switch", "duplicate_wake", "stale_wake", "untracked", "no_storage", "stale_leave",
 	"healed",      "wait_full",	 "pair_full",  "proc_full", "mail_full",  "slot_full",
-	"reclaimed",   "migrated",	 "walks",      "backward",  "slot_busy",
+	"reclaimed",   "migrated",	 "walks",      "backward",  "slot_busy",  "evicted",
 };
 
 const char *stall_count_name(uint32_t count)

@@ -176,16 +176,58 @@ static void *burn_thread(void *arg)
 	return NULL;
 }
 
-static void work_threads(uint32_t n, uint64_t end)
-{
-	pthread_t t[256];
-	uint32_t made = 0;
+static pthread_t threads[256]; /* of a worker */
+static uint32_t n_threads;
 
-	for (; made < n && made < 256; made++)
-		if (pthread_create(&t[made], NULL, burn_thread, &end))
+static void make_threads(uint32_t n, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	for (; n_threads < n && n_threads < 256; n_threads++)
+		if (pthread_create(&threads[n_threads], &attr, run, arg)) {
+			fprintf(stderr, "lab: %u threads of %u can be made\n", n_threads, n);
 			break;
-	for (uint32_t i = 0; i < made; i++)
-		pthread_join(t[i], NULL);
+		}
+	pthread_attr_destroy(&attr);
+}
+
+static void join_threads(void)
+{
+	for (uint32_t i = 0; i < n_threads; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static const struct lab_work *crowd_work;
+static int crowd_shot;
+
+static void *crowd_thread(void *arg)
+{
+	uint64_t end;
+	char c;
+
+	(void)arg;
+	(void)!read(crowd_shot, &c, 1);
+	end = lab_now() + crowd_work->run_ns;
+	while (lab_now() < end) {
+		burn_until(lab_now() + crowd_work->on_us * 1000ULL);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void make_crowd(const struct lab_work *w, int shot)
+{
+	cpu_set_t two;
+
+	CPU_ZERO(&two);
+	CPU_SET(0, &two);
+	CPU_SET(1, &two);
+	(void)sched_setaffinity(0, sizeof(two), &two);
+	crowd_work = w;
+	crowd_shot = shot;
+	make_threads(w->off_us, crowd_thread, NULL);
 }
 
 static void work(const struct lab_work *w, uint64_t end)
@@ -195,7 +237,9 @@ static void work(const struct lab_work *w, uint64_t end)
 	if (w->kind == LAB_SPIN)
 		burn_until(end);
 	if (w->kind == LAB_THREADS)
-		work_threads(w->on_us, end);
+		make_threads(w->on_us, burn_thread, &end);
+	if (w->kind == LAB_THREADS || w->kind == LAB_CROWD)
+		join_threads();
 	while (w->kind == LAB_WAKE && lab_now() < end) {
 		(void)ppoll(NULL, 0, &off, NULL);
 		burn_until(lab_now() + w->on_us * 1000ULL);
@@ -236,6 +280,8 @@ pid_t lab_spawn(struct lab *l, int group, const struct lab_work *w)
 			(void)sched_setaffinity(0, sizeof(set), &set);
 		join_group(l->groups[group].name, getpid());
 		close(l->shot[1]);
+		if (w->kind == LAB_CROWD)
+			make_crowd(w, l->shot[0]);
 		if (write(ready[1], &c, 1) != 1)
 			_exit(1);
 		(void)!read(l->shot[0], &c, 1); /* the shot is the end of file */

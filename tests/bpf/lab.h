@@ -20,6 +20,8 @@
 #define LAB_WAKE    1 /* sleeps <off_us>, burns <on_us> */
 #define LAB_FORK    2 /* forks children that burn <on_us> and exit */
 #define LAB_THREADS 3 /* <on_us> threads that spin */
+#define LAB_CROWD \
+	4 /* <off_us> threads on the first two CPUs, there before the shot, that burn <on_us> and yield */
 
 struct lab_group {
 	char name[64];

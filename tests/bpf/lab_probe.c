@@ -45,6 +45,7 @@ static void *map_it(struct lab *l, const char *name, size_t *ret_bytes)
 
 void lab_probe_open(struct lab *l, const char *object)
 {
+	struct bpf_map *tasks;
 	size_t bytes;
 
 	libbpf_set_print(quiet);
@@ -54,6 +55,9 @@ void lab_probe_open(struct lab *l, const char *object)
 	if (!l->obj)
 		skip("cannot open the probe");
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(l->obj, "cpus"), l->n_cpus);
+	tasks = bpf_object__find_map_by_name(l->obj, "tasks");
+	if (tasks) /* for one CPU, as <cpus> */
+		bpf_map__set_max_entries(tasks, bpf_map__max_entries(tasks) * l->n_cpus);
 	if (bpf_object__load(l->obj))
 		skip("cannot load the probe");
 	l->cpus = map_it(l, "cpus", &l->cpus_bytes);

@@ -329,3 +329,37 @@ void scene_many_groups(struct lab *l)
 	scene_counts(l);
 	lab_restart(l);
 }
+
+/* More tasks wait than the probe can note. A wait that has no end makes the crowd wait on when it is gone: the hogs leave no
+ * idle moment in which that would heal. */
+void scene_crowd(struct lab *l)
+{
+	int a = lab_group(l, "crowd"), b = lab_group(l, "hog");
+	struct lab_work many = { LAB_CROWD, -1, 100, 250, 0, 2500 * LAB_MS };
+	struct lab_work hog = { LAB_SPIN, 0, 0, 0, 0, 60 * LAB_SEC };
+	const struct stall_window *w = &l->w;
+	double lost;
+
+	for (int i = 0; i < 20; i++)
+		lab_spawn(l, a, &many);
+	for (hog.cpu = 0; hog.cpu < 2 && hog.cpu <= scene_cpu(); hog.cpu++)
+		lab_spawn(l, b, &hog);
+	lab_window(l);
+	lab_go(l);
+	for (uint32_t i = 0; i < 20; i++)
+		(void)waitpid(l->pids[i], NULL, 0);
+	lab_window(l);
+	lab_least(l, "ends of waits whose note was pushed out",
+		  (double)w->count[LNX_LEDGER_N_EVICTED], 1000);
+	lost = (double)(w->count[LNX_LEDGER_N_UNTRACKED] + w->count[LNX_LEDGER_N_STALE_LEAVE] +
+			w->count[LNX_LEDGER_N_MAIL_FULL]);
+	lab_most(l, "lost of the switches, %",
+		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 1);
+	scene_counts(l);
+	scene_against_psi(l, a, 0.03);
+	lab_window(l);
+	lab_most(l, "waits when it is gone, ms", scene_stall_ms(l, a), 1);
+	lab_least(l, "its slot is quiet, 1 = yes",
+		  stall_slot_is_quiet(l->cpus, l->n_cpus, lab_handle(l, a)), 1);
+	scene_counts(l);
+}

@@ -19,5 +19,6 @@ void scene_slot_recycled(struct lab *l);
 void scene_moved_while_waiting(struct lab *l);
 void scene_attach_under_load(struct lab *l);
 void scene_many_groups(struct lab *l);
+void scene_crowd(struct lab *l);
 
 #endif

@@ -359,6 +359,7 @@ static const struct {
 	{ "moved_while_waiting", scene_moved_while_waiting },
 	{ "attach_under_load", scene_attach_under_load },
 	{ "many_groups", scene_many_groups },
+	{ "crowd", scene_crowd },
 };
 
 int main(int argc, char **argv)

@@ -29,6 +29,7 @@ struct task_struct {
 	uint64_t arrival;
 	uint64_t queue; /* number + 1 */
 	struct lnx_ledger_task *store;
+	uint64_t noted; /* its store was used then, 0 it has none */
 };
 
 #include "bpf/lnx_ledger_clock.h"
@@ -160,19 +161,52 @@ static int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q)
 	return 0;
 }
 
+static uint32_t
+	stores_max; /* tasks that have a store at a time, 0 all; the one used longest ago gives way */
+static uint32_t n_stores;
+static uint64_t n_used, n_evicted;
+
+static void evict(void)
+{
+	struct task_struct *old = NULL;
+
+	for (int i = 0; i < n_tasks; i++)
+		if (tasks[i].k.noted && (!old || tasks[i].k.noted < old->noted))
+			old = &tasks[i].k;
+	if (!old)
+		return;
+	old->noted = 0;
+	n_stores--;
+	n_evicted++;
+}
+
 static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p)
 {
+	/* Another CPU may need the place at any time. */
+	if (stores_max && !roll(8))
+		evict();
+	if (!p->noted)
+		return NULL;
+	p->noted = ++n_used;
 	return p->store;
 }
 
 static struct lnx_ledger_task *lnx_prim_task_make(struct task_struct *p)
 {
-	return p->store;
+	if (!p->noted) {
+		if (stores_max && n_stores >= stores_max)
+			evict();
+		memset(p->store, 0, sizeof(*p->store));
+		p->noted = ++n_used;
+		n_stores++;
+	}
+	return lnx_prim_task(p);
 }
 
 static void lnx_prim_task_drop(struct task_struct *p)
 {
-	memset(p->store, 0, sizeof(*p->store));
+	n_stores -= p->noted != 0;
+	p->noted = 0;
 }
 
 static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p)
@@ -209,6 +243,12 @@ static __u32 lnx_prim_runs(struct task_struct *p)
 static int lnx_prim_runnable(struct task_struct *p)
 {
 	return p->is_runnable;
+}
+
+static int lnx_prim_is_delayed(struct task_struct *p)
+{
+	(void)p;
+	return 0;
 }
 
 static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now)
@@ -434,6 +474,7 @@ static void begin(uint64_t s, int tasks_n, int handles_n, int losses, int dups)
 	with_throttle = 0;
 	with_moves = 1;
 	now_ns = 1000 * STEP_NS;
+	n_stores = 0;
 	memset(tasks, 0, sizeof(tasks));
 	memset(queues, 0, sizeof(queues));
 	memset(truth, 0, sizeof(truth));

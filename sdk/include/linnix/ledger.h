@@ -19,7 +19,7 @@
 #define LNX_LEDGER_PROCS  512  /* per CPU, a power of two */
 #define LNX_LEDGER_MAIL	  16   /* migrations on their way to one CPU */
 #define LNX_LEDGER_WAITERS \
-	256 /* waiting tasks remembered in place; more are in a map. A power of two */
+	256 /* waiting tasks remembered in place; more are in a map, as far as it goes. A power of two */
 #define LNX_LEDGER_CACHE   1024 /* a power of two */
 #define LNX_LEDGER_CPU_MAX 1024
 
@@ -45,7 +45,7 @@
 #define LNX_LEDGER_N_DUP_WAKE	 1  /* a wake-up of a task that runs or waits already */
 #define LNX_LEDGER_N_STALE_WAKE	 2  /* a wake-up showed that the end of a wait was missed */
 #define LNX_LEDGER_N_UNTRACKED	 3  /* a task got the CPU and no beginning of its wait was seen */
-#define LNX_LEDGER_N_NO_STORAGE	 4  /* a task for which that map had no place */
+#define LNX_LEDGER_N_NO_STORAGE	 4  /* a task for which that map had no place: as 17 */
 #define LNX_LEDGER_N_STALE_LEAVE 5  /* the end of a wait that a repair had closed */
 #define LNX_LEDGER_N_HEALED	 6  /* waiting entries dropped: the CPU was idle */
 #define LNX_LEDGER_N_WAIT_FULL	 7  /* more waiting slots than places: the wait went to OTHER */
@@ -59,6 +59,8 @@
 #define LNX_LEDGER_N_BACKWARD	 15 /* a span of negative length was cut to 0 */
 #define LNX_LEDGER_N_SLOT_BUSY \
 	16 /* a former owner of the slot still waited: the wait went to OTHER */
+#define LNX_LEDGER_N_EVICTED \
+	17 /* a wait ended whose note others had pushed out: its slot counts one less, nothing is lost */
 #define LNX_LEDGER_COUNTS 24
 
 /* enum lnx_ledger_prog: programs that time themselves. */
@@ -88,7 +90,7 @@ struct lnx_ledger_wait {
 	__u32 thr;   /* LNX_LEDGER_THROTTLED + depth while the queue is throttled, else 0 */
 	__u32 is_up; /* a wait set above slots, such as a pod */
 	__u32 pid; /* in wait[0]: the one task that waits on this CPU, noted nowhere else; else 0 */
-	__u32 runs; /* with pid: times it had been run when it began to wait */
+	__u32 runs; /* with pid: times it had been run when it began to wait; else of n, those in that map */
 };
 
 /* One waiting task. */
@@ -149,7 +151,7 @@ struct lnx_ledger_cpu {
 	__u32 mail_new;
 	__u32 epoch;
 	__u32 thr;	      /* the throttle seen last, as in lnx_ledger_wait */
-	__u32 n_spill;	      /* tasks waiting here that are in that map, at least */
+	__u32 n_spill;	      /* tasks waiting here that are in that map, or were */
 	__u64 proc_node_ns;   /* of the process that runs, not yet in procs[] */
 	__u64 proc_caused_ns; /* the same */
 	__u64 clock_offset;   /* CLOCK_MONOTONIC minus the run queue's clock */
