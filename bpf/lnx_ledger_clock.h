@@ -3,7 +3,8 @@
  *
  * One measured across an interrupt or a stolen CPU is too large, so that it grows only as clocks may drift apart. Where
  * they do faster (their rates were calibrated each for itself, on some virtual machines half a percent apart), each one of
- * several is larger: then the smallest of those is right. LNX_SUB as in lnx_ledger.h. */
+ * several is larger: then the smallest of those is right. On an idle CPU such a row takes seconds, in which the first that
+ * wakes would be told to have waited since: there each is taken as it is. LNX_SUB as in lnx_ledger.h. */
 #ifndef LNX_LEDGER_CLOCK_H
 #define LNX_LEDGER_CLOCK_H
 
@@ -30,7 +31,9 @@ LNX_SUB int lnx_ledger_clock(struct lnx_ledger_cpu *c, __u64 clock, __u64 mono)
 		most = LNX_CLOCK_GROWS_NS;
 	c->clock_next = clock + LNX_CLOCK_NS;
 	most += c->clock_offset;
-	if (is_first || offset - most >= LNX_CLOCK_JUMP_NS) { /* or smaller */
+	/* The first; much larger, or smaller; or nobody runs or waits, who could be charged. */
+	if (is_first || offset - most >= LNX_CLOCK_JUMP_NS ||
+	    (c->cur == LNX_LEDGER_IDLE && !c->n_wait)) {
 		c->clock_above = 0;
 		c->clock_offset = offset;
 		return 0;

@@ -174,7 +174,7 @@ static void what_is_pushed_out_of_the_store_waits_no_longer_than_it_did(void **s
 					assert_int_equal(cpu_of(c)->count[k], 0);
 	}
 	stores_max = 0;
-	assert_true(n_evicted > before + 1000);
+	assert_true(n_evicted > before);
 }
 
 static uint64_t n_lone, n_long; /* entries of either kind that were seen */
@@ -362,6 +362,7 @@ static uint64_t clocks_apart(int64_t ppm, uint32_t spikes)
 	double slow = 777e9;
 
 	assert_non_null(c);
+	c->n_wait = 1;
 	for (uint64_t ran = 0; ran < 4000000000u;) {
 		uint64_t step = 100000 + (uint64_t)rand() % 3000000, clock, told;
 
@@ -376,6 +377,30 @@ static uint64_t clocks_apart(int64_t ppm, uint32_t spikes)
 					(rand() % spikes ? 0 : (uint64_t)rand() % 5000000));
 		told = clock + c->clock_offset;
 		if (ran > 1000000000 && (told > mono ? told - mono : mono - told) > off)
+			off = told > mono ? told - mono : mono - told;
+	}
+	free(c);
+	return off;
+}
+
+/* A CPU that is idle but for one wake-up a second, the clocks <ppm> apart. Returns how far off the time told was, at most. */
+static uint64_t idle_clocks_apart(int64_t ppm)
+{
+	struct lnx_ledger_cpu *c = calloc(1, sizeof(*c));
+	uint64_t mono = 12345678901u, off = 0;
+	double slow = 777e9;
+
+	assert_non_null(c);
+	for (uint32_t i = 0; i < 60; i++) {
+		uint64_t told, clock;
+
+		mono += 1000000000;
+		slow += 1e9 * (1 - (double)ppm / 1e6);
+		clock = (uint64_t)slow;
+		assert_true(clock >= c->clock_next);
+		lnx_ledger_clock(c, clock, mono + (uint64_t)rand() % 2000);
+		told = clock + c->clock_offset;
+		if ((told > mono ? told - mono : mono - told) > off)
 			off = told > mono ? told - mono : mono - told;
 	}
 	free(c);
@@ -398,6 +423,9 @@ static void time_is_told_by_clocks_that_drift_apart(void **state)
 	assert_in_range(clocks_apart(5000, 20), 0, 500000);
 	assert_in_range(clocks_apart(50000, 20), 0, 5000000);
 	assert_in_range(clocks_apart(-50000, 20), 0, 500000);
+	/* Where nobody can be charged for what was measured across an interrupt, it need not be doubted. */
+	for (int64_t ppm = -500; ppm <= 500; ppm += 100)
+		assert_in_range(idle_clocks_apart(ppm), 0, 2000);
 }
 
 static void every_counter_has_a_name(void **state)
