@@ -43,7 +43,10 @@ LNX_FN void lnx_ledger_seq(struct lnx_ledger_cpu *c)
 #if defined(__TARGET_ARCH_x86) || !defined(__bpf__)
 	*(volatile __u32 *)&c->seq += 1; /* stores are not reordered */
 #else
-	__sync_fetch_and_add(&c->seq, 1);
+	__u32 was = __sync_fetch_and_add(&c->seq, 1);
+
+	/* Where the result is not used the compiler takes an instruction that orders nothing. */
+	asm volatile("" : : "r"(was));
 #endif
 }
 
