@@ -157,12 +157,14 @@ LNX_FN int lnx_ledger_take_over(struct lnx_ledger_cpu *c, struct task_struct *pr
 LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				    struct task_struct *prev, struct task_struct *next, __u64 now)
 {
-	__u32 handle = lnx_prim_handle(tab, next), tgid = lnx_prim_tgid(next), note = 0;
+	__u32 handle, tgid = lnx_prim_tgid(next), note = 0;
 	struct lnx_ledger_join j = { 0 };
 
+	c->cur_moves = lnx_ledger_moves(tab); /* before the look-up: lnx_ledger_know() */
+	handle = lnx_prim_handle(tab, next);
+	lnx_ledger_seq(c);
 	if (LNX_RARE(!c->since))
 		lnx_ledger_start(c, tab, prev, now);
-	lnx_ledger_seq(c);
 	lnx_ledger_unlone(c, tab);
 	if (c->mail_new)
 		lnx_ledger_drain(c, tab, now);
@@ -170,7 +172,7 @@ LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_
 		lnx_ledger_missed(c, tab, prev, now);
 	lnx_ledger_seq(c);
 	c->task = (__u64)next;
-	lnx_ledger_know(c, tab, handle, lnx_prim_set(next), tab->moves);
+	lnx_ledger_know(c, tab, handle, lnx_prim_set(next));
 	if (tgid) {
 		note = lnx_ledger_find(c, next);
 		if (LNX_RARE(!note))

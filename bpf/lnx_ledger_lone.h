@@ -79,12 +79,14 @@ LNX_FN void lnx_ledger_lone_begin(struct lnx_ledger_cpu *c, struct task_struct *
 LNX_FN int lnx_ledger_lone_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				struct task_struct *p, __u64 now)
 {
-	__u32 handle = c->cur, moves = tab->moves;
+	__u32 handle = c->cur, moves = lnx_ledger_moves(tab);
 	__u64 queue = 0, set = lnx_prim_set(p);
 
 	if (c->n_wait || !c->since || lnx_prim_is_held(p, &queue))
 		return 0;
-	/* Of the same cgroups as the task that runs, which keeps them alive: the same slot. */
+	/* Of the same cgroups as the task that runs: the same slot. It keeps them alive unless it was moved since it got the
+	 * CPU; other cgroups at their address would be taken for them then, until the next switch. To compare what names
+	 * them for good takes three loads more. */
 	if (c->cur_set != set || c->cur_moves != moves || handle < LNX_LEDGER_FIRST ||
 	    lnx_prim_is_kernel(p))
 		handle = lnx_prim_known(tab, p);
@@ -184,7 +186,7 @@ LNX_FN int lnx_ledger_lone_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_ta
 				  struct task_struct *prev, struct task_struct *next, __u64 now)
 {
 	__u32 n = c->n_wait, pid = lnx_prim_pid(next), tgid = lnx_prim_tgid(next), stays = 0,
-	      moves = tab->moves;
+	      moves = lnx_ledger_moves(tab);
 	__u64 queue = 0, set = lnx_prim_set(next), prev_set = 0;
 	struct lnx_ledger_wait *e = &c->wait[0];
 	struct lnx_ledger_lone o = { 0 }; /* handle: IDLE */

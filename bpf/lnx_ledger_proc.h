@@ -109,14 +109,19 @@ LNX_FN void lnx_ledger_own(struct lnx_ledger_cpu *c, const struct lnx_ledger_tab
 	c->own_ns = 0;
 }
 
-/* The task that runs, in the slot of <handle>, has <set>. */
+/* The table's moves. Read before a slot is looked up: who changes the slots counts when it has. */
+LNX_FN __u32 lnx_ledger_moves(const struct lnx_ledger_table *tab)
+{
+	return *(const volatile __u32 *)&tab->moves;
+}
+
+/* The task that runs, in the slot of <handle>, has <set>. <cur_moves> is of before that was looked up. */
 LNX_FN void lnx_ledger_know(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			    __u32 handle, __u64 set, __u32 moves)
+			    __u32 handle, __u64 set)
 {
 	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
 
 	c->cur_set = set;
-	c->cur_moves = moves;
 	c->cur_up = tab->slot[slot].up;
 }
 

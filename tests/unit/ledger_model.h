@@ -209,10 +209,16 @@ static void lnx_prim_task_drop(struct task_struct *p)
 	p->noted = 0;
 }
 
+static void (*at_look)(void); /* what happens while a slot is looked up */
+
 static __u32 lnx_prim_handle(struct lnx_ledger_table *tab, struct task_struct *p)
 {
+	__u32 handle = p->handle;
+
 	(void)tab;
-	return p->handle;
+	if (at_look)
+		at_look();
+	return handle;
 }
 
 static __u32 lnx_prim_known(struct lnx_ledger_table *tab, struct task_struct *p)

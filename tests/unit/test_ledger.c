@@ -353,6 +353,58 @@ static void a_recycled_slot_inherits_nothing(void **state)
 	stall_ledger_free(l);
 }
 
+static void count_a_move(void)
+{
+	table.moves++;
+}
+
+/* Task 0, told to wait on CPU 0 the short way, is switched to the long way: the slots were changed meanwhile. */
+static void switch_the_long_way(void (*look)(void))
+{
+	place(&tasks[0], 0);
+	tasks[0].is_waiting = 1;
+	tasks[0].joined = number_of(tasks[0].k.handle);
+	tell_wake(&tasks[0]);
+	table.moves++;
+	advance(STEP_NS);
+	at_look = look;
+	do_switch(0, 0, 0, 0);
+	at_look = NULL;
+}
+
+static void a_move_during_a_look_up_is_not_missed(void **state)
+{
+	(void)state;
+	begin(1, 2, 2, 0, 0);
+	switch_the_long_way(count_a_move);
+	assert_int_equal(cpu_of(0)->cur, tasks[0].k.handle);
+	assert_true((int32_t)(table.moves - cpu_of(0)->cur_moves) > 0);
+}
+
+static uint32_t n_flushed, n_torn;
+
+static void look_for_a_flush(void)
+{
+	if (cpu_of(0)->own_ns)
+		return;
+	n_flushed++;
+	n_torn += !(cpu_of(0)->seq & 1);
+}
+
+static void what_was_kept_aside_before_a_pause_is_added_under_the_counter(void **state)
+{
+	(void)state;
+	begin(1, 2, 2, 0, 0);
+	cpu_of(0)->cur = handles[0];
+	cpu_of(0)->own_ns = 4711;
+	stall_cpus_reset(cpus_memory, CPUS);
+	n_flushed = n_torn = 0;
+	switch_the_long_way(look_for_a_flush);
+	assert_int_equal(cpu_of(0)->sum[LNX_LEDGER_SLOT(handles[0])].self_ns, 4711);
+	assert_true(n_flushed > 0);
+	assert_int_equal(n_torn, 0);
+}
+
 /* A run queue's clock that runs <ppm> slower than the other one, each look at the two of them up to 2 us apart, and one in
  * <spikes> up to 5 ms. Returns how far off the time told was, at most, after the first second. */
 static uint64_t clocks_apart(int64_t ppm, uint32_t spikes)
@@ -449,6 +501,8 @@ int main(void)
 		cmocka_unit_test(both_ways_were_gone),
 		cmocka_unit_test(bounded_structures_overflow_into_other),
 		cmocka_unit_test(a_recycled_slot_inherits_nothing),
+		cmocka_unit_test(a_move_during_a_look_up_is_not_missed),
+		cmocka_unit_test(what_was_kept_aside_before_a_pause_is_added_under_the_counter),
 		cmocka_unit_test(time_is_told_by_clocks_that_drift_apart),
 		cmocka_unit_test(every_counter_has_a_name),
 	};
