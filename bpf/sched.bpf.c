@@ -21,9 +21,9 @@
 #include "lnx_ledger_clock.h"
 #include "lnx_ledger_events.h"
 
-#define LNX_TASKS      1024 /* for a CPU: tasks that wait and have no place in waiters[] */
-#define LNX_NEST_MAX   16   /* cgroups looked at, from a task up, for the owner of a quota */
-#define LNX_TAKE_TRIES 4    /* free slots tried against other CPUs */
+#define LNX_TASKS      256 /* for a CPU: tasks that wait and have no place in waiters[] */
+#define LNX_NEST_MAX   16  /* cgroups looked at, from a task up, for the owner of a quota */
+#define LNX_TAKE_TRIES 4   /* free slots tried against other CPUs */
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -46,8 +46,8 @@ struct {
 	__type(value, __u32);
 } slots SEC(".maps");
 
-/* By pid, and not in task storage, which made a fork cost 1.5 us more. Who was noted and whose end was missed is
- * pushed out when others need the place. Entries: multiplied by the possible CPUs before the load. */
+/* By pid, and not in task storage, which made a fork cost 1.5 us more. Who was noted first is pushed out when others need
+ * the place, and is counted by its slot only. Entries: multiplied by the possible CPUs before the load. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, LNX_TASKS);

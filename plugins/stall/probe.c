@@ -9,7 +9,8 @@
 
 #include "stall.h"
 
-#define QUIET_LOOKS 3 /* looks without a scheduler event until the probe is held to be off */
+#define QUIET_LOOKS   3	   /* looks without a scheduler event until the probe is held to be off */
+#define TASKS_CPU_MAX 1024 /* entries of the map of waiting tasks, for a CPU: it has fewer */
 
 __attribute__((format(printf, 2, 3))) static int not_live(struct stall *s, const char *fmt, ...)
 {
@@ -61,6 +62,38 @@ static void *map_it(struct stall *s, const char *name, size_t bytes, size_t *ret
 	}
 	*ret_bytes = bytes;
 	return p;
+}
+
+/* What a map takes, as the kernel says it. */
+static size_t map_bytes(struct stall *s, const char *name)
+{
+	int fd = s->host->probe_map(s->ctx, "sched", name);
+	char text[64];
+	size_t bytes = 0;
+	FILE *f;
+
+	if (fd < 0)
+		return 0;
+	(void)snprintf(text, sizeof(text), "/proc/self/fdinfo/%d", fd); /* fits */
+	f = fopen(text, "re");
+	if (!f)
+		return 0;
+	while (fgets(text, sizeof(text), f))
+		if (!strncmp(text, "memlock:", 8))
+			bytes = strtoul(text + 8, NULL, 10);
+	(void)fclose(f); /* read only */
+	return bytes;
+}
+
+/* Tasks that waited when the ledger was paused have run since. */
+static void forget_tasks(struct stall *s)
+{
+	int fd = s->host->probe_map(s->ctx, "sched", "tasks");
+	uint32_t pid, n = 0;
+
+	while (fd >= 0 && n++ < TASKS_CPU_MAX * s->probe.n_cpus &&
+	       !s->host->map_next(s->ctx, fd, NULL, &pid))
+		(void)s->host->map_delete(s->ctx, fd, &pid); /* gone is fine */
 }
 
 static int open_maps(struct stall *s)
@@ -122,7 +155,9 @@ void stall_probe_check(struct stall *s)
 		p->why[0] = 0;
 		s->host->health(s->ctx, "ledger", LNX_HEALTH_OK, "");
 		s->host->log(s->ctx, LNX_INFO, "the CPU ledger counts: %u CPUs, %zu KiB", p->n_cpus,
-			     (p->n_cpus * STALL_CPU_STRIDE + sizeof(*p->tab)) / 1024);
+			     (p->n_cpus * STALL_CPU_STRIDE + sizeof(*p->tab) +
+			      map_bytes(s, "slots") + map_bytes(s, "tasks")) /
+				     1024);
 	}
 }
 
@@ -140,6 +175,7 @@ int stall_probe_resume(struct stall *s)
 	int rc;
 
 	stall_cpus_reset(p->cpus, p->n_cpus);
+	forget_tasks(s);
 	rc = s->host->probe_want(s->ctx, "sched", 1);
 	if (rc < 0)
 		return not_live(s, "probe sched cannot be attached again: %s", strerror(-rc));

@@ -30,7 +30,7 @@ struct test {
 	struct lnx_ledger_cpu *cpus;
 	struct lnx_ledger_table *tab;
 	uint64_t mono, boot;
-	int slots_fd;
+	int slots_fd, tasks_fd;
 	uint64_t gone_id, gone_from;
 };
 
@@ -118,6 +118,7 @@ static inline int setup(void **ret)
 	assert_true(testhost_map(f->t, "sched", "cpus", 4, sizeof(*f->cpus)) >= 0);
 	assert_true(testhost_map(f->t, "sched", LNX_LEDGER_TABLE, 4, sizeof(*f->tab)) >= 0);
 	f->slots_fd = testhost_map(f->t, "sched", "slots", 8, 4);
+	f->tasks_fd = testhost_map(f->t, "sched", "tasks", 4, 24);
 	assert_int_equal(testhost_provide(f->t, "workload/1", &fake_workload, f), 0);
 	assert_int_equal(testhost_init(f->t, linnix_plugin_v1()), 0);
 	f->s = testhost_state(f->t);

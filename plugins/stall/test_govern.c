@@ -304,6 +304,21 @@ static void a_ledger_that_is_off_anyway_is_left_alone(void **state)
 	assert_string_equal(f->s->probe.why, "off");
 }
 
+static void who_waited_before_a_pause_is_forgotten(void **state)
+{
+	const struct lnx_host *h;
+	char note[24] = "";
+	struct test *f = *state;
+	uint32_t pid;
+
+	h = testhost_host(f->t);
+	for (pid = 7; pid < 10; pid++)
+		assert_int_equal(h->map_update(testhost_ctx(f->t), f->tasks_fd, &pid, note, 0), 0);
+	stall_probe_pause(f->s, "off");
+	assert_int_equal(stall_probe_resume(f->s), 0);
+	assert_int_not_equal(h->map_next(testhost_ctx(f->t), f->tasks_fd, NULL, &pid), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +333,7 @@ int main(void)
 		TEST(answers_say_what_the_budget_took_away),
 		TEST(it_goes_to_pressure_only_and_comes_back),
 		TEST(a_ledger_that_is_off_anyway_is_left_alone),
+		TEST(who_waited_before_a_pause_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
