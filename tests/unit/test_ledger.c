@@ -359,7 +359,7 @@ static void count_a_move(void)
 }
 
 /* Task 0, told to wait on CPU 0 the short way, is switched to the long way: the slots were changed meanwhile. */
-static void switch_the_long_way(void (*look)(void))
+static void switch_the_long_way(void (*meanwhile)(void))
 {
 	place(&tasks[0], 0);
 	tasks[0].is_waiting = 1;
@@ -367,7 +367,7 @@ static void switch_the_long_way(void (*look)(void))
 	tell_wake(&tasks[0]);
 	table.moves++;
 	advance(STEP_NS);
-	at_look = look;
+	at_look = meanwhile;
 	do_switch(0, 0, 0, 0);
 	at_look = NULL;
 }
