@@ -266,9 +266,9 @@ stalls_are_found_by_either_namespace_and_the_ignored_are_left_alone()
 	edges victim_namespace=shop 'all(.[]; .victim_namespace == "shop")' || fail "edges of other victims"
 	edges namespace=kube-system 'length > 0 and all(.[]; .victim_namespace == "kube-system" or .culprit_namespace == "kube-system")' || fail "edges of others"
 	edges namespace=nobody 'length == 0' || fail "edges of nobody"
-	poll 10 blame_has namespace=shop 'length == 1 and .[0].victim.pod_name == "bu" and any(.[0].parts[]; .culprit.namespace == "kube-system")' ||
+	poll 10 blame_has "resource=cpu&namespace=shop" 'length == 1 and .[0].victim.pod_name == "bu" and any(.[0].parts[]; .culprit.namespace == "kube-system")' ||
 		fail "$(get '/blame?namespace=shop')"
-	blame_has victim_namespace=kube-system 'length == 1 and .[0].victim.pod_name == "static1-vm"' || fail "$(get '/blame?victim_namespace=kube-system')"
+	blame_has "resource=cpu&victim_namespace=kube-system" 'length == 1 and .[0].victim.pod_name == "static1-vm"' || fail "$(get '/blame?victim_namespace=kube-system')"
 	blame_has victim_namespace=nobody 'length == 0' || fail "$(get '/blame?victim_namespace=nobody')"
 	get '/workloads?victim_namespace=shop' | jq -e 'any(.pod_name == "static1-vm") and all(.[]; .pod_name != "be" and .pod_name != "gu")' >/dev/null ||
 		fail "$(get '/workloads?victim_namespace=shop')"
