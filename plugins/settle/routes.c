@@ -288,29 +288,17 @@ static void post_tasks(void *arg, struct lnx_http_req *req)
 	json_decref(root);
 }
 
-static void run_action(struct settle *s, struct lnx_http_req *req, struct task *t,
-		       const json_t *root)
+/* The payee's begin or end of its work. */
+static int run_action(struct settle *s, struct task *t, const json_t *root, char why[TASK_ERROR])
 {
 	struct collect_ask ask = { .pid = 0 };
-	char why[TASK_ERROR] = "";
-	int rc;
 
 	ask.pid = (uint64_t)json_integer_value(json_object_get(root, "pid"));
 	ask.cgroup_id = (uint64_t)json_integer_value(json_object_get(root, "cgroup_id"));
 	ask.cgroup = text_of(root, "cgroup");
 	ask.output_sha256 = text_of(root, "output_sha256");
-	if (!strcmp(text_of(root, "action"), "run"))
-		rc = collect_begin(s, t, &ask, why);
-	else
-		rc = collect_finish(s, t, &ask, why);
-	if (rc == 0)
-		answer_task(s, req, 202, t);
-	else
-		ERR(req,
-		    rc == -EINVAL    ? 400
-		    : rc == -ENOBUFS ? 503
-				     : 409,
-		    rc == -EINVAL ? "bad_request" : "not_now", "%s", why);
+	return !strcmp(text_of(root, "action"), "run") ? collect_begin(s, t, &ask, why)
+						       : collect_finish(s, t, &ask, why);
 }
 
 static void post_task(void *arg, struct lnx_http_req *req)
@@ -331,20 +319,19 @@ static void post_task(void *arg, struct lnx_http_req *req)
 		json_decref(root);
 		return;
 	}
-	if (!strcmp(action, "run") || !strcmp(action, "finish")) {
-		run_action(s, req, t, root);
-	} else {
+	if (!strcmp(action, "run") || !strcmp(action, "finish"))
+		rc = run_action(s, t, root, why);
+	else
 		rc = task_wish(s, t, action, text_of(root, "reason"),
 			       json_is_true(json_object_get(root, "dry_run")), why);
-		if (rc == 0)
-			answer_task(s, req, 202, t);
-		else
-			ERR(req,
-			    rc == -EINVAL    ? 400
-			    : rc == -ENOBUFS ? 503
-					     : 409,
-			    rc == -EINVAL ? "bad_request" : "not_now", "%s", why);
-	}
+	if (rc == 0)
+		answer_task(s, req, 202, t);
+	else
+		ERR(req,
+		    rc == -EINVAL    ? 400
+		    : rc == -ENOBUFS ? 503
+				     : 409,
+		    rc == -EINVAL ? "bad_request" : "not_now", "%s", why);
 	json_decref(root);
 }
 

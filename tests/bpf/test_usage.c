@@ -141,6 +141,7 @@ static void a_pass_has_each_process_once_and_no_threads(void **state)
 
 struct known {
 	int ready[2]; /* the child writes a byte when it is as it should be */
+	int go[2];    /* and begins a round for each byte */
 	char file[64];
 };
 
@@ -445,20 +446,22 @@ static int churn(void *arg)
 {
 	struct known *k = arg;
 	pthread_t t[600];
+	char byte;
 
+	(void)close(k->go[1]);
 	for (unsigned i = 0; i < 500; i++)
 		if (pthread_create(&t[i], NULL, sleep_thread, NULL))
 			return 1;
 	if (write(k->ready[1], "", 1) != 1)
 		return 1;
-	for (;;) {
+	while (read(k->go[0], &byte, 1) == 1) {
 		for (unsigned i = 500; i < 600; i++)
 			if (pthread_create(&t[i], NULL, quick_thread, NULL))
 				return 1;
 		for (unsigned i = 500; i < 600; i++)
 			(void)pthread_join(t[i], NULL);
-		(void)usleep(5000); /* long enough for a walk in between */
 	}
+	return 0;
 }
 
 static void cpu_time_of_a_group_never_falls_while_threads_come_and_go(void **state)
@@ -473,11 +476,15 @@ static void cpu_time_of_a_group_never_falls_while_threads_come_and_go(void **sta
 	(void)state;
 	no_setup(&f);
 	assert_int_equal(pipe2(k.ready, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(k.go, O_CLOEXEC), 0);
 	pid = fix_fork(churn, &k);
 	assert_int_equal(read(k.ready[0], &byte, 1), 1);
-	for (unsigned i = 0; i < 200; i++) {
+	for (unsigned i = 0; i < 400; i++) {
 		const struct lnx_rec_proc *r;
 
+		/* While threads come and go, then once they have. */
+		if (i % 4 == 0)
+			assert_int_equal(write(k.go[1], "", 1), 1);
 		pass_read(&f, &p);
 		r = pass_find(&p, (uint32_t)pid);
 		assert_non_null(r);
@@ -493,6 +500,8 @@ static void cpu_time_of_a_group_never_falls_while_threads_come_and_go(void **sta
 	(void)fix_reap(pid);
 	(void)close(k.ready[0]);
 	(void)close(k.ready[1]);
+	(void)close(k.go[0]);
+	(void)close(k.go[1]);
 	free(p.rec);
 	fix_done(&f);
 }
