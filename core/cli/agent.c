@@ -20,6 +20,8 @@ int lnx_cli_plugins(struct lnx_cli *cli, const struct lnx_cli_args *args)
 
 	if (lnx_cli_arg(args, "options"))
 		return lnx_cli_options(cli, args);
+	if (lnx_cli_arg(args, "dir"))
+		return lnx_cli_usage("plugins", "plugins: --dir is for --options");
 	if (args->n_words)
 		return lnx_cli_usage("plugins", "plugins: unexpected word '%s'", args->words[0]);
 	code = lnx_client_json(cli, "/plugins", &root);

@@ -93,13 +93,12 @@ bool lnx_task_in_phase(const json_t *task, const char *phases)
 
 static void put_line(const char *title, const char *text)
 {
-	struct lnx_buf safe = { 0 };
+	char before[16];
 
-	if (*text) {
-		lnx_text_safe(&safe, text, strlen(text));
-		printf("%-11s %s\n", title, safe.data ? safe.data : "");
-	}
-	lnx_buf_done(&safe);
+	if (!*text)
+		return;
+	(void)snprintf(before, sizeof(before), "%-11s ", title);
+	lnx_text_line(before, text, "");
 }
 
 static void put_operations(const json_t *list)
@@ -114,8 +113,6 @@ static void put_operations(const json_t *list)
 			       lnx_json_get_str(op, "state"), lnx_json_get_str(op, "tx"),
 			       lnx_json_get_str(op, "error")); /* cut is fine: for people */
 		put_line(i ? "" : "operations", line);
-		if (i)
-			continue;
 	}
 }
 
@@ -361,6 +358,10 @@ int lnx_cli_task(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	};
 	const char *word = args->n_words ? args->words[0] : "list";
 
+	/* What changes nothing has nothing to try, and CMD cannot be run by half. */
+	if (lnx_cli_arg(args, "dry-run") &&
+	    (!strcmp(word, "run") || !strcmp(word, "list") || !strcmp(word, "show")))
+		return lnx_cli_usage("task", "task: --dry-run is not for %s", word);
 	if (!strcmp(word, "list") && args->n_words < 2)
 		return list(cli, args);
 	if (!strcmp(word, "create") && args->n_words == 1)

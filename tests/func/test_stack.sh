@@ -32,5 +32,4 @@ the_counter_orders_stores_on_other_cpus()
 	awk '$2 == "c3" && $6 != "01" { print; bad = 1 } END { exit bad }' "$tmp/adds" || fail "one orders nothing"
 }
 
-run every_program_fits_into_512_bytes_of_stack
-run the_counter_orders_stores_on_other_cpus
+run every_program_fits_into_512_bytes_of_stack the_counter_orders_stores_on_other_cpus

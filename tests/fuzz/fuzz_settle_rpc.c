@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rpc_batch b = { .n = 0 };
 	char why[RPC_TEXT];
 	uint8_t word[32];
+	unsigned n_logs = 0;
 	uint64_t v;
 
 	(void)rpc_add(&b, "eth_chainId", "[]"); /* no memory: fewer calls */
@@ -25,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			(void)rpc_word(&b.calls[i], 0, word);
 			(void)rpc_word(&b.calls[i], 7, word);
 			(void)rpc_bytes(&b.calls[i]);
-			(void)records_read(&r, &b.calls[i]);
+			(void)records_read(&r, &b.calls[i], &n_logs);
 		}
 	rpc_reset(&b);
 	return 0;
