@@ -104,48 +104,54 @@ const struct lnx_option settle_options[] = {
 	{ .key = NULL },
 };
 
-static int read_address(const char *key, const char *text, uint8_t ret[20], char why[SETTLE_WHY])
+/* What is not there has no place: it is missing where the section is enabled. */
+static int is_missing(const char *key, const char **ret_key, char why[SETTLE_WHY])
 {
-	if (!*text) {
-		(void)snprintf(why, SETTLE_WHY, "chain.%s must be set when chain.enabled=true",
-			       key);
-		return -EINVAL;
-	}
-	if (address_parse(text, ret)) {
-		(void)snprintf(
-			why, SETTLE_WHY,
-			"chain.%s: not an address: 0x and 40 hex digits, with a right checksum if in both cases",
-			key); /* fits */
-		return -EINVAL;
-	}
-	return 0;
+	*ret_key = "enabled";
+	(void)snprintf(why, SETTLE_WHY, "chain.%s must be set when chain.enabled=true",
+		       key); /* fits */
+	return -EINVAL;
 }
 
-int options_check(struct settle *s, char why[SETTLE_WHY])
+static int read_address(const char *key, const char *text, uint8_t ret[20], const char **ret_key,
+			char why[SETTLE_WHY])
+{
+	if (!*text)
+		return is_missing(key, ret_key, why);
+	*ret_key = key;
+	if (!address_parse(text, ret))
+		return 0;
+	(void)snprintf(
+		why, SETTLE_WHY,
+		"not an address: 0x and 40 hex digits, with a right checksum if in both cases"); /* fits */
+	return -EINVAL;
+}
+
+int options_check(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
 {
 	const struct settle_conf *c = s->conf;
 	struct eip712_domain domain = { .name = CONTRACT_NAME,
 					.version = CONTRACT_VERSION,
 					.chain_id = c->chain_id };
 	char text[RPC_TEXT];
-	int rc = read_address("settlement_contract", c->settlement_contract, s->settlement, why);
+	int rc = read_address("settlement_contract", c->settlement_contract, s->settlement, ret_key,
+			      why);
 
 	if (!rc)
-		rc = read_address("registry_contract", c->registry_contract, s->registry, why);
+		rc = read_address("registry_contract", c->registry_contract, s->registry, ret_key,
+				  why);
 	if (!rc)
-		rc = read_address("token_address", c->token_address, s->token, why);
+		rc = read_address("token_address", c->token_address, s->token, ret_key, why);
 	s->has_bond = *c->bond_contract != 0;
 	if (!rc && s->has_bond)
-		rc = read_address("bond_contract", c->bond_contract, s->bond, why);
-	if (!rc && !c->rpc_url[0]) {
-		(void)snprintf(why, SETTLE_WHY,
-			       "chain.rpc_url must be set when chain.enabled=true");
-		rc = -EINVAL;
-	}
+		rc = read_address("bond_contract", c->bond_contract, s->bond, ret_key, why);
+	if (!rc && !c->rpc_url[0])
+		rc = is_missing("rpc_url", ret_key, why);
 	if (!rc && u256_parse_units(c->price_unit, c->token_decimals, &s->price_unit)) {
+		*ret_key = "price.unit";
 		(void)snprintf(
 			why, SETTLE_WHY,
-			"chain.price.unit: not an amount of the token: digits, and at most %u behind the point",
+			"not an amount of the token: digits, and at most %u behind the point",
 			c->token_decimals);
 		rc = -EINVAL;
 	}
@@ -156,8 +162,26 @@ int options_check(struct settle *s, char why[SETTLE_WHY])
 	s->rpc.ca_file = c->ca_file;
 	for (unsigned i = 0; !rc && c->rpc_url[i]; i++) {
 		rc = rpc_endpoint(&s->rpc, c->rpc_url[i], text);
-		if (rc)
+		if (rc) {
+			*ret_key = "rpc_url";
 			(void)snprintf(why, SETTLE_WHY, "%s", text); /* fits */
+		}
 	}
 	return rc;
+}
+
+void options_conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
+			void *arg)
+{
+	struct settle *s = calloc(1, sizeof(*s));
+	char why[SETTLE_WHY] = "";
+	const char *key = NULL;
+
+	if (!s)
+		return; /* init says so */
+	s->conf = conf;
+	if (options_check(s, &key, why) && *why)
+		say(arg, key, why);
+	rpc_done(&s->rpc);
+	free(s);
 }

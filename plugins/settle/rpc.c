@@ -52,11 +52,11 @@ int rpc_endpoint(struct rpc *r, const char *url, char why[RPC_TEXT])
 	const char *host = url + scheme, *at;
 
 	if (!is_plain && strncasecmp(url, "https://", 8) != 0) {
-		(void)snprintf(why, RPC_TEXT, "chain.rpc_url: not an http:// or https:// URL");
+		(void)snprintf(why, RPC_TEXT, "not an http:// or https:// URL");
 		return -EINVAL;
 	}
 	if (r->n == RPC_ENDPOINTS) {
-		(void)snprintf(why, RPC_TEXT, "chain.rpc_url: more than %d URLs", RPC_ENDPOINTS);
+		(void)snprintf(why, RPC_TEXT, "more than %d URLs", RPC_ENDPOINTS);
 		return -ENOSPC;
 	}
 	n = strcspn(host, "/?#");
@@ -69,7 +69,7 @@ int rpc_endpoint(struct rpc *r, const char *url, char why[RPC_TEXT])
 	if (host_n > n)
 		host_n = n;
 	if (!host_n || n >= 100) {
-		(void)snprintf(why, RPC_TEXT, "chain.rpc_url: a URL without a host");
+		(void)snprintf(why, RPC_TEXT, "a URL without a host");
 		return -EINVAL;
 	}
 	(void)snprintf(e->shown, sizeof(e->shown), "%.*s%.*s", (int)scheme, url, (int)n,
@@ -77,7 +77,7 @@ int rpc_endpoint(struct rpc *r, const char *url, char why[RPC_TEXT])
 	if (is_plain && !r->allow_insecure && !is_near(host, host_n)) {
 		(void)snprintf(
 			why, RPC_TEXT,
-			"chain.rpc_url: %s is not of this machine: use https://, or set chain.allow_insecure_rpc",
+			"%s is not of this machine: use https://, or set chain.allow_insecure_rpc",
 			e->shown);
 		return -EINVAL;
 	}

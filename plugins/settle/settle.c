@@ -78,6 +78,7 @@ static int settle_init(const struct lnx_host *host, struct lnx_ctx *ctx, const v
 {
 	struct settle *s = calloc(1, sizeof(*s));
 	char why[SETTLE_WHY] = "";
+	const char *key = NULL;
 	int rc;
 
 	if (!s)
@@ -91,7 +92,7 @@ static int settle_init(const struct lnx_host *host, struct lnx_ctx *ctx, const v
 	s->look_round = 1;
 	s->rpc.host = host;
 	s->rpc.ctx = ctx;
-	rc = options_check(s, why);
+	rc = options_check(s, &key, why);
 	if (!rc) {
 		s->state_path = strdup(s->conf->state_path);
 		rc = s->state_path ? 0 : -ENOMEM;
@@ -101,7 +102,7 @@ static int settle_init(const struct lnx_host *host, struct lnx_ctx *ctx, const v
 				  (struct lnx_metric **)(void *)((char *)s + metrics[i].offset));
 	if (rc) {
 		if (*why)
-			host->log(ctx, LNX_ERROR, "%s", why);
+			host->log(ctx, LNX_ERROR, "chain.%s: %s", key, why);
 		settle_free(s);
 		return rc;
 	}
@@ -189,6 +190,7 @@ static const struct lnx_plugin settle_plugin = {
 	.fini = settle_fini,
 	.section = "chain",
 	.flags = LNX_PLUGINF_OFF | LNX_PLUGINF_VITAL,
+	.check = options_conf_check,
 };
 
 const struct lnx_plugin *linnix_plugin_v1(void)

@@ -214,6 +214,8 @@ damage_and_missing_settings_stop_signing()
 		grep -v "$key" "$tmp/payer/conf.yaml" >"$tmp/payer/without.yaml"
 		! timeout 20 "$linnixd" --config "$tmp/payer/without.yaml" >"$tmp/out" 2>&1 || fail "starts without $key"
 		grep -qF "chain.$key must be set when chain.enabled=true" "$tmp/out" || fail "$(cat "$tmp/out")"
+		! "$linnixd" --config "$tmp/payer/without.yaml" --check-config >"$tmp/out" 2>&1 || fail "good without $key"
+		grep -qE "without\.yaml:[0-9]+:[0-9]+: .*chain.$key must be set" "$tmp/out" || fail "$(cat "$tmp/out")"
 	done
 	head -c 8192 /dev/urandom >"$tmp/payer/settle.db"
 	chmod 600 "$tmp/payer/settle.db"
