@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/text.h"
@@ -60,6 +61,14 @@ static void cli_say(const char *fmt, va_list ap)
 		(void)fputs(line.data, stderr);
 	}
 	lnx_buf_done(&line);
+}
+
+uint64_t lnx_cli_now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail */
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 void lnx_cli_say(const char *fmt, ...)

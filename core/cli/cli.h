@@ -85,6 +85,8 @@ int lnx_cli_arg_u64(const struct lnx_cli_args *args, const char *name, unsigned 
 /* Duration of option <name> ("250ms", "5m") in min..max; *ret_ns stays as it is when absent. Returns 0 or -EINVAL, said. */
 int lnx_cli_arg_duration(const struct lnx_cli_args *args, const char *name,
 			 unsigned long long min_ns, unsigned long long max_ns, uint64_t *ret_ns);
+/* Of the monotonic clock. */
+uint64_t lnx_cli_now_ns(void);
 /* Say "linnix: …" on stderr; what came from outside is escaped by the caller or here: the whole line is made safe. */
 void lnx_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Say it, point to the verb's help, return LNX_EXIT_USAGE. */

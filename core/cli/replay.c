@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -122,14 +121,6 @@ static void replay_say(const char *name, const struct lnx_replay *r, double seco
 	lnx_buf_done(&out);
 }
 
-static double replay_clock(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* exists on every kernel we run on */
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static int replay_show(const struct lnx_cli *cli, const struct lnx_replay *now,
 		       const struct lnx_replay *before, int fail_on)
 {
@@ -174,7 +165,7 @@ int lnx_cli_replay(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	struct replay_file file = { NULL, 0 };
 	char dir[LNX_PATH_BYTES];
 	int fail_on, code;
-	double begin;
+	uint64_t begin;
 
 	if (args->n_words != 1)
 		return lnx_cli_usage("replay", args->n_words ? "replay: one recording at a time"
@@ -188,10 +179,10 @@ int lnx_cli_replay(struct lnx_cli *cli, const struct lnx_cli_args *args)
 		free(file.data);
 		return LNX_EXIT_FAILURE;
 	}
-	begin = replay_clock();
+	begin = lnx_cli_now_ns();
 	code = replay_run(cli, &file, name, rules, &now);
 	if (code == LNX_EXIT_OK)
-		replay_say(name, &now, replay_clock() - begin);
+		replay_say(name, &now, (double)(lnx_cli_now_ns() - begin) / 1e9);
 	if (code == LNX_EXIT_OK && old)
 		code = replay_run(cli, &file, name, old, &before);
 	if (code == LNX_EXIT_OK)

@@ -14,34 +14,15 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cli/cgroup.h"
+#include "cli/cli.h"
 #include "cli/scene.h"
 
 #define SCENE_REMOVE_TRIES 100 /* of 10 ms: the kernel may still be at the last process */
 
 static const char *const scene_names[] = { "victim", "bully" };
-
-/* Mount point of cgroup2. */
-static int scene_root(char *ret_root, size_t cap)
-{
-	char line[4096], dir[256], *dash;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	int rc = -ENOENT;
-
-	while (f && rc && fgets(line, sizeof(line), f)) {
-		dash = strstr(line, " - ");
-		if (!dash || strncmp(dash + 3, "cgroup2 ", 8) != 0 ||
-		    sscanf(line, "%*s %*s %*s %*s %255s", dir) != 1 || strlen(dir) >= cap)
-			continue;
-		(void)snprintf(ret_root, cap, "%s", dir); /* measured above */
-		rc = 0;
-	}
-	if (f)
-		(void)fclose(f); /* read only */
-	return rc;
-}
 
 static int scene_fail(struct lnx_scene *s, int rc, const char *what, const char *path)
 {
@@ -71,7 +52,7 @@ int lnx_scene_open(struct lnx_scene *s)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	rc = scene_root(root, sizeof(root));
+	rc = lnx_cgroup_root(root, sizeof(root));
 	if (rc)
 		return scene_fail(s, rc, "no cgroup v2 hierarchy is mounted",
 				  "in /proc/self/mountinfo");
@@ -90,31 +71,6 @@ int lnx_scene_open(struct lnx_scene *s)
 	return 0;
 }
 
-static uint64_t scene_now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail */
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static int scene_join(const char *dir, pid_t pid)
-{
-	char path[600], text[16];
-	int fd, n, rc = 0;
-
-	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", dir); /* fits */
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = snprintf(text, sizeof(text), "%d", (int)pid);
-	if (write(fd, text, (size_t)n) != n)
-		rc = -errno;
-	if (close(fd) < 0 && !rc)
-		rc = -errno;
-	return rc;
-}
-
 /* The child: wait for the shot, spin, end. */
 static void scene_spin(struct lnx_scene *s, unsigned run_ms)
 {
@@ -125,8 +81,8 @@ static void scene_spin(struct lnx_scene *s, unsigned run_ms)
 	(void)close(s->shot[1]);
 	if (read(s->shot[0], &c, 1) < 0)
 		_exit(1);
-	end = scene_now() + run_ms * 1000000ULL;
-	while (scene_now() < end)
+	end = lnx_cli_now_ns() + run_ms * 1000000ULL;
+	while (lnx_cli_now_ns() < end)
 		;
 	_exit(0);
 }
@@ -162,7 +118,7 @@ static int scene_start(struct lnx_scene *s, unsigned run_ms)
 		if (!pid)
 			scene_spin(s, run_ms);
 		s->pid[i] = pid;
-		rc = scene_join(s->dir[i], pid);
+		rc = lnx_cgroup_join(s->dir[i], pid);
 		if (rc)
 			return scene_fail(s, rc, "cannot move a process into", s->dir[i]);
 		if (sched_setaffinity(pid, sizeof(set), &set) < 0)
@@ -175,10 +131,10 @@ static int scene_start(struct lnx_scene *s, unsigned run_ms)
 
 int lnx_scene_wait(struct lnx_scene *s, unsigned ms)
 {
-	uint64_t end = scene_now() + ms * 1000000ULL, now;
+	uint64_t end = lnx_cli_now_ns() + ms * 1000000ULL, now;
 	struct pollfd p = { .fd = s->signal_fd, .events = POLLIN };
 
-	while ((now = scene_now()) < end)
+	while ((now = lnx_cli_now_ns()) < end)
 		if (poll(&p, 1, (int)((end - now) / 1000000u) + 1) > 0)
 			return -EINTR;
 	return 0;

@@ -50,20 +50,12 @@ int lnx_task_path(const char *word, char ret[LNX_TASK_PATH])
 	return 0;
 }
 
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* is there */
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 int lnx_task_wait(const struct lnx_cli *cli, const char *path, uint64_t ns,
 		  bool (*is_done)(const json_t *task, const char *arg), const char *arg,
 		  json_t **ret)
 {
 	const struct timespec pause = { 0, ASK_NS };
-	uint64_t end = clock_ns() + ns;
+	uint64_t end = lnx_cli_now_ns() + ns;
 	int code;
 
 	for (;;) {
@@ -71,7 +63,7 @@ int lnx_task_wait(const struct lnx_cli *cli, const char *path, uint64_t ns,
 		code = lnx_client_fetch(cli, path, ret);
 		if (code != LNX_EXIT_OK || is_done(*ret, arg))
 			return code;
-		if (clock_ns() >= end)
+		if (lnx_cli_now_ns() >= end)
 			return LNX_EXIT_FAILURE;
 		(void)nanosleep(&pause, NULL); /* cut short: asked sooner */
 	}

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/cgroup.h"
 #include "cli/task.h"
 
 #define KNOWN_NS   30000000000ull
@@ -25,7 +26,7 @@
 struct run {
 	const struct lnx_cli *cli;
 	char path[LNX_TASK_PATH];
-	char cgroup[4096]; /* "": none could be made */
+	char cgroup[512]; /* "": none could be made */
 	uint64_t cgroup_id;
 	pid_t pid;
 	int go; /* pipe that lets the child go */
@@ -63,56 +64,24 @@ static int make_known(struct run *r, const char *word)
 	return code;
 }
 
-/* Where cgroup v2 is mounted. */
-static bool find_mount(char *ret, size_t cap)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL, *at, *save;
-	size_t n = 0;
-	bool is_found = false;
-
-	while (f && !is_found && getline(&line, &n, f) >= 0) {
-		if (!strstr(line, " - cgroup2 "))
-			continue;
-		at = strtok_r(line, " ", &save);
-		for (int i = 0; at && i < 4; i++)
-			at = strtok_r(NULL, " ", &save);
-		is_found = at && strlen(at) < cap;
-		if (is_found)
-			memcpy(ret, at, strlen(at) + 1);
-	}
-	free(line);
-	if (f)
-		(void)fclose(f); /* read only */
-	return is_found;
-}
-
 /* A cgroup for it, if that is allowed; without one its process tree is measured. */
 static void make_cgroup(struct run *r)
 {
-	char mount[3072], file[4200], pid[16];
+	char root[256];
 	struct stat st;
-	int fd, n;
-	bool is_in = false;
 
-	if (!find_mount(mount, sizeof(mount)))
+	if (lnx_cgroup_root(root, sizeof(root)) < 0)
 		return;
-	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s/linnix-task-%d", mount,
+	(void)snprintf(r->cgroup, sizeof(r->cgroup), "%s/linnix-task-%d", root,
 		       (int)r->pid); /* fits */
 	if (mkdir(r->cgroup, 0755) == 0) {
-		(void)snprintf(file, sizeof(file), "%s/cgroup.procs", r->cgroup); /* fits */
-		n = snprintf(pid, sizeof(pid), "%d", (int)r->pid);
-		fd = open(file, O_WRONLY | O_CLOEXEC);
-		is_in = fd >= 0 && write(fd, pid, (size_t)n) == n && stat(r->cgroup, &st) == 0;
-		if (fd >= 0)
-			(void)close(fd); /* the write told */
-		if (is_in)
+		if (lnx_cgroup_join(r->cgroup, r->pid) == 0 && stat(r->cgroup, &st) == 0) {
 			r->cgroup_id = st.st_ino;
-		else
-			(void)rmdir(r->cgroup); /* empty */
+			return;
+		}
+		(void)rmdir(r->cgroup); /* empty, unless it cannot be looked at */
 	}
-	if (!is_in)
-		r->cgroup[0] = 0;
+	r->cgroup[0] = 0;
 }
 
 /* Started, but not let go. 0 or -errno. */
