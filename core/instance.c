@@ -67,15 +67,6 @@ static void lnx_ctx_refuse(struct lnx_ctx *c, uint32_t status, const char *why)
 	lnx_log(LNX_ERROR, "plugin %s: %s", c->path[0] ? c->path : c->name, c->error);
 }
 
-static const char *lnx_plugin_suffix(const char *base)
-{
-	size_t n = strlen(base);
-
-	if (n > 3 && !strcmp(base + n - 3, ".so"))
-		return ".so";
-	return n > 4 && !strcmp(base + n - 4, ".lua") ? ".lua" : NULL;
-}
-
 /* The table of the file of <c>: of a shared object or of a script. */
 static int lnx_ctx_open(struct lnx_ctx *c, const char *base, struct lnx_err *err)
 {
@@ -135,7 +126,7 @@ static void lnx_plugins_add_file(struct lnx_app *app, const char *dir, const cha
 
 static int lnx_is_plugin(const struct dirent *d)
 {
-	return d->d_name[0] != '.' && lnx_plugin_suffix(d->d_name);
+	return lnx_plugin_suffix(d->d_name) != NULL;
 }
 
 int lnx_plugins_scan(struct lnx_app *app, const char *const *dirs)

@@ -73,6 +73,8 @@ struct lnx_plugins {
 /* Owner and mode of <path> and of its folder: root, the agent's uid or the owner of the agent's binary; not writable by group or others.
  * 0, -EPERM with the reason, -errno. Any thread. */
 int lnx_plugin_check_file(const char *path, struct lnx_err *err);
+/* ".so" or ".lua" if file <base> is one of a plugin, NULL if not: a literal. */
+const char *lnx_plugin_suffix(const char *base);
 /* The name that <p> gives itself is that of its file <base> without <suffix>, and its table makes sense. 0 or -errno. */
 int lnx_plugin_check_table(const struct lnx_plugin *p, const char *base, const char *suffix,
 			   struct lnx_err *err);

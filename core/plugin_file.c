@@ -13,6 +13,17 @@
 
 #define LNX_PLUGIN_SYMBOL "linnix_plugin_v1"
 
+const char *lnx_plugin_suffix(const char *base)
+{
+	size_t n = strlen(base);
+
+	if (*base == '.')
+		return NULL;
+	if (n > 3 && !strcmp(base + n - 3, ".so"))
+		return ".so";
+	return n > 4 && !strcmp(base + n - 4, ".lua") ? ".lua" : NULL;
+}
+
 /* <what>, which <st> tells of, is only in trusted hands. */
 static int lnx_check_hands(const struct stat *st, const char *what, struct lnx_err *err)
 {

@@ -18,23 +18,6 @@
 
 #define BROUGHT_MAX_PLUGINS 128 /* files looked at */
 
-static int brought_ends(const char *name, const char *suffix)
-{
-	size_t n = strlen(name), k = strlen(suffix);
-
-	return name[0] != '.' && n > k && strcmp(name + n - k, suffix) == 0;
-}
-
-static int brought_is_object(const struct dirent *e)
-{
-	return brought_ends(e->d_name, ".so");
-}
-
-static int brought_is_plugin(const struct dirent *e)
-{
-	return brought_ends(e->d_name, ".so") || brought_ends(e->d_name, ".lua");
-}
-
 static int brought_script(const char *path, const char *base,
 			  int (*each)(void *arg, const struct lnx_plugin *p), void *arg)
 {
@@ -72,6 +55,18 @@ static int brought_object(const char *path, int (*each)(void *arg, const struct 
 	return rc;
 }
 
+static int brought_is_object(const struct dirent *e)
+{
+	const char *suffix = lnx_plugin_suffix(e->d_name);
+
+	return suffix && !strcmp(suffix, ".so");
+}
+
+static int brought_is_plugin(const struct dirent *e)
+{
+	return lnx_plugin_suffix(e->d_name) != NULL;
+}
+
 /* Every file of <dir> that <is_wanted>. -errno: the folder cannot be read. */
 static int brought_dir(const char *dir, int (*is_wanted)(const struct dirent *e),
 		       int (*each)(void *arg, const struct lnx_plugin *p), void *arg)
@@ -84,42 +79,35 @@ static int brought_dir(const char *dir, int (*is_wanted)(const struct dirent *e)
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++) {
-		const char *base = list[i]->d_name;
-
 		if (rc == 0 && i < BROUGHT_MAX_PLUGINS &&
-		    (size_t)snprintf(path, sizeof(path), "%s/%s", dir, base) < sizeof(path))
-			rc = brought_ends(base, ".lua") ? brought_script(path, base, each, arg)
-							: brought_object(path, each, arg);
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name) <
+			    sizeof(path))
+			rc = brought_is_object(list[i])
+				     ? brought_object(path, each, arg)
+				     : brought_script(path, list[i]->d_name, each, arg);
 		free(list[i]);
 	}
 	free(list);
 	return rc;
 }
 
-/* The shared objects next to this program: scripts bring no verbs. */
-static int brought_verbs(const struct lnx_cli *cli,
-			 int (*each)(void *arg, const struct lnx_plugin *p), void *arg)
+/* Plugins next to this program: none is no mistake. */
+static int brought_beside(const struct lnx_cli *cli, int (*is_wanted)(const struct dirent *e),
+			  int (*each)(void *arg, const struct lnx_plugin *p), void *arg)
 {
 	char dir[LNX_PATH_BYTES];
-	int rc;
+	int rc = lnx_path_lib(cli, "plugins", dir);
 
-	if (lnx_path_lib(cli, "plugins", dir) < 0)
-		return 0;
-	rc = brought_dir(dir, brought_is_object, each, arg);
+	rc = rc < 0 ? rc : brought_dir(dir, is_wanted, each, arg);
 	return rc < 0 ? 0 : rc;
 }
 
 int lnx_brought_scan(const struct lnx_cli *cli, const char *more_dir,
 		     int (*each)(void *arg, const struct lnx_plugin *p), void *arg)
 {
-	char dir[LNX_PATH_BYTES];
-	int rc = 0;
+	int rc = brought_beside(cli, brought_is_plugin, each, arg);
 
-	if (lnx_path_lib(cli, "plugins", dir) == 0)
-		rc = brought_dir(dir, brought_is_plugin, each, arg);
-	if (rc > 0 || !more_dir)
-		return rc < 0 ? 0 : rc;
-	return brought_dir(more_dir, brought_is_plugin, each, arg);
+	return rc || !more_dir ? rc : brought_dir(more_dir, brought_is_plugin, each, arg);
 }
 
 struct brought_call {
@@ -144,7 +132,9 @@ int lnx_brought_run(const struct lnx_cli *cli, int argc, char **argv)
 {
 	struct brought_call call = { .argc = argc, .argv = argv };
 
-	return brought_verbs(cli, brought_call_one, &call) ? call.code : -ENOENT;
+	/* scripts bring no verbs */
+	return brought_beside(cli, brought_is_object, brought_call_one, &call) ? call.code
+									       : -ENOENT;
 }
 
 struct brought_each {
@@ -169,5 +159,5 @@ void lnx_brought_each(const struct lnx_cli *cli,
 {
 	struct brought_each e = { .each = each, .arg = arg };
 
-	(void)brought_verbs(cli, brought_each_one, &e); /* never stops */
+	(void)brought_beside(cli, brought_is_object, brought_each_one, &e); /* never stops */
 }
