@@ -298,10 +298,11 @@ static int probe_dup(int fd)
 /* Programs and maps of the loaded object become ours, and libbpf's copy of it goes. */
 static int probe_keep(struct lnx_probe *p)
 {
-	const struct bpf_program *prog = NULL;
+	struct bpf_program *prog;
 	const struct bpf_map *map = NULL;
 
-	while ((prog = bpf_object__next_program(p->obj, (struct bpf_program *)prog))) {
+	bpf_object__for_each_program(prog, p->obj)
+	{
 		struct lnx_probe_program *to = &p->programs[p->n_programs];
 
 		if (!bpf_program__autoload(prog))

@@ -311,14 +311,9 @@ int enf_alert(struct enforce *s, const struct lnx_event *ev)
 
 /* ---- approval */
 
-static uint64_t wall_now(struct enforce *s)
-{
-	return s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
-}
-
 int enf_is_over_limit(struct enforce *s, char *why, size_t cap)
 {
-	uint64_t wall = wall_now(s);
+	uint64_t wall = enf_wall(s);
 	const struct act *a;
 	uint32_t i, n = 0;
 
@@ -448,7 +443,7 @@ static void do_it(struct enforce *s, struct act *a)
 		fail(s, a);
 		return;
 	}
-	s->hourly[s->n_hourly++ % ENF_HOURLY] = wall_now(s);
+	s->hourly[s->n_hourly++ % ENF_HOURLY] = enf_wall(s);
 	a->applied_ns = now;
 	a->phase = a->n_undo ? ENF_IN_FORCE : ENF_IDLE;
 	enf_measure_before(s, a, now);

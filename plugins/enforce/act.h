@@ -3,6 +3,8 @@
 #ifndef LNX_ENFORCE_ACT_H
 #define LNX_ENFORCE_ACT_H
 
+#include <jansson.h>
+
 #include "enforce.h"
 
 /* ---- target.c: who is meant, and whether it may be touched. <why> is for people. */
@@ -81,6 +83,10 @@ void journal_trim(struct enforce *s);
 
 /* ---- record.c: what the world is told */
 extern const char *const enf_verbs[], *const enf_states[], *const enf_outcomes[];
+/* Unix time of now. */
+uint64_t enf_wall(struct enforce *s);
+/* Member <key> of an object that was written here, "" if it is no text. */
+const char *enf_text(const json_t *o, const char *key);
 /* "TERM" */
 const char *enf_signal(uint32_t signal);
 /* <a> came to <state>: event, store, and the chained log. */

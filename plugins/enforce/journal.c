@@ -16,14 +16,9 @@
 #define JOURNAL_MAX   (8u << 20) /* bytes that are read at the start */
 #define JOURNAL_LARGE (1u << 20) /* that it may have before it begins anew */
 
-static uint64_t wall_now(struct enforce *s)
-{
-	return s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
-}
-
 static uint64_t hour_ago(struct enforce *s)
 {
-	uint64_t wall = wall_now(s);
+	uint64_t wall = enf_wall(s);
 
 	return wall > 3600 * ENF_SEC ? wall - 3600 * ENF_SEC : 0;
 }
@@ -35,13 +30,6 @@ struct old {
 	uint64_t hour_ago_ns;
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *t = json_string_value(json_object_get(o, key));
-
-	return t ? t : "";
-}
-
 static uint64_t u64_of(const json_t *o, const char *key)
 {
 	json_int_t v = json_integer_value(json_object_get(o, key));
@@ -52,7 +40,7 @@ static uint64_t u64_of(const json_t *o, const char *key)
 static void read_line(struct enforce *s, struct old *old, const char *line, size_t n)
 {
 	json_t *o = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
-	const char *op = text_of(o, "op"), *id = text_of(o, "id");
+	const char *op = enf_text(o, "op"), *id = enf_text(o, "id");
 
 	if (strlen(id) != UNDO_ID - 1) {
 		s->host->log(s->ctx, LNX_WARN, "journal: a line that cannot be read is left out");
@@ -96,8 +84,8 @@ static int read_all(struct enforce *s, struct old *old)
 
 static int get_undo(const json_t *o, struct undo *u)
 {
-	const char *dir = text_of(o, "dir"), *file = text_of(o, "file"), *ours = text_of(o, "ours"),
-		   *before = text_of(o, "before");
+	const char *dir = enf_text(o, "dir"), *file = enf_text(o, "file"),
+		   *ours = enf_text(o, "ours"), *before = enf_text(o, "before");
 
 	memset(u, 0, sizeof(*u));
 	u->kind = (uint8_t)u64_of(o, "kind");
@@ -120,7 +108,7 @@ static int get_undo(const json_t *o, struct undo *u)
 static int undo_old(struct enforce *s, const char *id, const json_t *begin)
 {
 	uint32_t results[UNDO_RESULTS] = { 0 };
-	int rc, is_now = strcmp(text_of(begin, "boot_id"), s->host->ident(s->ctx)->boot_id) == 0;
+	int rc, is_now = strcmp(enf_text(begin, "boot_id"), s->host->ident(s->ctx)->boot_id) == 0;
 	const json_t *list = json_object_get(begin, "undo"), *o;
 	struct undo u;
 	char how[128] = "nothing to undo";
@@ -311,7 +299,7 @@ int journal_begin(struct enforce *s, const struct act *a)
 	lnx_buf_str(&j->line, "\n{"); /* an end that a full disk cut may stand before it */
 	lnx_json_kv_str(&j->line, "op", "begin");
 	lnx_json_kv_str(&j->line, "id", a->id);
-	lnx_json_kv_u64(&j->line, "ts_ns", wall_now(s));
+	lnx_json_kv_u64(&j->line, "ts_ns", enf_wall(s));
 	lnx_json_kv_str(&j->line, "boot_id", s->host->ident(s->ctx)->boot_id);
 	lnx_json_kv_str(&j->line, "plan", a->plan);
 	lnx_json_kv_str(&j->line, "by", a->by);

@@ -21,6 +21,18 @@ const char *enf_signal(uint32_t signal)
 	return name ? name : "?";
 }
 
+uint64_t enf_wall(struct enforce *s)
+{
+	return s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
+}
+
+const char *enf_text(const json_t *o, const char *key)
+{
+	const char *t = json_string_value(json_object_get(o, key));
+
+	return t ? t : "";
+}
+
 /* ---- JSON */
 
 static void put_ts(const struct enforce *s, struct lnx_buf *out, const char *key, uint64_t boot_ns)
@@ -152,8 +164,7 @@ static void audit(struct enforce *s, const struct act *a)
 	lnx_json_kv_str(&doc, "text", a->text);
 	lnx_buf_char(&doc, '}');
 	if (!lnx_buf_error(&doc))
-		(void)s->store->log(s->store_self,
-				    s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx)), a->id, what,
+		(void)s->store->log(s->store_self, enf_wall(s), a->id, what,
 				    doc.data); /* likewise */
 	lnx_buf_done(&doc);
 }

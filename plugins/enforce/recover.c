@@ -15,29 +15,14 @@ struct old {
 	json_t *list; /* documents to be put */
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *t = json_string_value(json_object_get(o, key));
-
-	return t ? t : "";
-}
-
-static int is_ours(const struct enforce *s, const char *id)
-{
-	const struct act *a;
-
-	for (a = s->newest; a && strcmp(a->id, id) != 0; a = a->next)
-		;
-	return a != NULL;
-}
-
 static int look(void *arg, const struct lnx_store_record *r)
 {
 	struct old *old = arg;
 	json_t *doc;
+	int unused;
 
-	if (is_ours(old->s, r->id))
-		return 0;
+	if (enf_find(old->s, r->id, &unused))
+		return 0; /* of this run */
 	doc = json_loadb(r->doc, r->doc_bytes, 0, NULL);
 	if (r->state == LNX_ACTION_PROPOSED || json_is_true(json_object_get(doc, "in_force"))) {
 		(void)json_object_set_new(doc, "ts_ns", json_integer((json_int_t)r->ts_ns));
@@ -50,8 +35,8 @@ static int look(void *arg, const struct lnx_store_record *r)
 static void put(struct enforce *s, json_t *doc)
 {
 	struct lnx_store_record r = { .size = sizeof(r), .kind = LNX_STORE_ACTION };
-	uint64_t wall = s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx));
-	const char *slash = strrchr(text_of(doc, "id"), '/');
+	uint64_t wall = enf_wall(s);
+	const char *slash = strrchr(enf_text(doc, "id"), '/');
 	int was_in_force = json_is_true(json_object_get(doc, "in_force"));
 	struct lnx_buf over = { 0 };
 	char *text;
@@ -79,7 +64,7 @@ static void put(struct enforce *s, json_t *doc)
 	text = json_dumps(doc, JSON_COMPACT);
 	if (text && slash) {
 		r.id = slash + 1;
-		r.parent = text_of(doc, "incident");
+		r.parent = enf_text(doc, "incident");
 		r.doc = text;
 		r.doc_bytes = strlen(text);
 		(void)s->store->put(s->store_self, &r); /* the store counts what it refuses */

@@ -20,11 +20,6 @@
 	20480 /* memory of a connection beyond the headers; over 32 KiB in all it is mapped, and goes back */
 #define HTTP_SPARE_FDS 128 /* for the rest of the agent */
 
-struct http_say {
-	void (*fn)(void *arg, const char *key, const char *text);
-	void *arg;
-};
-
 static const char *const http_kind_names[] = { "listen", "socket", "ops_listen" };
 
 __attribute__((format(printf, 2, 0))) static void http_mhd_log(void *arg, const char *fmt,
@@ -307,7 +302,9 @@ static int http_tcp_open_any(struct http_listener *l, const struct sockaddr_stor
 }
 
 /* The rule for an API that others can reach: a token and TLS, or the word that it is meant so. */
-static void http_exposure_check(const struct http_conf *c, struct http_say *say)
+static void http_exposure_check(const struct http_conf *c,
+				void (*say)(void *arg, const char *key, const char *text),
+				void *arg)
 {
 	char text[320];
 
@@ -325,7 +322,7 @@ static void http_exposure_check(const struct http_conf *c, struct http_say *say)
 			       c->listen);
 	else
 		return;
-	say->fn(say->arg, "listen", text);
+	say(arg, "listen", text);
 }
 
 /* 0 nowhere, 1 with the address, -EINVAL. */
@@ -339,13 +336,12 @@ static int http_addr_of(const char *text, struct sockaddr_storage *ret_addr, soc
 	return rc < 0 ? rc : 1;
 }
 
-void http_conf_check(const void *conf, void (*fn)(void *arg, const char *key, const char *text),
+void http_conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),
 		     void *arg)
 {
 	const struct http_conf *c = conf;
 	const char *const texts[] = { c->listen, c->ops_listen };
 	static const char *const keys[] = { "listen", "ops_listen" };
-	struct http_say say = { fn, arg };
 	struct sockaddr_storage addr;
 	socklen_t bytes;
 	char text[320];
@@ -358,14 +354,14 @@ void http_conf_check(const void *conf, void (*fn)(void *arg, const char *key, co
 				       "'%s' is not ADDRESS:PORT with a literal address, such as "
 				       "127.0.0.1:3000, [::1]:3000 or :9464",
 				       texts[i]);
-			fn(arg, keys[i], text);
+			say(arg, keys[i], text);
 		} else if (rc && i == 0 && !http_addr_is_loopback(&addr)) {
-			http_exposure_check(c, &say);
+			http_exposure_check(c, say, arg);
 		}
 	}
 	if (!*c->tls_cert_file != !*c->tls_key_file)
-		fn(arg, *c->tls_cert_file ? "tls_cert_file" : "tls_key_file",
-		   "TLS needs both tls_cert_file and tls_key_file");
+		say(arg, *c->tls_cert_file ? "tls_cert_file" : "tls_key_file",
+		    "TLS needs both tls_cert_file and tls_key_file");
 }
 
 /* What the configuration wants was checked; where is it? */

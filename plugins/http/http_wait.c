@@ -69,7 +69,6 @@ void http_wait_end_all(struct http *s)
 	struct lnx_http_req *req;
 
 	while (s->waits && (req = s->waits->req)) {
-
 		http_wait_part(req->wait); /* whoever promised the answer still has it */
 		(void)http_error(req, 503, "stopping", "the agent is stopping");
 		http_wait_wake(req);

@@ -149,15 +149,6 @@ void evidence_fact(const struct evidence *e, uint32_t i, struct lnx_fact *ret)
 	ret->value = f->value;
 }
 
-double evidence_get(const struct evidence *e, const char *topic, const char *name)
-{
-	for (uint32_t i = 0; i < e->n_facts; i++)
-		if (!e->facts[i].text && !strcmp(at(e, e->facts[i].name), name) &&
-		    !strcmp(at(e, e->items[e->facts[i].item].topic), topic))
-			return e->facts[i].value;
-	return NAN;
-}
-
 static void fact_json(const struct evidence *e, const struct ev_fact *f, struct lnx_buf *out)
 {
 	lnx_json_next(out);

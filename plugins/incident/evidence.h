@@ -47,7 +47,5 @@ void evidence_print(struct lnx_buf *out, double value);
 void evidence_json(const struct evidence *e, struct lnx_buf *out);
 /* Fact <i> as the service gives it. */
 void evidence_fact(const struct evidence *e, uint32_t i, struct lnx_fact *ret);
-/* Value of fact <name> of topic <topic> (first item of it), NaN if there is none. */
-double evidence_get(const struct evidence *e, const char *topic, const char *name);
 
 #endif

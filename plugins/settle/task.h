@@ -57,7 +57,7 @@ int task_has_other(const struct task *t, const struct u256 *actual, const uint8_
 
 /* Nothing will change any more. */
 int task_is_final(const struct task *t);
-/* Is there no open task of that id? */
+/* It is known, and final. */
 int task_is_over(const struct settle *s, const uint8_t id[32]);
 /* What was being measured when the agent ended is lost. */
 void task_restarted(struct settle *s);
