@@ -22,7 +22,8 @@ struct group {
 /* A pod of which several containers, or one of several, waited. The kernel's pressure of its own cgroup tells how long. */
 struct pod {
 	uint32_t who, row;
-	uint64_t raw_ns, most_ns; /* of its containers: the sum, the longest */
+	uint32_t first, n;	  /* of its containers, in members */
+	uint64_t raw_ns, most_ns; /* of them: the sum, the longest */
 };
 
 struct making {
@@ -33,7 +34,9 @@ struct making {
 	uint32_t *order; /* victims, by who */
 	uint32_t *who;	 /* of each victim */
 	struct group *groups;
+	struct group *members; /* groups that are of a pod, by pod */
 	struct pod *pods;
+	uint32_t *seen; /* of each name: the last pod it held up, counted from 1 */
 	uint32_t n_groups, n_pods;
 	uint32_t node; /* its row */
 };
@@ -173,9 +176,10 @@ static int by_pod(const void *a, const void *b, void *arg)
 	return x < y ? -1 : x > y;
 }
 
-/* Read the pressure of the pod whose containers are <n> groups from <g> on. Its figure while that is not known: their sum. */
-static int add_pod(struct making *m, const struct group *g, uint32_t n)
+/* Read the pressure of the pod whose containers are <n> members from <first> on. Its figure while that is not known: their sum. */
+static int add_pod(struct making *m, uint32_t first, uint32_t n)
 {
+	const struct group *g = &m->members[first];
 	uint32_t method = m->s->rows[m->node].method,
 		 who = stall_set_of_pod(m->s, g->who, n > 1, m->now_ns);
 	struct pod *pod = &m->pods[m->n_pods];
@@ -183,7 +187,7 @@ static int add_pod(struct making *m, const struct group *g, uint32_t n)
 
 	if (who == STALL_WHO_NONE || m->n_pods >= m->s->conf->psi_reads)
 		return 0;
-	*pod = (struct pod){ .who = who, .row = m->s->n_rows };
+	*pod = (struct pod){ .who = who, .row = m->s->n_rows, .first = first, .n = n };
 	for (uint32_t i = 0; i < n; i++) {
 		pod->raw_ns += g[i].raw_ns;
 		if (g[i].raw_ns > pod->most_ns)
@@ -210,10 +214,12 @@ static int make_pods(struct making *m)
 	uint32_t n = 0, k;
 	int rc = 0;
 
+	m->members = g;
 	m->pods = calloc(m->n_groups + 1, sizeof(*m->pods));
-	if (!g || !m->pods)
-		rc = -ENOMEM;
-	for (uint32_t i = 0; !rc && i < m->n_groups; i++)
+	m->seen = calloc(STALL_WHO_MAX, sizeof(*m->seen));
+	if (!g || !m->pods || !m->seen)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->n_groups; i++)
 		if (who[m->groups[i].who].pod_key)
 			g[n++] = m->groups[i];
 	if (n)
@@ -221,16 +227,15 @@ static int make_pods(struct making *m)
 	for (uint32_t i = 0; !rc && i < n; i = k) {
 		for (k = i + 1; k < n && who[g[k].who].pod_key == who[g[i].who].pod_key; k++)
 			;
-		rc = add_pod(m, &g[i], k - i);
+		rc = add_pod(m, i, k - i);
 	}
-	free(g);
 	return rc;
 }
 
 /* The parts of a container, as those of its pod. What a culprit allocated counts once, however many it held up. */
-static int take_parts(struct making *m, const struct pod *pod, uint32_t member, double scale,
-		      uint8_t *seen)
+static int take_parts(struct making *m, const struct pod *pod, uint32_t member, double scale)
 {
+	uint32_t number = (uint32_t)(pod - m->pods) + 1;
 	struct stall_row *row = &m->s->rows[pod->row];
 	const struct stall_row *r = &m->s->rows[member];
 	int rc = 0;
@@ -244,8 +249,8 @@ static int take_parts(struct making *m, const struct pod *pod, uint32_t member, 
 		uint32_t who = from.culprit < STALL_WHO_MAX ? from.culprit : STALL_WHO_OTHER;
 
 		stall_cell_of(m->s, row, who, &c);
-		c.amount = seen[who] ? 0 : from.amount;
-		seen[who] = 1;
+		c.amount = m->seen[who] == number ? 0 : from.amount;
+		m->seen[who] = number;
 		rc = stall_cell_add(m->s, row, &c);
 	}
 	return rc;
@@ -256,8 +261,7 @@ static int fill_pod(struct making *m, const struct pod *pod)
 	struct stall_row *row = &m->s->rows[pod->row];
 	uint64_t unread_ns = psi_of(m, pod->row)->unread_ns, rest_ns;
 	double scale = scale_of(m, pod->row, pod->raw_ns, &rest_ns);
-	uint8_t *seen = calloc(STALL_WHO_MAX, 1);
-	int rc = seen ? 0 : -ENOMEM;
+	int rc = 0;
 
 	row->first = m->s->n_cells;
 	row->flags |= STALL_F_POD;
@@ -267,12 +271,10 @@ static int fill_pod(struct making *m, const struct pod *pod)
 		row->cover_ns = unread_ns + pod->most_ns;
 	if (row->cover_ns > unread_ns + pod->raw_ns)
 		row->cover_ns = unread_ns + pod->raw_ns;
-	for (uint32_t i = 0; !rc && i < m->n_groups; i++)
-		if (stall_set_has(&m->s->whos.who[pod->who], &m->s->whos.who[m->groups[i].who]))
-			rc = take_parts(m, pod, m->groups[i].row, scale, seen);
+	for (uint32_t i = pod->first; !rc && i < pod->first + pod->n; i++)
+		rc = take_parts(m, pod, m->members[i].row, scale);
 	rc = rc ? rc : add_rest(m, pod->row, rest_ns);
 	stall_row_sum(m->s, row);
-	free(seen);
 	return rc;
 }
 
@@ -380,6 +382,8 @@ int stall_res_rows(struct stall *s, const struct stall_demand *d, const struct s
 	free(m.order);
 	free(m.who);
 	free(m.groups);
+	free(m.members);
 	free(m.pods);
+	free(m.seen);
 	return rc;
 }
