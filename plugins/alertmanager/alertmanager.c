@@ -3,8 +3,8 @@
 #include "alertmanager.h"
 
 #include <errno.h>
+#include <linnix/notifier.h>
 #include <linnix/plugin.h>
-#include <linnix/secret.h>
 #include <linnix/svc_http_client.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,34 +16,16 @@ struct am_conf {
 };
 
 struct am {
-	const struct lnx_host *host;
-	struct lnx_ctx *ctx;
+	struct lnx_notifier n;
 	const struct am_conf *conf;
-	const struct lnx_svc_notify *notify;
-	void *notify_self;
-	struct lnx_channel *channel;
 };
-
-static int put_token(struct am *a, struct lnx_buf *out, char *why, uint64_t cap)
-{
-	char secret[LNX_SECRET_MAX];
-	int rc;
-
-	if (!*a->conf->token_file)
-		return 0;
-	rc = lnx_secret_read(a->conf->token_file, secret, why, cap);
-	if (rc == 0)
-		lnx_buf_printf(out, "Authorization: Bearer %s\n", secret);
-	explicit_bzero(secret, sizeof(secret));
-	return rc;
-}
 
 static int am_render(void *arg, const struct lnx_notice *list, uint32_t n,
 		     struct lnx_notify_post *p, char *why, uint64_t cap)
 {
 	struct am *a = arg;
-	const struct lnx_ident *id = a->host->ident(a->ctx);
-	uint64_t now = a->host->wall_ns(a->ctx, a->host->now_ns(a->ctx));
+	const struct lnx_ident *id = a->n.host->ident(a->n.ctx);
+	uint64_t now = a->n.host->wall_ns(a->n.ctx, a->n.host->now_ns(a->n.ctx));
 	size_t url_bytes = strlen(a->conf->url);
 
 	while (url_bytes && a->conf->url[url_bytes - 1] == '/')
@@ -58,7 +40,7 @@ static int am_render(void *arg, const struct lnx_notice *list, uint32_t n,
 	for (uint32_t i = 0; i < n; i++)
 		am_alert(id, &list[i], now, &p->body);
 	lnx_buf_char(&p->body, ']');
-	return put_token(a, &p->headers, why, cap);
+	return lnx_notifier_token(a->conf->token_file, &p->headers, why, cap);
 }
 
 /* ---- life */
@@ -81,28 +63,22 @@ static void conf_check(const void *conf, void (*say)(void *arg, const char *key,
 		       void *arg)
 {
 	const struct am_conf *c = conf;
-	char why[160];
 
-	if (!*c->url) {
+	if (!*c->url)
 		say(arg, "url", "is needed");
-	} else if (strncmp(c->url, "https://", 8) != 0 && strncmp(c->url, "http://", 7) != 0) {
-		(void)snprintf(why, sizeof(why), "'%.80s' must be http:// or https://",
-			       c->url); /* fits */
-		say(arg, "url", why);
-	}
+	else
+		lnx_notifier_check_url(c->url, say, arg);
 }
 
 static int check(struct am *a)
 {
 	struct lnx_buf token = { 0 };
 	char why[256] = "";
-	int rc = put_token(a, &token, why, sizeof(why));
+	int rc = lnx_notifier_token(a->conf->token_file, &token, why, sizeof(why));
 
 	if (rc < 0)
-		a->host->log(a->ctx, LNX_ERROR, "%s", why);
-	if (token.data)
-		explicit_bzero(token.data, token.cap);
-	lnx_buf_done(&token);
+		a->n.host->log(a->n.ctx, LNX_ERROR, "%s", why);
+	lnx_secret_done(&token);
 	return rc;
 }
 
@@ -113,8 +89,8 @@ static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *co
 
 	if (!a)
 		return -ENOMEM;
-	a->host = host;
-	a->ctx = ctx;
+	a->n.host = host;
+	a->n.ctx = ctx;
 	a->conf = conf;
 	*ret_state = a;
 	return 0;
@@ -124,15 +100,9 @@ static int start(void *state)
 {
 	struct am *a = state;
 	struct lnx_channel_desc d = desc_of(a);
-	const void *vtable;
-	int rc = a->host->service(a->ctx, "notify/1", &vtable, &a->notify_self);
+	int rc = check(a);
 
-	if (rc < 0)
-		return rc;
-	a->notify = vtable;
-	rc = check(a);
-	return rc < 0 ? rc
-		      : a->notify->open(a->notify_self, a->host->instance(a->ctx), &d, &a->channel);
+	return rc < 0 ? rc : lnx_notifier_open(&a->n, &d);
 }
 
 static int reload(void *state, const void *conf)
@@ -146,7 +116,7 @@ static int reload(void *state, const void *conf)
 	d = desc_of(a);
 	rc = check(a);
 	if (rc == 0)
-		rc = a->notify->set(a->notify_self, a->channel, &d);
+		rc = lnx_notifier_set(&a->n, &d);
 	if (rc < 0)
 		a->conf = before;
 	return rc;
@@ -156,8 +126,7 @@ static void stop(void *state)
 {
 	struct am *a = state;
 
-	a->notify->close(a->notify_self, a->channel);
-	a->channel = NULL;
+	lnx_notifier_close(&a->n);
 }
 
 static const char *const severities[] = { "info", "warning", "critical", NULL };

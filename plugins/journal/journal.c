@@ -2,8 +2,8 @@
 /* Plugin `journal`: incidents as entries of the systemd journal, or as lines of JSON on standard output. */
 #include <errno.h>
 #include <limits.h>
+#include <linnix/notifier.h>
 #include <linnix/plugin.h>
-#include <linnix/svc_notify.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,12 +29,8 @@ struct job {
 };
 
 struct journal {
-	const struct lnx_host *host;
-	struct lnx_ctx *ctx;
+	struct lnx_notifier n;
 	const struct journal_conf *conf;
-	const struct lnx_svc_notify *notify;
-	void *notify_self;
-	struct lnx_channel *channel;
 	struct job *job;  /* runs now */
 	uint32_t is_torn; /* the last line on standard output has no end */
 	int fd;		  /* to journald; -1 closed */
@@ -120,7 +116,7 @@ static void job_done(void *arg, int rc)
 	lnx_buf_done(&job->text);
 	free(job);
 	if (j)
-		j->notify->done(j->notify_self, j->channel, rc, rc ? strerror(-rc) : "");
+		j->n.svc->done(j->n.self, j->n.channel, rc, rc ? strerror(-rc) : "");
 }
 
 static int to_stdout(struct journal *j, const struct lnx_notice *list, uint32_t n)
@@ -134,10 +130,10 @@ static int to_stdout(struct journal *j, const struct lnx_notice *list, uint32_t 
 	if (j->is_torn)
 		lnx_buf_char(&job->text, '\n');
 	for (uint32_t i = 0; i < n; i++)
-		put_line(j->host->ident(j->ctx), &list[i], &job->text);
+		put_line(j->n.host->ident(j->n.ctx), &list[i], &job->text);
 	rc = lnx_buf_error(&job->text);
 	if (!rc)
-		rc = j->host->submit(j->ctx, job_run, job_done, job);
+		rc = j->n.host->submit(j->n.ctx, job_run, job_done, job);
 	if (rc < 0) {
 		lnx_buf_done(&job->text);
 		free(job);
@@ -221,7 +217,7 @@ static int to_journald(struct journal *j, const struct lnx_notice *list, uint32_
 	for (uint32_t i = 0; i < n && !rc; i++) {
 		struct lnx_buf out = { 0 };
 
-		put_entry(j->host->ident(j->ctx), &list[i], &out);
+		put_entry(j->n.host->ident(j->n.ctx), &list[i], &out);
 		rc = lnx_buf_error(&out);
 		if (!rc && send(j->fd, out.data, out.size, MSG_NOSIGNAL) < 0)
 			rc = -errno;
@@ -273,8 +269,8 @@ static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *co
 
 	if (!j)
 		return -ENOMEM;
-	j->host = host;
-	j->ctx = ctx;
+	j->n.host = host;
+	j->n.ctx = ctx;
 	j->conf = conf;
 	j->fd = -1;
 	*ret_state = j;
@@ -285,13 +281,8 @@ static int start(void *state)
 {
 	struct journal *j = state;
 	struct lnx_channel_desc d = desc_of(j);
-	const void *vtable;
-	int rc = j->host->service(j->ctx, "notify/1", &vtable, &j->notify_self);
 
-	if (rc < 0)
-		return rc;
-	j->notify = vtable;
-	return j->notify->open(j->notify_self, j->host->instance(j->ctx), &d, &j->channel);
+	return lnx_notifier_open(&j->n, &d);
 }
 
 static int reload(void *state, const void *conf)
@@ -302,7 +293,7 @@ static int reload(void *state, const void *conf)
 	j->conf = conf;
 	journal_close(j);
 	d = desc_of(j);
-	return j->notify->set(j->notify_self, j->channel, &d);
+	return lnx_notifier_set(&j->n, &d);
 }
 
 static void stop(void *state)
@@ -312,8 +303,7 @@ static void stop(void *state)
 	if (j->job)
 		j->job->j = NULL;
 	j->job = NULL;
-	j->notify->close(j->notify_self, j->channel);
-	j->channel = NULL;
+	lnx_notifier_close(&j->n);
 }
 
 static void fini(void *state)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* One message: the incidents as they are now, the channel's words, the request, and what the answer means. */
 #include <errno.h>
+#include <linnix/secret.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -157,14 +158,6 @@ static int post(struct lnx_channel *ch, struct lnx_notify_post *p)
 	return rc;
 }
 
-/* It may hold a secret. */
-static void wipe(struct lnx_buf *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->cap);
-	lnx_buf_done(b);
-}
-
 static int hand_over(struct lnx_channel *ch, struct message *m, char *why, size_t cap)
 {
 	struct lnx_notify_post p = { .size = sizeof(p) };
@@ -178,9 +171,9 @@ static int hand_over(struct lnx_channel *ch, struct message *m, char *why, size_
 		if (rc < 0)
 			(void)snprintf(why, cap, "no request can be made: %s", strerror(-rc));
 	}
-	wipe(&p.url);
-	wipe(&p.headers);
-	wipe(&p.body);
+	lnx_secret_done(&p.url);
+	lnx_secret_done(&p.headers);
+	lnx_secret_done(&p.body);
 	return rc < 0 ? rc : -EINPROGRESS;
 }
 

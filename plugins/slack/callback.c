@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
-#include <linnix/secret.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +22,8 @@ static void count(struct slack *s, const char *result)
 	};
 	struct lnx_metric *m;
 
-	if (s->host->metric(s->ctx, &desc, &result, &m) == 0)
-		s->host->metric_add(s->ctx, m, 1);
+	if (s->n.host->metric(s->n.ctx, &desc, &result, &m) == 0)
+		s->n.host->metric_add(s->n.ctx, m, 1);
 }
 
 /* ---- the decision */
@@ -45,10 +44,11 @@ static int is_id(const char *id)
 	return 1;
 }
 
-void slack_decide(struct slack *s, const char *verb, const char *id, const char *who,
-		  char *ret_text, size_t cap)
+/* What a click on <verb> ("approve", "reject") of action <id> leads to, as one sentence. */
+static void decide(struct slack *s, const char *verb, const char *id, const char *who,
+		   char *ret_text, size_t cap)
 {
-	const char *node = s->host->ident(s->ctx)->node;
+	const char *node = s->n.host->ident(s->n.ctx)->node;
 	size_t n = strlen(node);
 	int rc;
 
@@ -85,8 +85,8 @@ static void answer_done(void *arg, int rc, uint32_t status, const char *why)
 
 	a->call = NULL;
 	if (rc < 0 || status / 100 != 2)
-		a->s->host->log(a->s->ctx, LNX_WARN, "an answer did not arrive: %u %s", status,
-				why);
+		a->s->n.host->log(a->s->n.ctx, LNX_WARN, "an answer did not arrive: %u %s", status,
+				  why);
 }
 
 /* Else a workspace's app could make the agent call whom it likes. */
@@ -179,8 +179,8 @@ static void on_payload(struct slack *s, struct lnx_http_req *req, const json_t *
 		return;
 	}
 	who_of(json_object_get(p, "user"), who, sizeof(who));
-	slack_decide(s, verb, id, who, text, sizeof(text));
-	s->host->log(s->ctx, LNX_INFO, "%s of action %.100s by %s: %s", verb, id, who, text);
+	decide(s, verb, id, who, text, sizeof(text));
+	s->n.host->log(s->n.ctx, LNX_INFO, "%s of action %.100s by %s: %s", verb, id, who, text);
 	lnx_buf_str(&body, "{\"response_type\":\"ephemeral\",\"replace_original\":false,\"text\":");
 	lnx_json_str(&body, text);
 	lnx_buf_char(&body, '}');
@@ -205,7 +205,7 @@ static void on_request(void *arg, struct lnx_http_req *req)
 	body = s->http->body(req, &n);
 	rc = lnx_secret_read(s->conf->signing_secret_file, secret, error, sizeof(error));
 	if (rc < 0)
-		s->host->log(s->ctx, LNX_ERROR, "%s", error);
+		s->n.host->log(s->n.ctx, LNX_ERROR, "%s", error);
 	else
 		rc = slack_verify(s, secret, s->http->header(req, "X-Slack-Request-Timestamp"),
 				  s->http->header(req, "X-Slack-Signature"), body, n, &why);
@@ -229,7 +229,7 @@ static void on_request(void *arg, struct lnx_http_req *req)
 /* Slack cannot come to what only this machine reaches. */
 static int is_beyond_loopback(struct slack *s)
 {
-	const char *listen = s->host->conf_get(s->ctx, "http.listen");
+	const char *listen = s->n.host->conf_get(s->n.ctx, "http.listen");
 
 	return listen && *listen && strcmp(listen, "off") != 0 && strncmp(listen, "127.", 4) != 0 &&
 	       strncmp(listen, "[::1]", 5) != 0 && strncmp(listen, "localhost:", 10) != 0;
@@ -251,23 +251,23 @@ int slack_callback_start(struct slack *s)
 	rc = lnx_secret_read(s->conf->signing_secret_file, secret, why, sizeof(why));
 	explicit_bzero(secret, sizeof(secret));
 	if (rc < 0) {
-		s->host->log(s->ctx, LNX_ERROR, "signing_secret_file: %s", why);
+		s->n.host->log(s->n.ctx, LNX_ERROR, "signing_secret_file: %s", why);
 		return rc;
 	}
 	if (!is_beyond_loopback(s) ||
-	    s->host->service(s->ctx, "http/1", &vtable, &s->http_self) < 0) {
-		s->host->log(
-			s->ctx, LNX_WARN,
+	    s->n.host->service(s->n.ctx, "http/1", &vtable, &s->http_self) < 0) {
+		s->n.host->log(
+			s->n.ctx, LNX_WARN,
 			"no buttons: Slack cannot reach http.listen, which is of this machine only");
 		return 0;
 	}
 	s->http = vtable;
-	if (s->host->service(s->ctx, "http_client/1", &vtable, &s->client_self) == 0)
+	if (s->n.host->service(s->n.ctx, "http_client/1", &vtable, &s->client_self) == 0)
 		s->client = vtable;
 	rc = s->http->route(s->http_self, &route, s);
 	if (rc == -EEXIST)
-		s->host->log(s->ctx, LNX_ERROR,
-			     "signing_secret_file: only one section may have it");
+		s->n.host->log(s->n.ctx, LNX_ERROR,
+			       "signing_secret_file: only one section may have it");
 	s->has_buttons = rc == 0;
 	return rc;
 }

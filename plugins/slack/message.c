@@ -213,9 +213,9 @@ static void one(const struct lnx_ident *id, const struct lnx_notice *x,
 	context(x, out);
 }
 
-/* One line each, as many to a section as it may hold. */
+/* One line each, as many to a section as it may hold; then what waits for a decision. */
 static void digest(const struct lnx_ident *id, const struct lnx_notice *list, uint32_t n,
-		   struct lnx_buf *out)
+		   const struct slack_action *actions, uint32_t n_actions, struct lnx_buf *out)
 {
 	struct lnx_buf t = { 0 };
 	char title[120];
@@ -232,6 +232,8 @@ static void digest(const struct lnx_ident *id, const struct lnx_notice *list, ui
 		lnx_buf_char(&t, '\n');
 	}
 	section(out, &t);
+	for (uint32_t i = 0; i < n_actions; i++)
+		put_action(&actions[i], i, out);
 }
 
 void slack_message(const struct lnx_ident *id, const struct lnx_notice *list, uint32_t n,
@@ -253,6 +255,6 @@ void slack_message(const struct lnx_ident *id, const struct lnx_notice *list, ui
 	if (n == 1)
 		one(id, list, actions, n_actions, out);
 	else
-		digest(id, list, n, out);
+		digest(id, list, n, actions, n_actions, out);
 	lnx_buf_str(out, "]}");
 }

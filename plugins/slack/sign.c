@@ -54,7 +54,8 @@ static int refuse(const char **ret_why, const char *why, int rc)
 int slack_verify(struct slack *s, const char *secret, const char *timestamp, const char *signature,
 		 const char *body, size_t n, const char **ret_why)
 {
-	uint64_t now_s = s->host->wall_ns(s->ctx, s->host->now_ns(s->ctx)) / 1000000000u, at;
+	uint64_t now_s = s->n.host->wall_ns(s->n.ctx, s->n.host->now_ns(s->n.ctx)) / 1000000000u,
+		 at;
 	unsigned char mac[SLACK_MAC_BYTES], given[SLACK_MAC_BYTES];
 	size_t given_bytes = 0;
 	int rc;

@@ -3,7 +3,6 @@
 #include "slack.h"
 
 #include <errno.h>
-#include <linnix/secret.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,18 +25,21 @@ static int put_url(struct slack *s, struct lnx_buf *out, char *why, uint64_t cap
 
 struct collect {
 	struct slack *s;
-	const char *incident;
+	const struct lnx_notice *told;
+	uint32_t n_told, n;
 	struct slack_action list[SLACK_ACTIONS];
-	uint32_t n;
 };
 
 static int collect_one(void *arg, const struct lnx_action *a)
 {
 	struct collect *c = arg;
 	struct slack_action *x = &c->list[c->n];
+	uint32_t i = 0;
 
-	if (strcmp(a->incident, c->incident) != 0)
-		return 0;
+	while (i < c->n_told && strcmp(a->incident, c->told[i].incident) != 0)
+		i++;
+	if (i == c->n_told || (c->n_told > 1 && a->state != LNX_ACTION_PROPOSED))
+		return 0; /* a digest has only what waits for somebody */
 	(void)snprintf(x->id, sizeof(x->id), "%s", a->id); /* one that is cut matches no action */
 	(void)snprintf(x->plan, sizeof(x->plan), "%s",
 		       *a->plan ? a->plan : a->reason);		 /* for people */
@@ -51,13 +53,13 @@ static int slack_render(void *arg, const struct lnx_notice *list, uint32_t n,
 			struct lnx_notify_post *p, char *why, uint64_t cap)
 {
 	struct slack *s = arg;
-	const struct lnx_ident *id = s->host->ident(s->ctx);
-	struct collect c = { .s = s, .incident = list[0].incident };
+	const struct lnx_ident *id = s->n.host->ident(s->n.ctx);
+	struct collect c = { .s = s, .told = list, .n_told = n };
 
 	p->ca_file = s->conf->ca_file;
 	lnx_buf_printf(&p->headers, "User-Agent: linnix/%s\nContent-Type: application/json\n",
 		       id->version);
-	if (s->enforce && n == 1)
+	if (s->enforce)
 		(void)s->enforce->each(s->enforce_self, collect_one, &c); /* as many as there are */
 	slack_message(id, list, n, c.list, c.n, &p->body);
 	return put_url(s, &p->url, why, cap);
@@ -88,10 +90,8 @@ static int check(struct slack *s)
 	int rc = put_url(s, &url, why, sizeof(why));
 
 	if (rc < 0)
-		s->host->log(s->ctx, LNX_ERROR, "%s", why);
-	if (url.data)
-		explicit_bzero(url.data, url.cap);
-	lnx_buf_done(&url);
+		s->n.host->log(s->n.ctx, LNX_ERROR, "%s", why);
+	lnx_secret_done(&url);
 	return rc;
 }
 
@@ -111,8 +111,8 @@ static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *co
 
 	if (!s)
 		return -ENOMEM;
-	s->host = host;
-	s->ctx = ctx;
+	s->n.host = host;
+	s->n.ctx = ctx;
 	s->conf = conf;
 	*ret_state = s;
 	if (sodium_init() >= 0)
@@ -126,19 +126,14 @@ static int start(void *state)
 	struct slack *s = state;
 	struct lnx_channel_desc d = desc_of(s);
 	const void *vtable;
-	int rc = s->host->service(s->ctx, "notify/1", &vtable, &s->notify_self);
+	int rc = check(s);
 
 	if (rc < 0)
 		return rc;
-	s->notify = vtable;
-	if (s->host->service(s->ctx, "enforce/1", &vtable, &s->enforce_self) == 0)
+	if (s->n.host->service(s->n.ctx, "enforce/1", &vtable, &s->enforce_self) == 0)
 		s->enforce = vtable;
-	rc = check(s);
-	if (rc == 0)
-		rc = slack_callback_start(s);
-	if (rc < 0)
-		return rc;
-	return s->notify->open(s->notify_self, s->host->instance(s->ctx), &d, &s->channel);
+	rc = slack_callback_start(s);
+	return rc < 0 ? rc : lnx_notifier_open(&s->n, &d);
 }
 
 /* An action that people may decide on, or should know of. */
@@ -154,11 +149,11 @@ static int on_event(void *state, const struct lnx_event *ev)
 	if ((e->state != LNX_ACTION_PROPOSED && e->state != LNX_ACTION_REJECTED &&
 	     e->state != LNX_ACTION_APPLIED && e->state != LNX_ACTION_UNDONE &&
 	     e->state != LNX_ACTION_FAILED) ||
-	    !e->incident.len || e->incident.len >= sizeof(id) || !s->channel)
+	    !e->incident.len || e->incident.len >= sizeof(id) || !s->n.channel)
 		return 0;
 	memcpy(id, (const char *)ev + e->incident.off, e->incident.len);
 	id[e->incident.len] = 0;
-	(void)s->notify->tell(s->notify_self, s->channel, id); /* -ENOENT: nobody was told of it */
+	(void)s->n.svc->tell(s->n.self, s->n.channel, id); /* -ENOENT: nobody was told of it */
 	return 0;
 }
 
@@ -173,7 +168,7 @@ static int reload(void *state, const void *conf)
 	d = desc_of(s);
 	rc = check(s);
 	if (rc == 0)
-		rc = s->notify->set(s->notify_self, s->channel, &d);
+		rc = lnx_notifier_set(&s->n, &d);
 	if (rc < 0)
 		s->conf = before;
 	return rc;
@@ -184,8 +179,7 @@ static void stop(void *state)
 	struct slack *s = state;
 
 	slack_callback_stop(s);
-	s->notify->close(s->notify_self, s->channel);
-	s->channel = NULL;
+	lnx_notifier_close(&s->n);
 }
 
 static const char *const severities[] = { "info", "warning", "critical", NULL };

@@ -3,11 +3,11 @@
 #ifndef LNX_SLACK_H
 #define LNX_SLACK_H
 
+#include <linnix/notifier.h>
 #include <linnix/plugin.h>
 #include <linnix/svc_enforce.h>
 #include <linnix/svc_http.h>
 #include <linnix/svc_http_client.h>
-#include <linnix/svc_notify.h>
 
 /* Of Slack's Block Kit; here in bytes, which are never fewer than characters. */
 #define SLACK_BLOCKS	   50
@@ -42,15 +42,12 @@ struct slack_answer {
 };
 
 struct slack {
-	const struct lnx_host *host;
-	struct lnx_ctx *ctx;
+	struct lnx_notifier n;
 	const struct slack_conf *conf;
-	const struct lnx_svc_notify *notify;
 	const struct lnx_svc_enforce *enforce; /* NULL: none */
 	const struct lnx_svc_http *http;
 	const struct lnx_svc_http_client *client;
-	void *notify_self, *enforce_self, *http_self, *client_self;
-	struct lnx_channel *channel;
+	void *enforce_self, *http_self, *client_self;
 	uint32_t has_buttons;
 	struct {
 		unsigned char mac[SLACK_MAC_BYTES];
@@ -81,8 +78,5 @@ int slack_form(const char *body, size_t n, const char *key, struct lnx_buf *out)
 /* The route for buttons, if there may be any. 0 or -errno, told in the log. */
 int slack_callback_start(struct slack *s);
 void slack_callback_stop(struct slack *s);
-/* What a click on <verb> ("approve", "reject") of action <id> leads to, as one sentence. */
-void slack_decide(struct slack *s, const char *verb, const char *id, const char *who,
-		  char *ret_text, size_t cap);
 
 #endif

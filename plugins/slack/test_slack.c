@@ -85,10 +85,17 @@ static void names_make_no_markup(void **state)
 static void long_texts_are_cut_at_a_character(void **state)
 {
 	static const char *const fills[] = { "x", "&", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+	struct slack_action actions[SLACK_ACTIONS] = { { .id = "" } };
 	struct lnx_buf out = { 0 };
 	struct lnx_notice x, list[64];
 
 	(void)state;
+	for (unsigned i = 0; i < SLACK_ACTIONS; i++) {
+		memset(actions[i].plan, '<', sizeof(actions[i].plan) - 1);
+		memset(actions[i].text, '&', sizeof(actions[i].text) - 1);
+		actions[i].state = LNX_ACTION_PROPOSED;
+		actions[i].has_buttons = 1;
+	}
 	for (size_t f = 0; f < 4; f++) {
 		size_t k = strlen(fills[f]), i;
 
@@ -96,18 +103,20 @@ static void long_texts_are_cut_at_a_character(void **state)
 			memcpy(big + i, fills[f], k);
 		big[i] = 0;
 		x = notice_of(big);
-		slack_message(&ident, &x, 1, NULL, 0, &out);
+		slack_message(&ident, &x, 1, actions, SLACK_ACTIONS, &out);
 		assert_int_equal(lnx_buf_error(&out), 0);
 		assert_true(longest(out.data) <= SLACK_TEXT_BYTES);
 		assert_null(strstr(out.data, "\xef\xbf\xbd")); /* nothing was cut in two */
 		lnx_buf_reset(&out);
 		for (i = 0; i < 64; i++)
 			list[i] = x;
-		slack_message(&ident, list, 64, NULL, 0, &out);
+		slack_message(&ident, list, 64, actions, SLACK_ACTIONS, &out);
 		assert_int_equal(lnx_buf_error(&out), 0);
 		assert_true(longest(out.data) <=
 			    SLACK_TEXT_BYTES + 64); /* line ends are two bytes here */
-		assert_true(count(out.data, "\"type\":\"section\"") < SLACK_BLOCKS - 1);
+		assert_int_equal(count(out.data, "\"type\":\"actions\""), SLACK_ACTIONS);
+		assert_true(1 + count(out.data, "\"type\":\"section\"") + SLACK_ACTIONS <=
+			    SLACK_BLOCKS);
 		assert_int_equal(count(out.data, "|01HZ"), 64);
 		lnx_buf_reset(&out);
 	}

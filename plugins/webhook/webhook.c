@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Plugin `webhook`: incidents as JSON or CloudEvents 1.0 to a URL, signed. */
 #include <errno.h>
+#include <linnix/notifier.h>
 #include <linnix/plugin.h>
-#include <linnix/secret.h>
 #include <linnix/svc_http_client.h>
-#include <linnix/svc_notify.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +17,8 @@ struct webhook_conf {
 };
 
 struct webhook {
-	const struct lnx_host *host;
-	struct lnx_ctx *ctx;
+	struct lnx_notifier n;
 	const struct webhook_conf *conf;
-	const struct lnx_svc_notify *notify;
-	void *notify_self;
-	struct lnx_channel *channel;
 };
 
 static int put_url(struct webhook *w, struct lnx_buf *out, char *why, uint64_t cap)
@@ -38,20 +33,6 @@ static int put_url(struct webhook *w, struct lnx_buf *out, char *why, uint64_t c
 	rc = lnx_secret_read(w->conf->url_file, secret, why, cap);
 	if (rc == 0)
 		lnx_buf_str(out, secret);
-	explicit_bzero(secret, sizeof(secret));
-	return rc;
-}
-
-static int put_token(struct webhook *w, struct lnx_buf *out, char *why, uint64_t cap)
-{
-	char secret[LNX_SECRET_MAX];
-	int rc;
-
-	if (!*w->conf->token_file)
-		return 0;
-	rc = lnx_secret_read(w->conf->token_file, secret, why, cap);
-	if (rc == 0)
-		lnx_buf_printf(out, "Authorization: Bearer %s\n", secret);
 	explicit_bzero(secret, sizeof(secret));
 	return rc;
 }
@@ -74,7 +55,7 @@ void webhook_sign(const char *secret, uint64_t unix_s, const char *body, size_t 
 
 static int put_signature(struct webhook *w, struct lnx_notify_post *p, char *why, uint64_t cap)
 {
-	uint64_t now = w->host->wall_ns(w->ctx, w->host->now_ns(w->ctx)) / 1000000000u;
+	uint64_t now = w->n.host->wall_ns(w->n.ctx, w->n.host->now_ns(w->n.ctx)) / 1000000000u;
 	char secret[LNX_SECRET_MAX], mac[65];
 	int rc;
 
@@ -94,7 +75,7 @@ static int webhook_render(void *arg, const struct lnx_notice *list, uint32_t n,
 			  struct lnx_notify_post *p, char *why, uint64_t cap)
 {
 	struct webhook *w = arg;
-	const struct lnx_ident *id = w->host->ident(w->ctx);
+	const struct lnx_ident *id = w->n.host->ident(w->n.ctx);
 	int rc = put_url(w, &p->url, why, cap);
 
 	if (rc < 0)
@@ -114,7 +95,7 @@ static int webhook_render(void *arg, const struct lnx_notice *list, uint32_t n,
 							 : "application/cloudevents-batch+json");
 	if (lnx_buf_error(&p->body))
 		return lnx_buf_error(&p->body);
-	rc = put_token(w, &p->headers, why, cap);
+	rc = lnx_notifier_token(w->conf->token_file, &p->headers, why, cap);
 	return rc < 0 ? rc : put_signature(w, p, why, cap);
 }
 
@@ -140,16 +121,11 @@ static void conf_check(const void *conf, void (*say)(void *arg, const char *key,
 		       void *arg)
 {
 	const struct webhook_conf *c = conf;
-	char why[160];
 
-	if (!*c->url == !*c->url_file) {
+	if (!*c->url == !*c->url_file)
 		say(arg, "url", "either url or url_file is needed");
-	} else if (*c->url && strncmp(c->url, "https://", 8) != 0 &&
-		   strncmp(c->url, "http://", 7) != 0) {
-		(void)snprintf(why, sizeof(why), "'%.80s' must be http:// or https://",
-			       c->url); /* fits */
-		say(arg, "url", why);
-	}
+	else if (*c->url)
+		lnx_notifier_check_url(c->url, say, arg);
 }
 
 /* What can be known to be wrong before the first message: the files. */
@@ -160,18 +136,14 @@ static int check(struct webhook *w)
 	int rc = put_url(w, &p.url, why, sizeof(why));
 
 	if (rc == 0)
-		rc = put_token(w, &p.headers, why, sizeof(why));
+		rc = lnx_notifier_token(w->conf->token_file, &p.headers, why, sizeof(why));
 	lnx_buf_str(&p.body, "{}");
 	if (rc == 0)
 		rc = put_signature(w, &p, why, sizeof(why));
 	if (rc < 0)
-		w->host->log(w->ctx, LNX_ERROR, "%s", why);
-	if (p.url.data)
-		explicit_bzero(p.url.data, p.url.cap);
-	if (p.headers.data)
-		explicit_bzero(p.headers.data, p.headers.cap);
-	lnx_buf_done(&p.url);
-	lnx_buf_done(&p.headers);
+		w->n.host->log(w->n.ctx, LNX_ERROR, "%s", why);
+	lnx_secret_done(&p.url);
+	lnx_secret_done(&p.headers);
 	lnx_buf_done(&p.body);
 	return rc;
 }
@@ -183,8 +155,8 @@ static int init(const struct lnx_host *host, struct lnx_ctx *ctx, const void *co
 
 	if (!w)
 		return -ENOMEM;
-	w->host = host;
-	w->ctx = ctx;
+	w->n.host = host;
+	w->n.ctx = ctx;
 	w->conf = conf;
 	*ret_state = w;
 	if (sodium_init() >= 0)
@@ -197,15 +169,9 @@ static int start(void *state)
 {
 	struct webhook *w = state;
 	struct lnx_channel_desc d = desc_of(w);
-	const void *vtable;
-	int rc = w->host->service(w->ctx, "notify/1", &vtable, &w->notify_self);
+	int rc = check(w);
 
-	if (rc < 0)
-		return rc;
-	w->notify = vtable;
-	rc = check(w);
-	return rc < 0 ? rc
-		      : w->notify->open(w->notify_self, w->host->instance(w->ctx), &d, &w->channel);
+	return rc < 0 ? rc : lnx_notifier_open(&w->n, &d);
 }
 
 static int reload(void *state, const void *conf)
@@ -219,7 +185,7 @@ static int reload(void *state, const void *conf)
 	d = desc_of(w);
 	rc = check(w);
 	if (rc == 0)
-		rc = w->notify->set(w->notify_self, w->channel, &d);
+		rc = lnx_notifier_set(&w->n, &d);
 	if (rc < 0)
 		w->conf = before;
 	return rc;
@@ -229,8 +195,7 @@ static void stop(void *state)
 {
 	struct webhook *w = state;
 
-	w->notify->close(w->notify_self, w->channel);
-	w->channel = NULL;
+	lnx_notifier_close(&w->n);
 }
 
 static const char *const formats[] = { "linnix", "cloudevents", NULL };

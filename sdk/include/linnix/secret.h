@@ -6,12 +6,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linnix/buf.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define LNX_SECRET_MAX 2048 /* bytes, NUL included */
+
+/* lnx_buf_done() of what may hold a secret. */
+static inline void lnx_secret_done(struct lnx_buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->cap);
+	lnx_buf_done(b);
+}
 
 /* The bytes of file <path>, which nobody but its owner and group may read. Their number or -errno. */
 static inline ssize_t lnx_secret_load(const char *path, char *buf, size_t cap, char *why,
