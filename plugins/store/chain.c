@@ -80,6 +80,14 @@ static const char *text(sqlite3_stmt *st, int i)
 	return s ? s : "";
 }
 
+/* All of column <i> is what is hashed: a number, not a text that begins with one; a text with nothing behind a NUL. Before it is
+ * read otherwise, which may convert it. */
+static int is_whole(sqlite3_stmt *st, int i, int type)
+{
+	return sqlite3_column_type(st, i) == type &&
+	       (type != SQLITE_TEXT || strlen(text(st, i)) == (size_t)sqlite3_column_bytes(st, i));
+}
+
 /* Hash before the first entry: of a random number made with the file, so that entries of another file do not fit. */
 static int chain_begin(sqlite3 *db, struct chain_head *ret)
 {
@@ -238,14 +246,16 @@ static int verify_checkpoint(sqlite3 *db, const unsigned char *key, struct chain
 	const unsigned char *hash, *own, *sig;
 	sqlite3_stmt *st = NULL;
 	uint64_t seq;
-	int rc = sqlite3_prepare_v2(
-		db,
-		"SELECT seq, ts_ns, hash, key, signature FROM checkpoint ORDER BY seq DESC LIMIT 1",
-		-1, &st, NULL);
+	int is_good,
+		rc = sqlite3_prepare_v2(
+			db,
+			"SELECT seq, ts_ns, hash, key, signature FROM checkpoint ORDER BY seq DESC LIMIT 1",
+			-1, &st, NULL);
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
+		is_good = is_whole(st, 1, SQLITE_INTEGER);
 		seq = (uint64_t)sqlite3_column_int64(st, 0);
 		hash = blob(st, 2, CHAIN_HASH);
 		own = blob(st, 3, CHAIN_KEY);
@@ -258,7 +268,7 @@ static int verify_checkpoint(sqlite3 *db, const unsigned char *key, struct chain
 			memcpy(io_at->hash, hash, CHAIN_HASH);
 			io_at->seq = seq;
 		}
-		if (!hash || !own || !sig ||
+		if (!hash || !own || !sig || !is_good ||
 		    crypto_sign_verify_detached(sig, signs, sizeof(signs), own) != 0) {
 			(void)sqlite3_finalize(st);
 			return bad(r, seq, "the checkpoint's signature is not good");
@@ -274,17 +284,21 @@ static int verify_checkpoint(sqlite3 *db, const unsigned char *key, struct chain
 
 static int verify_entry(sqlite3_stmt *st, struct chain_head *io_at, struct chain_report *r)
 {
+	int is_good = is_whole(st, 1, SQLITE_INTEGER) && is_whole(st, 2, SQLITE_TEXT) &&
+		      is_whole(st, 3, SQLITE_TEXT) && is_whole(st, 4, SQLITE_TEXT);
 	struct entry e = { (uint64_t)sqlite3_column_int64(st, 0),
 			   (uint64_t)sqlite3_column_int64(st, 1), text(st, 2), text(st, 3),
 			   text(st, 4) };
 	const unsigned char *hash = blob(st, 5, CHAIN_HASH);
 	unsigned char want[CHAIN_HASH];
 
+	if (e.seq <= io_at->seq)
+		return bad(r, e.seq, "retention removed it, and it is there");
 	if (e.seq != io_at->seq + 1)
 		return bad(r, e.seq, "%llu entries are missing before it",
 			   (unsigned long long)(e.seq - io_at->seq - 1));
 	entry_hash(io_at->hash, &e, want);
-	if (!hash || memcmp(hash, want, CHAIN_HASH) != 0)
+	if (!is_good || !hash || memcmp(hash, want, CHAIN_HASH) != 0)
 		return bad(r, e.seq, "it was changed, or the one before it was");
 	memcpy(io_at->hash, want, CHAIN_HASH);
 	io_at->seq = e.seq;

@@ -94,10 +94,10 @@ static int by_age(const struct store_job *j, sqlite3 *db)
 		rc = db_run(db, "DELETE FROM blame WHERE span=3600 AND start<?1", 1, &s3600);
 	if (!rc)
 		rc = db_run(db, "DELETE FROM who WHERE seen_ns<?1", 1, &cut_ns);
-	/* open incidents stay; silences go when they are over */
+	/* open incidents and what is still to be told stay; silences go when they are over */
 	if (!rc)
 		rc = db_run(db,
-			    "DELETE FROM record WHERE ts_ns<?1 AND NOT (kind=1 AND state=0)"
+			    "DELETE FROM record WHERE ts_ns<?1 AND NOT (kind IN (1,5) AND state=0)"
 			    " AND NOT (kind=4 AND end_ns>=?1)",
 			    1, &cut_ns);
 	if (!rc)
@@ -151,7 +151,7 @@ static int by_bytes(struct store_job *j, sqlite3 *db)
 		" WHERE span=10 ORDER BY start LIMIT ?1))",
 		TRIM_WHO,
 		"DELETE FROM record WHERE rowid IN (SELECT rowid FROM record WHERE kind<>4 AND NOT"
-		" (kind=1 AND state=0) ORDER BY ts_ns LIMIT ?1)",
+		" (kind IN (1,5) AND state=0) ORDER BY ts_ns LIMIT ?1)",
 		"DELETE FROM blame WHERE span=60 AND start<=(SELECT max(start) FROM (SELECT start FROM blame"
 		" WHERE span=60 ORDER BY start LIMIT ?1))",
 		"DELETE FROM blame WHERE span=3600 AND start<=(SELECT max(start) FROM (SELECT start FROM"

@@ -294,6 +294,10 @@ static void a_changed_or_removed_entry_is_found(void **state)
 		{ "UPDATE log SET what='close' WHERE seq=4", 4 },
 		{ "UPDATE log SET subject='J' WHERE seq=4", 4 },
 		{ "UPDATE log SET hash=zeroblob(32) WHERE seq=5", 5 },
+		{ "UPDATE log SET ts_ns=ts_ns||'x' WHERE seq=2", 2 },
+		{ "UPDATE log SET doc=doc||char(0)||'x' WHERE seq=2", 2 },
+		{ "UPDATE log SET what=what||char(0) WHERE seq=2", 2 },
+		{ "UPDATE log SET subject=CAST(subject AS BLOB) WHERE seq=2", 2 },
 		{ "DELETE FROM log WHERE seq=3", 4 },
 		{ "DELETE FROM log WHERE seq=1", 2 },
 		{ "UPDATE log SET seq=7 WHERE seq=5; UPDATE log SET seq=5 WHERE seq=4;"
@@ -370,6 +374,17 @@ static void retention_leaves_a_signed_checkpoint(void **state)
 	chain_of(&f, 1);
 	assert_int_equal(verify(&f, key, NULL, &r), 0);
 	assert_int_equal(r.head.seq, 7);
+	change(&f,
+	       "INSERT INTO log SELECT 3, ts_ns, subject, what, doc, hash FROM log WHERE seq=5");
+	assert_int_equal(verify(&f, NULL, NULL, &r), -EBADMSG);
+	assert_int_equal(r.bad_seq, 3);
+	assert_string_equal(r.bad, "retention removed it, and it is there");
+	change(&f, "DELETE FROM log WHERE seq=3; UPDATE checkpoint SET ts_ns=ts_ns||' x'");
+	assert_int_equal(verify(&f, NULL, NULL, &r), -EBADMSG);
+	change(&f,
+	       "UPDATE checkpoint SET ts_ns=CAST(ts_ns AS INTEGER); UPDATE checkpoint SET hash=zeroblob(32)");
+	assert_int_equal(verify(&f, NULL, NULL, &r), -EBADMSG);
+	assert_string_equal(r.bad, "the checkpoint's signature is not good");
 	change(&f, "UPDATE checkpoint SET ts_ns=ts_ns+1");
 	assert_int_equal(verify(&f, NULL, NULL, &r), -EBADMSG);
 	change(&f, "DELETE FROM checkpoint");

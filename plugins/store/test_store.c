@@ -362,6 +362,7 @@ static void what_is_old_or_too_much_goes(void **state)
 	while (testhost_run_jobs(f.t))
 		;
 	assert_int_equal(fix_put(&f, INC, "open", "", old, "{}"), 0);
+	assert_int_equal(fix_put(&f, LNX_STORE_DELIVERY, "untold", "", old, "{}"), 0);
 	for (int i = 0; i < 2; i++) {
 		struct lnx_store_record r = { .size = sizeof(r),
 					      .kind = INC,
@@ -407,6 +408,9 @@ static void what_is_old_or_too_much_goes(void **state)
 	assert_string_equal(fix_get(&f, &q, &l), "");
 	q.id = "open";
 	assert_string_equal(fix_get(&f, &q, &l), "open{}");
+	q.kind = LNX_STORE_DELIVERY;
+	q.id = "untold";
+	assert_string_equal(fix_get(&f, &q, &l), "untold{}");
 	fix_close(&f);
 }
 

@@ -102,10 +102,10 @@ static void accept(struct llm *l)
 	}
 	rc = triage_explain(&inc, &l->facts, &ours);
 	if (!rc)
-		rc = lnx_buf_error(&l->answer) || !l->answer.data
-			     ? -EBADMSG
-			     : llm_answer(l->answer.data, &l->facts, ours.data, l->conf->model,
-					  &out, &reason, why);
+		rc = lnx_buf_error(&l->answer);
+	if (!rc)
+		rc = llm_answer(l->answer.data ? l->answer.data : "", &l->facts, ours.data,
+				l->conf->model, &out, &reason, why);
 	if (rc) {
 		failed(l, reason, why);
 	} else {

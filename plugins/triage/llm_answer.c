@@ -89,22 +89,35 @@ static void check_ids(struct check *c, const json_t *ids)
 
 /* ---- numbers, and words with digits */
 
-/* Units as people and facts write them, by what they measure. Others are not compared. */
+/* Units by what they measure, with the words that people have for them; some no fact has. Others are not compared. */
 static const char *const units[][2] = {
-	{ "ms", "ms" },	      { "millisecond", "ms" }, { "milliseconds", "ms" },
-	{ "s", "s" },	      { "sec", "s" },	       { "second", "s" },
-	{ "seconds", "s" },   { "us", "us" },	       { "ns", "ns" },
-	{ "min", "min" },     { "minute", "min" },     { "minutes", "min" },
-	{ "hour", "h" },      { "hours", "h" },	       { "pct", "pct" },
-	{ "%", "pct" },	      { "percent", "pct" },    { "bytes", "bytes" },
-	{ "cores", "cores" },
+	{ "ns", " ns nanoseconds " },
+	{ "us", " us microseconds " },
+	{ "ms", " ms msec millisecond milliseconds ms/s " },
+	{ "s", " s sec second seconds " },
+	{ "min", " min mins minute minutes m " },
+	{ "h", " h hour hours " },
+	{ "d", " d day days " },
+	{ "w", " week weeks " },
+	{ "pct", " pct percent % " },
+	{ "bytes", " bytes byte b " },
+	{ "kb", " k kb kib kilobytes " },
+	{ "mb", " mb mib megabytes " },
+	{ "gb", " gb gib gigabytes " },
+	{ "tb", " tb tib terabytes " },
+	{ "cores", " cores core " },
+	{ "x", " x times " },
 };
 
 static const char *unit_of(const char *word)
 {
-	for (size_t i = 0; word && i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcasecmp(units[i][0], word))
-			return units[i][1];
+	char key[20];
+
+	if (!word || snprintf(key, sizeof(key), " %s ", word) >= (int)sizeof(key))
+		return NULL;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcasestr(units[i][1], key))
+			return units[i][0];
 	return NULL;
 }
 
@@ -179,15 +192,19 @@ static int spelled(const char *word, double *ret)
 	static const struct {
 		const char *word;
 		double value;
-	} list[] = { { "zero", 0 },	   { "two", 2 },	{ "three", 3 },
-		     { "four", 4 },	   { "five", 5 },	{ "six", 6 },
-		     { "seven", 7 },	   { "eight", 8 },	{ "nine", 9 },
-		     { "ten", 10 },	   { "eleven", 11 },	{ "twelve", 12 },
-		     { "twenty", 20 },	   { "thirty", 30 },	{ "forty", 40 },
-		     { "fifty", 50 },	   { "sixty", 60 },	{ "ninety", 90 },
-		     { "hundred", NAN },   { "hundreds", NAN }, { "thousand", NAN },
-		     { "thousands", NAN }, { "million", NAN },	{ "millions", NAN },
-		     { "billion", NAN },   { "dozen", NAN },	{ "dozens", NAN } };
+	} list[] = {
+		{ "zero", 0 },	     { "two", 2 },	  { "three", 3 },	{ "four", 4 },
+		{ "five", 5 },	     { "six", 6 },	  { "seven", 7 },	{ "eight", 8 },
+		{ "nine", 9 },	     { "ten", 10 },	  { "eleven", 11 },	{ "twelve", 12 },
+		{ "twenty", 20 },    { "thirty", 30 },	  { "forty", 40 },	{ "thirteen", 13 },
+		{ "fourteen", 14 },  { "fifteen", 15 },	  { "sixteen", 16 },	{ "seventeen", 17 },
+		{ "eighteen", 18 },  { "nineteen", 19 },  { "fifty", 50 },	{ "sixty", 60 },
+		{ "seventy", 70 },   { "eighty", 80 },	  { "ninety", 90 },	{ "half", NAN },
+		{ "quarter", NAN },  { "twice", NAN },	  { "double", NAN },	{ "doubled", NAN },
+		{ "triple", NAN },   { "tripled", NAN },  { "minus", NAN },	{ "hundred", NAN },
+		{ "hundreds", NAN }, { "thousand", NAN }, { "thousands", NAN }, { "million", NAN },
+		{ "millions", NAN }, { "billion", NAN },  { "dozen", NAN },	{ "dozens", NAN }
+	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (!strcasecmp(list[i].word, word)) {
@@ -205,8 +222,22 @@ static void trim_word(char *word)
 		word[--n] = 0;
 }
 
+/* A word without digits: each of its parts may be a number, "twenty" and "five" of "twenty-five". */
+static void check_letters(struct check *c, const json_t *ids, char *word, const char *next)
+{
+	char *save = NULL;
+	double v;
+
+	if (word[strcspn(word, "-/._:+")] && has_word(c, ids, word, 0))
+		return; /* a name that is in a fact */
+	for (char *part = strtok_r(word, "-/._:+", &save); part;
+	     part = strtok_r(NULL, "-/._:+", &save))
+		if (spelled(part, &v) && !has_number(c, ids, v, *save ? NULL : unit_of(next)))
+			bad(c, "unknown_number", "'%.40s' is in no fact that is cited", part);
+}
+
 /* <next>: the word after it, which may be its unit; NULL none. */
-static void check_word(struct check *c, const json_t *ids, const char *word, const char *next)
+static void check_word(struct check *c, const json_t *ids, char *word, const char *next)
 {
 	const char *unit = NULL;
 	int is_number;
@@ -214,8 +245,7 @@ static void check_word(struct check *c, const json_t *ids, const char *word, con
 	double v;
 
 	if (!strpbrk(word, "0123456789")) {
-		if (spelled(word, &v) && !has_number(c, ids, v, unit_of(next)))
-			bad(c, "unknown_number", "'%.40s' is in no fact that is cited", word);
+		check_letters(c, ids, word, next);
 		return;
 	}
 	id = id_number(word);
@@ -225,7 +255,8 @@ static void check_word(struct check *c, const json_t *ids, const char *word, con
 		return;
 	}
 	is_number = number_of(word, &v, &unit);
-	if (is_number && has_number(c, ids, v, unit_of(unit ? unit : next)))
+	if (is_number && (!unit || unit_of(unit)) &&
+	    has_number(c, ids, v, unit_of(unit ? unit : next)))
 		return;
 	if (!has_word(c, ids, word, is_number))
 		bad(c, "unknown_number", "'%.40s' is in no fact that is cited", word);
@@ -260,6 +291,16 @@ static void check_words(struct check *c, const json_t *ids, char *text)
 	}
 }
 
+/* "1,512", "1'512": two numbers, or one that no fact has. */
+static const char *parted(const char *text)
+{
+	for (const char *p = text; *p; p++)
+		if (isdigit((unsigned char)*p) && p[1] && !strchr(" \n", p[1]) &&
+		    strchr(SEPARATORS, p[1]) && isdigit((unsigned char)p[2]))
+			return p;
+	return NULL;
+}
+
 static void check_text(struct check *c, const json_t *ids, const char *text)
 {
 	char copy[LLM_TEXT + 1];
@@ -271,6 +312,10 @@ static void check_text(struct check *c, const json_t *ids, const char *text)
 	}
 	if (!is_plain(text)) {
 		bad(c, "not_plain", "a sentence is not plain text");
+		return;
+	}
+	if (parted(text)) {
+		bad(c, "unknown_number", "'%.10s' is two numbers, or none", parted(text));
 		return;
 	}
 	memcpy(copy, text, n + 1);
