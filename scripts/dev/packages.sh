@@ -21,9 +21,9 @@ dev="lcov libclang-rt-14-dev golang-go etcd-server debootstrap buildah redis-ser
 	default-jdk-headless"
 # make vm, and what the Debian of its guest holds: a kernel, systemd, the libraries of what is built here, tools of the tests.
 vm="qemu-system-x86 debootstrap e2fsprogs"
-guest="linux-image-amd64 systemd systemd-sysv udev dbus busybox kmod iproute2 procps psmisc curl jq strace stress-ng python3-minimal libcap2-bin
+guest="linux-image-amd64 systemd systemd-sysv udev dbus busybox kmod iproute2 procps psmisc curl jq strace stress-ng python3 libcap2-bin
 	libev4 libbpf1 libelf1 liblua5.4-0 libyaml-0-2 libmicrohttpd12 libjansson4 libcurl4 libsqlite3-0 libzstd1 libsodium23 libsecp256k1-1
-	libncursesw6 libcmocka0"
+	libncursesw6 libcmocka0 openssl"
 
 case ${1:-} in
 build) set -- $build ;;

@@ -93,6 +93,8 @@ not_exact()
 	! "$linnix" doctor 2>/dev/null | grep -q '^ok tier: exact' || fail "the kernel can, the agent has no exact tier: $*"
 	skip "this kernel has no exact tier: $*"
 }
+is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
+need_exact() { poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"; }
 
 # A free TCP port, most likely.
 # Below the range from which the kernel gives ports to clients: one of them could take it before the agent does.

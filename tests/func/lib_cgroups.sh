@@ -55,8 +55,7 @@ exact_agent()
 	find_roots
 	trap 'finish; remove_groups' EXIT
 	start_agent
-	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
-	poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"
+	need_exact
 }
 
 # group NAME [PARENT]: in v2, and in the v1 hierarchies of the controllers.

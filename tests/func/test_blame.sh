@@ -268,7 +268,6 @@ selftest_passes_for_an_agent_with_two_capabilities()
 		--inh-caps -all,+bpf,+perfmon --ambient-caps -all,+bpf,+perfmon --no-new-privs)
 	agent_args=(--config "$tmp/tree/etc/linnix.yaml")
 	start_agent
-	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
 	poll 20 is_exact || fail "not exact: $(get /status | jq -c .probes)"
 	"$linnix" selftest >"$tmp/selftest" || fail "$(cat "$tmp/selftest")"
 	cat "$tmp/selftest"

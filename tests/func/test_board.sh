@@ -73,8 +73,7 @@ every_query_of_the_board_gives_data()
 	ops_port=$(free_port)
 	export LINNIX_HTTP_OPS_LISTEN=127.0.0.1:$ops_port
 	start_agent
-	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
-	poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"
+	need_exact
 	start_prometheus
 	spin "$victim"
 	spin "$culprit"

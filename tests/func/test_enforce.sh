@@ -106,8 +106,7 @@ a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone()
 	noisy_neighbour
 	rule worse lnx-worse 'weight = 50'
 	enforcing LINNIX_STALL_MODE=auto LINNIX_ENFORCE_MEASURE=4s
-	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
-	poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"
+	need_exact
 	group loud
 	group victim
 	set_weight "$loud" "$large" 2>/dev/null || skip "no cpu controller"
@@ -351,14 +350,14 @@ a_click_in_slack_throttles_the_hog()
 	}
 	offered() { [ -n "$(button approve "$1")" ]; }
 	poll 30 offered throttle || fail "no button: $(requests) $(latest throttle) $(tail -5 "$log")"
-	# Of two that come together there is one message, without buttons.
 	hog "$two" lnx-freeze
 	poll 30 offered freeze || fail "no button: $(requests) $(latest freeze) $(tail -5 "$log")"
 	id=$(button approve throttle)
 	[ "$id" = "$(latest throttle | jq -r .id)" ] || fail "$id is not $(latest throttle)"
 	bodies | jq -es --arg q "$quota_30" 'any(.[].blocks[]; .type == "section" and (.text.text? // "" | test("Action asked for:.*write .\($q | split(" ")[0])")))' >/dev/null ||
 		fail "what would be done is not shown: $(bodies)"
-	# None of these is a decision.
+	# None of these is a decision; that a click needs no token does not make reading free.
+	[ "$(status_of /status)" = 401 ] || fail "reading needs no token"
 	stamp=$(date +%s)
 	body=$(form approve "$id" "$recv/answer")
 	clicked "$((stamp - 400))" "$body" | grep -q '"stale".* 403 *$' || fail "an old click is taken"
@@ -383,6 +382,7 @@ a_click_in_slack_throttles_the_hog()
 	denied() { bodies | jq -es 'any(.[].blocks; tostring | contains("Action turned down:"))' >/dev/null; }
 	poll 20 denied || fail "nobody is told: $(bodies)"
 	[ ! -e "$tmp/recv/refused" ] || fail "Slack would refuse: $(cat "$tmp/recv/refused")"
+	! log_has a-secret || fail "the secret is in the log"
 	stop_agent TERM
 	has_quota "$one" "$no_quota" || fail "the quota stays"
 	"$linnix" incidents verify --db "$tmp/linnix.db" --json | jq -e .ok >/dev/null || fail "the log is broken"

@@ -7,53 +7,26 @@
 
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/func/lib_cgroups.sh
+. "$(dirname "$0")/lib_cgroups.sh"
 # shellcheck source=tests/func/lib_kills.sh
-. tests/func/lib_kills.sh
-
-v2=
-cpu_root=
-groups=()
+. "$(dirname "$0")/lib_kills.sh"
 spinners=()
-
-find_roots()
-{
-	need_root
-	need jq
-	need taskset
-	v2=$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
-	[ -n "$v2" ] || skip "no cgroup v2"
-	cpu_root=$(awk '$0 ~ / - cgroup / && $NF ~ /(^|,)cpu(,|$)/ { print $5; exit }' /proc/self/mountinfo)
-	trap 'end_all' EXIT
-	export LINNIX_INCIDENT_QUIET=4s
-}
+hog='' one='' two='' storm='' # set by group
 
 end_all()
 {
-	local g n
 	[ "${#spinners[@]}" -eq 0 ] || kill -9 "${spinners[@]}" 2>/dev/null
 	finish
-	for g in "${groups[@]+"${groups[@]}"}"; do
-		for ((n = 0; n < 100; n++)); do
-			rmdir "$g" 2>/dev/null && break
-			[ -d "$g" ] || break
-			nap 0.05
-		done
-	done
+	remove_groups
 }
 
-exact_agent()
+# What comes now makes load, which ends with the test.
+loaded()
 {
-	start_agent
-	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
-	poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"
-}
-
-# group NAME
-group()
-{
-	mkdir "$v2/$1" || skip "no right to make cgroups"
-	groups+=("$v2/$1")
-	[ -z "$cpu_root" ] || { mkdir "$cpu_root/$1" && groups+=("$cpu_root/$1"); } || skip "no right to make cgroups"
+	find_roots
+	trap end_all EXIT
+	export LINNIX_INCIDENT_QUIET=4s
 }
 
 # in_group GROUP COMMAND...: on the last CPU
@@ -62,8 +35,7 @@ in_group()
 	local g=$1
 	shift
 	(
-		echo "$BASHPID" >"$v2/$g/cgroup.procs"
-		[ -z "$cpu_root" ] || echo "$BASHPID" >"$cpu_root/$g/cgroup.procs"
+		enter "$g" || exit 1
 		exec taskset -c "$(($(getconf _NPROCESSORS_ONLN) - 1))" "$@"
 	) >/dev/null 2>&1 &
 	spinners+=($!)
@@ -102,30 +74,27 @@ queries_answer()
 
 a_hog_beside_two_victims_is_one_incident()
 {
-	local me=lnx-inc-$$ id
-	find_roots
-	exact_agent
-	group "$me-hog"
-	group "$me-a"
-	group "$me-b"
+	local id g
+	loaded
+	start_agent
+	need_exact
+	group hog
+	group one
+	group two
 	# The hog has the larger share: what a victim loses to the other is little beside it.
-	if [ -n "$cpu_root" ]; then
-		echo 16384 >"$cpu_root/$me-hog/cpu.shares"
-	else
-		echo 10000 >"$v2/$me-hog/cpu.weight"
-	fi 2>/dev/null || skip "no cpu controller"
-	for g in a b hog hog; do in_group "$me-$g" bash -c 'while :; do :; done'; done
-	poll 30 is_open "$me-hog" || fail "no incident: $(get /incidents)"
-	two_victims() { [ "$(ours "$me-hog" | jq '.[0].n_victims')" -ge 2 ]; }
-	poll 20 two_victims || fail "the second victim is missing: $(ours "$me-hog")"
-	[ "$(ours "$me-hog" | jq length)" -eq 1 ] || fail "more than one: $(ours "$me-hog")"
-	id=$(ours "$me-hog" | jq -r '.[0].id')
+	set_weight "$hog" "$large" 2>/dev/null || skip "no cpu controller"
+	for g in "$one" "$two" "$hog" "$hog"; do in_group "$g" bash -c 'while :; do :; done'; done
+	poll 30 is_open "$hog" || fail "no incident: $(get /incidents)"
+	two_victims() { [ "$(ours "$hog" | jq '.[0].n_victims')" -ge 2 ]; }
+	poll 20 two_victims || fail "the second victim is missing: $(ours "$hog")"
+	[ "$(ours "$hog" | jq length)" -eq 1 ] || fail "more than one: $(ours "$hog")"
+	id=$(ours "$hog" | jq -r '.[0].id')
 	get "/incidents/$id" >"$tmp/inc"
 	numbers_are_evidence "$tmp/inc"
 	queries_answer "$tmp/inc"
-	jq -r .explanation.summary "$tmp/inc" | grep -q "$me-hog.*bash, pid" || fail "the culprit is not named"
+	jq -r .explanation.summary "$tmp/inc" | grep -q "$hog.*bash, pid" || fail "the culprit is not named"
 	"$linnix" incidents >"$tmp/list" || fail "linnix incidents"
-	grep -q "$id.*open.*$me-hog" "$tmp/list" || fail "$(cat "$tmp/list")"
+	grep -q "$id.*open.*$hog" "$tmp/list" || fail "$(cat "$tmp/list")"
 	"$linnix" incidents explain "$id" >"$tmp/explain" || fail "explain"
 	grep -q 'Ruled out' "$tmp/explain" || fail "$(cat "$tmp/explain")"
 	"$linnix" incidents show "${id: -8}" | grep -q '^  E1 ' || fail "show by the end of an id"
@@ -139,24 +108,24 @@ a_hog_beside_two_victims_is_one_incident()
 	grep -q '^  E1 ' "$tmp/shown" || fail "a file is paged: $(cat "$tmp/shown")"
 	kill -9 "${spinners[@]}"
 	spinners=()
-	poll 40 is_closed "$me-hog" || fail "it does not close: $(ours "$me-hog")"
-	[ "$(ours "$me-hog" | jq length)" -eq 1 ] || fail "more than one: $(ours "$me-hog")"
+	poll 40 is_closed "$hog" || fail "it does not close: $(ours "$hog")"
+	[ "$(ours "$hog" | jq length)" -eq 1 ] || fail "more than one: $(ours "$hog")"
 	stop_agent TERM
 	LINNIX_STORE_PATH=$tmp/linnix.db "$linnix" incidents verify --json | jq -e '.ok and .entries >= 2' >/dev/null ||
 		fail "verify"
 	# Blame of before: the next run has it from the file.
 	start_agent
-	older() { get "/blame?since=5m&resource=cpu&victim=/$me-a" >"$tmp/blame" && jq -e '.victims | length == 1' "$tmp/blame" >/dev/null; }
+	older() { get "/blame?since=5m&resource=cpu&victim=/$one" >"$tmp/blame" && jq -e '.victims | length == 1' "$tmp/blame" >/dev/null; }
 	poll 20 older || fail "/blame does not reach back: $(cat "$tmp/blame")"
-	jq -e --arg g "$me-hog" '.victims[0] | (([.parts[].stall_ms] | add) - .stalled_ms | fabs) < 0.001 and .stalled_ms > 500 and
+	jq -e --arg g "$hog" '.victims[0] | (([.parts[].stall_ms] | add) - .stalled_ms | fabs) < 0.001 and .stalled_ms > 500 and
 		(.notes | index("from-history-of-the-largest-pairs")) != null and any(.parts[]; .culprit.workload == $g)' "$tmp/blame" >/dev/null ||
 		fail "blame of before: $(cat "$tmp/blame")"
 }
 
 a_fork_storm_is_one_incident_without_a_network()
 {
-	local me=lnx-inc-$$-fork id
-	find_roots
+	local id
+	loaded
 	need stress-ng
 	need unshare
 	launcher=(unshare -n)
@@ -167,19 +136,19 @@ a_fork_storm_is_one_incident_without_a_network()
 	get() { curl -fsS -m 20 --unix-socket "$socket" "http://localhost$1"; }
 	up() { is_alive "$agent" && get /healthz >/dev/null; }
 	poll 30 up || fail "$(cat "$log")"
-	group "$me"
-	in_group "$me" stress-ng --fork 4 -t 60 -q
-	poll 30 is_open "$me" || fail "no incident: $(get /incidents)"
-	id=$(ours "$me" | jq -r '.[0].id')
+	group storm
+	in_group "$storm" stress-ng --fork 4 -t 60 -q
+	poll 30 is_open "$storm" || fail "no incident: $(get /incidents)"
+	id=$(ours "$storm" | jq -r '.[0].id')
 	get "/incidents/$id" >"$tmp/inc"
 	numbers_are_evidence "$tmp/inc"
 	jq -r '.evidence[] | select(.topic == "tree") | .text' "$tmp/inc" | grep -q stress-ng || fail "the tree is not named: $(cat "$tmp/inc")"
 	kill -9 "${spinners[@]}"
-	pkill_group() { local p; while read -r p; do kill -9 "$p" 2>/dev/null; done <"$v2/$me/cgroup.procs"; [ ! -s "$v2/$me/cgroup.procs" ]; }
+	pkill_group() { local p; while read -r p; do kill -9 "$p" 2>/dev/null; done <"$v2/$storm/cgroup.procs"; [ ! -s "$v2/$storm/cgroup.procs" ]; }
 	poll 10 pkill_group || fail "the storm does not end"
 	spinners=()
-	poll 60 is_closed "$me" || fail "it does not close: $(ours "$me")"
-	[ "$(ours "$me" | jq length)" -eq 1 ] || fail "more than one: $(ours "$me")"
+	poll 60 is_closed "$storm" || fail "it does not close: $(ours "$storm")"
+	[ "$(ours "$storm" | jq length)" -eq 1 ] || fail "more than one: $(ours "$storm")"
 }
 
 nothing_is_called_but_what_listens()

@@ -254,8 +254,7 @@ stalls_are_found_by_either_namespace_and_the_ignored_are_left_alone()
 		rule "spins" { on = "proc.exec", where = { comm = "lnx-spin" }, by = "cgroup_id" }
 	END
 	LINNIX_RULES_DIR=$tmp/rules start_agent
-	is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
-	poll 20 is_exact || not_exact "$(get /status | jq -c .probes)"
+	need_exact
 	poll 20 is_well || fail "not synced: $(readyz)"
 	cp "$(type -P bash)" "$tmp/lnx-spin"
 	for path in "burstable/pod$bu_uid/$bu_a" "besteffort/pod$static_hash/$static_id"; do

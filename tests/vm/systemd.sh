@@ -15,7 +15,6 @@ units=()
 need_guest() { [ -e /etc/systemd/system/linnix-vm.service ] || skip "only in the guest of tests/vm/run.sh"; }
 show() { systemctl show -P "$1" linnix.service; }
 journal() { journalctl -q --no-pager -u linnix.service; }
-is_exact() { [ "$(get /status | jq -r .tiers.cpu)" = exact ]; }
 
 end_units()
 {
