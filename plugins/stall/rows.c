@@ -192,6 +192,7 @@ void stall_row_psi(struct stall *s, struct stall_row *row, uint64_t now_ledger_n
 	uint64_t some, full;
 	int rc;
 
+	stall_who_count(s);
 	if (row->who != STALL_WHO_NODE)
 		rc = stall_who_psi(&s->whos, who, row->resource, &some, &full);
 	else
@@ -438,6 +439,7 @@ int stall_rows_make(struct stall *s, uint64_t window_ns, uint64_t now_ns)
 int stall_rows_psi(struct stall *s, uint64_t window_ns, uint64_t now_ns)
 {
 	(void)now_ns;
+	stall_who_count(s);
 	for (uint32_t i = 0; i < s->whos.n; i++) {
 		struct stall_who *who = &s->whos.who[i];
 

@@ -92,6 +92,16 @@ static int make_each(void *arg, const struct lnx_workload *w)
 	return 0;
 }
 
+void stall_who_count(struct stall *s)
+{
+	if (!s->workload || !s->whos.is_new)
+		return;
+	s->whos.is_new = 0;
+	for (uint32_t i = STALL_WHO_FIRST; i < s->whos.n; i++)
+		s->whos.who[i].n_children = 0;
+	(void)s->workload->each(s->workload_self, 0, count_parents, s);
+}
+
 void stall_who_refresh(struct stall *s, uint64_t now_ns)
 {
 	struct stall_whos *w = &s->whos;
@@ -101,13 +111,12 @@ void stall_who_refresh(struct stall *s, uint64_t now_ns)
 	/* Soon after the start the walk of plugin workload comes in. */
 	if (s->ticks < 5 || s->ticks % 30 == 0)
 		(void)s->workload->each(s->workload_self, 0, make_each, s);
-	for (uint32_t i = STALL_WHO_FIRST; i < w->n; i++) {
-		w->who[i].n_children = 0;
+	for (uint32_t i = STALL_WHO_FIRST; i < w->n; i++)
 		if (w->who[i].cgroup_id && !w->who[i].is_gone && !w->who[i].level &&
 		    w->who[i].asked_ns + REFRESH_NS < now_ns)
 			(void)stall_who_of(s, w->who[i].cgroup_id, now_ns); /* it is there */
-	}
-	(void)s->workload->each(s->workload_self, 0, count_parents, s);
+	w->is_new = 1;							    /* or has gone */
+	stall_who_count(s);
 }
 
 uint32_t stall_slot_who(const struct stall *s, uint32_t handle)

@@ -152,6 +152,8 @@ uint32_t stall_who_of(struct stall *s, uint64_t cgroup_id, uint64_t now_ns);
 void stall_psi_base(struct stall *s, uint32_t resource);
 void stall_psi_base_of(struct stall *s, struct stall_who *who, uint32_t resource);
 void stall_who_refresh(struct stall *s, uint64_t now_ns);
+/* Count n_children anew if somebody has come. Call before they are asked for. */
+void stall_who_count(struct stall *s);
 /* stat.c: 0 or -errno. <text> of /proc/stat, NULL reads the file. */
 int stall_stat_init(struct stall_stat *st, uint32_t n_cpus);
 void stall_stat_read(struct stall_stat *st, const char *text);

@@ -1,60 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* I/O and memory of a pod with several containers: how long is what the kernel says of the pod's own cgroup, never a sum;
  * without a probe as well. */
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "test_fixture.h"
+#include "test_psi.h"
 #include "test_res.h"
-
-/* A hierarchy with pod /t/poduid of containers a and b, and pressure files to be filled. */
-static char *make_pressure(struct test *f)
-{
-	static const char *const folders[] = { "t", "t/poduid", "t/poduid/a", "t/poduid/b" };
-	char *dir = strdup("/tmp/lnx-pods-XXXXXX"), path[256];
-
-	assert_non_null(dir);
-	assert_non_null(mkdtemp(dir));
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", dir, folders[i]);
-		assert_int_equal(mkdir(path, 0700), 0);
-	}
-	if (f->s->whos.root_fd >= 0)
-		assert_int_equal(close(f->s->whos.root_fd), 0);
-	f->s->whos.root_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(f->s->whos.root_fd >= 0);
-	return dir;
-}
-
-static void drop_pressure(char *dir)
-{
-	char command[128];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-	assert_int_equal(system(command), 0);
-	free(dir);
-}
-
-/* Since ever, "" of the pod itself. */
-static void pressure_is(const char *dir, const char *container, const char *resource, uint64_t ms)
-{
-	char path[256], text[256];
-
-	(void)snprintf(path, sizeof(path), "%s/t/poduid/%s/%s.pressure", dir, container, resource);
-	(void)snprintf(text, sizeof(text),
-		       "some avg10=0.00 avg60=0.00 avg300=0.00 total=%llu\n"
-		       "full avg10=0.00 avg60=0.00 avg300=0.00 total=%llu\n",
-		       (unsigned long long)ms * 1000, (unsigned long long)ms * 500);
-	write_text(path, text);
-}
 
 static void all_pressure_is(const char *dir, const char *resource, uint64_t pod, uint64_t a,
 			    uint64_t b)
 {
-	pressure_is(dir, "", resource, pod);
-	pressure_is(dir, "a", resource, a);
-	pressure_is(dir, "b", resource, b);
+	pressure_is(dir, "/t/poduid", resource, pod);
+	pressure_is(dir, "/t/poduid/a", resource, a);
+	pressure_is(dir, "/t/poduid/b", resource, b);
 }
 
 static double figure(const char *json, const char *name)
@@ -176,22 +132,77 @@ static void without_a_file_of_its_own_a_pod_is_a_sum_and_says_so(void **state)
 	free(json);
 }
 
-/* Nobody is blamed; but how long a pod waited is known without a probe, too. */
-static void without_a_probe_a_pod_has_its_pressure(void **state)
+static uint32_t io_rows_of(struct test *f, uint64_t id, uint32_t *ret_flags)
 {
-	struct test *f = *state;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f->s->n_rows; i++)
+		if (f->s->rows[i].resource == LNX_RES_IO &&
+		    f->s->whos.who[f->s->rows[i].who].cgroup_id == id) {
+			*ret_flags = f->s->rows[i].flags;
+			n++;
+		}
+	return n;
+}
+
+/* As plugin psi tells of the pod's own cgroup, of a and b. */
+static void tell_io_pressure(struct test *f)
+{
 	struct lnx_ev_psi_cgroup e = { .h = { sizeof(e), LNX_EV_PSI_CGROUP, sizeof(e), f->boot, 0,
 					      LNX_CPU_NONE },
 				       .window_ns = SEC };
-	static const double pct[] = { 45, 40, 30 }; /* of the pod, a and b */
-	char *json;
+	static const double pct[] = { 45, 40, 30 };
 
-	tick(f); /* who is who */
 	for (uint64_t i = 0; i < 3; i++) {
 		e.cgroup_id = 99 + i;
 		e.io_some_pct = pct[i];
 		assert_int_equal(testhost_deliver(f->t, &e.h), 0);
 	}
+}
+
+/* Its file counts what its containers wait: it is no victim beside them, not even before the next walk of all cgroups. */
+static void cgroup_of_a_pod_is_no_victim_beside_its_containers(void **state)
+{
+	struct test *f = *state;
+	uint32_t flags = 0;
+
+	tell_io_pressure(f);
+	tick(f);
+	assert_int_equal(io_rows_of(f, 100, &flags), 1);
+	assert_int_equal(io_rows_of(f, 101, &flags), 1);
+	assert_int_equal(io_rows_of(f, 99, &flags), 0);
+}
+
+static void pressure_of_a_new_pod_is_not_its_own_cgroups(void **state)
+{
+	struct test *f = *state;
+	uint32_t flags = 0;
+	char *dir;
+
+	rise(f);
+	dir = make_pressure(f);
+	all_pressure_is(dir, "io", 1000, 500, 700);
+	waited(f, "blkio", 99, 10);
+	tick(f);
+	/* It comes between two walks. */
+	f->s->whos.who[stall_who_find(&f->s->whos, 99)].n_children = 0;
+	f->s->whos.is_new = 1;
+	all_pressure_is(dir, "io", 1800, 900, 1000);
+	waited(f, "blkio", 99, 20);
+	tick(f);
+	assert_int_equal(io_rows_of(f, 99, &flags), 1);
+	assert_true(flags & STALL_F_PSI_WIDER);
+	drop_pressure(dir);
+}
+
+/* Nobody is blamed; but how long a pod waited is known without a probe, too. */
+static void without_a_probe_a_pod_has_its_pressure(void **state)
+{
+	struct test *f = *state;
+	char *json;
+
+	tick(f); /* who is who */
+	tell_io_pressure(f);
 	tick(f);
 	json = blame_of(f, LNX_RES_IO, STALL_BY_POD, f->boot - SEC, "prod/pod");
 	check_json_sums(json);
@@ -213,6 +224,8 @@ int main(void)
 		RES_TEST(what_its_containers_cannot_explain_lowers_coverage),
 		RES_TEST(pod_that_waited_less_than_a_container_says_so),
 		RES_TEST(without_a_file_of_its_own_a_pod_is_a_sum_and_says_so),
+		TEST(cgroup_of_a_pod_is_no_victim_beside_its_containers),
+		RES_TEST(pressure_of_a_new_pod_is_not_its_own_cgroups),
 		TEST(without_a_probe_a_pod_has_its_pressure),
 	};
 

@@ -131,6 +131,7 @@ uint32_t stall_who_make(struct stall_whos *w, uint64_t id, uint64_t now_ns, uint
 		return STALL_WHO_OTHER;
 	}
 	who_reset(&w->who[i]);
+	w->is_new = 1;
 	w->who[i].cgroup_id = id;
 	w->who[i].used_ns = now_ns;
 	w->hash[place_of(w, id)] = i + 1;

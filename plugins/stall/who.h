@@ -67,6 +67,7 @@ struct stall_whos {
 	uint32_t hash[STALL_WHO_HASH]; /* index + 1 */
 	uint32_t n;		       /* ever used places */
 	uint32_t n_fds;
+	uint32_t is_new;  /* some came since n_children were counted */
 	uint64_t refused; /* no place: counted as STALL_WHO_OTHER */
 	struct stall_limit limits[STALL_LIMITS_MAX];
 	uint32_t n_limits;
