@@ -106,8 +106,10 @@ static inline int fake_each(void *self, uint32_t include_gone,
 static const struct lnx_svc_workload fake_workload = { sizeof(fake_workload), 0, fake_get,
 						       fake_each };
 
+/* *ret: NULL, or an option of another section. */
 static inline int setup(void **ret)
 {
+	const char *option = *ret;
 	struct test *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
@@ -120,6 +122,7 @@ static inline int setup(void **ret)
 	f->slots_fd = testhost_map(f->t, "sched", "slots", 8, 4);
 	f->tasks_fd = testhost_map(f->t, "sched", "tasks", 4, 24);
 	assert_int_equal(testhost_provide(f->t, "workload/1", &fake_workload, f), 0);
+	assert_true(!option || !testhost_conf_other(f->t, option));
 	assert_int_equal(testhost_init(f->t, linnix_plugin_v1()), 0);
 	f->s = testhost_state(f->t);
 	f->s->probe.cpus = f->cpus;

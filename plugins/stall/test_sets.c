@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Wait sets of pods and workloads: made, told, given back. */
 #include "test_fixture.h"
+#include "test_psi.h"
 
 /* Handle of the set that stands above <handle>, 0 none. */
 static uint32_t up_of(struct test *f, uint32_t handle)
@@ -131,12 +132,56 @@ static void without_a_free_slot_a_pod_is_a_sum_and_says_so(void **state)
 	free(json);
 }
 
+/* In the pod's own row it is the quota of whichever container met one; of one that nobody can find that is said. */
+static void quota_of_a_container_is_named_in_its_pods_row(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102), pod;
+	char *dir = make_pressure(f), *json, path[256];
+	struct stat st;
+	FILE *out;
+
+	(void)snprintf(path, sizeof(path), "%s/t/poduid/a/cpu.max", dir);
+	out = fopen(path, "we");
+	assert_non_null(out);
+	assert_true(fputs("5000 20000\n", out) >= 0);
+	assert_int_equal(fclose(out), 0);
+	(void)snprintf(path, sizeof(path), "%s/t/poduid/a", dir);
+	assert_int_equal(stat(path, &st), 0);
+	free(f->s->whos.cpu_root);
+	f->s->whos.cpu_root = strdup(dir);
+	f->s->whos.is_v1 = 0;
+	(void)slot_for(f, 101);
+	tick(f);
+	tick(f);
+	pod = up_of(f, a);
+	f->tab->slot[LNX_LEDGER_SLOT(a)].owner = st.st_ino;
+	charge(f, 1, a, LNX_LEDGER_THROTTLED + 3, 30000000);
+	charge(f, 1, pod, LNX_LEDGER_THROTTLED + 3, 30000000);
+	charge(f, 1, c, LNX_LEDGER_THROTTLED + 2, 20000000);
+	tick(f);
+	for (uint32_t by = STALL_BY_CONTAINER; by <= STALL_BY_POD; by++) {
+		json = blame(f, by, by == STALL_BY_POD ? "prod/pod" : "/t/poduid/a");
+		assert_non_null(strstr(json, "\"limit\":\"cpu.max 5000 20000\""));
+		assert_non_null(strstr(json, "\"owner\":\"/t/poduid/a\""));
+		assert_null(strstr(json, "quota-owner-unknown"));
+		assert_null(strstr(json, "\"neighbour\""));
+		free(json);
+	}
+	json = blame(f, STALL_BY_CONTAINER, "/t/podc/c");
+	assert_non_null(strstr(json, "\"limit\":\"\",\"owner\":\"\""));
+	assert_non_null(strstr(json, "quota-owner-unknown"));
+	free(json);
+	drop_pressure(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(pods_and_workloads_are_unions_not_sums),
 		TEST(workload_of_pods_has_a_set_above_theirs),
 		TEST(without_a_free_slot_a_pod_is_a_sum_and_says_so),
+		TEST(quota_of_a_container_is_named_in_its_pods_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,10 @@ static void kinds_are_told_apart_and_sum(void **state)
 	charge(f, 1, a, LNX_LEDGER_IDLE, 5000000);
 	charge(f, 1, a, LNX_LEDGER_OTHER, 6000000);
 	charge(f, 1, a, LNX_LEDGER_THROTTLED + 2, 70000000);
+	charge(f, 1, LNX_LEDGER_KERNEL, c, 9000000); /* kernel threads are nobody's victim */
 	tick(f);
+	for (uint32_t i = 0; i < f->s->n_rows; i++)
+		assert_int_not_equal(f->s->rows[i].who, STALL_WHO_KERNEL);
 	assert_int_equal(stall_method(f->s, LNX_RES_CPU), LNX_METHOD_EXACT);
 	r = row_of(f, 100);
 	assert_non_null(r);
@@ -117,10 +120,13 @@ static void parts_always_sum(void **state)
 static void child_of_a_container_counts_there(void **state)
 {
 	struct test *f = *state;
-	uint32_t child = slot_for(f, 200), c = slot_for(f, 102), now = 0;
+	uint32_t child = slot_for(f, 200), c = slot_for(f, 102), now = 0, moves = f->tab->moves;
 	uint64_t id = 200;
 
+	f->tab->cache[5] = (struct lnx_ledger_cache){ 200, (uint64_t)200 << 32 | child };
 	tick(f);
+	assert_int_equal(f->tab->cache[5].tagged, 0); /* the probe looks again */
+	assert_true(f->tab->moves > moves);
 	tick(f);
 	charge(f, 0, child, c, 40000000);
 	tick(f);
@@ -159,6 +165,146 @@ static void slot_of_a_removed_cgroup_goes_once_it_is_quiet(void **state)
 	assert_int_equal(cell_ns(f, row_of(f, 100), LNX_STALL_NEIGHBOUR, 102), 25000000);
 	tick(f);
 	assert_int_not_equal(f->tab->slot[LNX_LEDGER_SLOT(c)].handle, c);
+	charge(f, 0, a, c, 15000000);
+	tick(f);
+	assert_int_equal(cell_ns(f, row_of(f, 100), LNX_STALL_NEIGHBOUR, 102), 15000000);
+}
+
+/* Two CPUs took a slot each for one cgroup: both count, and the one that no cgroup points to is given back. */
+static void of_two_slots_for_a_cgroup_one_stays(void **state)
+{
+	struct test *f = *state;
+	uint32_t lost = slot_for(f, 100), kept = slot_for(f, 100), c = slot_for(f, 102);
+	char *json;
+
+	tick(f);
+	charge(f, 1, lost, c, 10000000);
+	charge(f, 1, kept, c, 20000000);
+	tick(f);
+	json = blame(f, STALL_BY_CONTAINER, "/t/poduid/a");
+	check_json_sums(json);
+	assert_non_null(strstr(json, "\"stalled_ms\":30,"));
+	free(json);
+	for (int i = 0; i < 4; i++)
+		tick(f);
+	assert_int_not_equal(f->tab->slot[LNX_LEDGER_SLOT(lost)].handle, lost);
+	assert_int_equal(f->tab->slot[LNX_LEDGER_SLOT(kept)].handle, kept);
+}
+
+static void idle_slots_are_given_back_when_slots_are_short(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
+
+	for (uint64_t id = 2000; id < 3950; id++)
+		(void)slot_for(f, id);
+	for (int i = 0; i < 70; i++) {
+		charge(f, 1, a, c, 1000000);
+		charge(f, 1, c, a, 1000000);
+		tick(f);
+		if (i == 55)
+			assert_true(f->s->probe.n_used > 1900);
+	}
+	assert_true(f->s->probe.n_used < 1900);
+	assert_int_equal(f->tab->slot[LNX_LEDGER_SLOT(a)].handle, a);
+	assert_int_equal(f->tab->slot[LNX_LEDGER_SLOT(c)].handle, c);
+}
+
+/* Thousands of pairs: what is too small to matter is other, and every victim has lost what it lost. */
+static void small_parts_of_a_crowd_go_to_other(void **state)
+{
+	enum { CROWD = 70 };
+	struct test *f = *state;
+	const struct stall_window *w = f->s->look;
+	uint32_t h[CROWD], n = 0, n_folded = 0;
+
+	for (uint32_t i = 0; i < CROWD; i++)
+		h[i] = slot_for(f, 2000 + i);
+	tick(f);
+	tick(f);
+	for (uint32_t v = 0; v < CROWD; v++)
+		for (uint32_t c = 0; c < CROWD; c++)
+			if (v != c)
+				charge(f, v & 1, h[v], h[c], c ? 20000 : 2000000);
+	tick(f);
+	for (uint32_t i = 0; i < w->n_victims; i++) {
+		const struct stall_row *r = &f->s->rows[n];
+		uint64_t ns = 0;
+
+		if (w->victims[i].handle < LNX_LEDGER_FIRST &&
+		    w->victims[i].handle != LNX_LEDGER_NODE)
+			continue;
+		n++;
+		for (uint32_t c = r->first; c < r->first + r->n; c++)
+			ns += f->s->cells[c].stall_ns;
+		assert_int_equal(ns, w->victims[i].stall_ns);
+		assert_int_equal(r->stalled_ns, ns);
+		assert_int_equal(r->raw_ns, w->victims[i].raw_ns);
+		n_folded += (r->flags & STALL_F_FOLDED) != 0;
+	}
+	assert_true(n > CROWD);
+	assert_true(n_folded >= CROWD - 1);
+	assert_true(f->s->n_cells < 4 * CROWD);
+}
+
+static void what_a_window_lacks_is_said(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
+	char *json;
+
+	tick(f);
+	tick(f);
+	charge(f, 0, a, c, 50000000);
+	tick(f);
+	json = blame(f, STALL_BY_CONTAINER, "prod/shop");
+	assert_null(strstr(json, "ledger-overflow-in-other"));
+	assert_null(strstr(json, "ledger-read-late"));
+	free(json);
+	charge(f, 0, a, c, 50000000);
+	f->cpus[0].count[LNX_LEDGER_N_PAIR_FULL]++;
+	tick(f);
+	json = blame(f, STALL_BY_CONTAINER, "prod/shop");
+	assert_non_null(strstr(json, "ledger-overflow-in-other"));
+	free(json);
+	charge(f, 0, a, c, 50000000);
+	f->cpus[1].seq = 1; /* never at rest */
+	tick(f);
+	json = blame(f, STALL_BY_CONTAINER, "prod/shop");
+	assert_non_null(strstr(json, "ledger-read-late"));
+	free(json);
+}
+
+/* Pressure that plugin psi told: longer than a window, and of a time in which the ledger was not on. */
+static void a_long_sample_is_told_over_several_windows(void **state)
+{
+	struct test *f = *state;
+	struct lnx_ev_psi_cgroup e = { .h = { sizeof(e), LNX_EV_PSI_CGROUP, sizeof(e), f->boot, 0,
+					      LNX_CPU_NONE },
+				       .window_ns = 2 * SEC,
+				       .cgroup_id = 102,
+				       .cpu_some_pct = 80,
+				       .cpu_full_pct = 70 };
+	static const uint64_t want[] = { SEC, 600000000, 0 };
+
+	stall_probe_pause(f->s, "off");
+	assert_int_equal(testhost_deliver(f->t, &e.h), 0);
+	for (int i = 0; i < 3; i++) {
+		const struct stall_row *r;
+
+		tick(f);
+		r = row_of(f, 102);
+		assert_int_equal(r ? r->stalled_ns : 0, want[i]);
+		assert_true(!r || (r->method == LNX_METHOD_PSI_ONLY && r->full_ns <= r->psi_ns));
+	}
+	/* The ledger is back, and what was told before is not told again when it goes. */
+	f->s->whos.who[stall_who_find(&f->s->whos, 102)].sample_ns[LNX_RES_CPU][0] = 400000000;
+	assert_int_equal(stall_probe_resume(f->s), 0);
+	tick(f);
+	tick(f);
+	stall_probe_pause(f->s, "off");
+	tick(f);
+	assert_null(row_of(f, 102));
 }
 
 static void steal_is_a_modelled_part_and_the_sum_stays(void **state)
@@ -376,6 +522,11 @@ int main(void)
 		TEST(parts_always_sum),
 		TEST(child_of_a_container_counts_there),
 		TEST(slot_of_a_removed_cgroup_goes_once_it_is_quiet),
+		TEST(of_two_slots_for_a_cgroup_one_stays),
+		TEST(idle_slots_are_given_back_when_slots_are_short),
+		TEST(small_parts_of_a_crowd_go_to_other),
+		TEST(what_a_window_lacks_is_said),
+		TEST(a_long_sample_is_told_over_several_windows),
 		TEST(steal_is_a_modelled_part_and_the_sum_stays),
 		TEST(who_stays_within_its_request_is_entitled),
 		TEST(edges_are_published_only_when_wanted),

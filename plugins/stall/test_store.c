@@ -212,6 +212,33 @@ static void method_is_the_weakest_of_the_windows(void **state)
 	assert_int_equal(stall_sum_add(&sum, &w), 0);
 	assert_int_equal(sum.rows[0].r.method, LNX_METHOD_PSI_ONLY);
 	assert_int_equal(sum.rows[0].r.psi_ns, 10);
+	assert_false(sum.rows[0].r.flags & STALL_F_PSI_PART); /* too little to be read */
+	row.stalled_ns = 2000000;
+	assert_int_equal(stall_sum_add(&sum, &w), 0);
+	assert_true(sum.rows[0].r.flags & STALL_F_PSI_PART);
+	stall_sum_done(&sum);
+}
+
+/* The probes of I/O and memory come as pressure rises: the answer has their method, and says that it is not of all of it. */
+static void a_probe_that_came_late_is_said(void **state)
+{
+	struct stall_row row = { .who = STALL_WHO_FIRST,
+				 .resource = LNX_RES_IO,
+				 .method = LNX_METHOD_PSI_ONLY,
+				 .psi_ns = 5,
+				 .full_ns = STALL_UNKNOWN };
+	struct stall_win w = { .from_ns = 1, .to_ns = 2, .n_rows = 1, .rows = &row };
+	struct stall_sum sum = { 0 };
+
+	(void)state;
+	assert_int_equal(stall_sum_add(&sum, &w), 0);
+	row.method = LNX_METHOD_MODEL;
+	assert_int_equal(stall_sum_add(&sum, &w), 0);
+	assert_int_equal(sum.rows[0].r.method, LNX_METHOD_MODEL);
+	assert_true(sum.rows[0].r.flags & STALL_F_ATTACHED);
+	row.method = LNX_METHOD_PSI_ONLY;
+	assert_int_equal(stall_sum_add(&sum, &w), 0);
+	assert_int_equal(sum.rows[0].r.method, LNX_METHOD_MODEL);
 	stall_sum_done(&sum);
 }
 
@@ -222,6 +249,7 @@ int main(void)
 		cmocka_unit_test(coarse_windows_take_over_without_overlap),
 		cmocka_unit_test(too_much_memory_drops_the_oldest_and_counts),
 		cmocka_unit_test(method_is_the_weakest_of_the_windows),
+		cmocka_unit_test(a_probe_that_came_late_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
