@@ -171,7 +171,7 @@ void lnx_app_config_free(struct lnx_config *c)
 	free(c);
 }
 
-/* ---- what plugins say of their sections */
+/* ---- what no option table can say */
 
 struct conf_check {
 	struct lnx_app *app;
@@ -204,7 +204,9 @@ static void conf_say(void *arg, const char *key, const char *text)
 
 	k->n++;
 	(void)lnx_optset_get(k->config->set, k->section, key, &origin);
-	if (at && origin == LNX_FROM_FILE)
+	if (origin == LNX_FROM_DEFAULT) /* what is missing is missing in its section */
+		at = lnx_conf_get(k->root, k->section);
+	if (at && origin <= LNX_FROM_FILE)
 		lnx_buf_printf(k->errors, "%s:%d:%d: ", k->app->config_path, at->line, at->column);
 	else if (origin == LNX_FROM_ENV)
 		lnx_buf_str(k->errors, "environment: ");
@@ -213,12 +215,36 @@ static void conf_say(void *arg, const char *key, const char *text)
 	lnx_buf_printf(k->errors, "%s.%s: %s\n", k->section, key, text);
 }
 
+/* A misspelt one would go on running. */
+static void conf_check_probes(struct conf_check *k)
+{
+	const char *const *d = k->config->core.probes_disabled;
+	const char *names[32] = { NULL }, *hint;
+	char text[160];
+	unsigned i;
+
+	for (i = 0; i + 1 < sizeof(names) / sizeof(names[0]) && lnx_probe_name(i); i++)
+		names[i] = lnx_probe_name(i);
+	for (k->section = "probes"; *d; d++) {
+		for (i = 0; names[i] && strcmp(names[i], *d) != 0; i++)
+			;
+		if (names[i])
+			continue;
+		hint = lnx_suggest(*d, names);
+		(void)snprintf(text, sizeof(text), "there is no probe '%.64s'%s%s%s", *d,
+			       hint ? " (did you mean '" : "", hint ? hint : "",
+			       hint ? "'?)" : ""); /* fits */
+		conf_say(k, "disabled", text);
+	}
+}
+
 static int lnx_config_check(struct lnx_app *app, const struct lnx_config *c,
 			    const struct lnx_node *root, struct lnx_buf *errors)
 {
 	struct conf_check k = { app, c, root, NULL, errors, 0 };
 	unsigned i;
 
+	conf_check_probes(&k);
 	for (i = 0; i < app->plugins->n; i++) {
 		const struct lnx_ctx *x = app->plugins->list[i];
 

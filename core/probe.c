@@ -204,6 +204,11 @@ static int probe_share(struct lnx_probes *ps, const struct lnx_probes_conf *conf
 	return rc == -ENOMEM ? rc : 0;
 }
 
+const char *lnx_probe_name(unsigned i)
+{
+	return i < N_ROWS ? probe_rows[i].name : NULL;
+}
+
 static int probe_is_disabled(const struct lnx_probes_conf *conf, const char *name)
 {
 	const char *const *d;

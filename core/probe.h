@@ -24,6 +24,8 @@ struct lnx_probes_conf {
 	const char *const *disabled; /* names of probes not to load; NULL at the end; may be NULL */
 };
 
+/* The name of probe <i> of the table; NULL past its end. */
+const char *lnx_probe_name(unsigned i);
 /* Open and load every probe of the table (bpf/ objects). A probe that fails is kept with its reason; the call itself fails
  * only with -ENOMEM. Needs the privileges; nothing after it does. */
 int lnx_probes_new(const struct lnx_probes_conf *conf, struct lnx_bus *bus,

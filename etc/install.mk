@@ -27,12 +27,11 @@ fill = install -d $(DESTDIR)$(2) && sed -e 's,@PREFIX@,$(PREFIX),g' -e 's,@BINDI
 	$(1) >$(DESTDIR)$(2)/$(3) && chmod 644 $(DESTDIR)$(2)/$(3)
 
 ##@ install
-install: all ## bin, plugins, BPF objects, Lua, headers, pc, rules, etc, man, unit (DESTDIR= PREFIX=)
+install: all ## bin, plugins, BPF objects, headers, pc, rules, etc, man, unit (DESTDIR= PREFIX=)
 	$(Q)$(call put,755,$(bindir),$(PROGRAMS))
 	$(Q)$(call put,644,$(pkgdir)/plugins,$(PLUGIN_SOS))
 	$(Q)$(call put,755,$(pkgdir),$(PLUGIN_PROGRAMS))
 	$(Q)$(call put,644,$(pkgdir)/bpf,$(BPF_OBJS))
-	$(Q)$(call put,644,$(pkgdir)/lua,$(wildcard scripts/lib/*.lua))
 	$(Q)$(call put,644,$(includedir)/linnix,$(wildcard sdk/include/linnix/*.h))
 	$(Q)$(call put,644,$(PREFIX)/share/linnix,sdk/linnix.mk)
 	$(Q)$(call fill,sdk/linnix.pc.in,$(libdir)/pkgconfig,linnix.pc)

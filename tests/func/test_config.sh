@@ -212,9 +212,24 @@ what_a_plugin_says_of_its_section()
 	grep -q '^environment: http.listen: ' <<<"$out" || fail "$out"
 	printf 'http:\n  enabled: false\n  ops_listen: "9464"\n' >"$tmp/c.yaml"
 	"$linnixd" --config "$tmp/c.yaml" --check-config || fail "what is off was checked"
+	# What is missing has no place but its section's.
+	printf 'log: {}\nslack:\n  enabled: true\n' >"$tmp/c.yaml"
+	refuses 'c\.yaml:2:1: slack\.webhook_url_file: is needed'
+}
+
+unknown_probe_is_not_left_running()
+{
+	local out code=0
+	printf 'probes:\n  disabled: [blkio, prco]\n' >"$tmp/c.yaml"
+	refuses "c\\.yaml:2:3: probes\\.disabled: there is no probe 'prco' \\(did you mean 'proc'\\?\\)"
+	out=$(LINNIX_PROBES_DISABLED=blkio,nosuch "$linnixd" --config /dev/null --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code: $out"
+	grep -q "^environment: probes.disabled: there is no probe 'nosuch'$" <<<"$out" || fail "$out"
+	printf 'probes: { disabled: [sched, proc, cgroup, blkio, mem] }\n' >"$tmp/c.yaml"
+	"$linnixd" --config "$tmp/c.yaml" --check-config || fail "the probes that there are"
 }
 
 run broken tab_in_indentation huge nested_lists nested_maps binary null_bytes a_folder missing_file unknown_plugin \
 	unknown_key_with_a_suggestion aliases_are_refused all_errors_at_once toml_gets_a_hint right_one_is_accepted \
 	flag_beats_environment_beats_file_beats_default dump_tells_origins unknown_variable_only_warns bad_variable_is_named \
-	what_a_plugin_says_of_its_section explain_tells_who_wants_what explain_opens_nothing_beside_a_running_agent usage
+	what_a_plugin_says_of_its_section unknown_probe_is_not_left_running explain_tells_who_wants_what explain_opens_nothing_beside_a_running_agent usage

@@ -53,5 +53,30 @@ man_pages_are_clean()
 	done
 }
 
+# block HEADING LANGUAGE: the first such block below it in README.md.
+block() { awk -v h="## $1" -v f="\`\`\`$2" '$0 == h { on = 1 } on && $0 == "```" { exit } in_it; on && $0 == f { in_it = 1 }' README.md; }
+
+# Beside the shipped ones: a second rule of the same name would be refused.
+rule_of_the_readme_is_sound()
+{
+	block 'Add a rule' lua >"$tmp/readme.lua"
+	grep -q '^rule ' "$tmp/readme.lua" || fail "no rule in README.md"
+	"$linnix" rules check "$tmp/readme.lua" scripts/rules/*.lua || fail "it is not sound"
+}
+
+# In the tree, word by word.
+plugin_of_the_readme_builds()
+{
+	need "${CC:-gcc}"
+	unset MAKEFLAGS MAKELEVEL MFLAGS
+	mkdir "$tmp/tree"
+	cp -r sdk "$tmp/tree"
+	rm -rf "$tmp/tree/sdk/template/c/build"
+	block 'Write a plugin' sh >"$tmp/commands"
+	grep -q make "$tmp/commands" || fail "no commands in README.md"
+	(cd "$tmp/tree" && CC="${CC:-gcc}" bash -e "$tmp/commands") || fail "it does not build"
+	[ -e "$tmp/tree/my_plugin/build/crashes.so" ] || fail "no build/crashes.so"
+}
+
 run pages_are_those_of_the_tables man_page_of_the_agent_has_every_option every_key_in_force_is_in_the_options_page \
-	shipped_configuration_is_valid man_pages_are_clean
+	shipped_configuration_is_valid man_pages_are_clean rule_of_the_readme_is_sound plugin_of_the_readme_builds

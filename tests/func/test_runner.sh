@@ -46,6 +46,12 @@ expect "a script may ask for another limit" "0 passed, 1 failed, 0 skipped" 1 "k
 # TIMEOUT: 1
 sleep 60
 T
+export LNX_SAN=asan
+expect "of an instrumented build everything may take three times as long" "0 passed, 1 failed, 0 skipped" 1 "killed after 3 s" <<'T'
+# TIMEOUT: 1
+sleep 60
+T
+unset LNX_SAN
 expect "a program that is not there has failed" "0 passed, 1 failed, 0 skipped" 1 <<<'exec /no/such/program'
 expect "nothing is read from the terminal" "1 passed, 0 failed, 0 skipped" 0 <<<'! read -r x'
 
