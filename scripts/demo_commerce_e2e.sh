@@ -18,6 +18,7 @@ case $build in /*) ;; *) build=$PWD/$build ;; esac
 MAX=5          # USDC that the payer puts aside
 UNIT=2         # USDC that the payee asks for a CPU second
 FUNDS=100      # USDC that the payer has
+AUDIT=4        # events that the payee has to open
 WITHIN=30      # s, for each thing that is waited for
 [ -z "${LNX_SAN:-}" ] || WITHIN=120 # an instrumented build is slow
 pids=()
@@ -221,11 +222,21 @@ the_work()
 	"$build/bin/linnix" receipt show "$dir/receipt.json"
 }
 
+# A block that came after the receipt chooses events; the payee opens them, the payer needs no others.
+the_audit()
+{
+	local asked
+	asked=$("$build/bin/linnix" receipt challenge "$dir/receipt.json" --rpc "$rpc_url" -k "$AUDIT" 2>"$dir/asked") || die "no challenge: $(cat "$dir/asked")"
+	"$build/bin/linnix" receipt open "$dir/receipt.json" --events "$dir/events" --event "$asked" >"$dir/opened" || die "the payee cannot open $asked"
+	echo "events that a block chose, opened by the payee: $asked"
+}
+
 the_payment()
 {
 	say "the payer's agent verifies the receipt from the chain, then pays"
 	poll "the task is settled" task_is payer '.chain_status == "settled"'
-	verify "$dir/receipt.json" --events "$dir/events" || die "the receipt is not valid"
+	the_audit
+	verify "$dir/receipt.json" --events "$dir/events" --event "$dir/opened" -k "$AUDIT" || die "the receipt is not valid"
 	show_balances after
 	local paid
 	paid=$((payee_has - before_payee))

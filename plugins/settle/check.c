@@ -46,6 +46,15 @@ void check_note(struct check *c, const char *fmt, ...)
 	va_end(ap);
 }
 
+void check_done(struct check *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(c->done, &c->n_done, fmt, ap);
+	va_end(ap);
+}
+
 int check_code(const struct check *c)
 {
 	return c->n_bad ? CHECK_INVALID : c->n_open ? CHECK_UNKNOWN : CHECK_VALID;
@@ -143,6 +152,7 @@ void check_receipt(struct check *c, const struct signed_receipt *r, const struct
 {
 	check_dsse(c, r);
 	check_payload(c, r, s);
+	check_done(c, "the file: both signatures and who signed, price, window, gaps");
 }
 
 static int differs(const uint8_t *a, const uint8_t *b, size_t n)
@@ -224,4 +234,5 @@ void check_chain(struct check *c, const struct signed_receipt *r, const struct c
 		check_bad(c, "chain: the task pays another address");
 	check_payee(c, p, chain);
 	check_times(c, p, chain);
+	check_done(c, "chain: the task, its payee, their times");
 }

@@ -17,15 +17,17 @@
 #define CHECK_UNKNOWN 3 /* something could not be checked */
 
 struct check {
-	unsigned n_bad, n_open, n_notes; /* may be more than are kept */
+	unsigned n_bad, n_open, n_notes, n_done; /* may be more than are kept */
 	char bad[CHECK_REASONS][CHECK_TEXT];
 	char open[CHECK_REASONS][CHECK_TEXT];  /* what was not checked */
 	char notes[CHECK_REASONS][CHECK_TEXT]; /* what cannot be checked there by anybody */
+	char done[CHECK_REASONS][CHECK_TEXT];  /* what was looked at, whatever came of it */
 };
 
 void check_bad(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void check_open(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void check_note(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void check_done(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int check_code(const struct check *c);
 
 /* What can be said from the file alone: both signatures, who signed, price, window, gaps. */
@@ -66,8 +68,11 @@ struct opened_leaf {
 	struct merkle_path path;
 };
 
-/* Find leaf <index> and its path in the events at <f>. 0, -ENOENT (fewer leaves), -EBADMSG (a bad line), -EIO. */
-int opened_leaf_find(FILE *f, uint64_t index, struct opened_leaf *ret);
+#define OPENED_MAX 64 /* at a time */
+
+/* Find leaves and their paths in the events at <f>: <n> of them, zero but for path.index. 0, -ENOENT (fewer leaves), -EBADMSG (a bad
+ * line), -EIO. */
+int opened_leaves_find(FILE *f, struct opened_leaf *leaves, unsigned n);
 void opened_leaf_write(struct lnx_buf *out, const struct opened_leaf *leaf);
 /* 0 or -EBADMSG with <why>. */
 int opened_leaf_read(const char *text, size_t n, struct opened_leaf *ret, char why[RECEIPT_WHY]);

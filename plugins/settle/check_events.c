@@ -56,6 +56,20 @@ static void walk_line(struct walk *w, const char *line, size_t n)
 	merkle_add(&w->tree, hash);
 }
 
+/* A figure that may be null: then the events do not tell it either. */
+static void compare_known(struct check *c, const char *what, bool is_claimed, uint64_t claimed,
+			  bool is_known, uint64_t sum)
+{
+	if (is_claimed && !is_known)
+		check_bad(c, "usage: %s is %" PRIu64 ", and the events do not tell it", what,
+			  claimed);
+	else if (!is_claimed && (is_known || sum))
+		check_bad(c, "usage: %s is null, the events sum to %" PRIu64, what, sum);
+	else if (is_claimed && claimed != sum)
+		check_bad(c, "usage: %s is %" PRIu64 ", the events sum to %" PRIu64, what, claimed,
+			  sum);
+}
+
 static void compare(struct check *c, const char *what, uint64_t claimed, uint64_t sum)
 {
 	if (claimed != sum)
@@ -78,10 +92,15 @@ static void walk_end(struct walk *w)
 	compare(w->c, "rss_peak_kib", u->rss_peak_kib, sum->rss_peak_kib);
 	compare(w->c, "io_read_bytes", u->read_bytes, sum->read_bytes);
 	compare(w->c, "io_write_bytes", u->write_bytes, sum->write_bytes);
-	compare(w->c, "net_tx_bytes", u->net_tx_bytes, sum->net_tx_bytes);
+	compare_known(w->c, "net_tx_bytes", u->has_net_tx, u->net_tx_bytes, sum->has_net_tx,
+		      sum->net_tx_bytes);
 	compare(w->c, "execs", u->execs, sum->execs);
-	compare(w->c, "stall_ns", u->stall_ns, sum->stall_ns);
-	if (u->exit_code != sum->exit_code)
+	/* a window without a stall has no event: 0 may well be known */
+	compare_known(w->c, "stall_ns", u->has_stall, u->stall_ns, u->has_stall, sum->stall_ns);
+	if (u->has_exit != sum->has_exit)
+		check_bad(w->c, "usage: exit_code is %s, and %s", u->has_exit ? "told" : "null",
+			  sum->has_exit ? "an event says it" : "no event says it");
+	else if (u->exit_code != sum->exit_code)
 		check_bad(w->c, "usage: exit_code is %d, the events say %d", u->exit_code,
 			  sum->exit_code);
 }
@@ -106,41 +125,56 @@ void check_events(struct check *c, const struct signed_receipt *r, FILE *f)
 	char line[LEAF_LINE + 64];
 	ssize_t n;
 
-	merkle_init(&w.tree, NULL);
+	merkle_init(&w.tree, NULL, 0);
 	while ((n = next_line(f, line)) >= 0)
 		walk_line(&w, line, (size_t)n);
 	if (ferror(f))
 		check_open(c, "events: the file cannot be read to its end");
 	walk_end(&w);
+	check_done(c, "events: root, number, sequence, window and sums of %" PRIu64, w.tree.n);
 }
 
-int opened_leaf_find(FILE *f, uint64_t index, struct opened_leaf *ret)
+/* A line of the file, which is leaf number <at>: is it one of those that are looked for? */
+static void keep_leaf(struct opened_leaf *leaves, unsigned n, uint64_t at, const uint8_t *salt,
+		      const char *json, size_t n_json)
 {
+	for (unsigned i = 0; i < n; i++) {
+		if (leaves[i].path.index != at)
+			continue;
+		memcpy(leaves[i].salt, salt, LEAF_SALT);
+		memcpy(leaves[i].json, json, n_json);
+		leaves[i].n_json = n_json;
+	}
+}
+
+int opened_leaves_find(FILE *f, struct opened_leaf *leaves, unsigned n)
+{
+	struct merkle_path *paths[OPENED_MAX];
 	uint8_t salt[LEAF_SALT], hash[MERKLE_HASH];
 	char line[LEAF_LINE + 64];
 	const char *json;
 	struct merkle tree;
 	size_t n_json;
-	ssize_t n;
+	ssize_t n_line;
 
-	*ret = (struct opened_leaf){ .path = { .index = index } };
-	merkle_init(&tree, &ret->path);
-	while ((n = next_line(f, line)) >= 0) {
-		if (leaf_split_line(line, (size_t)n, salt, &json, &n_json) ||
-		    n_json > sizeof(ret->json))
+	for (unsigned i = 0; i < n; i++)
+		paths[i] = &leaves[i].path;
+	merkle_init(&tree, paths, n);
+	while ((n_line = next_line(f, line)) >= 0) {
+		if (leaf_split_line(line, (size_t)n_line, salt, &json, &n_json) ||
+		    n_json > LEAF_LINE)
 			return -EBADMSG;
-		if (tree.n == index) {
-			memcpy(ret->salt, salt, sizeof(salt));
-			memcpy(ret->json, json, n_json);
-			ret->n_json = n_json;
-		}
+		keep_leaf(leaves, n, tree.n, salt, json, n_json);
 		leaf_hash(salt, json, n_json, hash);
 		merkle_add(&tree, hash);
 	}
 	if (ferror(f))
 		return -EIO;
 	merkle_root(&tree, hash);
-	return index < tree.n ? 0 : -ENOENT;
+	for (unsigned i = 0; i < n; i++)
+		if (leaves[i].path.index >= tree.n)
+			return -ENOENT;
+	return 0;
 }
 
 void opened_leaf_write(struct lnx_buf *out, const struct opened_leaf *leaf)

@@ -23,6 +23,7 @@ struct asking {
 	struct check_chain chain;
 	struct rpc_batch batch, pieces;
 	struct logs_scan scan;
+	struct challenge *chosen;
 	uint64_t deadline, max_deadline; /* blocks; 0: not known */
 	uint8_t registry[20], did[32];
 	uint64_t created_block, submitted_block; /* 0: not known */
@@ -118,7 +119,8 @@ static int read_task(struct asking *k)
 	}
 	read_separator(k, &call[3]);
 	chain->status = (uint32_t)status;
-	(void)u256_to_u64(&v[3].word, &k->deadline); /* uint48 */
+	(void)u256_to_u64(&v[3].word, &k->deadline);	  /* uint48 */
+	(void)u256_to_u64(&v[4].word, &k->chosen->until); /* likewise */
 	memcpy(chain->payee_did, v[1].word.b, 32);
 	memcpy(chain->payer, v[2].word.b + 12, 20);
 	memcpy(chain->token, v[6].word.b + 12, 20);
@@ -338,6 +340,24 @@ static uint64_t time_of(const struct rpc_call *call)
 	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n) ? n : 0;
 }
 
+/* The block after the receipt's chooses which events are to be opened: its hash was not known when the receipt was made. */
+static void choose(struct asking *k, const struct rpc_call *call)
+{
+	const char *hash = json_string_value(json_object_get(call->result, "hash"));
+	struct challenge *ch = k->chosen;
+
+	ch->block = k->submitted_block + 1;
+	if (!k->submitted_block)
+		check_open(k->c, "challenge: which block has the receipt is not known");
+	else if (!k->r->r.size)
+		check_open(k->c, "challenge: the receipt has no events to choose from");
+	else if (!hash || hex_parse(hash, ch->block_hash, 32))
+		check_open(k->c, "challenge: block %llu, which chooses, is not there yet",
+			   (unsigned long long)ch->block);
+	else
+		challenge_derive(ch, k->r->r.task_id, k->r->r.size, k->a->k);
+}
+
 static void ask_times(struct asking *k)
 {
 	rpc_reset(&k->batch);
@@ -345,14 +365,18 @@ static void ask_times(struct asking *k)
 		      (unsigned long long)k->created_block); /* block 0: not used */
 	(void)rpc_add(&k->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
 		      (unsigned long long)k->submitted_block);
+	(void)rpc_add(&k->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
+		      (unsigned long long)k->submitted_block + 1);
 	if (ask(k, "the times of blocks"))
 		return;
+	if (k->a->k)
+		choose(k, &k->batch.calls[2]);
 	k->chain.created_s = k->created_block ? time_of(&k->batch.calls[0]) : 0;
 	k->chain.submitted_s = k->submitted_block ? time_of(&k->batch.calls[1]) : 0;
 }
 
 void receipt_ask_chain(const struct receipt_asked *a, struct check *c,
-		       const struct signed_receipt *r)
+		       const struct signed_receipt *r, struct challenge *ret)
 {
 	struct asking *k = calloc(1, sizeof(*k));
 
@@ -363,6 +387,7 @@ void receipt_ask_chain(const struct receipt_asked *a, struct check *c,
 	k->a = a;
 	k->c = c;
 	k->r = r;
+	k->chosen = ret;
 	if (!ask_task(k) && !ask_payee(k)) {
 		ask_times(k);
 		check_chain(c, r, &k->chain);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* `linnix receipt show|verify|open`: needs no agent, only the file, and for --rpc a node of the chain. */
+/* `linnix receipt show|verify|open|challenge`: needs no agent, only the file, and for --rpc a node of the chain. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -13,13 +13,15 @@
 
 #define BAD CHECK_INVALID
 
-#define USAGE                                                                                                                                                                          \
-	"usage: linnix receipt show FILE [--json]\n"                                                                                                                                   \
-	"       linnix receipt verify FILE [--events FILE] [--event OPENED|INDEX] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--from-block BLOCK] [--json] [--dry-run]\n" \
-	"       linnix receipt open FILE --events FILE --event INDEX\n"                                                                                                                \
-	"exit codes of verify: 0 valid, 1 invalid, 2 usage, 3 something could not be checked\n"
+#define USAGE                                                                                                                                                                                     \
+	"usage: linnix receipt show FILE [--json]\n"                                                                                                                                              \
+	"       linnix receipt verify FILE [--events FILE] [--event OPENED|INDEX,...] [-k N] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--from-block BLOCK] [--json] [--dry-run]\n" \
+	"       linnix receipt open FILE --events FILE --event INDEX,...\n"                                                                                                                       \
+	"       linnix receipt challenge FILE --rpc URL [-k N] [--registry ADDRESS] [--from-block BLOCK] [--json] [--dry-run]\n"                                                                  \
+	"challenge prints which N events (16) the payee has to open; verify -k N holds those that were opened (--event) against it\n"                                                             \
+	"exit codes of verify: 0 valid, 1 invalid, 2 usage, 3 something could not be checked, as without --rpc what the chain says\n"
 
-static int usage(const char *what, const char *which)
+int receipt_usage(const char *what, const char *which)
 {
 	fprintf(stderr, "linnix: receipt: %s%s\n" USAGE, what, which);
 	return CHECK_USAGE;
@@ -28,13 +30,15 @@ static int usage(const char *what, const char *which)
 static int take_address(const char *text, const char *option, uint8_t ret[20], bool *ret_has)
 {
 	*ret_has = true;
-	return address_parse(text, ret) ? usage(option, " is an address of 0x and 40 hex digits")
-					: 0;
+	return address_parse(text, ret)
+		       ? receipt_usage(option, " is an address of 0x and 40 hex digits")
+		       : 0;
 }
 
 static int take(struct receipt_asked *a, int c)
 {
 	struct u256 block;
+	uint64_t k = 0;
 
 	switch (c) {
 	case 'e':
@@ -52,8 +56,13 @@ static int take(struct receipt_asked *a, int c)
 		return take_address(optarg, "--settlement", a->settlement, &a->has_settlement);
 	case 'b':
 		return u256_parse(optarg, &block) || u256_to_u64(&block, &a->from_block)
-			       ? usage("--from-block", " is the number of a block")
+			       ? receipt_usage("--from-block", " is the number of a block")
 			       : 0;
+	case 'k':
+		if (u256_parse(optarg, &block) || u256_to_u64(&block, &k) || !k || k > OPENED_MAX)
+			return receipt_usage("-k", " is a number of events from 1 to 64");
+		a->k = (unsigned)k;
+		return 0;
 	case 'j':
 		a->is_json = true;
 		return 0;
@@ -61,7 +70,7 @@ static int take(struct receipt_asked *a, int c)
 		a->is_dry = true;
 		return 0;
 	default:
-		return usage("unknown option, or its value is missing", "");
+		return receipt_usage("unknown option, or its value is missing", "");
 	}
 }
 
@@ -83,18 +92,18 @@ static int parse(int argc, char **argv, struct receipt_asked *a)
 
 	optind = 1;
 	opterr = 0;
-	while (!rc && (c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+	while (!rc && (c = getopt_long(argc, argv, "k:", longs, NULL)) != -1)
 		rc = take(a, c);
 	if (rc)
 		return rc;
 	if (optind + 2 != argc)
-		return usage("expected show, verify or open, and one file", "");
+		return receipt_usage("expected show, verify, open or challenge, and one file", "");
 	a->word = argv[optind];
 	a->file = argv[optind + 1];
 	return 0;
 }
 
-static FILE *open_plain(const char *path)
+FILE *receipt_open_file(const char *path)
 {
 	FILE *f = fopen(path, "re");
 	struct stat st;
@@ -109,10 +118,9 @@ static FILE *open_plain(const char *path)
 	return f;
 }
 
-/* The whole of a small file. 0 or -errno, said. */
-static int read_small(const char *path, char *ret, size_t cap, size_t *ret_n)
+int receipt_read_file(const char *path, char *ret, size_t cap, size_t *ret_n)
 {
-	FILE *f = open_plain(path);
+	FILE *f = receipt_open_file(path);
 	size_t n;
 	int rc = 0;
 
@@ -132,6 +140,30 @@ static const char *amount_text(const struct u256 *v, char text[U256_DECIMAL])
 {
 	u256_format(v, text);
 	return text;
+}
+
+/* A figure that may be unknown. */
+static const char *known_text(bool is_known, uint64_t v, const char *unit, char text[32])
+{
+	if (!is_known)
+		return "unknown";
+	(void)snprintf(text, 32, "%" PRIu64 "%s", v, unit); /* fits */
+	return text;
+}
+
+static void show_usage(const struct usage *u)
+{
+	char stall[32], sent[32];
+
+	printf("usage    cpu %" PRIu64 " ns, peak %" PRIu64 " KiB, read %" PRIu64
+	       " bytes, written %" PRIu64 " bytes, sent %s, stalled %s, %" PRIu64 " execs, ",
+	       u->cpu_ns, u->rss_peak_kib, u->read_bytes, u->write_bytes,
+	       known_text(u->has_net_tx, u->net_tx_bytes, " bytes", sent),
+	       known_text(u->has_stall, u->stall_ns, " ns", stall), u->execs);
+	if (u->has_exit)
+		printf("exit code %d\n", u->exit_code);
+	else
+		puts("exit code unknown");
 }
 
 static void show_text(const struct signed_receipt *s)
@@ -155,11 +187,7 @@ static void show_text(const struct signed_receipt *s)
 	stamp_format(r->start_ns, start);
 	stamp_format(r->end_ns, end);
 	printf("window   %s to %s\n", start, end);
-	printf("usage    cpu %" PRIu64 " ns, peak %" PRIu64 " KiB, read %" PRIu64
-	       " bytes, written %" PRIu64 " bytes, stalled %" PRIu64 " ns, %" PRIu64
-	       " execs, exit code %d\n",
-	       r->usage.cpu_ns, r->usage.rss_peak_kib, r->usage.read_bytes, r->usage.write_bytes,
-	       r->usage.stall_ns, r->usage.execs, r->usage.exit_code);
+	show_usage(&r->usage);
 	printf("events   %" PRIu64 ", %" PRIu64 " dropped, %u gaps\n", r->size, r->dropped,
 	       r->n_gaps);
 	printf("measured %s%s by linnix %s\n", attestation_names[r->attestation],
@@ -186,43 +214,6 @@ static int show(const struct receipt_asked *a, struct signed_receipt *s)
 	return 0;
 }
 
-static int open_event(const struct receipt_asked *a, const struct signed_receipt *s)
-{
-	struct opened_leaf leaf;
-	struct lnx_buf out = { 0 };
-	struct check c = { .n_bad = 0 };
-	struct u256 number;
-	uint64_t index = 0;
-	FILE *f;
-	int rc;
-
-	if (!a->events || !a->event || u256_parse(a->event, &number) ||
-	    u256_to_u64(&number, &index))
-		return usage("open needs --events FILE and --event INDEX, a number from 0", "");
-	f = open_plain(a->events);
-	if (!f)
-		return BAD;
-	rc = opened_leaf_find(f, index, &leaf);
-	(void)fclose(f);
-	if (rc) {
-		fprintf(stderr, "linnix: receipt: %s: %s\n", a->events,
-			rc == -ENOENT	 ? "there is no such event in it"
-			: rc == -EBADMSG ? "not an events file"
-					 : strerror(-rc));
-		return BAD;
-	}
-	check_leaf(&c, s, &leaf);
-	if (c.n_bad) {
-		fprintf(stderr, "linnix: receipt: %s is not of this receipt: %s\n", a->events,
-			c.bad[0]);
-		return BAD;
-	}
-	opened_leaf_write(&out, &leaf);
-	fputs(lnx_buf_error(&out) ? "" : out.data, stdout);
-	lnx_buf_done(&out);
-	return 0;
-}
-
 static void put_list(struct lnx_buf *out, const char *key, char list[][CHECK_TEXT], unsigned n)
 {
 	lnx_json_key(out, key);
@@ -236,7 +227,7 @@ static void put_list(struct lnx_buf *out, const char *key, char list[][CHECK_TEX
 
 static int report(const struct receipt_asked *a, struct check *c, const struct signed_receipt *s)
 {
-	static const char *const verdicts[] = { "valid", "invalid", "", "not checked" };
+	static const char *const verdicts[] = { "valid", "invalid", "", "unknown" };
 	int code = check_code(c);
 	struct lnx_buf out = { 0 };
 	char hash[67];
@@ -244,12 +235,12 @@ static int report(const struct receipt_asked *a, struct check *c, const struct s
 	hex_format(s->hash, 32, hash);
 	if (a->is_json) {
 		lnx_buf_char(&out, '{');
-		lnx_json_kv_str(&out, "verdict",
-				code == CHECK_UNKNOWN ? "unknown" : verdicts[code]);
+		lnx_json_kv_str(&out, "verdict", verdicts[code]);
 		if (s->payload)
 			lnx_json_kv_str(&out, "receipt_hash", hash);
 		put_list(&out, "reasons", c->bad, c->n_bad);
 		put_list(&out, "not_checked", c->open, c->n_open);
+		put_list(&out, "checked", c->done, c->n_done);
 		put_list(&out, "notes", c->notes, c->n_notes);
 		lnx_json_kv_bool(&out, "chain_asked", a->rpc != NULL);
 		lnx_buf_char(&out, '}');
@@ -262,80 +253,53 @@ static int report(const struct receipt_asked *a, struct check *c, const struct s
 		make_printable(c->bad[i]);
 		printf("  %s\n", c->bad[i]);
 	}
+	for (unsigned i = 0; i < c->n_done && i < CHECK_REASONS; i++)
+		printf("  checked: %s\n", c->done[i]);
 	for (unsigned i = 0; i < c->n_open && i < CHECK_REASONS; i++)
 		printf("  not checked: %s\n", c->open[i]);
 	for (unsigned i = 0; i < c->n_notes && i < CHECK_REASONS; i++)
 		printf("  note: %s\n", c->notes[i]);
-	if (!a->rpc && code == CHECK_VALID)
-		puts("  in itself: what the chain says of it was not asked (--rpc URL)");
 	return code;
-}
-
-/* One event: a file that was opened from another's events, or its number in those that are here. 0 or an exit code. */
-static int verify_event(const struct receipt_asked *a, struct check *c,
-			const struct signed_receipt *s)
-{
-	char text[RECEIPT_FILE_BYTES], why[RECEIPT_WHY];
-	struct opened_leaf leaf;
-	struct u256 number;
-	uint64_t index;
-	FILE *events;
-	size_t n;
-	int rc;
-
-	if (a->events && !u256_parse(a->event, &number) && !u256_to_u64(&number, &index)) {
-		events = open_plain(a->events);
-		if (!events)
-			return CHECK_USAGE;
-		rc = opened_leaf_find(events, index, &leaf);
-		(void)fclose(events);
-		if (rc)
-			check_bad(c, "event: there is no number %s in the events", a->event);
-		else
-			check_leaf(c, s, &leaf);
-		return 0;
-	}
-	if (read_small(a->event, text, sizeof(text), &n))
-		return CHECK_USAGE;
-	if (opened_leaf_read(text, n, &leaf, why))
-		check_bad(c, "event: %s: %s", a->event, why);
-	else
-		check_leaf(c, s, &leaf);
-	return 0;
 }
 
 static int verify_more(const struct receipt_asked *a, struct check *c,
 		       const struct signed_receipt *s)
 {
 	FILE *events;
-	int rc = 0;
 
 	if (a->events) {
-		events = open_plain(a->events);
+		events = receipt_open_file(a->events);
 		if (!events)
 			return CHECK_USAGE;
 		check_events(c, s, events);
 		(void)fclose(events);
 	}
-	if (a->event)
-		rc = verify_event(a, c, s);
 	if (a->has_settlement && memcmp(a->settlement, s->r.settlement, 20) != 0)
 		check_bad(c, "the receipt is for another contract than --settlement");
-	return rc;
+	return 0;
 }
 
 static int verify(const struct receipt_asked *a, struct check *c, const struct signed_receipt *s,
 		  const struct secp *curve)
 {
+	struct challenge chosen = { .n = 0 };
 	int rc;
 
+	if (a->k && !a->event)
+		return receipt_usage("-k needs --event OPENED: what the payee opened", "");
 	check_receipt(c, s, curve);
 	rc = verify_more(a, c, s);
 	if (rc)
 		return rc;
 	if (a->rpc)
-		receipt_ask_chain(a, c, s);
-	return report(a, c, s);
+		receipt_ask_chain(a, c, s, &chosen);
+	else
+		check_open(c, "chain: it was not asked what it has of this task (--rpc URL)");
+	if (a->k && !a->rpc)
+		check_open(c, "challenge: a block chooses the events (--rpc URL)");
+	if (a->event)
+		rc = receipt_verify_event(a, c, s, &chosen);
+	return rc ? rc : report(a, c, s);
 }
 
 static int run(const struct receipt_asked *a, const struct secp *curve)
@@ -344,7 +308,7 @@ static int run(const struct receipt_asked *a, const struct secp *curve)
 	struct check c = { .n_bad = 0 };
 	char text[RECEIPT_FILE_BYTES + 1], why[RECEIPT_WHY];
 	size_t n;
-	int rc = read_small(a->file, text, sizeof(text), &n);
+	int rc = receipt_read_file(a->file, text, sizeof(text), &n);
 
 	if (rc)
 		return !strcmp(a->word, "verify") ? CHECK_USAGE : BAD;
@@ -358,9 +322,10 @@ static int run(const struct receipt_asked *a, const struct secp *curve)
 			rc == -EBADMSG ? why : strerror(-rc));
 		return BAD;
 	}
-	rc = !strcmp(a->word, "show")	? show(a, &s)
-	     : !strcmp(a->word, "open") ? open_event(a, &s)
-					: verify(a, &c, &s, curve);
+	rc = !strcmp(a->word, "show")	     ? show(a, &s)
+	     : !strcmp(a->word, "open")	     ? receipt_open(a, &s)
+	     : !strcmp(a->word, "challenge") ? receipt_challenge(a, &s, curve)
+					     : verify(a, &c, &s, curve);
 	signed_receipt_done(&s);
 	return rc;
 }
@@ -380,8 +345,10 @@ int receipt_command(int argc, char **argv)
 	if (rc)
 		return rc;
 	if (strcmp(a.word, "show") != 0 && strcmp(a.word, "verify") != 0 &&
-	    strcmp(a.word, "open") != 0)
-		return usage("expected show, verify or open, not ", a.word);
+	    strcmp(a.word, "open") != 0 && strcmp(a.word, "challenge") != 0)
+		return receipt_usage("expected show, verify, open or challenge, not ", a.word);
+	if (!strcmp(a.word, "challenge") && !a.k)
+		a.k = CHALLENGE_DEFAULT;
 	if (secp_open(&curve, why, sizeof(why))) {
 		fprintf(stderr, "linnix: receipt: %s\n", why);
 		return CHECK_UNKNOWN;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "exe.h"
 #include "task.h"
 
 /* The end of a process is told at once: more is a loss. Nobody says that it is finished: forgotten after its end. */
@@ -100,7 +101,7 @@ static void lost(struct collector *c)
 		c->seq++;
 }
 
-static void add_leaf(struct collector *c, struct leaf *leaf)
+void collect_leaf(struct collector *c, struct leaf *leaf)
 {
 	struct lnx_buf json = { .max = LEAF_LINE };
 	uint8_t salt[LEAF_SALT], hash[MERKLE_HASH];
@@ -163,7 +164,7 @@ static void on_fork(struct collector *c, const struct lnx_ev_proc_fork *e)
 	}
 	begin_leaf(&leaf, "proc.fork", &e->h, e->child_pid, e->ppid, e->start_ns, e->cgroup_id,
 		   e->comm);
-	add_leaf(c, &leaf);
+	collect_leaf(c, &leaf);
 }
 
 /* A member by its tree, or one that came into the cgroup. */
@@ -191,7 +192,12 @@ static void on_exec(struct collector *c, const struct lnx_ev_proc_exec *e)
 		return;
 	begin_leaf(&leaf, "proc.exec", &e->h, e->h.pid, e->ppid, e->start_ns, e->cgroup_id,
 		   e->comm);
-	add_leaf(c, &leaf);
+	if (LNX_EV_HAS(&e->h, struct lnx_ev_proc_exec, args_truncated))
+		leaf_set_args(&leaf, c->args_policy, (const char *)e + e->args.off, e->args.len,
+			      e->args_truncated != 0);
+	collect_leaf(c, &leaf);
+	if (e->h.pid == c->root_pid && e->start_ns == c->root_start_ns)
+		exe_begin(c, &leaf);
 }
 
 static void on_usage(struct collector *c, const struct lnx_ev_proc_usage *e)
@@ -207,7 +213,7 @@ static void on_usage(struct collector *c, const struct lnx_ev_proc_usage *e)
 	leaf.read_bytes = more(e->read_bytes, &m->read_bytes);
 	leaf.write_bytes = more(e->write_bytes, &m->write_bytes);
 	leaf.rss_peak_kib = e->rss_bytes / 1024;
-	add_leaf(c, &leaf);
+	collect_leaf(c, &leaf);
 }
 
 /* The table may have newer figures of its I/O than the last usage told. */
@@ -247,7 +253,7 @@ static void on_exit_of(struct collector *c, const struct lnx_ev_proc_exit *e)
 		c->has_exit = 1;
 		c->end_ns = e->h.ts_ns;
 	}
-	add_leaf(c, &leaf);
+	collect_leaf(c, &leaf);
 	member_del(c, m);
 }
 
@@ -260,7 +266,7 @@ static void on_stall(struct collector *c, const struct lnx_ev_stall_window *e)
 		return;
 	begin_leaf(&leaf, "stall.window", &e->h, 0, 0, 0, e->cgroup_id, NULL);
 	leaf.stall_ns = (uint64_t)(e->stalled_ms * 1e6);
-	add_leaf(c, &leaf);
+	collect_leaf(c, &leaf);
 }
 
 int collect_event(struct settle *s, const struct lnx_event *ev)
@@ -367,7 +373,8 @@ static void tick(void *arg)
 		end(c, task_find(s, c->task));
 		return;
 	}
-	if (!c->is_finishing || !spool_is_idle(c))
+	if (!c->is_finishing || !spool_is_idle(c) ||
+	    (c->exe && s->host->now_ns(s->ctx) < c->finish_ns))
 		return;
 	if ((c->root_pid && !c->has_exit) || (!c->root_pid && c->n_members)) {
 		if (s->host->now_ns(s->ctx) < c->finish_ns)
@@ -418,6 +425,17 @@ static int begin_what(struct collector *c, const struct collect_ask *ask, char w
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* What the probe was told to send of arguments; it takes another word only at a restart. */
+static uint32_t args_policy(const struct settle *s)
+{
+	const char *mode = s->host->conf_get(s->ctx, "probes.args");
+	uint32_t i = LEAF_ARGS_OFF;
+
+	while (mode && leaf_args_names[i] && strcmp(mode, leaf_args_names[i]) != 0)
+		i++;
+	return mode && leaf_args_names[i] ? i : LEAF_ARGS_OFF;
 }
 
 static int may_begin(struct settle *s, const struct task *t, char why[TASK_ERROR])
@@ -474,7 +492,8 @@ int collect_begin(struct settle *s, struct task *t, const struct collect_ask *as
 	c->spool.max = 2 * COLLECT_SPOOL_MAX;
 	memcpy(c->task, t->id, 32);
 	randombytes_buf(c->secret, sizeof(c->secret));
-	merkle_init(&c->tree, NULL);
+	merkle_init(&c->tree, NULL, 0);
+	c->args_policy = args_policy(s);
 	(void)collect_core(s, &look); /* asked a moment ago */
 	c->dropped = look.dropped;
 	c->begin_ns = s->host->now_ns(s->ctx);
@@ -537,6 +556,8 @@ void collect_json(const struct settle *s, const struct task *t, struct lnx_buf *
 	lnx_json_kv_u64(out, "processes", c->n_members);
 	lnx_json_kv_u64(out, "cpu_ns", c->usage.cpu_ns);
 	lnx_json_kv_u64(out, "rss_peak_kib", c->usage.rss_peak_kib);
+	lnx_json_kv_u64(out, "programs_hashed", c->n_exe);
+	lnx_json_kv_u64(out, "programs_not_hashed", c->n_exe_lost);
 	lnx_buf_char(out, '}');
 }
 

@@ -28,6 +28,7 @@ struct member {
 };
 
 struct spool_job;
+struct exe_job;
 
 struct collector {
 	struct collector *next;
@@ -50,6 +51,11 @@ struct collector {
 	struct lnx_buf spool;
 	struct spool_job *job;
 	uint64_t spool_lost;
+	uint32_t args_policy; /* enum leaf_args */
+	uint32_t is_exe_stale;
+	struct exe_job *exe;	    /* that runs; its program is not the newest: is_exe_stale */
+	struct leaf exe_next;	    /* the newest then */
+	uint64_t n_exe, n_exe_lost; /* programs with and without a hash */
 	char path[512], output_sha256[65];
 	struct lnx_timer *timer;
 };
@@ -60,6 +66,8 @@ int collect_begin(struct settle *s, struct task *t, const struct collect_ask *as
 /* The task is done: its receipt is made as soon as the end of its first process was seen. */
 int collect_finish(struct settle *s, struct task *t, const struct collect_ask *ask,
 		   char why[TASK_ERROR]);
+/* One more leaf; its number is set here. */
+void collect_leaf(struct collector *c, struct leaf *leaf);
 int collect_event(struct settle *s, const struct lnx_event *ev);
 /* Append ,"measured":{…} of a task that is being measured, or nothing. */
 void collect_json(const struct settle *s, const struct task *t, struct lnx_buf *out);

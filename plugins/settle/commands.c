@@ -18,8 +18,8 @@ const struct lnx_command settle_commands[] = {
 	  "Who this agent is when it is paid: its DID and address; make or replace it",
 	  identity_command },
 	{ "receipt",
-	  "show|verify|open FILE [--events FILE] [--event INDEX|OPENED] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--from-block BLOCK] [--json] [--dry-run]",
-	  "What a receipt claims; whether it is valid; one event of it with its proof",
+	  "show|verify|open|challenge FILE [--events FILE] [--event INDEX,...|OPENED] [-k N] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--from-block BLOCK] [--json] [--dry-run]",
+	  "What a receipt claims; whether it is valid; events of it with their proofs; which ones the chain chooses for an audit",
 	  receipt_command },
 	{ NULL, NULL, NULL, NULL },
 };

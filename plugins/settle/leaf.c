@@ -11,6 +11,10 @@
 #include "jcs.h"
 #include "u256.h"
 
+#define MEMBERS 16 /* that each leaf has */
+
+const char *const leaf_args_names[] = { "", "off", "script", "full", NULL };
+
 static uint64_t sum(uint64_t a, uint64_t b)
 {
 	return a + b < a ? UINT64_MAX : a + b;
@@ -26,8 +30,11 @@ void usage_add(struct usage *u, const struct leaf *leaf)
 	u->execs += !strcmp(leaf->type, "proc.exec");
 	if (leaf->rss_peak_kib > u->rss_peak_kib)
 		u->rss_peak_kib = leaf->rss_peak_kib;
-	if (leaf->is_main && !strcmp(leaf->type, "proc.exit"))
+	u->has_net_tx |= leaf->has_net_tx;
+	if (leaf->is_main && !strcmp(leaf->type, "proc.exit")) {
 		u->exit_code = leaf->exit_code;
+		u->has_exit = true;
+	}
 }
 
 /* "key":"123", */
@@ -36,17 +43,35 @@ static void put_text(struct lnx_buf *out, const char *key, uint64_t v)
 	lnx_buf_printf(out, "\"%s\":\"%" PRIu64 "\",", key, v);
 }
 
+/* "key":"hex", */
+static void put_hash(struct lnx_buf *out, const char *key, const uint8_t hash[32])
+{
+	char hex[67];
+
+	hex_format(hash, 32, hex);
+	lnx_buf_printf(out, "\"%s\":\"%s\",", key, hex + 2);
+}
+
 void leaf_write(struct lnx_buf *out, const struct leaf *leaf)
 {
 	lnx_buf_char(out, '{');
+	if (leaf->is_args_cut)
+		lnx_buf_str(out, "\"args_cut\":true,");
+	if (leaf->has_args)
+		put_hash(out, "args_hash", leaf->args_hash);
+	if (leaf->args_policy)
+		lnx_buf_printf(out, "\"args_policy\":\"%s\",", leaf_args_names[leaf->args_policy]);
 	put_text(out, "cgroup_id", leaf->cgroup_id);
 	lnx_buf_str(out, "\"comm\":");
 	jcs_string(out, leaf->comm, strnlen(leaf->comm, sizeof(leaf->comm)));
 	lnx_buf_char(out, ',');
 	put_text(out, "cpu_ns", leaf->cpu_ns);
+	if (leaf->has_exe)
+		put_hash(out, "exe_sha256", leaf->exe_sha256);
 	lnx_buf_printf(out, "\"exit_code\":%" PRId32 ",\"main\":%s,", leaf->exit_code,
 		       leaf->is_main ? "true" : "false");
-	put_text(out, "net_tx_bytes", leaf->net_tx_bytes);
+	if (leaf->has_net_tx)
+		put_text(out, "net_tx_bytes", leaf->net_tx_bytes);
 	lnx_buf_printf(out, "\"pid\":%" PRIu32 ",\"ppid\":%" PRIu32 ",", leaf->pid, leaf->ppid);
 	put_text(out, "read_bytes", leaf->read_bytes);
 	put_text(out, "rss_peak_kib", leaf->rss_peak_kib);
@@ -97,6 +122,60 @@ static int get_chars(const json_t *object, const char *key, char *ret, size_t ca
 	return 0;
 }
 
+static int get_hash(const json_t *object, const char *key, uint8_t ret[32])
+{
+	const json_t *v = json_object_get(object, key);
+	size_t n = 0;
+
+	return json_string_length(v) != 64 ||
+			       sodium_hex2bin(ret, 32, json_string_value(v), 64, NULL, &n, NULL) ||
+			       strspn(json_string_value(v), "0123456789abcdef") != 64
+		       ? -EBADMSG
+		       : 0;
+}
+
+static uint32_t get_policy(const json_t *object)
+{
+	const char *text = json_string_value(json_object_get(object, "args_policy"));
+	uint32_t i = LEAF_ARGS_OFF;
+
+	while (text && leaf_args_names[i] && strcmp(text, leaf_args_names[i]) != 0)
+		i++;
+	return text && leaf_args_names[i] ? i : LEAF_ARGS_NONE;
+}
+
+/* What need not be there; and nothing else may be. */
+static int read_optional(const json_t *o, struct leaf *l, char why[LEAF_WHY])
+{
+	size_t n = MEMBERS;
+
+	l->has_net_tx = json_object_get(o, "net_tx_bytes") != NULL;
+	l->has_args = json_object_get(o, "args_hash") != NULL;
+	l->has_exe = json_object_get(o, "exe_sha256") != NULL;
+	l->is_args_cut = json_object_get(o, "args_cut") != NULL;
+	l->args_policy = get_policy(o);
+	if (l->has_net_tx && get_text(o, "net_tx_bytes", &l->net_tx_bytes))
+		return bad(why, "net_tx_bytes");
+	if (l->has_args && get_hash(o, "args_hash", l->args_hash))
+		return bad(why, "args_hash");
+	if (l->has_exe && get_hash(o, "exe_sha256", l->exe_sha256))
+		return bad(why, "exe_sha256");
+	if (l->is_args_cut && (!json_is_true(json_object_get(o, "args_cut")) || !l->has_args))
+		return bad(why, "args_cut");
+	/* under off nothing was seen, and what was seen has a policy */
+	if (json_object_get(o, "args_policy")
+		    ? l->args_policy == LEAF_ARGS_NONE ||
+			      l->has_args != (l->args_policy != LEAF_ARGS_OFF)
+		    : l->has_args)
+		return bad(why, "args_policy");
+	n += (size_t)l->has_net_tx + l->has_args + l->has_exe + l->is_args_cut +
+	     (l->args_policy != LEAF_ARGS_NONE);
+	if (json_object_size(o) == n)
+		return 0;
+	(void)snprintf(why, LEAF_WHY, "a member that is not known"); /* fits */
+	return -EBADMSG;
+}
+
 static int read_members(const json_t *o, struct leaf *l, char why[LEAF_WHY])
 {
 	const struct {
@@ -110,7 +189,6 @@ static int read_members(const json_t *o, struct leaf *l, char why[LEAF_WHY])
 		{ "cpu_ns", &l->cpu_ns },
 		{ "read_bytes", &l->read_bytes },
 		{ "write_bytes", &l->write_bytes },
-		{ "net_tx_bytes", &l->net_tx_bytes },
 		{ "stall_ns", &l->stall_ns },
 		{ "rss_peak_kib", &l->rss_peak_kib },
 	};
@@ -132,7 +210,9 @@ static int read_members(const json_t *o, struct leaf *l, char why[LEAF_WHY])
 		return bad(why, "main");
 	l->exit_code = (int32_t)json_integer_value(code);
 	l->is_main = json_is_true(is_main);
-	return json_integer_value(json_object_get(o, "v")) == 1 ? 0 : bad(why, "v");
+	if (json_integer_value(json_object_get(o, "v")) != 1)
+		return bad(why, "v");
+	return read_optional(o, l, why);
 }
 
 int leaf_read(const char *json, size_t n, struct leaf *ret, char why[LEAF_WHY])
@@ -148,6 +228,16 @@ int leaf_read(const char *json, size_t n, struct leaf *ret, char why[LEAF_WHY])
 	if (!rc)
 		*ret = leaf;
 	return rc;
+}
+
+void leaf_set_args(struct leaf *leaf, uint32_t policy, const char *args, size_t n, bool is_cut)
+{
+	leaf->args_policy = policy;
+	leaf->has_args = policy > LEAF_ARGS_OFF;
+	if (!leaf->has_args)
+		return;
+	leaf->is_args_cut = is_cut;
+	(void)crypto_hash_sha256(leaf->args_hash, (const uint8_t *)args, n); /* cannot fail */
 }
 
 void leaf_salt(const uint8_t secret[LEAF_SECRET], uint64_t index, uint8_t ret[LEAF_SALT])

@@ -30,22 +30,24 @@ static void join(const uint8_t *left, const uint8_t *right, uint8_t ret[MERKLE_H
 	(void)crypto_hash_sha256_final(&h, ret);
 }
 
-void merkle_init(struct merkle *m, struct merkle_path *path)
+void merkle_init(struct merkle *m, struct merkle_path *const *paths, unsigned n)
 {
 	m->n = 0;
-	m->path = path;
+	m->paths = paths;
+	m->n_paths = n;
 }
 
-/* Two neighbours become one: if the leaf lies below the left one, the right one belongs to its path, and the other way
- * round. <left> holds the leaves from <begin> on up to <middle>, <right> those up to <end>. */
+/* Two neighbours become one: if a leaf that is to be proven lies below the left one, the right one belongs to its path, and
+ * the other way round. <left> holds the leaves from <begin> on up to <middle>, <right> those up to <end>. */
 static void note(const struct merkle *m, uint64_t begin, uint64_t middle, uint64_t end,
 		 const uint8_t *left, const uint8_t *right)
 {
-	struct merkle_path *p = m->path;
+	for (unsigned i = 0; i < m->n_paths; i++) {
+		struct merkle_path *p = m->paths[i];
 
-	if (!p || p->index < begin || p->index >= end)
-		return;
-	memcpy(p->siblings[p->n++], p->index < middle ? right : left, MERKLE_HASH);
+		if (p->index >= begin && p->index < end)
+			memcpy(p->siblings[p->n++], p->index < middle ? right : left, MERKLE_HASH);
+	}
 }
 
 void merkle_add(struct merkle *m, const uint8_t leaf[MERKLE_HASH])

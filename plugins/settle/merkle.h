@@ -17,18 +17,19 @@ struct merkle_path {
 };
 
 struct merkle {
-	uint64_t n;				   /* leaves so far */
-	struct merkle_path *path;		   /* borrowed; NULL: no proof is wanted */
+	uint64_t n;			  /* leaves so far */
+	struct merkle_path *const *paths; /* borrowed; NULL: no proof is wanted */
+	unsigned n_paths;
 	uint8_t nodes[MERKLE_LEVELS][MERKLE_HASH]; /* roots of the full subtrees, by level */
 };
 
 /* SHA-256(0x00 ‖ a ‖ b). */
 void merkle_leaf(const void *a, size_t n_a, const void *b, size_t n_b, uint8_t ret[MERKLE_HASH]);
 
-/* <path>: index set, n 0; or NULL. */
-void merkle_init(struct merkle *m, struct merkle_path *path);
+/* <paths>: <n> of them, each with its index set and n 0; or NULL and 0. */
+void merkle_init(struct merkle *m, struct merkle_path *const *paths, unsigned n);
 void merkle_add(struct merkle *m, const uint8_t leaf[MERKLE_HASH]);
-/* The root of what was added. More may follow, unless a path is collected: this completes it. */
+/* The root of what was added. More may follow, unless paths are collected: this completes them. */
 void merkle_root(const struct merkle *m, uint8_t ret[MERKLE_HASH]);
 
 /* Is the leaf number <path->index> of a tree of <size> with <root>? 0 or -EBADMSG. */

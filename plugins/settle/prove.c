@@ -2,6 +2,7 @@
 /* What was measured becomes a receipt: priced, signed twice, kept, and its submission queued. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linnix/svc_stall.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,19 @@ static void fill_task(const struct settle *s, const struct task *t, struct recei
 	r->unit_price = r->price_model == PRICE_FIXED ? t->max : s->price_unit;
 }
 
+/* The stall of a cgroup of its own, where the ledger runs; without one nobody knows. */
+static bool is_stall_known(const struct settle *s, const struct collector *c)
+{
+	const struct lnx_svc_stall *stall;
+	const void *vtable;
+	void *self;
+
+	if (!c->n_cgroups || s->host->service(s->ctx, "stall/1", &vtable, &self) < 0)
+		return false;
+	stall = vtable;
+	return stall->method(self, LNX_RES_CPU) == LNX_METHOD_EXACT;
+}
+
 static void fill_measured(const struct settle *s, const struct collector *c, struct receipt *r)
 {
 	struct core_look look = { .dropped = c->dropped };
@@ -141,6 +155,7 @@ static void fill_measured(const struct settle *s, const struct collector *c, str
 	memcpy(r->gaps, c->gaps, sizeof(r->gaps));
 	r->n_gaps = c->n_gaps;
 	r->usage = c->usage;
+	r->usage.has_stall = is_stall_known(s, c);
 	r->attestation = ATTEST_OBSERVED;
 	r->is_degraded = c->is_degraded || c->spool_lost || r->dropped;
 	(void)sodium_hex2bin(r->output_sha256, 32, c->output_sha256, strlen(c->output_sha256), NULL,

@@ -118,13 +118,19 @@ static json_t *events_json(const struct receipt *r)
 			 number(r->dropped), "gaps", gaps);
 }
 
+static json_t *known(bool is_known, uint64_t v)
+{
+	return is_known ? number(v) : json_null();
+}
+
 static json_t *usage_json(const struct usage *u)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i}", "cpu_ns", number(u->cpu_ns),
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cpu_ns", number(u->cpu_ns),
 			 "rss_peak_kib", number(u->rss_peak_kib), "io_read_bytes",
 			 number(u->read_bytes), "io_write_bytes", number(u->write_bytes),
-			 "net_tx_bytes", number(u->net_tx_bytes), "execs", number(u->execs),
-			 "stall_ns", number(u->stall_ns), "exit_code", (int)u->exit_code);
+			 "net_tx_bytes", known(u->has_net_tx, u->net_tx_bytes), "execs",
+			 number(u->execs), "stall_ns", known(u->has_stall, u->stall_ns),
+			 "exit_code", u->has_exit ? json_integer(u->exit_code) : json_null());
 }
 
 static json_t *predicate_json(const struct receipt *r)

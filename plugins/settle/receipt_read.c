@@ -208,16 +208,27 @@ static void read_events(struct reader *rd, const json_t *o, struct receipt *r)
 	read_gaps(rd, o, r);
 }
 
+/* As number, or null for what was not known. */
+static void known(struct reader *rd, const json_t *from, const char *key, bool *ret_has,
+		  uint64_t *ret)
+{
+	*ret_has = !json_is_null(json_object_get(from, key));
+	if (*ret_has)
+		number(rd, from, key, ret);
+}
+
 static void read_usage(struct reader *rd, const json_t *o, struct usage *u)
 {
 	number(rd, o, "cpu_ns", &u->cpu_ns);
 	number(rd, o, "rss_peak_kib", &u->rss_peak_kib);
 	number(rd, o, "io_read_bytes", &u->read_bytes);
 	number(rd, o, "io_write_bytes", &u->write_bytes);
-	number(rd, o, "net_tx_bytes", &u->net_tx_bytes);
+	known(rd, o, "net_tx_bytes", &u->has_net_tx, &u->net_tx_bytes);
 	number(rd, o, "execs", &u->execs);
-	number(rd, o, "stall_ns", &u->stall_ns);
-	u->exit_code = (int32_t)integer(rd, o, "exit_code", INT32_MIN, INT32_MAX);
+	known(rd, o, "stall_ns", &u->has_stall, &u->stall_ns);
+	u->has_exit = !json_is_null(json_object_get(o, "exit_code"));
+	if (u->has_exit)
+		u->exit_code = (int32_t)integer(rd, o, "exit_code", INT32_MIN, INT32_MAX);
 }
 
 static void read_host(struct reader *rd, const json_t *o, struct receipt *r)

@@ -169,7 +169,8 @@ static void settle_fini(void *state)
 	settle_free(s);
 }
 
-static const char *const needs[] = { "http_client/1", "http/1?", "proc/1?", "core/1?", NULL };
+static const char *const needs[] = { "http_client/1", "http/1?",  "proc/1?",
+				     "core/1?",	      "stall/1?", NULL };
 
 static const struct lnx_plugin settle_plugin = {
 	.size = sizeof(settle_plugin),

@@ -38,7 +38,7 @@ static void roots_are_those_of_certificate_transparency(void **state)
 	struct merkle m;
 
 	(void)state;
-	merkle_init(&m, NULL);
+	merkle_init(&m, NULL, 0);
 	merkle_root(&m, got);
 	assert_int_equal(
 		hex_parse("0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -67,7 +67,7 @@ static void prove(uint64_t index, uint64_t size, struct merkle_path *path, uint8
 	uint8_t leaf[32];
 
 	*path = (struct merkle_path){ .index = index };
-	merkle_init(&m, path);
+	merkle_init(&m, &path, 1);
 	for (uint64_t i = 0; i < size; i++) {
 		small_leaf(i, leaf);
 		merkle_add(&m, leaf);
@@ -315,6 +315,9 @@ static void a_leaf_comes_back_as_it_was(void **state)
 			  .read_bytes = 11,
 			  .write_bytes = 12,
 			  .net_tx_bytes = 13,
+			  .has_net_tx = true,
+			  .has_exe = true,
+			  .exe_sha256 = { 0xfe, 1 },
 			  .stall_ns = 14,
 			  .rss_peak_kib = 15 };
 	uint8_t secret[LEAF_SECRET] = { 1 }, salt[LEAF_SALT], other[LEAF_SALT], read[LEAF_SALT];
@@ -325,6 +328,7 @@ static void a_leaf_comes_back_as_it_was(void **state)
 	size_t n;
 
 	(void)state;
+	leaf_set_args(&l, LEAF_ARGS_FULL, "make all", 8, true);
 	leaf_write(&json, &l);
 	assert_int_equal(leaf_read(json.data, json.size, &back, why), 0);
 	memset(l.comm, 0, sizeof(l.comm)); /* is shown, not read */
@@ -353,6 +357,61 @@ static void a_leaf_comes_back_as_it_was(void **state)
 	lnx_buf_done(&line);
 }
 
+/* <json> of a leaf with <from> replaced by <to> is refused with <want>. */
+static void expect_refused(const struct lnx_buf *json, const char *from, const char *to,
+			   const char *want)
+{
+	const char *at = strstr(json->data, from);
+	char why[LEAF_WHY], text[LEAF_LINE];
+	struct leaf l;
+
+	assert_non_null(at);
+	(void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - json->data), json->data, to,
+		       at + strlen(from)); /* fits */
+	assert_int_equal(leaf_read(text, strlen(text), &l, why), -EBADMSG);
+	assert_string_equal(why, want);
+}
+
+static void arguments_are_hashed_as_far_as_they_were_seen(void **state)
+{
+	static const char abc[] =
+		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+	struct leaf l = { .type = "proc.exec" }, back;
+	struct lnx_buf json = { 0 };
+	char why[LEAF_WHY];
+
+	(void)state;
+	leaf_set_args(&l, LEAF_ARGS_OFF, "abc", 3, true);
+	leaf_write(&json, &l);
+	assert_null(strstr(json.data, "args_hash"));
+	assert_null(strstr(json.data, "args_cut"));
+	assert_null(strstr(json.data, "net_tx_bytes"));
+	assert_null(strstr(json.data, "exe_sha256"));
+	assert_non_null(strstr(json.data, "\"args_policy\":\"off\""));
+	assert_int_equal(leaf_read(json.data, json.size, &back, why), 0);
+	expect_refused(&json, "\"off\"", "\"full\"",
+		       "args_policy is missing or not what it should be");
+	expect_refused(&json, "\"off\"", "\"some\"",
+		       "args_policy is missing or not what it should be");
+	expect_refused(&json, "{", "{\"a\":1,", "a member that is not known");
+	lnx_buf_reset(&json);
+	leaf_set_args(&l, LEAF_ARGS_SCRIPT, "abc", 3, false);
+	leaf_write(&json, &l);
+	assert_non_null(strstr(json.data, abc));
+	assert_int_equal(leaf_read(json.data, json.size, &back, why), 0);
+	assert_int_equal(back.args_policy, LEAF_ARGS_SCRIPT);
+	assert_memory_equal(back.args_hash, l.args_hash, 32);
+	expect_refused(&json, ",\"args_policy\":\"script\"", "",
+		       "args_policy is missing or not what it should be");
+	expect_refused(&json, "\"script\"", "\"off\"",
+		       "args_policy is missing or not what it should be");
+	expect_refused(&json, "ba7816", "BA7816", "args_hash is missing or not what it should be");
+	expect_refused(&json, "ba7816", "ba78", "args_hash is missing or not what it should be");
+	expect_refused(&json, "{", "{\"args_cut\":false,",
+		       "args_cut is missing or not what it should be");
+	lnx_buf_done(&json);
+}
+
 static void usage_is_the_sum_and_never_wraps(void **state)
 {
 	struct leaf l = { .type = "proc.exec", .cpu_ns = UINT64_MAX - 1, .rss_peak_kib = 9 };
@@ -370,9 +429,14 @@ static void usage_is_the_sum_and_never_wraps(void **state)
 	l = (struct leaf){ .type = "proc.exit", .exit_code = 3 };
 	usage_add(&u, &l);
 	assert_int_equal(u.exit_code, 0);
+	assert_false(u.has_exit);
+	assert_false(u.has_net_tx);
 	l.is_main = 1;
+	l.has_net_tx = true;
 	usage_add(&u, &l);
 	assert_int_equal(u.exit_code, 3);
+	assert_true(u.has_exit);
+	assert_true(u.has_net_tx);
 }
 
 static void more_gaps_than_there_is_room_for_leave_no_number(void **state)
@@ -402,6 +466,7 @@ int main(void)
 		cmocka_unit_test(a_binding_counts_for_one_address_chain_and_nonce),
 		cmocka_unit_test(times_are_written_one_way),
 		cmocka_unit_test(a_leaf_comes_back_as_it_was),
+		cmocka_unit_test(arguments_are_hashed_as_far_as_they_were_seen),
 		cmocka_unit_test(usage_is_the_sum_and_never_wraps),
 	};
 

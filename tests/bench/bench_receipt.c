@@ -118,16 +118,18 @@ static void receipts(double *ret_sign_s, double *ret_check_s)
 static double tree(unsigned n)
 {
 	struct leaf l = { .type = "proc.exec", .comm = "work", .cgroup_id = 4242, .ppid = 1 };
+	static const char args[] = "cc -O2 -g -Wall -c work.c -o work.o";
 	uint8_t secret[LEAF_SECRET] = { 1 }, salt[LEAF_SALT], hash[MERKLE_HASH];
 	struct lnx_buf json = { 0 };
 	double begin = now_s();
 	struct merkle m;
 
-	merkle_init(&m, NULL);
+	merkle_init(&m, NULL, 0);
 	for (unsigned i = 0; i < n; i++) {
 		l.seq = i + 1;
 		l.pid = i;
 		l.ts_boot_ns = i * 1000ull;
+		leaf_set_args(&l, LEAF_ARGS_FULL, args, sizeof(args) - 1, false);
 		lnx_buf_reset(&json);
 		leaf_write(&json, &l);
 		leaf_salt(secret, i, salt);

@@ -69,24 +69,66 @@ a_new_identity_is_whole_or_not_there()
 	done
 }
 
+# What the chain was not asked is not known to be right, whatever the file says of itself.
 a_receipt_is_verified_alone_and_with_its_events()
 {
-	expect 0 "$linnix" receipt verify "$data/receipt.json"
-	says "the chain says of it was not asked"
-	expect 0 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --json
-	[ "$(jq -r .verdict <<<"$out")" = valid ] || fail "$out"
+	expect 3 "$linnix" receipt verify "$data/receipt.json"
+	says "unknown 0x"
+	says "  checked: the file: both signatures and who signed, price, window, gaps"
+	says "  not checked: chain: it was not asked what it has of this task (--rpc URL)"
+	expect 3 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --json
+	jq -e '.verdict == "unknown" and .chain_asked == false and (.checked | length) == 2 and (.not_checked | length) == 1 and
+		(.checked[1] | test("sums of 21"))' <<<"$out" >/dev/null || fail "$out"
 	expect 0 "$linnix" receipt show "$data/receipt.json" --json
 	[ "$(jq -r .predicate.task.actual_amount <<<"$out")" = 31500 ] || fail "$out"
+	expect 3 "$linnix" receipt verify "$data/receipt.json" --rpc "http://127.0.0.1:1" --dry-run
+	says "would ask: "
+}
+
+events_are_opened_one_by_one_and_many_at_once()
+{
 	expect 0 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 20
 	printf '%s\n' "$out" >"$tmp/opened"
-	expect 0 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
-	expect 1 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 21
-	expect 0 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --event 20
+	expect 3 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
+	says "1 events: that they are in the tree"
+	expect 1 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 3,21
+	expect 3 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --event 20,0
 	expect 1 "$linnix" receipt verify "$data/receipt.json" --events "$data/receipt.events" --event 21
-	says "there is no number 21 in the events"
+	says "event: 21: there is no such event in it"
 	sed -i 's/cpu_ns\\":\\"1/cpu_ns\\":\\"2/' "$tmp/opened"
 	expect 1 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
 	says "is not in the tree of this receipt"
+	expect 0 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 5,0,20,5
+	printf '%s\n' "$out" >"$tmp/opened"
+	[ "$(jq -sc 'map(.index)' "$tmp/opened")" = '["5","0","20","5"]' ] || fail "$out"
+	expect 3 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened" -k 2
+	says "not checked: challenge: a block chooses the events (--rpc URL)"
+	sed -i '2s/"salt":"0x./"salt":"0x/' "$tmp/opened"
+	expect 1 "$linnix" receipt verify "$data/receipt.json" --event "$tmp/opened"
+	says "line 2: not an opened event"
+	# an events file that is not the one of the receipt
+	sed '4s/"cpu_ns":"1/"cpu_ns":"2/' "$data/receipt.events" >"$tmp/other"
+	expect 1 "$linnix" receipt open "$data/receipt.json" --events "$tmp/other" --event 0
+	says "is not of this receipt"
+}
+
+what_cannot_be_asked_for_is_told()
+{
+	local many
+	many=$(seq -s, 65)
+	expect 2 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event "$many"
+	expect 2 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 1,,2
+	expect 2 "$linnix" receipt open "$data/receipt.json" --events "$data/receipt.events" --event 18446744073709551616
+	expect 2 "$linnix" receipt open "$data/receipt.json" --event 1
+	expect 2 "$linnix" receipt verify "$data/receipt.json" -k 3
+	says "needs --event OPENED"
+	expect 2 "$linnix" receipt challenge "$data/receipt.json" --rpc http://127.0.0.1:1 -k 65
+	expect 2 "$linnix" receipt challenge "$data/receipt.json"
+	says "challenge needs --rpc"
+	expect 3 "$linnix" receipt challenge "$data/receipt.json" --rpc http://127.0.0.1:1
+	[[ $out == *"not checked: chain:"* ]] || fail "$out"
+	jq '.payload |= (@base64d | sub("\"1000\""; "\"1001\"") | @base64)' "$data/receipt.json" >"$tmp/changed.json"
+	expect 1 "$linnix" receipt challenge "$tmp/changed.json" --rpc http://127.0.0.1:1
 }
 
 what_is_wrong_is_named()
@@ -207,4 +249,4 @@ a_default_agent_loads_no_key_and_no_curve()
 }
 
 run an_identity_is_made_shown_and_rotated a_new_identity_is_whole_or_not_there a_receipt_is_verified_alone_and_with_its_events \
-	what_is_wrong_is_named a_key_leaves_no_trace a_default_agent_loads_no_key_and_no_curve
+	events_are_opened_one_by_one_and_many_at_once what_cannot_be_asked_for_is_told what_is_wrong_is_named a_key_leaves_no_trace a_default_agent_loads_no_key_and_no_curve

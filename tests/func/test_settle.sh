@@ -28,6 +28,8 @@ the_receipt_tells_of_what_ran()
 	api payee "/tasks/$1/receipt" | jq -r .payload | base64 -d >"$tmp/payload"
 	jq -e '.predicate.usage | (.execs | tonumber) >= 4 and .exit_code == 0 and (.cpu_ns | tonumber) > 0' "$tmp/payload" >/dev/null ||
 		fail "$(cat "$tmp/payload")"
+	# nobody measured these: not 0, but not known
+	jq -e '.predicate.usage | .net_tx_bytes == null and .stall_ns == null' "$tmp/payload" >/dev/null || fail "$(cat "$tmp/payload")"
 	jq -e '.predicate.attestation.degraded == false' "$tmp/payload" >/dev/null || fail "degraded: $(cat "$tmp/payload")"
 	# of what runs: the programs' own files, as anybody can hash them
 	[ "$(jq -r .predicate.host.bpf_sha256 "$tmp/payload")" = "$(api payee /status | jq -r '.probes[] | select(.state == "attached") | .name + ".bpf.o"' |
@@ -51,10 +53,28 @@ the_chain_agrees_with_the_receipt()
 	verify 0
 	[ "$(jq -r '.verdict + " \(.not_checked | length)"' "$tmp/verdict")" = "valid 0" ] || fail "$(cat "$tmp/verdict")"
 	verify 0 --settlement "$settlement"
+	the_events_tell_program_and_arguments
 	verify 1 --registry "$token"
 	jq -e '.reasons | index("registry: payee_did is not registered")' "$tmp/verdict" >/dev/null || fail "$(cat "$tmp/verdict")"
 	sed -i 3d "$tmp/events"
 	verify 1
+}
+
+program_is_hashed() { api "$1" "/tasks/$2" | jq -e '.measured.programs_hashed == 1' >/dev/null; }
+
+# leaves TYPE: those events, without their salts.
+leaves() { cut -d' ' -f2- "$tmp/events" | jq -c --arg t "$1" 'select(.type == $t)'; }
+
+# Which file ran the script, and which script it was, as anybody can hash it who knows that.
+the_events_tell_program_and_arguments()
+{
+	local want
+	want=$(sha256sum <"$(readlink -f "$(command -v sh)")" | cut -d' ' -f1)
+	[ "$(leaves proc.exe | jq -r .exe_sha256)" = "$want" ] || fail "no program $want: $(leaves proc.exe)"
+	want=$(printf '%s' "$tmp/work" | sha256sum | cut -d' ' -f1)
+	leaves proc.exec | jq -se --arg w "$want" 'any(.args_hash == $w) and all(.args_policy == "script" and (has("net_tx_bytes") | not))' >/dev/null ||
+		fail "no arguments $want: $(leaves proc.exec)"
+	! grep -qF "$tmp" "$tmp/events" || fail "the arguments are in it: $(cat "$tmp/events")"
 }
 
 a_failed_command_is_not_paid_and_its_task_declined()
@@ -136,17 +156,22 @@ the_card_says_who_it_is_and_how_it_is_paid()
 
 from_create_to_paid()
 {
-	local id before
+	local id before runs
+	printf '#!/bin/sh\necho hello; for i in 1 2 3; do /bin/true; done; until [ -e %s ]; do sleep 0.05; done\n' "$tmp/seen" >"$tmp/work"
+	chmod +x "$tmp/work"
 	need_root
 	settle_chain
 	settle_agent payer 'limits: {task_cents: 1000, daily_cents: 1000}'
-	settle_agent payee
+	LINNIX_PROBES_ARGS=script settle_agent payee
 	fund payer 100000000
 	before=$(balance payee)
 	id=$(new_task t1 5) || exit 1
 	[ "$(balance payer)" = 95000000 ] || fail "the escrow was not taken: $(balance payer)"
-	cli payee task run "$id" -- sh -c 'echo hello; for i in 1 2 3; do /bin/true; done' >"$tmp/run" ||
-		fail "run: $(cat "$tmp/run") $(tail -5 "$tmp/payee/log")"
+	cli payee task run "$id" -- "$tmp/work" >"$tmp/run" &
+	runs=$!
+	poll 20 program_is_hashed payee "$id" || fail "its program was not read: $(task_of payee "$id")"
+	: >"$tmp/seen"
+	wait "$runs" || fail "run: $(cat "$tmp/run") $(tail -5 "$tmp/payee/log")"
 	grep -qx hello "$tmp/run" || fail "the command did not run: $(cat "$tmp/run")"
 	poll 30 phase_is payer "$id" settled || fail "not settled: $(task_of payer "$id")"
 	[ "$(($(balance payee) - before))" = 5000000 ] || fail "the payee has $(balance payee), before $before"
@@ -162,9 +187,62 @@ from_create_to_paid()
 	limits_hold
 }
 
+# chosen: what the chain chose, counted by ethers from what the node says of the block.
+chosen()
+{
+	local block
+	block=$(rpc "$settle_rpc" eth_getBlockByNumber "[\"$(printf '0x%x' "$(jq .block "$tmp/asked")")\",false]" | jq -r .hash)
+	node -e 'const { createRequire } = require("node:module"); const { ethers } = createRequire(process.cwd() + "/chain/package.json")("ethers");
+		const [block, task, size] = process.argv.slice(1);
+		console.log([...new Set(Array.from({ length: 8 }, (_, j) =>
+			String(BigInt(ethers.solidityPackedKeccak256(["bytes32", "bytes32", "uint256"], [block, task, j])) % BigInt(size))))].join(","));' \
+		"$block" "$1" "$(jq .size "$tmp/asked")"
+}
+
+# audit CODE: of what was opened, by the payer.
+audit()
+{
+	local rc=0
+	"$linnix" receipt verify "$tmp/receipt" --event "$tmp/opened" -k 8 --rpc "$settle_rpc" --json >"$tmp/verdict" || rc=$?
+	[ "$rc" -eq "$1" ] || fail "audit: exit $rc, not $1: $(cat "$tmp/verdict")"
+}
+
+# The payee must open what a block chose that nobody knew before; one event that it cannot open is a reason for a dispute, in $reason.
+the_payee_opens_what_the_chain_chose()
+{
+	local rc=0 asked last
+	api payee "/tasks/$1/receipt" >"$tmp/receipt"
+	cp "$tmp/payee/events/"*"${1#0x}"* "$tmp/events" || fail "no events"
+	"$linnix" receipt challenge "$tmp/receipt" --rpc "$settle_rpc" -k 8 >"$tmp/asked" 2>&1 || rc=$?
+	[ "$rc" -eq 3 ] && grep -q 'which chooses, is not there yet' "$tmp/asked" || fail "chosen too soon: exit $rc: $(cat "$tmp/asked")"
+	mine 1
+	"$linnix" receipt challenge "$tmp/receipt" --rpc "$settle_rpc" -k 8 --json >"$tmp/asked" || fail "challenge: $(cat "$tmp/asked")"
+	asked=$(jq -r '.indexes | join(",")' "$tmp/asked")
+	[ "$asked" = "$(chosen "$1")" ] || fail "other events than $(chosen "$1"): $(cat "$tmp/asked")"
+	[ "$("$linnix" receipt challenge "$tmp/receipt" --rpc "$settle_rpc" -k 8 2>/dev/null)" = "$asked" ] || fail "not the same as text"
+	"$linnix" receipt open "$tmp/receipt" --events "$tmp/events" --event "$asked" >"$tmp/opened" || fail "cannot open $asked"
+	audit 0
+	jq -e '.verdict == "valid" and (.checked | any(test("^challenge: [0-9]+ events that block [0-9]+ chose$")))' "$tmp/verdict" >/dev/null ||
+		fail "$(cat "$tmp/verdict")"
+	# another event in the place of the last one
+	last=${asked##*,}
+	"$linnix" receipt open "$tmp/receipt" --events "$tmp/events" --event $(((last + 1) % $(jq .size "$tmp/asked"))) >"$tmp/wrong" || fail "open"
+	{ sed '$d' "$tmp/opened"; jq -c --arg i "$last" '.index = $i' "$tmp/wrong"; } >"$tmp/forged"
+	mv "$tmp/forged" "$tmp/opened"
+	audit 1
+	jq -e --arg i "$last" '.reasons | index("event: number \($i) is not in the tree of this receipt")' "$tmp/verdict" >/dev/null || fail "$(cat "$tmp/verdict")"
+	# a payee that lost the line of one: it can open none of its file, and sends what it had
+	sed -i "$((last + 1))d" "$tmp/events"
+	! "$linnix" receipt open "$tmp/receipt" --events "$tmp/events" --event "$asked" >"$tmp/wrong" 2>&1 || fail "opened from a file that lost one"
+	sed -i '$d' "$tmp/opened"
+	audit 1
+	reason=$(jq -r '.reasons | join("; ")' "$tmp/verdict")
+	[ "$reason" = "challenge: event $last was not opened" ] || fail "$(cat "$tmp/verdict")"
+}
+
 silence_of_payer_and_arbiter_pays_by_the_receipt()
 {
-	local id before
+	local id before reason
 	need_root
 	settle_chain CHAIN_DISPUTE_BLOCKS=30 CHAIN_ARBITER_BLOCKS=8
 	settle_agent payer 'auto_settle: false'
@@ -179,9 +257,10 @@ silence_of_payer_and_arbiter_pays_by_the_receipt()
 	poll 30 phase_is payee "$id" settled || fail "$(task_of payee "$id")"
 	[ "$(($(balance payee) - before))" = 4000000 ] || fail "the payee has $(balance payee)"
 	id=$(new_task t5 3) || exit 1
-	cli payee task run "$id" -- true >"$tmp/run" 2>&1 || fail "run: $(cat "$tmp/run")"
+	cli payee task run "$id" -- sh -c 'for i in 1 2 3 4 5 6 7 8; do /bin/true; done' >"$tmp/run" 2>&1 || fail "run: $(cat "$tmp/run")"
 	poll 20 phase_is payer "$id" verified || fail "$(task_of payer "$id")"
-	cli payer task dispute "$id" --reason "not what was asked for" --wait 30s >"$tmp/dispute" 2>&1 || fail "$(cat "$tmp/dispute")"
+	the_payee_opens_what_the_chain_chose "$id"
+	cli payer task dispute "$id" --reason "$reason" --wait 30s >"$tmp/dispute" 2>&1 || fail "$(cat "$tmp/dispute")"
 	[ "$(($(balance payee) - before))" = 4000000 ] || fail "paid in spite of the dispute"
 	mine 10
 	poll 30 phase_is payee "$id" resolved || fail "$(task_of payee "$id")"

@@ -142,7 +142,15 @@ const identity = {
   secp256k1: secret, address: ethers.computeAddress(secret), did, did32: ethers.id(did),
 };
 
-const out = { keccak, keys, tx, receipt, register, abi, events, units, rlp, identity };
+// Which events a block chooses: the three words packed as Solidity does, repetitions left out.
+const challenge = [1n, 2n, 21n, 64n, 1000n, 1000000n, 2n ** 32n + 1n, 2n ** 53n - 1n].map((size) => {
+  const blockHash = random(32), taskId = random(32);
+  const all = Array.from({ length: 64 }, (_, j) =>
+    String(BigInt(ethers.solidityPackedKeccak256(["bytes32", "bytes32", "uint256"], [blockHash, taskId, j])) % size));
+  return { block_hash: blockHash, task_id: taskId, size: String(size), indexes: [...new Set(all)] };
+});
+
+const out = { keccak, keys, tx, receipt, register, abi, events, units, rlp, identity, challenge };
 const lines = Object.entries(out).map(([name, list]) => Array.isArray(list)
   ? `${JSON.stringify(name)}:[\n${list.map((v) => JSON.stringify(v)).join(",\n")}\n]` : `${JSON.stringify(name)}:${JSON.stringify(list)}`);
 writeFileSync(process.argv[2] ?? new URL("vectors.json", import.meta.url), `{\n${lines.join(",\n")}\n}\n`);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The hash of a running program: of the file that it is, of no other process, of nothing that might hold up the reader. */
+#include "test_vectors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exe.h"
+
+#define PROGRAM "/bin/sleep"
+
+/* As events tell it, but for what is finer than a tick. */
+static uint64_t start_of(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char path[64], line[4096];
+	const char *at;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid); /* fits */
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	(void)fclose(f);
+	at = strrchr(line, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	assert_non_null(at);
+	ticks = strtoull(at, NULL, 10);
+	return ticks * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK)) + 5;
+}
+
+static void hash_of(const char *path, uint8_t ret[32])
+{
+	crypto_hash_sha256_state h;
+	uint8_t buf[4096];
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	assert_non_null(f);
+	(void)crypto_hash_sha256_init(&h);
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		(void)crypto_hash_sha256_update(&h, buf, n);
+	(void)fclose(f);
+	(void)crypto_hash_sha256_final(&h, ret);
+}
+
+/* A child that runs <fd>; it is past its exec. */
+static pid_t run(int fd)
+{
+	char *const argv[] = { (char *)(uintptr_t) "sleep", (char *)(uintptr_t) "600", NULL };
+	int go[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		(void)fexecve(fd, argv, environ);
+		_exit(1);
+	}
+	(void)close(go[1]);
+	assert_int_equal(read(go[0], &byte, 1), 0); /* closed by the exec */
+	(void)close(go[0]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status)); /* it ran until then */
+}
+
+static void the_file_that_runs_is_hashed_and_no_other_process(void **state)
+{
+	int fd = open(PROGRAM, O_RDONLY | O_CLOEXEC);
+	uint8_t want[32], got[32];
+	uint64_t start;
+	pid_t pid;
+
+	(void)state;
+	assert_true(fd >= 0);
+	pid = run(fd);
+	start = start_of(pid);
+	hash_of(PROGRAM, want);
+	assert_int_equal(exe_hash((uint32_t)pid, start, got), 0);
+	assert_memory_equal(got, want, 32);
+	assert_int_equal(exe_hash((uint32_t)pid, start + 1000000000, got), -ESRCH);
+	end(pid);
+	assert_int_equal(exe_hash((uint32_t)pid, start, got), -ESRCH);
+	(void)close(fd);
+}
+
+static void copy_to(int fd, off_t size)
+{
+	int from = open(PROGRAM, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	assert_true(from >= 0 && fstat(from, &st) == 0);
+	assert_int_equal(sendfile(fd, from, NULL, (size_t)st.st_size), st.st_size);
+	assert_int_equal(ftruncate(fd, size ? size : st.st_size), 0);
+	(void)close(from);
+}
+
+static void a_file_that_is_too_large_is_not_read(void **state)
+{
+	char path[] = "/tmp/linnix-exe-XXXXXX";
+	uint8_t got[32];
+	int fd = mkstemp(path);
+	pid_t pid;
+
+	(void)state;
+	assert_true(fd >= 0);
+	copy_to(fd, (off_t)EXE_BYTES + 1);
+	assert_int_equal(fchmod(fd, 0700), 0);
+	(void)close(fd); /* what is open for writing does not run */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(unlink(path), 0);
+	pid = run(fd);
+	assert_int_equal(exe_hash((uint32_t)pid, start_of(pid), got), -EFBIG);
+	end(pid);
+	(void)close(fd);
+}
+
+/* Of no mount that the process has: whose file system that is, nobody tells. */
+static void a_file_that_might_hold_up_the_reader_is_not_opened(void **state)
+{
+	int fd = memfd_create("program", MFD_CLOEXEC);
+	uint8_t got[32];
+	pid_t pid;
+
+	(void)state;
+	assert_true(fd >= 0);
+	copy_to(fd, 0);
+	pid = run(fd);
+	assert_int_equal(exe_hash((uint32_t)pid, start_of(pid), got), -ENODEV);
+	end(pid);
+	(void)close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_file_that_runs_is_hashed_and_no_other_process),
+		cmocka_unit_test(a_file_that_is_too_large_is_not_read),
+		cmocka_unit_test(a_file_that_might_hold_up_the_reader_is_not_opened),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
