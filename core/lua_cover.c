@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Coverage of tests: lines of the rules' functions that ran, outcomes of the tests in them, and what the functions returned. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,16 +78,24 @@ void lnx_cover_load(lua_State *L, struct lnx_parse *p)
 
 void lnx_cover_begin(struct lnx_rules *r)
 {
-	unsigned i, k;
+	unsigned i, k, w;
 
 	for (i = 0; i < r->n_files; i++)
 		for (k = 0; k < r->files[i].n_branches; k++)
 			r->files[i].branches[k].seen = 0;
-	for (i = 0; i < r->n_rules; i++)
-		r->rules[i]->seen = 0;
+	for (i = 0; i < r->n_rules; i++) {
+		struct lnx_rule *rule = r->rules[i];
+
+		rule->seen = 0;
+		for (k = 0; k < rule->n_ons; k++)
+			for (w = 0; w < rule->ons[k].n_where; w++)
+				rule->ons[k].where[w].seen = 0;
+	}
 	r->lua->on_line = cover_on_line;
 	lua_sethook(r->lua->L, NULL, 0, 0);
 }
+
+static const char *const cover_outcomes[] = { "true", "false" };
 
 static bool cover_has_run(const struct lnx_rule_file *f, unsigned line)
 {
@@ -167,10 +176,37 @@ static bool cover_is_inside(const struct cover *c, int line)
 	return false;
 }
 
-/* Both outcomes of each test in the rule's functions. */
-static void cover_branches(struct cover *c, const struct lnx_rule_file *f)
+/* Both outcomes of each table of `where`: the fields themselves, and those of which one must match by their numbers. */
+static void cover_where(const struct lnx_rule *rule, unsigned *n, unsigned *taken,
+			struct lnx_buf *missed)
 {
-	static const char *const names[] = { "true", "false" };
+	unsigned i, k, o;
+
+	for (i = 0; i < rule->n_ons; i++)
+		for (k = 0; k < rule->ons[i].n_where; k++) {
+			const struct lnx_filter *w = &rule->ons[i].where[k];
+			char number[12] = "";
+
+			if (k && w[0].any == w[-1].any)
+				continue;
+			if (w->any)
+				(void)snprintf(number, sizeof(number), " %u", w->any);
+			for (o = 0; o < 2; o++, ++*n) {
+				if (w->seen >> o & 1)
+					++*taken;
+				else
+					lnx_buf_printf(missed, "%swhere%s %s",
+						       missed->size ? ", " : "", number,
+						       cover_outcomes[o]);
+			}
+		}
+}
+
+/* Both outcomes of each test in the rule's functions, and of its filters. */
+static void cover_branches(struct cover *c, const struct lnx_rule *rule,
+			   const struct lnx_rule_file *f)
+{
+	struct lnx_buf where = { 0 };
 	unsigned i, k, n = 0, taken = 0, missed = 0;
 
 	if (!f->branches) {
@@ -182,9 +218,15 @@ static void cover_branches(struct cover *c, const struct lnx_rule_file *f)
 			n += 2;
 			taken += (f->branches[i].seen & 1u) + (f->branches[i].seen >> 1);
 		}
+	cover_where(rule, &n, &taken, &where);
 	c->outcomes += n;
 	c->taken += taken;
 	lnx_buf_printf(c->tap, "; %u of %u branches", taken, n);
+	if (where.size) {
+		lnx_buf_printf(c->tap, "; not taken: %s", where.data);
+		missed++;
+	}
+	lnx_buf_done(&where);
 	for (i = 0; i < 2 * f->n_branches; i++) {
 		const struct lnx_branch *b = &f->branches[i / 2];
 
@@ -192,7 +234,7 @@ static void cover_branches(struct cover *c, const struct lnx_rule_file *f)
 		if (!cover_is_inside(c, b->line) || b->seen >> k & 1 || missed++ >= COVER_SHOWN)
 			continue;
 		lnx_buf_printf(c->tap, "%s%d:%d %s", missed == 1 ? "; not taken: " : ", ", b->line,
-			       b->column, names[k]);
+			       b->column, cover_outcomes[k]);
 	}
 	lnx_buf_str(c->tap, missed > COVER_SHOWN ? " ..." : "");
 }
@@ -225,7 +267,7 @@ static int cover_rule(lua_State *L)
 			lnx_buf_printf(c->tap, "%s%u", missed == 1 ? "; not run: " : ", ",
 				       lines[i]);
 	lnx_buf_str(c->tap, missed > COVER_SHOWN ? " ..." : "");
-	cover_branches(c, f);
+	cover_branches(c, rule, f);
 	lnx_buf_char(c->tap, '\n');
 	return 0;
 }

@@ -102,19 +102,41 @@ static bool filter_holds(const struct lnx_filter *f, const struct lnx_value *v)
 	return d >= f->f64;
 }
 
-bool lnx_filter_match(const struct lnx_rules *r, const struct lnx_filter *f, unsigned n,
+/* Do all groups of the table that begins at <i> hold? *ret_end: behind it. */
+static bool filter_table(const struct lnx_rules *r, struct lnx_filter *f, unsigned n,
+			 const struct lnx_event *ev, unsigned i, unsigned *ret_end)
+{
+	struct lnx_filter *first = &f[i];
+	const unsigned any = first->any;
+	bool is_true = true, is_held;
+
+	while (is_true && i < n && f[i].any == any) {
+		struct lnx_value v = lnx_lua_bind_value(r, ev, f[i].field);
+		unsigned group = f[i].group;
+
+		for (is_held = false; i < n && f[i].group == group; i++)
+			is_held = is_held || filter_holds(&f[i], &v);
+		is_true = is_held;
+	}
+	while (i < n && f[i].any == any)
+		i++;
+	*ret_end = i;
+	if (r->conf.is_covering)
+		first->seen |= is_true ? LNX_SEEN_TRUE : LNX_SEEN_FALSE;
+	return is_true;
+}
+
+bool lnx_filter_match(const struct lnx_rules *r, struct lnx_filter *f, unsigned n,
 		      const struct lnx_event *ev)
 {
-	unsigned i = 0, group;
+	unsigned i = 0;
 
-	while (i < n) {
-		struct lnx_value v = lnx_lua_bind_value(r, ev, f[i].field);
-		bool is_true = false;
-
-		for (group = f[i].group; i < n && f[i].group == group; i++)
-			is_true = is_true || filter_holds(&f[i], &v);
-		if (!is_true)
-			return false;
-	}
-	return true;
+	if (n && f[0].any == 0 && !filter_table(r, f, n, ev, 0, &i))
+		return false;
+	if (i == n)
+		return true;
+	while (i < n)
+		if (filter_table(r, f, n, ev, i, &i))
+			return true;
+	return false;
 }

@@ -15,10 +15,12 @@
 #define LNX_OP_GE   5
 #define LNX_OP_GLOB 6
 
-/* One comparison. Filters of one <group> are alternatives, in a row; all groups must hold. */
+/* One comparison. Those of one <group> are values of which one is enough, in a row; all groups must hold. Groups with an <any>
+ * above 0 make up tables, in a row behind the others: of those tables one must hold. */
 struct lnx_filter {
 	const struct lnx_field *field;
-	uint16_t op, group;
+	uint16_t op, group, any;
+	uint8_t seen; /* outcomes of its table, of the first of it, while coverage is measured: LNX_SEEN_* of `when` */
 	bool is_text, is_int;
 	uint32_t text_len;
 	uint64_t u64;
@@ -28,7 +30,7 @@ struct lnx_filter {
 
 struct lnx_rules;
 
-bool lnx_filter_match(const struct lnx_rules *r, const struct lnx_filter *f, unsigned n,
+bool lnx_filter_match(const struct lnx_rules *r, struct lnx_filter *f, unsigned n,
 		      const struct lnx_event *ev);
 /* Shell pattern with * ? and [set]. Time is bounded by the product of both sizes. */
 bool lnx_glob(const char *pattern, size_t plen, const char *s, size_t len);

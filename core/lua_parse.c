@@ -229,87 +229,145 @@ static void parse_value(lua_State *L, const struct lnx_parse *p, const char *fie
 	}
 }
 
-static struct lnx_filter *parse_filter(lua_State *L, const struct lnx_parse *p, const char *field,
-				       struct lnx_filter *list, unsigned *n,
-				       const struct lnx_field *of, uint16_t op, unsigned group)
-{
-	struct lnx_filter *f = &list[*n];
+/* The `where` that is being read. */
+struct parse_where {
+	const struct lnx_parse *p;
+	const char *field; /* that has it */
+	const struct lnx_event_desc *desc;
+	struct lnx_filter *list;
+	unsigned *n, group, any;
+};
 
-	if (*n == LNX_RULE_FILTERS)
-		lnx_parse_fail(L, p, field, "more than %d values in where", LNX_RULE_FILTERS);
+static void parse_filter(lua_State *L, struct parse_where *w, const struct lnx_field *of,
+			 uint16_t op)
+{
+	struct lnx_filter *f = &w->list[*w->n];
+
+	if (*w->n == LNX_RULE_FILTERS)
+		lnx_parse_fail(L, w->p, w->field, "more than %d values in where", LNX_RULE_FILTERS);
 	f->field = of;
 	f->op = op;
-	f->group = (uint16_t)group;
-	(*n)++;
-	parse_value(L, p, field, f);
-	return f;
+	f->group = (uint16_t)w->group;
+	f->any = (uint16_t)w->any;
+	(*w->n)++;
+	parse_value(L, w->p, w->field, f);
 }
 
 static const char *const parse_ops[] = { "eq", "ne", "lt", "le", "gt", "ge", "glob", NULL };
 
+/* What is compared by <op> is at the top of the stack: a value, or of `ne` a list, none of which may be it. */
+static void parse_comparison(lua_State *L, struct parse_where *w, const struct lnx_field *of,
+			     unsigned op)
+{
+	lua_Integer k, len;
+
+	if (op != LNX_OP_NE || !lua_istable(L, -1)) {
+		parse_filter(L, w, of, (uint16_t)op);
+		w->group++;
+		return;
+	}
+	len = (lua_Integer)lua_rawlen(L, -1);
+	if (!len)
+		lnx_parse_fail(L, w->p, w->field, "'%s': the list of ne is empty", of->name);
+	for (k = 1; k <= len; k++, w->group++) {
+		(void)lua_rawgeti(L, -1, k);
+		parse_filter(L, w, of, LNX_OP_NE);
+		lua_pop(L, 1);
+	}
+}
+
 /* The value of one field is a table: alternatives { "a", "b" }, or comparisons { ge = 1, lt = 9 }. */
-static void parse_group(lua_State *L, const struct lnx_parse *p, const char *field,
-			struct lnx_filter *list, unsigned *n, const struct lnx_field *of,
-			unsigned *group)
+static void parse_group(lua_State *L, struct parse_where *w, const struct lnx_field *of)
 {
 	const char *op, *near;
-	unsigned i, found = 0;
+	unsigned i, before = *w->n;
 	lua_Integer k, len = (lua_Integer)lua_rawlen(L, -1);
 
-	for (k = 1; k <= len && k <= LNX_RULE_FILTERS + 1; k++, found++) {
+	for (k = 1; k <= len; k++) {
 		(void)lua_rawgeti(L, -1, k);
-		(void)parse_filter(L, p, field, list, n, of, LNX_OP_EQ, *group);
+		parse_filter(L, w, of, LNX_OP_EQ);
 		lua_pop(L, 1);
 	}
-	for (i = 0; !found && parse_ops[i]; i++) {
-		lua_pushstring(L, parse_ops[i]);
-		if (lua_rawget(L, -2) != LUA_TNIL)
-			(void)parse_filter(L, p, field, list, n, of, (uint16_t)i, (*group)++);
-		lua_pop(L, 1);
-	}
+	w->group += len > 0;
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		if (lua_type(L, -2) == LUA_TSTRING) {
 			op = lua_tostring(L, -2);
-			near = lnx_suggest(op, parse_ops);
+			if (len)
+				lnx_parse_fail(L, w->p, w->field,
+					       "'%s' has either values or comparisons", of->name);
 			for (i = 0; parse_ops[i] && strcmp(parse_ops[i], op) != 0; i++)
 				;
-			if (found || !parse_ops[i])
-				lnx_parse_fail(L, p, field, "unknown comparison '%s'%s%s%s", op,
-					       near ? " (did you mean '" : "", near ? near : "",
+			near = parse_ops[i] ? NULL : lnx_suggest(op, parse_ops);
+			if (!parse_ops[i])
+				lnx_parse_fail(L, w->p, w->field, "unknown comparison '%s'%s%s%s",
+					       op, near ? " (did you mean '" : "", near ? near : "",
 					       near ? "'?)" : "");
+			parse_comparison(L, w, of, i);
 		}
 		lua_pop(L, 1);
 	}
-	(*group)++;
+	if (*w->n == before)
+		lnx_parse_fail(L, w->p, w->field, "'%s' is compared with nothing", of->name);
+}
+
+/* The fields of the table at <at>. Tables and a function may stand behind them in the one that is `where` itself. */
+static void parse_fields(lua_State *L, struct parse_where *w, int at)
+{
+	const struct lnx_field *of;
+
+	lua_pushnil(L);
+	while (lua_next(L, at)) {
+		if (lua_type(L, -2) == LUA_TSTRING) {
+			of = lnx_parse_field(L, w->p, w->field, w->desc, lua_tostring(L, -2));
+			if (lua_istable(L, -1)) {
+				parse_group(L, w, of);
+			} else {
+				parse_filter(L, w, of, LNX_OP_EQ);
+				w->group++;
+			}
+		} else if (w->any || !lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1 ||
+			   lua_tointeger(L, -2) > (lua_Integer)lua_rawlen(L, at)) {
+			lnx_parse_fail(L, w->p, w->field, "%s: names of fields are needed",
+				       w->field);
+		}
+		lua_pop(L, 1);
+	}
 }
 
 void lnx_parse_where(lua_State *L, const struct lnx_parse *p, const char *field, int at,
-		     const struct lnx_event_desc *desc, struct lnx_filter **ret_where,
+		     const struct lnx_event_desc *desc, bool may_ask, struct lnx_filter **ret_where,
 		     unsigned *ret_n)
 {
-	const struct lnx_field *of;
-	struct lnx_filter *list;
-	unsigned group = 0;
+	struct parse_where w = { .p = p, .field = field, .desc = desc, .n = ret_n };
+	lua_Integer k, len;
+	unsigned before;
+	int type;
 
 	at = lua_absindex(L, at);
 	if (!lua_istable(L, at))
 		lnx_parse_fail(L, p, field, "%s: expected a table of fields, not a %s", field,
 			       luaL_typename(L, at));
-	list = calloc(LNX_RULE_FILTERS, sizeof(*list));
-	if (!list)
-		lnx_parse_fail(L, p, field, "not enough memory");
 	/* handed over before anything can raise */
-	*ret_where = list;
-	lua_pushnil(L);
-	while (lua_next(L, at)) {
-		if (lua_type(L, -2) != LUA_TSTRING)
-			lnx_parse_fail(L, p, field, "%s: names of fields are needed", field);
-		of = lnx_parse_field(L, p, field, desc, lua_tostring(L, -2));
-		if (lua_istable(L, -1))
-			parse_group(L, p, field, list, ret_n, of, &group);
-		else
-			(void)parse_filter(L, p, field, list, ret_n, of, LNX_OP_EQ, group++);
+	*ret_where = w.list = calloc(LNX_RULE_FILTERS, sizeof(*w.list));
+	if (!w.list)
+		lnx_parse_fail(L, p, field, "not enough memory");
+	parse_fields(L, &w, at);
+	len = (lua_Integer)lua_rawlen(L, at);
+	for (k = 1; k <= len; k++) {
+		type = lua_rawgeti(L, at, k);
+		if (type == LUA_TFUNCTION && may_ask && k == len)
+			return;
+		if (type != LUA_TTABLE)
+			lnx_parse_fail(L, p, field,
+				       "%s: expected tables of fields%s, not a %s at %d", field,
+				       may_ask ? ", and perhaps a function behind them" : "",
+				       lua_typename(L, type), (int)k);
+		w.any++;
+		before = *ret_n;
+		parse_fields(L, &w, lua_gettop(L));
+		if (*ret_n == before)
+			lnx_parse_fail(L, p, field, "%s: the table at %d is empty", field, (int)k);
 		lua_pop(L, 1);
 	}
 }

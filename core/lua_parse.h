@@ -34,9 +34,10 @@ void lnx_parse_note(struct lnx_parse *p, const char *field, const char *fmt, ...
 /* The same for the text of an error that was raised. */
 void lnx_parse_note_text(struct lnx_parse *p, const char *text);
 uint64_t lnx_parse_time(lua_State *L, const struct lnx_parse *p, const char *field, int at);
-/* Filters of the table at <at> on <desc>: owned by the caller, also when a later step raises. */
+/* Filters of the table at <at> on <desc>: owned by the caller, also when a later step raises. A function that stands last in it
+ * is left to the caller, where one may (<may_ask>). */
 void lnx_parse_where(lua_State *L, const struct lnx_parse *p, const char *field, int at,
-		     const struct lnx_event_desc *desc, struct lnx_filter **ret_where,
+		     const struct lnx_event_desc *desc, bool may_ask, struct lnx_filter **ret_where,
 		     unsigned *ret_n);
 /* Field <name> of <desc>; of the machine also by the names that rules use. */
 const struct lnx_field *lnx_parse_field(lua_State *L, const struct lnx_parse *p, const char *field,

@@ -201,7 +201,7 @@ static void parse_feed_where(lua_State *L, const struct lnx_parse *p, const char
 		return;
 	for (k = 0; k < rule->n_ons; k++)
 		if (rule->ons[k].feeds[i].is_wanted)
-			lnx_parse_where(L, p, what, -1, rule->ons[k].desc,
+			lnx_parse_where(L, p, what, -1, rule->ons[k].desc, false,
 					&rule->ons[k].feeds[i].where,
 					&rule->ons[k].feeds[i].n_where);
 }

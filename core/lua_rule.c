@@ -137,17 +137,20 @@ static void rule_on(lua_State *L, const struct lnx_parse *p)
 static void rule_where(lua_State *L, const struct lnx_parse *p)
 {
 	struct lnx_rule *rule = p->rule;
+	int type = lua_getfield(L, 1, "where"), at = lua_gettop(L);
 	unsigned i;
 
-	if (lua_getfield(L, 1, "where") == LUA_TFUNCTION) {
+	for (i = 0; type != LUA_TFUNCTION && type != LUA_TNIL && i < rule->n_ons; i++)
+		if (rule->ons[i].is_trigger) {
+			lnx_parse_where(L, p, "where", at, rule->ons[i].desc, true,
+					&rule->ons[i].where, &rule->ons[i].n_where);
+			lua_settop(L, at);
+		}
+	if (type == LUA_TTABLE)
+		(void)lua_rawgeti(L, at, (lua_Integer)lua_rawlen(L, at));
+	if (lua_isfunction(L, -1))
 		rule->where = luaL_ref(L, LUA_REGISTRYINDEX);
-		return;
-	}
-	for (i = 0; !lua_isnil(L, -1) && i < rule->n_ons; i++)
-		if (rule->ons[i].is_trigger)
-			lnx_parse_where(L, p, "where", -1, rule->ons[i].desc, &rule->ons[i].where,
-					&rule->ons[i].n_where);
-	lua_pop(L, 1);
+	lua_settop(L, at - 1);
 }
 
 static void rule_windows(lua_State *L, const struct lnx_parse *p)

@@ -11,7 +11,7 @@ struct lnx_test_procs;
 /* NULL: -ENOMEM. */
 struct lnx_test_procs *lnx_test_procs_new(void);
 void lnx_test_procs_free(struct lnx_test_procs *t);
-/* Take in one event, before the rules see it: who ended is not found any more. */
+/* Take in one event, before the rules see it. */
 void lnx_test_procs_event(struct lnx_test_procs *t, const struct lnx_event *ev);
 /* Service with get() alone; its self is <t>. */
 const struct lnx_svc_proc *lnx_test_procs_service(void);

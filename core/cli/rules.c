@@ -190,7 +190,7 @@ int lnx_cli_rules(int argc, char **argv)
 	}
 	if (is_test && argc > 3 && strcmp(argv[2], "-o") == 0 &&
 	    (strcmp(argv[3], "table") == 0 || strcmp(argv[3], "tap") == 0)) {
-		what = argv[3][1] == 'a' && argv[3][2] == 'b' ? RULES_TEST_TABLE : RULES_TEST;
+		what = strcmp(argv[3], "table") == 0 ? RULES_TEST_TABLE : RULES_TEST;
 		argc -= 2;
 		argv += 2;
 		argv[1] = argv[-1];

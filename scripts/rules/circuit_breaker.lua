@@ -78,6 +78,11 @@ test "one tree that holds the stall and takes from others is critical" {
   fires = { { at = 5, severity = "critical" } },
 }
 
+test "the tree may be of no workload that is known" {
+  feed  = function(t) node(t, 0, 8, { tree_workload = "", tree_caused_ms_per_s = 640 }) end,
+  fires = { { at = 5, severity = "critical" } },
+}
+
 test "a note becomes critical when others begin to suffer" {
   feed  = function(t)
     node(t, 0, 8)

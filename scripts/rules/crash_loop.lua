@@ -18,16 +18,12 @@
 -- of the program.
 
 local runs = 3
-local asked = { [130] = true, [143] = true }
+local by_signal = { signal = { ne = { 0, 2, 15 } } }
+local by_code = { signal = 0, exit_code = { ne = { 0, 130, 143 } } }
 local supervisors = {
   runsv = true, supervise = true, supervisord = true, circusd = true, perpd = true, god = true,
   ["s6-supervise"] = true,
 }
-
-local function has_failed(ev)
-  local code, signal = ev.exit_code, ev.signal
-  return not (signal == 0 and (code == 0 or asked[code]) or signal == 2 or signal == 15)
-end
 
 local function how(ev)
   return ev.signal ~= 0 and "signal " .. ev.signal or "exit code " .. ev.exit_code
@@ -41,7 +37,7 @@ end
 
 rule "crash-loop" {
   on        = "proc.exit",
-  where     = function(ev) return has_failed(ev) and is_main(ev.pid, ev.start_ns) end,
+  where     = { by_signal, by_code, function(ev) return is_main(ev.pid, ev.start_ns) end },
   by        = "container",
   window    = { failed_runs = "distinct start_ns 10m" },
   when      = function(w) return w.failed_runs >= runs end,
@@ -57,11 +53,10 @@ rule "crash-loop" {
 
 rule "crash-loop-supervised" {
   on        = "proc.exit",
-  where     = function(ev)
-    if not has_failed(ev) then return false end
+  where     = { by_signal, by_code, function(ev)
     local parent = proc(ev.ppid)
     return parent ~= nil and supervisors[parent.comm] and parent.cgroup_id == ev.cgroup_id
-  end,
+  end },
   by        = { "container", "comm" },
   window    = { failed_runs = "distinct start_ns 10m" },
   when      = function(w) return w.failed_runs >= runs end,

@@ -41,9 +41,9 @@ rule "short-lived" {
   blame     = "cpu",
   say       = function(w, key, ev)
     local pid = tonumber(key:match("^%d+"))
-    local root = proc(pid)
+    local root = proc(pid) or { comm = "a tree" }
     return string.format("%s (pid %d): %d processes %s ended within a second, in 10 s",
-      root and root.comm or "a tree", pid, w.exits, ev.comm)
+      root.comm, pid, w.exits, ev.comm)
   end,
 }
 

@@ -306,6 +306,41 @@ static void filters_decide_without_lua(void **state)
 	run_close(&t);
 }
 
+static void of_the_tables_of_a_filter_one_must_match(void **state)
+{
+	static const struct {
+		const char *rule;
+		uint32_t pid;
+	} expected[] = { { "any", 11 },	 { "asks", 11 }, { "both", 11 }, { "any", 12 },
+			 { "asks", 12 }, { "any", 13 },	 { "any", 14 },	 { "window", 0 } };
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'any' { on = 'proc.exit', by = 'pid', where = {\n"
+		"  { exit_code = { ne = { 0, 143 } }, lifetime_ns = { lt = '1s' } }, { ppid = { 7, 8 } } } }\n"
+		"rule 'asks' { on = 'proc.exit', by = 'pid', where = { { exit_code = 2 }, { exit_code = 3 },\n"
+		"  function(ev) return ev.pid ~= 14 end } }\n"
+		"rule 'both' { on = 'proc.exit', by = 'pid', where = { lifetime_ns = 5000, { exit_code = 4 }, { exit_code = 3 } } }\n"
+		"rule 'window' { on = 'proc.exit', window = { n = { 'count 1m', where = { { ppid = 8 }, { ppid = 9 } } } },\n"
+		"  when = function(w) return w.n == 2 end }");
+	run_exit(&t, 1, 10, 1, 0, 5000);
+	run_exit(&t, 1, 11, 1, 3, 5000);
+	run_exit(&t, 1, 12, 8, 2, 2 * RUN_S);
+	run_exit(&t, 1, 10, 1, 143, 5000);
+	run_exit(&t, 1, 10, 1, 1, 2 * RUN_S);
+	run_exit(&t, 1, 13, 7, 0, 2 * RUN_S);
+	run_exit(&t, 1, 14, 9, 2, 5000);
+	for (i = 0; i < t.n_alerts && i < sizeof(expected) / sizeof(expected[0]); i++) {
+		assert_string_equal(t.alerts[i].rule, expected[i].rule);
+		assert_int_equal(t.alerts[i].pid, expected[i].pid);
+	}
+	assert_int_equal(t.n_alerts, sizeof(expected) / sizeof(expected[0]));
+	run_close(&t);
+}
+
 static void a_cooldown_holds_the_next_alert_back(void **state)
 {
 	struct run t;
@@ -510,6 +545,7 @@ int main(void)
 		cmocka_unit_test(a_tree_is_its_topmost_process),
 		cmocka_unit_test(no_file_looks_at_processes_while_it_is_read),
 		cmocka_unit_test(filters_decide_without_lua),
+		cmocka_unit_test(of_the_tables_of_a_filter_one_must_match),
 		cmocka_unit_test(a_cooldown_holds_the_next_alert_back),
 		cmocka_unit_test(a_rise_of_severity_is_published_and_a_fall_is_not),
 		cmocka_unit_test(windows_of_other_events_and_of_fields),

@@ -187,8 +187,51 @@ static void filters_are_checked(void **state)
 		    ":1: 'comm' is text: it has no order");
 	run_refuses("rule 'a' { on = 'proc.fork', where = { uid = { gt = 1, les = 2 } } }",
 		    ":1: unknown comparison 'les' (did you mean 'le'?)");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { comm = { 'sh', ge = 'x' } } }",
+		    ":1: 'comm' has either values or comparisons");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { comm = {} } }",
+		    ":1: 'comm' is compared with nothing");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { uid = { ne = {} } } }",
+		    ":1: 'uid': the list of ne is empty");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { uid = { ne = { 0, 'root' } } } }",
+		    ":1: 'uid' is a number, not 'root'");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { uid = { lt = { 1, 2 } } } }",
+		    ":1: 'uid' is a number: it cannot be compared with a table");
 	run_refuses("rule 'a' { on = 'proc.fork', where = 7 }",
 		    ":1: where: expected a table of fields, not a number");
+}
+
+static void tables_of_a_filter_are_checked(void **state)
+{
+	struct lnx_buf text = { 0 };
+	unsigned i;
+
+	(void)state;
+	run_refuses("rule 'a' { on = 'proc.fork',\n where = { { uid = 1 }, { comn = 'x' } } }",
+		    ":2: proc.fork has no field 'comn' (did you mean 'comm'?)");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { { uid = 1 }, {} } }",
+		    ":1: where: the table at 2 is empty");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { { uid = 1, { uid = 2 } } } }",
+		    ":1: where: names of fields are needed");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { [7] = { uid = 1 } } }",
+		    ":1: where: names of fields are needed");
+	run_refuses("rule 'a' { on = 'proc.fork', where = { 'comm' } }",
+		    ":1: where: expected tables of fields, and perhaps a function behind them, "
+		    "not a string at 1");
+	run_refuses(
+		"rule 'a' { on = 'proc.fork', where = { function() return true end, { uid = 1 } } }",
+		":1: where: expected tables of fields, and perhaps a function behind them, "
+		"not a function at 1");
+	run_refuses(
+		"rule 'a' { on = 'proc.fork', when = function() end, window = { n = { 'count 1s',\n"
+		"  where = { { uid = 1 }, function() return true end } } } }",
+		":1: window: expected tables of fields, not a function at 2");
+	lnx_buf_str(&text, "rule 'a' { on = 'proc.fork', where = { ");
+	for (i = 0; i < 17; i++)
+		lnx_buf_str(&text, "{ uid = 1, comm = 'x' }, ");
+	lnx_buf_str(&text, "} }");
+	run_refuses(text.data, ":1: more than 32 values in where");
+	lnx_buf_done(&text);
 }
 
 static void words_are_checked(void **state)
@@ -386,6 +429,7 @@ int main(void)
 		cmocka_unit_test(times_are_checked),
 		cmocka_unit_test(windows_are_checked),
 		cmocka_unit_test(filters_are_checked),
+		cmocka_unit_test(tables_of_a_filter_are_checked),
 		cmocka_unit_test(words_are_checked),
 		cmocka_unit_test(names_are_checked),
 		cmocka_unit_test(a_rule_cannot_be_made_while_rules_run),
