@@ -14,6 +14,7 @@ BENCH_SRCS := $(call c_tests,tests/bench/*.c)
 UNIT_TESTS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 KERN_TESTS := $(KERN_SRCS:%.c=$(BUILD)/%)
 FUZZERS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
+SEED_TESTS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/tests/seeds/%)
 BENCHES := $(BENCH_SRCS:%.c=$(BUILD)/%)
 TEST_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.bpf.c tests/bench/*.bpf.c))
 PLUGIN_TESTS := $(foreach p,$(PLUGINS),$(patsubst %.c,$(BUILD)/tests/%,$(wildcard plugins/$(p)/test_*.c)))
@@ -39,6 +40,15 @@ $(BUILD)/$(1:.c=): $$(if $$(filter tests/fuzz/%,$(1)),$$(patsubst %.c,$$(BUILD)/
 endef
 $(foreach t,$(UNIT_SRCS) $(KERN_SRCS) $(FUZZ_SRCS) $(BENCH_SRCS),$(eval $(call link_rules,$(t))))
 
+# A fuzzer as a test: any compiler, the objects of the rest, its seeds once.
+define seed_rules
+$(BUILD)/tests/seeds/$(notdir $(1:.c=)): private TEST_LIBS = $$(filter -%,$$($(1)_LINE))
+$(BUILD)/tests/seeds/$(notdir $(1:.c=)): $(call obj,$(1) tests/fuzz/seeds.c) $$(call obj,$$(filter %.c,$$($(1)_LINE))) $(LIBS)
+	$$(call say,LINK,$$@)
+	$$(call link,$$(TEST_LIBS) $(CLI_LIBS) $(CORE_LIBS))
+endef
+$(foreach t,$(FUZZ_SRCS),$(eval $(call seed_rules,$(t))))
+
 $(UNIT_TESTS) $(KERN_TESTS) $(BENCHES): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(CLI_AR) $(LIBS)
 	$(call say,LINK,$@)
 	$(call link,$(TEST_LIBS) -lcmocka $(CLI_LIBS) $(CORE_LIBS))
@@ -48,12 +58,12 @@ $(BUILD)/tests/%.bpf.o: tests/%.bpf.c
 	$(compile_bpf)
 
 RUN := LNX_BUILD=$(BUILD) LNX_SAN=$(SAN) CC='$(CC)' CLANG='$(CLANG)' scripts/dev/run_tests.sh
-QUICK := $(UNIT_TESTS:%=unit=%) $(PLUGIN_TESTS:%=plugin=%) $(LUA_TESTS:%=lua=%)
+QUICK := $(UNIT_TESTS:%=unit=%) $(SEED_TESTS:%=unit=%) $(PLUGIN_TESTS:%=plugin=%) $(LUA_TESTS:%=lua=%)
 ROOTED := $(FUNC_TESTS:%=func=%) $(KERN_TESTS:%=bpf=%)
-test-programs: all $(UNIT_TESTS) $(KERN_TESTS) $(PLUGIN_TESTS) $(TEST_BPF)
+test-programs: all $(UNIT_TESTS) $(SEED_TESTS) $(KERN_TESTS) $(PLUGIN_TESTS) $(TEST_BPF)
 
 ##@ test
-test: all $(UNIT_TESTS) $(PLUGIN_TESTS) ## unit, plugin and Lua tests: seconds, no root
+test: all $(UNIT_TESTS) $(SEED_TESTS) $(PLUGIN_TESTS) ## unit, plugin and Lua tests: seconds, no root
 	$(Q)$(RUN) $(QUICK)
 
 check: test-programs ## test + functional + bpf (root) + abi + lint
