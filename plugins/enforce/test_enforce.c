@@ -152,6 +152,7 @@ static void it_is_measured(void **unused)
 	} cases[] = { { 400, 30, LNX_OUTCOME_HELPED, LNX_ACTION_MEASURED },
 		      { 400, 390, LNX_OUTCOME_NO_CHANGE, LNX_ACTION_MEASURED },
 		      { 5, 1, LNX_OUTCOME_NO_CHANGE, LNX_ACTION_MEASURED },
+		      { 5, 20, LNX_OUTCOME_NO_CHANGE, LNX_ACTION_MEASURED },
 		      { 100, 130, LNX_OUTCOME_WORSE, LNX_ACTION_UNDONE },
 		      { 0, 600, LNX_OUTCOME_WORSE, LNX_ACTION_UNDONE } };
 	const struct lnx_ev_action_done *e;

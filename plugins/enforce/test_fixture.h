@@ -32,8 +32,12 @@ struct fix {
 	char root[64], last_id[64], text[512];
 	pid_t child, late; /* late: a child of child, 0 none */
 	uint64_t ino;
+	const char *path; /* of the cgroup */
 	uint32_t is_ignored;
-	double stalled_ms; /* of the victim, in any window */
+	uint32_t n_more, are_over; /* made up children of child, and whether they have ended */
+	uint64_t lease_ns;	   /* that a request asks for, 0: none */
+	uint64_t later_ns;	   /* a request means a process that started so much later */
+	double stalled_ms;	   /* of the victim, in any window */
 	int n_evidence;
 	char last_doc[4096], last_what[32];
 	const struct lnx_svc_enforce *svc;
@@ -89,7 +93,7 @@ static int who_get(void *self, uint64_t id, struct lnx_workload *ret)
 	if (id != f->ino && id != VICTIM)
 		return -ENOENT;
 	*ret = (struct lnx_workload){ .size = sizeof(*ret), .cgroup_id = id, .slot_cgroup_id = id };
-	ret->path = id == VICTIM ? "/shop" : "/batch";
+	ret->path = id == VICTIM ? "/shop" : f->path;
 	ret->workload = id == VICTIM ? "shop" : "batch";
 	ret->namespace_ = id == VICTIM ? "prod" : "media";
 	ret->is_ignored = f->is_ignored;
@@ -131,6 +135,13 @@ static int proc_each(void *self, uint32_t all, int (*each)(void *arg, const stru
 
 	(void)all;
 	(void)each(arg, &p);
+	for (uint32_t i = 0; i < f->n_more; i++) {
+		struct lnx_proc more = { .size = sizeof(more), .pid = 4000000 + i, .ppid = p.pid };
+
+		more.exit_ns = f->are_over;
+		if (each(arg, &more))
+			return 0;
+	}
 	if (!f->late)
 		return 1;
 	p.ppid = p.pid;
@@ -264,6 +275,7 @@ static void fix_make(struct fix *f)
 	assert_int_equal(mkdir(dir, 0755), 0);
 	assert_int_equal(stat(dir, &st), 0);
 	f->ino = st.st_ino;
+	f->path = "/batch";
 	f->child = sleeper();
 	(void)snprintf(text, sizeof(text), "%d\n", (int)f->child);
 	put(f, "cgroup.procs", text);
@@ -331,7 +343,8 @@ union request {
 	char bytes[1024];
 };
 
-static void ask(struct fix *f, uint32_t verb, double value, uint64_t key)
+/* What becomes of the event. */
+static int try_ask(struct fix *f, uint32_t verb, double value, uint64_t key)
 {
 	union request u;
 	struct lnx_proc p = child_proc(f);
@@ -341,14 +354,20 @@ static void ask(struct fix *f, uint32_t verb, double value, uint64_t key)
 				  .fixed = sizeof(u.q),
 				  .type = LNX_EV_ACTION_REQUEST };
 	u.h.pid = p.pid;
-	u.q.start_ns = p.start_ns;
+	u.q.start_ns = p.start_ns + f->later_ns;
+	u.q.lease_ns = f->lease_ns;
 	u.q.verb = verb;
 	u.q.value = value;
 	u.q.signal = verb == LNX_ACTION_SIGNAL ? (uint32_t)value : 0;
 	u.q.cgroup_id = f->ino;
 	u.q.alert_key = key;
 	assert_int_equal(testhost_str(&u.h, sizeof(u), &u.q.rule, "calm"), 0);
-	assert_int_equal(testhost_deliver(f->t, &u.h), 0);
+	return testhost_deliver(f->t, &u.h);
+}
+
+static void ask(struct fix *f, uint32_t verb, double value, uint64_t key)
+{
+	assert_int_equal(try_ask(f, verb, value, key), 0);
 }
 
 __attribute__((unused)) static void resolve(struct fix *f, uint64_t key)

@@ -2,6 +2,11 @@
 /* No more than is allowed, and nothing that could not be taken back. */
 #include "test_fixture.h"
 
+static int is_failed(void *arg)
+{
+	return state(arg) == LNX_ACTION_FAILED;
+}
+
 static void so_many_in_an_hour_and_no_more(void **unused)
 {
 	struct fix f;
@@ -44,6 +49,87 @@ static void two_that_begin_together_are_two(void **unused)
 	assert_non_null(strstr(f.text, "enforce.max_per_hour"));
 	assert_int_equal(testhost_run_jobs(f.t), 1);
 	assert_int_equal(testhost_run_until(f.t, is_applied, &f, 10000), 0);
+	fix_close(&f);
+}
+
+/* Looked at when it is asked for, when it is approved, and when it is about to be done. */
+static void what_changes_meanwhile_is_seen(void **unused)
+{
+	struct fix f;
+
+	(void)unused;
+	fix_open(&f);
+	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
+	put(&f, "cgroup.procs", "1\n");
+	assert_int_equal(approve(&f), -EPERM);
+	assert_non_null(strstr(f.text, "process 1 is never touched"));
+	assert_int_equal(state(&f), LNX_ACTION_REFUSED);
+	fix_close(&f);
+	fix_open(&f);
+	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
+	put(&f, "cpu.max", "20000 100000\n");
+	assert_int_equal(approve(&f), -EPERM);
+	assert_non_null(strstr(f.text, "its quota is 20% of a CPU already"));
+	fix_close(&f);
+	fix_open(&f);
+	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
+	assert_int_equal(approve(&f), 0);
+	put(&f, "cgroup.procs", "1\n");
+	assert_int_equal(testhost_run_jobs(f.t), 1);
+	assert_int_equal(testhost_run_until(f.t, is_failed, &f, 10000), 0);
+	has(&f, "process 1 is never touched");
+	is_max(&f, "max 100000");
+	fix_close(&f);
+}
+
+static void requests_make_sense_and_leases_end(void **unused)
+{
+	static const struct {
+		uint32_t verb;
+		double value;
+	} bad[] = { { LNX_ACTION_THROTTLE, 0 },	  { LNX_ACTION_THROTTLE, 100001 },
+		    { LNX_ACTION_THROTTLE, NAN }, { LNX_ACTION_WEIGHT, 0 },
+		    { LNX_ACTION_WEIGHT, 10001 }, { LNX_ACTION_SIGNAL, 0 },
+		    { LNX_ACTION_SIGNAL, 32 },	  { 99, 1 } };
+	struct fix f;
+
+	(void)unused;
+	fix_make(&f);
+	conf(&f, "lease", "50s", "");
+	conf(&f, "max_lease", "60s", "");
+	fix_start(&f);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(try_ask(&f, bad[i].verb, bad[i].value, 1), -EINVAL);
+	assert_int_equal(state(&f), UINT32_MAX);
+	f.lease_ns = 3600 * SECOND;
+	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
+	has(&f, "give it back after 60 s");
+	fix_close(&f);
+}
+
+static void a_guardian_that_others_may_write_is_not_started(void **unused)
+{
+	char path[128], cmd[512];
+	const struct enforce *s;
+	struct fix f;
+
+	(void)unused;
+	fix_make(&f);
+	conf(&f, "dry_run", "false", "");
+	(void)snprintf(path, sizeof(path), "%s/guardian", f.root);
+	conf(&f, "guardian", path, "");
+	(void)snprintf(cmd, sizeof(cmd), "cp /bin/true %s && chmod 0775 %s", path, path);
+	assert_int_equal(system(cmd), 0);
+	fix_start(&f);
+	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
+	assert_int_equal(approve(&f), 0);
+	assert_int_equal(testhost_run_jobs(f.t), 1);
+	assert_int_equal(state(&f), LNX_ACTION_FAILED);
+	has(&f, "the guardian that would undo it cannot be started");
+	s = testhost_state(f.t);
+	assert_int_equal(s->guard.pid, 0);
+	is_max(&f, "max 100000");
+	assert_int_equal(unlink(path), 0);
 	fix_close(&f);
 }
 
@@ -90,6 +176,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(so_many_in_an_hour_and_no_more),
 		cmocka_unit_test(two_that_begin_together_are_two),
+		cmocka_unit_test(what_changes_meanwhile_is_seen),
+		cmocka_unit_test(requests_make_sense_and_leases_end),
+		cmocka_unit_test(a_guardian_that_others_may_write_is_not_started),
 		cmocka_unit_test(a_process_younger_than_the_plan_is_not_stopped),
 	};
 

@@ -135,7 +135,7 @@ static void wait_longer(struct lnx_channel *ch, uint64_t now, const char *why)
 		wait = NOTIFY_RETRY_MAX;
 	ch->failures++;
 	n->random = n->random * 6364136223846793005ULL + 1442695040888963407ULL;
-	wait = wait / 2 + (n->random >> 33) % (wait / 2); /* so that a thousand nodes spread */
+	wait = wait / 2 + (n->random >> 16) % (wait / 2); /* so that a thousand nodes spread */
 	if (ch->after_ns > wait)
 		wait = ch->after_ns;
 	ch->retry_ns = now + wait;

@@ -2,6 +2,8 @@
 /* When what is told, and how often. */
 #include "test_fixture.h"
 
+#include <time.h>
+
 static void opening_and_end_are_told_and_little_else(void **state)
 {
 	struct env e = { 0 };
@@ -40,13 +42,23 @@ static void opening_and_end_are_told_and_little_else(void **state)
 static void failures_wait_longer_and_as_long_as_asked(void **state)
 {
 	struct env e = { 0 };
+	static const struct {
+		const char *text;
+		uint64_t least_s, most_s;
+	} after[] = { { "Retry-After: soon", 150, 300 },
+		      { "Retry-After: -700", 150, 300 },
+		      { "Retry-After: 99999999999999999999", 3600, 3600 },
+		      { "Retry-After: 7200", 3600, 3600 },
+		      { NULL, 998, 1001 },
+		      { "Retry-After: Tue, 14 Nov 2033 22:13:20 GMT", 3600, 3600 },
+		      { "X-Other: 900", 150, 300 } }; /* that of before is over */
 	struct lnx_channel_desc d = desc_of(&e);
-	uint64_t from, waited;
+	uint64_t from, waited, shortest = UINT64_MAX, longest = 0;
 
 	(void)state;
 	agent_start(&e, &d);
 	opens(&e, 1);
-	for (unsigned i = 0; i < 12; i++) {
+	for (unsigned i = 0; i < 24; i++) {
 		uint64_t most = i < 9 ? SECOND << i : 300 * SECOND;
 
 		if (most > 300 * SECOND)
@@ -59,7 +71,13 @@ static void failures_wait_longer_and_as_long_as_asked(void **state)
 		if (waited < most / 2 || waited > most + SECOND / 50)
 			fail_msg("try %u after %llu ns", i, (unsigned long long)waited);
 		assert_string_equal(e.body, "open 01");
+		if (i >= 9 && waited < shortest)
+			shortest = waited;
+		if (i >= 9 && waited > longest)
+			longest = waited;
 	}
+	assert_true(longest - shortest > 3 * SECOND); /* a thousand nodes spread */
+	assert_true(e.ask.total_timeout_ns == d.timeout_ns);
 	assert_int_equal(testhost_health(e.t, "hook"), LNX_HEALTH_DEGRADED);
 	assert_string_equal(testhost_health_why(e.t, "hook"), "broken");
 	answer(&e, 0, 429, "retry-after: 700");
@@ -69,13 +87,33 @@ static void failures_wait_longer_and_as_long_as_asked(void **state)
 	/* Tue, 14 Nov 2023 22:13:20 GMT is the Unix time of the test's begin, boot time 0 */
 	answer(&e, 0, 503, "Retry-After: Tue, 14 Nov 2023 22:13:20 GMT"); /* past */
 	(void)testhost_advance(e.t, 301 * SECOND);
-	answer(&e, 0, 503, "Retry-After: soon");
-	(void)testhost_advance(e.t, 301 * SECOND);
-	answer(&e, 0, 503, "Retry-After: 99999999999999999999"); /* no more than an hour */
-	(void)testhost_advance(e.t, 3601 * SECOND);
+	for (unsigned i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+		const char *text = after[i].text;
+		char line[80];
+
+		if (!text) { /* a date from now on */
+			uint64_t wall_ns =
+				testhost_host(e.t)->wall_ns(testhost_ctx(e.t), testhost_now(e.t));
+			time_t at = (time_t)(wall_ns / SECOND + 1000);
+			struct tm tm;
+
+			assert_non_null(gmtime_r(&at, &tm));
+			assert_true(strftime(line, sizeof(line),
+					     "Retry-After: %a, %d %b %Y %H:%M:%S GMT", &tm) > 0);
+			text = line;
+		}
+		answer(&e, 0, 503, text);
+		from = testhost_now(e.t);
+		while (!e.is_running)
+			(void)testhost_advance(e.t, SECOND / 10);
+		waited = (testhost_now(e.t) - from) / SECOND;
+		if (waited < after[i].least_s || waited > after[i].most_s)
+			fail_msg("%s: %llu s", text, (unsigned long long)waited);
+	}
 	answer(&e, 0, 200, NULL);
 	assert_int_equal(testhost_health(e.t, "hook"), LNX_HEALTH_OK);
-	assert_true(testhost_metric(e.t, "linnix_notify_failures_total", "channel=hook") == 16);
+	assert_true(testhost_metric(e.t, "linnix_notify_failures_total", "channel=hook") ==
+		    26 + sizeof(after) / sizeof(after[0]));
 	end(&e);
 }
 
@@ -85,6 +123,7 @@ static void a_bad_one_does_not_take_others_with_it(void **state)
 	struct lnx_channel_desc d = desc_of(&e);
 
 	(void)state;
+	d.group_ns = SECOND / 2; /* nor is waited for one by one */
 	agent_start(&e, &d);
 	for (int i = 1; i <= 4; i++)
 		opens(&e, i);
@@ -141,6 +180,14 @@ static void groups_and_rates(void **state)
 	assert_int_equal(strncmp(e.body, "close 01,close 05,open 06,", 26), 0);
 	assert_non_null(strstr(e.body, "open 24"));
 	answer(&e, 0, 200, NULL);
+	/* that was the first of its hour */
+	for (int i = 30; i < 34; i++) {
+		opens(&e, i);
+		(void)testhost_advance(e.t, 10 * SECOND);
+		if (e.is_running)
+			answer(&e, 0, 200, NULL);
+	}
+	assert_int_equal(e.n_posts, 6);
 	end(&e);
 }
 

@@ -15,6 +15,7 @@
 
 #include "slack.h"
 
+#define SECOND 1000000000ULL
 #define SECRET "8f742231b10e8888abcd99yyyzzz85a5"
 #define ULID   "01HZZZZZZZZZZZZZZZZZZZZZ01"
 #define NOW    "1700000000" /* of the test host */
@@ -42,7 +43,8 @@ struct env {
 	/* the action */
 	uint32_t state;
 	char decided[64], who[128], told[64];
-	int decide_rc;
+	int decide_rc, n_actions; /* more of the same */
+	const char *tail;	  /* behind a good signature */
 };
 
 static struct env *now; /* http/1 hands no self to its functions of a request */
@@ -179,8 +181,9 @@ static int en_each(void *self, int (*each)(void *arg, const struct lnx_action *a
 				.reason = "",
 				.text = "" };
 
-	if (each(arg, &a))
-		return 1;
+	for (int i = 0; i <= e->n_actions; i++)
+		if (each(arg, &a))
+			return i + 1;
 	a.incident = "another";
 	return each(arg, &a) ? 2 : 2;
 }
@@ -237,11 +240,13 @@ static void end(struct env *e)
 static void click(struct env *e, const char *timestamp, const char *body)
 {
 	unsigned char mac[SLACK_MAC_BYTES];
-	char signature[80] = "v0=";
+	char signature[90] = "v0=";
 
 	slack_mac(SECRET, timestamp, body, strlen(body), mac);
 	for (int i = 0; i < SLACK_MAC_BYTES; i++)
 		(void)snprintf(signature + 3 + 2 * i, 3, "%02x", mac[i]);
+	if (e->tail)
+		(void)snprintf(signature + 67, sizeof(signature) - 67, "%s", e->tail);
 	e->timestamp = timestamp;
 	e->signature = signature;
 	e->body = body;
@@ -294,7 +299,7 @@ static void a_click_is_decided_once(void **state)
 	begin(&e, "http.listen=0.0.0.0:3000");
 	click(&e, NOW,
 	      payload(&e, "approve", NULL,
-		      ",\"response_url\":\"https://hooks.slack.com/actions/x\""));
+		      ", \"response_url\":\"https://hooks.slack.com/actions/x\""));
 	assert_int_equal(e.status, 200);
 	assert_int_equal(strncmp(e.decided, "approve ", 8), 0);
 	assert_non_null(strstr(e.decided, "/" ULID));
@@ -305,7 +310,7 @@ static void a_click_is_decided_once(void **state)
 	e.decided[0] = 0;
 	click(&e, NOW,
 	      payload(&e, "approve", NULL,
-		      ",\"response_url\":\"https://hooks.slack.com/actions/x\""));
+		      ", \"response_url\":\"https://hooks.slack.com/actions/x\""));
 	assert_int_equal(e.status, 403);
 	assert_string_equal(e.code, "replay");
 	assert_string_equal(e.decided, "");
@@ -314,6 +319,58 @@ static void a_click_is_decided_once(void **state)
 	assert_int_equal(strncmp(e.decided, "reject ", 7), 0);
 	assert_non_null(strstr(e.answer, "it is refused"));
 	assert_true(testhost_metric(e.t, "linnix_slack_callbacks_total", "result=replay") == 1);
+	end(&e);
+}
+
+static void one_that_is_good_for_long_is_remembered_for_long(void **state)
+{
+	struct env e;
+
+	(void)state;
+	begin(&e, "http.listen=0.0.0.0:3000");
+	click(&e, "1700000300", payload(&e, "approve", NULL, "")); /* a clock that is ahead */
+	assert_int_equal(e.status, 200);
+	(void)testhost_advance(e.t, 599 * SECOND);
+	click(&e, "1700000300", payload(&e, "approve", NULL, ""));
+	assert_string_equal(e.code, "replay");
+	(void)testhost_advance(e.t, 2 * SECOND);
+	click(&e, "1700000300", payload(&e, "approve", NULL, ""));
+	assert_string_equal(e.code, "stale");
+	end(&e);
+}
+
+static void more_than_are_remembered_are_refused(void **state)
+{
+	char more[32];
+	struct env e;
+
+	(void)state;
+	begin(&e, "http.listen=0.0.0.0:3000");
+	for (int i = 0; i <= SLACK_REPLAYS; i++) {
+		(void)snprintf(more, sizeof(more), ",\"n\":%d", i);
+		click(&e, NOW, payload(&e, "approve", NULL, more));
+		assert_int_equal(e.status, i < SLACK_REPLAYS ? 200 : 429);
+	}
+	assert_string_equal(e.code, "too_many");
+	click(&e, NOW, payload(&e, "approve", NULL, ",\"n\":0"));
+	assert_string_equal(e.code, "replay");
+	(void)testhost_advance(e.t, 601 * SECOND);
+	click(&e, "1700000601", payload(&e, "approve", NULL, more));
+	assert_int_equal(e.status, 200);
+	end(&e);
+}
+
+static void without_enforce_it_says_so(void **state)
+{
+	struct env e;
+
+	(void)state;
+	begin(&e, "http.listen=0.0.0.0:3000");
+	e.s->enforce = NULL;
+	click(&e, NOW, payload(&e, "approve", NULL, ""));
+	assert_int_equal(e.status, 200);
+	assert_non_null(strstr(e.answer, "plugin enforce is not enabled"));
+	assert_true(testhost_metric(e.t, "linnix_slack_callbacks_total", "result=no_enforce") == 1);
 	end(&e);
 }
 
@@ -353,6 +410,9 @@ static void what_is_not_slack_is_refused(void **state)
 	e.route->handle(e.route_arg, NULL);
 	assert_string_equal(e.code, "wrong_signature");
 	assert_int_equal(e.status, 403);
+	e.tail = "00";
+	click(&e, NOW, body);
+	assert_string_equal(e.code, "wrong_signature");
 	assert_string_equal(e.decided, "");
 	end(&e);
 }
@@ -368,6 +428,8 @@ static void another_node_is_told_where(void **state)
 	assert_non_null(strstr(e.answer, "wrong node"));
 	assert_non_null(strstr(
 		e.answer, "on other-7.example run: linnix actions approve other-7.example/" ULID));
+	click(&e, NOW, payload(&e, "approve", "testhost2", ""));
+	assert_non_null(strstr(e.answer, "wrong node"));
 	click(&e, NOW, payload(&e, "reject", "a; rm -rf", ""));
 	assert_non_null(strstr(e.answer, "this is no action"));
 	assert_string_equal(e.decided, "");
@@ -388,6 +450,8 @@ static void bodies_of_any_kind(void **state)
 		"pay=%7B%7D",
 		"&&&",
 		"payload=%7B%22type%22%3A1%7D",
+		"payload=%7B%22type%22%3A%22x%22%2C%22actions%22%3A%5B%7B%22action_id%22%3A%22linnix.approve.0%22%2C"
+		"%22value%22%3A%22testhost%2F" ULID "%22%7D%5D%7D",
 		"payload=%7B%22type%22%3A%22block_actions%22%2C%22actions%22%3A%5B%5D%7D",
 	};
 	struct env e;
@@ -438,6 +502,15 @@ static void answers_go_to_slack_alone(void **state)
 		for (unsigned k = 0; k < SLACK_ANSWERS; k++)
 			e.s->answers[k].call = NULL;
 	}
+	for (int i = 0; i <= SLACK_ANSWERS; i++) {
+		e.url[0] = 0;
+		(void)snprintf(more, sizeof(more),
+			       ",\"response_url\":\"https://hooks.slack.com/%d\"", i);
+		click(&e, NOW, payload(&e, "reject", NULL, more));
+		assert_int_equal(e.url[0] != 0, i < SLACK_ANSWERS);
+	}
+	assert_true(testhost_metric(e.t, "linnix_slack_callbacks_total", "result=answer_dropped") ==
+		    1);
 	end(&e);
 }
 
@@ -500,6 +573,26 @@ static void buttons_only_where_a_click_can_arrive(void **state)
 	}
 }
 
+static void no_more_actions_than_fit(void **state)
+{
+	struct lnx_notify_post p = { .size = sizeof(p) };
+	const char *at;
+	struct env e;
+	int n = 0;
+
+	(void)state;
+	begin(&e, "http.listen=0.0.0.0:3000");
+	e.n_actions = 2 * SLACK_ACTIONS;
+	render(&e, 1, &p);
+	for (at = p.body.data; (at = strstr(at, "linnix.approve.")); at++)
+		n++;
+	assert_int_equal(n, SLACK_ACTIONS);
+	lnx_buf_done(&p.url);
+	lnx_buf_done(&p.headers);
+	lnx_buf_done(&p.body);
+	end(&e);
+}
+
 static void proposals_and_what_becomes_of_them_are_told(void **state)
 {
 	static const struct {
@@ -532,6 +625,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example_of_slack),
 		cmocka_unit_test(a_click_is_decided_once),
+		cmocka_unit_test(one_that_is_good_for_long_is_remembered_for_long),
+		cmocka_unit_test(more_than_are_remembered_are_refused),
+		cmocka_unit_test(without_enforce_it_says_so),
+		cmocka_unit_test(no_more_actions_than_fit),
 		cmocka_unit_test(what_is_not_slack_is_refused),
 		cmocka_unit_test(another_node_is_told_where),
 		cmocka_unit_test(bodies_of_any_kind),
