@@ -168,6 +168,7 @@ static void v1_has_quota_and_period_apart(void **state)
 	write_file(f, folders[1], "cpu.cfs_quota_us", "30000\n");
 	write_file(f, folders[1], "cpu.cfs_period_us", "100000\n");
 	write_file(f, folders[2], "cpu.cfs_quota_us", "-1\n");
+	write_file(f, folders[2], "cpu.cfs_period_us", "100000\n");
 	l = limit(f, 2, 0, SEC);
 	assert_non_null(l);
 	assert_string_equal(l->owner, "/pods/pod1");
@@ -205,6 +206,30 @@ static void places_of_limits_are_given_back(void **state)
 	assert_int_equal(f->w.limits_refused, 1);
 }
 
+/* Names of cgroups that nothing names any more make room, too. */
+static void places_of_names_are_given_back(void **state)
+{
+	struct test *f = *state;
+	struct stall_whos *w = &f->w;
+	uint64_t id = 1000;
+
+	while (w->n < STALL_WHO_MAX)
+		assert_true(stall_who_make(w, id++, 100 * SEC, 3600 * SEC) >= STALL_WHO_FIRST);
+	assert_int_equal(stall_who_make(w, id, 3000 * SEC, 3600 * SEC), STALL_WHO_OTHER);
+	assert_int_equal(w->refused, 1);
+	for (uint32_t i = STALL_WHO_FIRST; i < w->n; i++)
+		w->who[i].used_ns = 3000 * SEC;
+	w->who[stall_who_find(w, 2000)].used_ns = 200 * SEC;
+	w->is_new = 0;
+	assert_true(stall_who_make(w, id, 4000 * SEC, 3600 * SEC) >= STALL_WHO_FIRST);
+	assert_true(w->is_new);
+	assert_int_equal(w->refused, 1);
+	assert_int_equal(stall_who_find(w, 2000), STALL_WHO_NONE);
+	for (uint64_t k = 1000; k <= id; k++)
+		if (k != 2000)
+			assert_int_equal(w->who[stall_who_find(w, k)].cgroup_id, k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +238,7 @@ int main(void)
 		TEST(a_changed_quota_is_seen_within_ten_seconds),
 		TEST(v1_has_quota_and_period_apart),
 		TEST(places_of_limits_are_given_back),
+		TEST(places_of_names_are_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

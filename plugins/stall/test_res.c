@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "demand.h"
+#include "test_psi.h"
 #include "test_res.h"
 
 static const struct stall_row *res_row(struct test *f, uint32_t who_id, uint32_t resource)
@@ -105,6 +106,82 @@ static void more_than_a_window_is_cut_to_it(void **state)
 	assert_true(r->stalled_ns <= SEC && r->stalled_ns > SEC - 10);
 	assert_int_equal(r->raw_ns, 1500 * MS);
 	assert_int_equal(cells_ns(f, r), r->stalled_ns);
+}
+
+/* What was seen is brought to pressure; of more than twice as much nobody knows. */
+static void io_is_brought_up_to_pressure_at_most_twofold(void **state)
+{
+	struct test *f = *state;
+	const struct stall_row *r;
+	char *dir;
+
+	rise(f);
+	dir = make_pressure(f);
+	pressure_is(dir, "/t/poduid/a", "io", 1000);
+	waited(f, "blkio", 100, 100);
+	requests(f, 100, 102, 100, 0);
+	tick(f);
+	pressure_is(dir, "/t/poduid/a", "io", 1150);
+	waited(f, "blkio", 100, 100);
+	requests(f, 100, 102, 200, 0);
+	tick(f);
+	r = res_row(f, 100, LNX_RES_IO);
+	assert_non_null(r);
+	assert_int_equal(r->stalled_ns, 150 * MS);
+	assert_int_equal(cell_of(f, r, LNX_STALL_NEIGHBOUR, 102)->stall_ns, 150 * MS);
+	assert_float_equal(stall_coverage(r, 0), 100 / 150., 1e-9);
+	pressure_is(dir, "/t/poduid/a", "io", 1650);
+	waited(f, "blkio", 100, 100);
+	requests(f, 100, 102, 300, 0);
+	tick(f);
+	r = res_row(f, 100, LNX_RES_IO);
+	assert_int_equal(r->stalled_ns, 500 * MS);
+	assert_int_equal(r->raw_ns, 100 * MS);
+	assert_int_equal(cell_of(f, r, LNX_STALL_NEIGHBOUR, 102)->stall_ns, 200 * MS);
+	assert_int_equal(cell_of(f, r, LNX_STALL_OTHER, 0)->stall_ns, 300 * MS);
+	drop_pressure(dir);
+}
+
+/* The file of c is not read while a waits for longer: what c waited meanwhile is spent when it is. */
+static void io_that_was_not_compared_is_spent_once(void **state)
+{
+	static const uint64_t a_ms[] = { 0, 400, 0, 0 }, c_ms[] = { 50, 100, 200, 200 };
+	struct test *f = *state;
+	uint64_t total_ms = 5000;
+	char *dir;
+
+	rise(f);
+	dir = make_pressure(f);
+	pressure_is(dir, "/t/poduid/a", "io", 1000);
+	assert_int_equal(testhost_conf(f->t, "psi_reads=1"), 0);
+	assert_int_equal(testhost_reload(f->t), 0);
+	for (int i = 0; i < 4; i++) {
+		total_ms += c_ms[i];
+		pressure_is(dir, "/t/podc/c", "io", total_ms);
+		if (a_ms[i])
+			waited(f, "blkio", 100, a_ms[i]);
+		waited(f, "blkio", 102, c_ms[i]);
+		tick(f);
+		assert_int_equal(res_row(f, 102, LNX_RES_IO)->stalled_ns, c_ms[i] * MS);
+		assert_int_equal(res_row(f, 102, LNX_RES_IO)->psi_ns == STALL_UNKNOWN, i < 2);
+	}
+	assert_int_equal(res_row(f, 102, LNX_RES_IO)->psi_ns, 200 * MS);
+	drop_pressure(dir);
+}
+
+static void more_cgroups_than_there_are_places_are_said(void **state)
+{
+	struct test *f = *state;
+
+	rise(f);
+	waited(f, "blkio", 100, 40);
+	tick(f);
+	assert_int_equal(res_row(f, 100, LNX_RES_IO)->flags & STALL_F_OVERFLOW, 0);
+	for (uint64_t id = 10000; id < 10000 + STALL_RES_GATES; id++)
+		waited(f, "blkio", id, 1);
+	waited(f, "blkio", 100, 40);
+	tick(f);
+	assert_true(res_row(f, 100, LNX_RES_IO)->flags & STALL_F_OVERFLOW);
 }
 
 /* ---- memory */
@@ -462,6 +539,9 @@ int main(void)
 		RES_TEST(io_has_a_victim_a_culprit_and_the_machine),
 		RES_TEST(cgroup_inside_a_container_counts_there_from_then_on),
 		RES_TEST(more_than_a_window_is_cut_to_it),
+		RES_TEST(io_is_brought_up_to_pressure_at_most_twofold),
+		RES_TEST(io_that_was_not_compared_is_spent_once),
+		RES_TEST(more_cgroups_than_there_are_places_are_said),
 		RES_TEST(memory_is_blamed_below_the_limit_that_was_met),
 		RES_TEST(memory_of_no_known_level_has_no_culprit),
 		RES_TEST(reclaim_for_the_machine_makes_everybody_a_suspect),

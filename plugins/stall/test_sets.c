@@ -125,10 +125,35 @@ static void without_a_free_slot_a_pod_is_a_sum_and_says_so(void **state)
 	assert_true(f->s->sets_refused > 0);
 	charge(f, 1, a, c, 30000000);
 	charge(f, 1, b, c, 40000000);
+	charge(f, 1, a, b, 20000000);
 	tick(f);
 	json = blame(f, STALL_BY_POD, "prod/pod");
-	assert_float_equal(stalled_ms(json), 70, 1e-6);
+	check_json_sums(json);
+	assert_float_equal(stalled_ms(json), 90, 1e-6);
+	assert_non_null(strstr(json, "\"self\",\"stall_ms\":20"));
+	assert_null(strstr(json, "\"sibling\""));
 	assert_non_null(strstr(json, "sum-of-cgroups"));
+	free(json);
+}
+
+/* CPUs weigh by the time in which any of the pod ran or waited there: what it waited while one of its own ran counts once. */
+static void a_pod_that_holds_itself_up_is_busy_once(void **state)
+{
+	struct test *f = *state;
+	uint32_t a = slot_for(f, 100), b = slot_for(f, 101), c = slot_for(f, 102), pod;
+	char *json;
+
+	tick(f);
+	tick(f);
+	pod = up_of(f, a);
+	charge(f, 0, a, b, 200000000);
+	charge(f, 0, pod, b, 200000000);
+	f->cpus[0].sum[LNX_LEDGER_SLOT(b)].run_ns -= 200000000; /* it ran once */
+	charge(f, 1, a, c, 100000000);
+	charge(f, 1, pod, c, 100000000);
+	tick(f);
+	json = blame(f, STALL_BY_POD, "prod/pod");
+	assert_float_equal(stalled_ms(json), 200 * 2 / 3. + 100 / 3., 1e-3);
 	free(json);
 }
 
@@ -181,6 +206,7 @@ int main(void)
 		TEST(pods_and_workloads_are_unions_not_sums),
 		TEST(workload_of_pods_has_a_set_above_theirs),
 		TEST(without_a_free_slot_a_pod_is_a_sum_and_says_so),
+		TEST(a_pod_that_holds_itself_up_is_busy_once),
 		TEST(quota_of_a_container_is_named_in_its_pods_row),
 	};
 

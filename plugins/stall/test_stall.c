@@ -34,6 +34,7 @@ static void kinds_are_told_apart_and_sum(void **state)
 	charge(f, 1, a, LNX_LEDGER_IDLE, 5000000);
 	charge(f, 1, a, LNX_LEDGER_OTHER, 6000000);
 	charge(f, 1, a, LNX_LEDGER_THROTTLED + 2, 70000000);
+	charge(f, 1, a, LNX_LEDGER_STEAL, 8000000);
 	charge(f, 1, LNX_LEDGER_KERNEL, c, 9000000); /* kernel threads are nobody's victim */
 	tick(f);
 	for (uint32_t i = 0; i < f->s->n_rows; i++)
@@ -41,7 +42,8 @@ static void kinds_are_told_apart_and_sum(void **state)
 	assert_int_equal(stall_method(f->s, LNX_RES_CPU), LNX_METHOD_EXACT);
 	r = row_of(f, 100);
 	assert_non_null(r);
-	assert_int_equal(r->stalled_ns, 145000000);
+	assert_int_equal(r->stalled_ns, 153000000);
+	assert_int_equal(cell_ns(f, r, LNX_STALL_STEAL, 0), 8000000);
 	assert_int_equal(cell_ns(f, r, LNX_STALL_SELF, 0), 10000000);
 	assert_int_equal(cell_ns(f, r, LNX_STALL_SIBLING, 101), 20000000);
 	assert_int_equal(cell_ns(f, r, LNX_STALL_NEIGHBOUR, 102), 30000000);
@@ -53,6 +55,7 @@ static void kinds_are_told_apart_and_sum(void **state)
 	for (uint32_t by = 0; by <= STALL_BY_PROCESS; by++) {
 		json = blame(f, by, NULL);
 		check_json_sums(json);
+		assert_non_null(strstr(json, "steal-is-a-model"));
 		free(json);
 	}
 }
@@ -127,6 +130,7 @@ static void child_of_a_container_counts_there(void **state)
 	tick(f);
 	assert_int_equal(f->tab->cache[5].tagged, 0); /* the probe looks again */
 	assert_true(f->tab->moves > moves);
+	assert_int_equal(f->tab->slot[LNX_LEDGER_SLOT(child)].handle, child); /* not yet */
 	tick(f);
 	charge(f, 0, child, c, 40000000);
 	tick(f);
@@ -301,6 +305,7 @@ static void a_long_sample_is_told_over_several_windows(void **state)
 	f->s->whos.who[stall_who_find(&f->s->whos, 102)].sample_ns[LNX_RES_CPU][0] = 400000000;
 	assert_int_equal(stall_probe_resume(f->s), 0);
 	tick(f);
+	assert_null(row_of(f, 102));
 	tick(f);
 	stall_probe_pause(f->s, "off");
 	tick(f);
@@ -319,6 +324,7 @@ static void steal_is_a_modelled_part_and_the_sum_stays(void **state)
 	tick(f);
 	charge(f, 1, a, c, 80000000);
 	charge(f, 1, a, LNX_LEDGER_IDLE, 8000000);
+	charge(f, 1, a, LNX_LEDGER_THROTTLED + 1, 40000000);
 	stall_ledger_shares(f->s->probe.ledger, share, NULL);
 	assert_int_equal(stall_ledger_read(f->s->probe.ledger, f->mono + SEC, w), 0);
 	for (uint32_t i = 0; i < w->n_parts; i++) {
@@ -327,8 +333,10 @@ static void steal_is_a_modelled_part_and_the_sum_stays(void **state)
 				 ? w->parts[i].raw_ns
 				 : 0;
 	}
-	assert_int_equal(steal, 20000000); /* of what ran; an idle CPU is not stolen */
-	assert_int_equal(all, 88000000);
+	assert_int_equal(
+		steal,
+		20000000); /* of what ran; an idle CPU is not stolen, and no quota waits for it */
+	assert_int_equal(all, 128000000);
 }
 
 /* Let c hold d for 50 ms; is the edge of that entitled? */
@@ -397,6 +405,7 @@ static void edges_are_published_only_when_wanted(void **state)
 	assert_int_equal(testhost_set_wanted(f->t, "stall.edge", 1), 0);
 	assert_int_equal(testhost_set_wanted(f->t, "stall.window", 1), 0);
 	charge(f, 0, d, c, 50000000);
+	f->cpus[0].count[LNX_LEDGER_N_HEALED] += 20; /* of 2,000 events */
 	tick(f);
 	e = (const void *)testhost_last(f->t, "stall.edge");
 	assert_non_null(e);
@@ -412,6 +421,8 @@ static void edges_are_published_only_when_wanted(void **state)
 		assert_int_equal(e->same_workload, 1);
 		assert_float_equal(e->stall_ms, 50, 1e-6);
 		assert_float_equal(e->share_ratio, 1, 1e-9);
+		assert_true(isnan(e->coverage_ratio));
+		assert_float_equal(e->confidence, 0.99, 1e-9);
 		assert_true(e->pair < 1ULL << 53);
 	}
 	assert_int_equal(testhost_count(f->t, "stall.window"), 2);
