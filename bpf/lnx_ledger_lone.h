@@ -85,8 +85,7 @@ LNX_FN int lnx_ledger_lone_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_tabl
 	if (c->n_wait || !c->since || lnx_prim_is_held(p, &queue))
 		return 0;
 	/* Of the same cgroups as the task that runs: the same slot. It keeps them alive unless it was moved since it got the
-	 * CPU; other cgroups at their address would be taken for them then, until the next switch. To compare what names
-	 * them for good takes three loads more. */
+	 * CPU, and that counts as a move of the table. */
 	if (c->cur_set != set || c->cur_moves != moves || handle < LNX_LEDGER_FIRST ||
 	    lnx_prim_is_kernel(p))
 		handle = lnx_prim_known(tab, p);

@@ -167,14 +167,37 @@ LNX_FN struct lnx_ledger_wait *lnx_ledger_spilled(struct lnx_ledger_cpu *c, __u3
 	return at && e->handle == handle && (!epoch || e->epoch == epoch) && e->runs ? e : NULL;
 }
 
-/* <p>, of <handle>, has no note on <c>. Was it pushed out? One whose beginning was missed ends the wait of another of its
- * slot early, until that one's own end: no wait is left over. Returns LNX_NOTE_*. */
+/* A task of <handle> has no note on <c>. The slot that counts it, if its note was pushed out: its own, or OTHER; or, as it
+ * may have been moved since, that of the cgroup in which one such has waited for longest. One whose beginning was missed
+ * ends the wait of another early, until that one's own end: no wait is left over. Returns 0 if there is none. */
+LNX_SUB int lnx_ledger_gone(struct lnx_ledger_cpu *c, __u32 handle)
+{
+	__u64 begin = ~0ULL;
+	__u32 found = 0, i;
+
+	if (!c)
+		return 0;
+	if (lnx_ledger_spilled(c, handle, 0))
+		return (int)handle;
+	if (lnx_ledger_spilled(c, LNX_LEDGER_OTHER, 0))
+		return LNX_LEDGER_OTHER;
+	for (i = 0; i < LNX_LEDGER_WAITS && handle > LNX_LEDGER_KERNEL; i++) {
+		const struct lnx_ledger_wait *e = &c->wait[i];
+
+		if (i >= c->n_wait)
+			break;
+		if (!e->runs || e->handle <= LNX_LEDGER_KERNEL || e->begin >= begin)
+			continue;
+		begin = e->begin;
+		found = e->handle;
+	}
+	return (int)found;
+}
+
+/* Does <c> count a task of <handle> that has no note? Returns LNX_NOTE_*. */
 LNX_FN __u32 lnx_ledger_find_gone(struct lnx_ledger_cpu *c, __u32 handle)
 {
-	return c->n_spill && (lnx_ledger_spilled(c, handle, 0) ||
-			      lnx_ledger_spilled(c, LNX_LEDGER_OTHER, 0))
-		       ? LNX_NOTE_GONE
-		       : LNX_NOTE_NONE;
+	return c->n_spill && lnx_ledger_gone(c, handle) ? LNX_NOTE_GONE : LNX_NOTE_NONE;
 }
 
 /* Who just joined the entry of <handle> has no place in waiters[]. */
@@ -190,7 +213,7 @@ LNX_FN void lnx_ledger_spill(struct lnx_ledger_cpu *c, __u32 handle)
 }
 
 /* Of those in <handle> that have no place in waiters[] one waits no longer: which one makes no difference. Without epoch it
- * may have come to OTHER instead. Returns where it waited, 0 nowhere. */
+ * may be counted elsewhere. Returns where it was, 0 nowhere. */
 LNX_SUB int lnx_ledger_leave_spilled(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				     __u32 handle, __u32 epoch, __u64 now)
 {
@@ -198,11 +221,9 @@ LNX_SUB int lnx_ledger_leave_spilled(struct lnx_ledger_cpu *c, const struct lnx_
 
 	if (!c || !tab)
 		return 0;
+	if (!epoch)
+		handle = lnx_ledger_gone(c, handle);
 	e = lnx_ledger_spilled(c, handle, epoch);
-	if (!e && !epoch) {
-		handle = LNX_LEDGER_OTHER;
-		e = lnx_ledger_spilled(c, handle, 0);
-	}
 	if (!e)
 		return 0;
 	e->runs--;
@@ -229,15 +250,16 @@ LNX_FN __u32 lnx_ledger_end_spilled(struct lnx_ledger_cpu *c, const struct lnx_l
 	struct lnx_ledger_task *t = note == LNX_NOTE_STORE ? lnx_prim_task(p) : NULL;
 	__u32 noted = t ? t->handle : 0, epoch = t ? t->epoch : 0, was;
 
-	if (!noted) { /* not any more */
-		was = lnx_ledger_leave_spilled(c, tab, handle, 0, now);
-		c->count[LNX_LEDGER_N_EVICTED] += was != 0;
-		return was;
+	if (noted) {
+		lnx_prim_task_drop(p);
+		if (lnx_ledger_leave_spilled(c, tab, noted, epoch, now))
+			return noted;
 	}
-	lnx_prim_task_drop(p);
-	if (!lnx_ledger_leave_spilled(c, tab, noted, epoch, now))
-		c->count[LNX_LEDGER_N_STALE_LEAVE]++;
-	return noted;
+	/* Not noted any more, or another was taken for it. */
+	was = lnx_ledger_leave_spilled(c, tab, handle, 0, now);
+	c->count[LNX_LEDGER_N_EVICTED] += was != 0;
+	c->count[LNX_LEDGER_N_STALE_LEAVE] += noted && !was;
+	return noted ? noted : was;
 }
 
 /* The wait of <p>, now of <handle>, is over. Returns where it waited, 0 unknown. */

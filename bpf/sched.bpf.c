@@ -409,3 +409,14 @@ int BPF_PROG(on_migrate, struct task_struct *p, int dst_cpu)
 	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_MIGRATE], start);
 	return 0;
 }
+
+/* Once a task has left a set of cgroups that goes, and another may come to its address: who knows one by that looks again. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_attach, struct cgroup *dst)
+{
+	__u32 was = __sync_fetch_and_add(&lnx_table.moves, 1);
+
+	/* Where the result is not used the compiler takes an instruction that orders nothing. */
+	asm volatile("" : : "r"(was));
+	return 0;
+}

@@ -227,7 +227,7 @@ void stall_sets_sync(struct stall *s, uint64_t now_ns)
 		n++;
 	}
 	if (n)
-		__atomic_store_n(&tab->moves, tab->moves + 1, __ATOMIC_RELEASE);
+		(void)__atomic_add_fetch(&tab->moves, 1, __ATOMIC_RELEASE);
 }
 
 int stall_set_has(const struct stall_who *set, const struct stall_who *who)

@@ -70,7 +70,7 @@ void stall_slots_forget(struct lnx_ledger_table *tab, uint32_t handle)
 	for (uint32_t i = 0; i < LNX_LEDGER_CACHE; i++)
 		if ((uint32_t)tab->cache[i].tagged == handle)
 			__atomic_store_n(&tab->cache[i].tagged, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&tab->moves, tab->moves + 1, __ATOMIC_RELEASE);
+	(void)__atomic_add_fetch(&tab->moves, 1, __ATOMIC_RELEASE);
 }
 
 int stall_slot_is_quiet(const void *cpus, uint32_t n_cpus, uint32_t handle)

@@ -204,6 +204,7 @@ void scene_moved_while_waiting(struct lab *l)
 	int a = lab_group(l, "from"), b = lab_group(l, "to"), c = lab_group(l, "hog");
 	struct lab_work w = { LAB_SPIN, scene_cpu(), 0, 0, 0, 3 * LAB_SEC };
 	double raw = 0, check = 0, stall = 0;
+	uint32_t before = l->tab->moves, moves = 0;
 	uint64_t end;
 	pid_t pid;
 
@@ -216,9 +217,12 @@ void scene_moved_while_waiting(struct lab *l)
 	for (int i = 0; lab_now() < end; i++) {
 		lab_until(lab_now() + 7 * LAB_MS);
 		lab_move(l, pid, i % 2 ? a : b);
+		moves++;
 	}
 	lab_join(l);
 	lab_window(l);
+	lab_least(l, "moves that the table counts, for each",
+		  (double)(l->tab->moves - before) / moves, 1);
 	for (uint32_t i = 0; i < l->w.n_victims; i++) {
 		uint32_t h = l->w.victims[i].handle;
 

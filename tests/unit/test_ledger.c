@@ -158,6 +158,28 @@ static void sets_above_are_unions(void **state)
 		run_exact(s, 0, 3, 0);
 }
 
+/* What is not charged yet, too: of the victim, and of the machine where nobody else waits. */
+static void throttled_time_in_flight_is_nobody_elses(void **state)
+{
+	struct stall_ledger *l;
+
+	(void)state;
+	begin(1, 2, 2, 0, 0);
+	tasks[0].k.handle = handles[0];
+	place(&tasks[0], 0);
+	queues[0][0].is_throttled = 1;
+	queues[0][0].since = now_ns;
+	tasks[0].is_waiting = 1;
+	tell_wake(&tasks[0]);
+	l = open_reader();
+	now_ns += 5000 * STEP_NS;
+	look_and_add(l, 1);
+	assert_int_equal(got[0][HANDLES + LNX_LEDGER_THROTTLED + 1], 5000 * STEP_NS);
+	assert_int_equal(got[HANDLES + LNX_LEDGER_NODE][HANDLES + LNX_LEDGER_THROTTLED + 1],
+			 5000 * STEP_NS);
+	stall_ledger_free(l);
+}
+
 /* More tasks wait than can be noted: who that is goes, and that somebody does stays. */
 static void what_is_pushed_out_of_the_store_waits_no_longer_than_it_did(void **state)
 {
@@ -249,6 +271,31 @@ static void calm_down(void)
 				break;
 			}
 	}
+}
+
+/* Who was moved meanwhile and is noted nowhere is still counted once: where, only its note knew. */
+static void who_moves_when_its_note_is_gone_leaves_no_wait_behind(void **state)
+{
+	uint64_t evicted = 0;
+
+	(void)state;
+	for (uint64_t s = first_seed(), end = s + sequences(3000); s < end; s++) {
+		stores_max = 1 + (uint32_t)(s % 4);
+		begin(s, 2 + (int)roll(30), 1 + (int)(s % 12), 0, 0);
+		for (unsigned i = 0; i < 150; i++)
+			step();
+		calm_down();
+		for (int c = 0; c < CPUS; c++) {
+			const __u64 *n = cpu_of(c)->count;
+
+			assert_int_equal(n[LNX_LEDGER_N_HEALED] + n[LNX_LEDGER_N_UNTRACKED] +
+						 n[LNX_LEDGER_N_STALE_LEAVE] + cpu_of(c)->n_wait,
+					 0);
+			evicted += n[LNX_LEDGER_N_EVICTED];
+		}
+	}
+	stores_max = 0;
+	assert_true(evicted > 0);
 }
 
 static void losses_break_no_sum_and_heal(void **state)
@@ -353,6 +400,26 @@ static void a_recycled_slot_inherits_nothing(void **state)
 	stall_ledger_free(l);
 }
 
+static void a_place_that_another_pair_took_begins_at_nothing(void **state)
+{
+	struct lnx_ledger_cpu *c = cpu_of(0);
+	struct stall_ledger *l;
+
+	(void)state;
+	begin(1, 1, 3, 0, 0);
+	l = open_reader();
+	c->pair_used[0] = 1;
+	c->pairs[0] = (struct lnx_ledger_pair){ handles[0], handles[1], 500 * STEP_NS, 1, 0 };
+	now_ns += 1000 * STEP_NS;
+	look_and_add(l, 0);
+	assert_int_equal(got[0][1], 500 * STEP_NS);
+	c->pairs[0] = (struct lnx_ledger_pair){ handles[2], handles[1], 300 * STEP_NS, 1, 0 };
+	now_ns += 1000 * STEP_NS;
+	look_and_add(l, 0);
+	assert_int_equal(got[2][1], 300 * STEP_NS);
+	stall_ledger_free(l);
+}
+
 static void count_a_move(void)
 {
 	table.moves++;
@@ -379,6 +446,23 @@ static void a_move_during_a_look_up_is_not_missed(void **state)
 	switch_the_long_way(count_a_move);
 	assert_int_equal(cpu_of(0)->cur, tasks[0].k.handle);
 	assert_true((int32_t)(table.moves - cpu_of(0)->cur_moves) > 0);
+}
+
+/* The task that runs is moved, its set of cgroups goes, and that of another comes to the same address. */
+static void cgroups_at_the_address_of_others_are_told_apart_after_a_move(void **state)
+{
+	(void)state;
+	begin(1, 2, 2, 0, 0);
+	tasks[0].k.handle = handles[0];
+	tasks[1].k.handle = handles[1];
+	one_set = 4711;
+	switch_the_long_way(NULL);
+	assert_int_equal(cpu_of(0)->cur, handles[0]);
+	table.moves++; /* as the probe does when a task is attached */
+	tell_wake(&tasks[1]);
+	one_set = 0;
+	assert_int_equal(cpu_of(0)->n_wait, 1);
+	assert_int_equal(cpu_of(0)->wait[0].handle, handles[1]);
 }
 
 static uint32_t n_flushed, n_torn;
@@ -495,13 +579,17 @@ int main(void)
 		cmocka_unit_test(without_detail_the_parts_are_the_same),
 		cmocka_unit_test(duplicate_wakes_change_nothing),
 		cmocka_unit_test(throttled_time_is_nobody_elses),
+		cmocka_unit_test(throttled_time_in_flight_is_nobody_elses),
 		cmocka_unit_test(sets_above_are_unions),
 		cmocka_unit_test(what_is_pushed_out_of_the_store_waits_no_longer_than_it_did),
+		cmocka_unit_test(who_moves_when_its_note_is_gone_leaves_no_wait_behind),
 		cmocka_unit_test(losses_break_no_sum_and_heal),
 		cmocka_unit_test(both_ways_were_gone),
 		cmocka_unit_test(bounded_structures_overflow_into_other),
 		cmocka_unit_test(a_recycled_slot_inherits_nothing),
+		cmocka_unit_test(a_place_that_another_pair_took_begins_at_nothing),
 		cmocka_unit_test(a_move_during_a_look_up_is_not_missed),
+		cmocka_unit_test(cgroups_at_the_address_of_others_are_told_apart_after_a_move),
 		cmocka_unit_test(what_was_kept_aside_before_a_pause_is_added_under_the_counter),
 		cmocka_unit_test(time_is_told_by_clocks_that_drift_apart),
 		cmocka_unit_test(every_counter_has_a_name),

@@ -195,7 +195,8 @@ struct lnx_ledger_table {
 	struct lnx_ledger_slot slot[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_cache cache[LNX_LEDGER_CACHE];
 	__u32 no_detail; /* written by the reader: keep no procs[] */
-	__u32 moves; /* the same: times that a cgroup got another slot, or a slot another set above */
+	/* By both, atomically: times that a cgroup got another slot, a slot another set above, or a task other cgroups. */
+	__u32 moves;
 };
 
 _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
