@@ -12,7 +12,7 @@ STEP = 32
 
 def read(obj):
     """Functions by name: bytes of stack, callees; and which of them are programs."""
-    out = subprocess.run(["llvm-objdump", "-dr", "--no-show-raw-insn", obj], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(["llvm-objdump", "-dr", obj], check=True, capture_output=True, text=True).stdout
     funcs, text, programs, cur, section, call, frame = {}, {}, [], None, "", None, None
     for line in out.splitlines():
         if m := re.match(r"Disassembly of section (.*):$", line):
@@ -36,10 +36,11 @@ def read(obj):
             elif frame and f" {frame} = " in line.replace("\t", " "):
                 frame = None
             cur["stack"] = max([cur["stack"], *at])
-            if m := re.search(r"\bcall (-?(?:0x[0-9a-f]+|\d+))(?: <([^+>]+)>)?", line):
-                call = int(m[1], 0)
-                if m[2]:
-                    cur["calls"].add(m[2])
+            if m := re.match(r"\s*(\d+):\s+85 10 00 00 .*\bcall (-?(?:0x[0-9a-f]+|\d+))", line):
+                # Of a static function near by the distance is told, in instructions; of others below.
+                call = int(m[2], 0)
+                if section == ".text" and call != -1:
+                    cur["at"].add((int(m[1]) + 1 + call) * 8)
             elif m := re.search(r"R_BPF_64_32\s+(\S+)", line):
                 # Of a static function the place is told, in instructions less one.
                 if m[1] == ".text":
