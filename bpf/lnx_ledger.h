@@ -41,19 +41,32 @@ static int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q);
 LNX_FN void lnx_ledger_seq(struct lnx_ledger_cpu *c)
 {
 #if defined(__TARGET_ARCH_x86) || !defined(__bpf__)
-	*(volatile __u32 *)&c->seq += 1; /* stores are not reordered */
+	/* The compiler keeps other stores on their side of this one, the machine does by itself. */
+	__asm__ volatile("" : : : "memory");
+	*(volatile __u32 *)&c->seq += 1;
+	__asm__ volatile("" : : : "memory");
 #else
 	__u32 was = __sync_fetch_and_add(&c->seq, 1);
 
 	/* Where the result is not used the compiler takes an instruction that orders nothing. */
-	asm volatile("" : : "r"(was));
+	__asm__ volatile("" : : "r"(was));
 #endif
+}
+
+LNX_FN __u32 lnx_ledger_slot(__u32 handle)
+{
+	return LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+}
+
+LNX_FN int lnx_ledger_is_held(const struct lnx_ledger_table *tab, __u32 handle)
+{
+	return tab->slot[lnx_ledger_slot(handle)].handle == handle;
 }
 
 /* Place of <handle> in arrays by slot: its own while it holds the slot, else OTHER's. */
 LNX_FN __u32 lnx_ledger_index(const struct lnx_ledger_table *tab, __u32 handle)
 {
-	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(handle);
 
 	return tab->slot[slot].handle == handle ? slot : LNX_LEDGER_OTHER;
 }
@@ -213,7 +226,7 @@ LNX_FN void lnx_ledger_charge_run(struct lnx_ledger_cpu *c, const struct lnx_led
 		return;
 	ns = now - e->since;
 	e->since = now;
-	slot = LNX_BOUND(LNX_LEDGER_SLOT(e->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	slot = lnx_ledger_slot(e->handle);
 	if (e->handle == c->cur && tab->slot[slot].handle == e->handle)
 		c->sum[slot].self_ns += ns;
 	else
@@ -278,8 +291,7 @@ LNX_SUB int lnx_ledger_join_thr(struct lnx_ledger_cpu *c, const struct lnx_ledge
 LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				  const struct lnx_ledger_join *j, __u32 is_up, __u64 now)
 {
-	__u32 slot =
-		LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(j->handle);
 	__u32 at = c->sum[slot].pos;
 	struct lnx_ledger_wait *e;
 
@@ -359,7 +371,7 @@ LNX_FN void lnx_ledger_close(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 LNX_FN __u32 lnx_ledger_leave_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				  __u32 handle, __u32 epoch, __u64 now)
 {
-	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(handle);
 	__u32 at = c->sum[slot].pos, up;
 	struct lnx_ledger_wait *e;
 

@@ -19,7 +19,7 @@ LNX_SUB int lnx_ledger_settle(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 	if (!c || !tab)
 		return 0;
 	e = &c->wait[0];
-	slot = LNX_BOUND(LNX_LEDGER_SLOT(e->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	slot = lnx_ledger_slot(e->handle);
 	if (!++c->epoch)
 		c->epoch = 1;
 	e->epoch = c->epoch;
@@ -58,15 +58,15 @@ typedef __u64 __attribute__((may_alias)) lnx_ledger_two;
 #define LNX_TWO(first, second) ((__u64)(first) << 32 | (__u32)(second))
 #endif
 
-/* <set> is that of <p>; <queue> its cfs_rq, or 0. */
+/* <set> is that of <p>. */
 LNX_FN void lnx_ledger_lone_begin(struct lnx_ledger_cpu *c, struct task_struct *p, __u32 handle,
-				  __u64 set, __u32 moves, __u64 queue, __u64 now)
+				  __u64 set, __u32 moves, __u64 now)
 {
 	struct lnx_ledger_wait *e = &c->wait[0];
 
 	e->since = now;
 	e->begin = now;
-	e->queue = queue;
+	e->queue = lnx_prim_queue_of(p);
 	e->thr_base = set;
 	*(lnx_ledger_two *)&e->handle = LNX_TWO(handle, 0); /* up */
 	*(lnx_ledger_two *)&e->n = LNX_TWO(1, moves);	    /* epoch */
@@ -80,9 +80,9 @@ LNX_FN int lnx_ledger_lone_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_tabl
 				struct task_struct *p, __u64 now)
 {
 	__u32 handle = c->cur, moves = lnx_ledger_moves(tab);
-	__u64 queue = 0, set = lnx_prim_set(p);
+	__u64 set = lnx_prim_set(p);
 
-	if (c->n_wait || !c->since || lnx_prim_is_held(p, &queue))
+	if (c->n_wait || !c->since || lnx_prim_is_throttled(p))
 		return 0;
 	/* Of the same cgroups as the task that runs: the same slot. It keeps them alive unless it was moved since it got the
 	 * CPU, and that counts as a move of the table. */
@@ -92,144 +92,150 @@ LNX_FN int lnx_ledger_lone_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_tabl
 	if (LNX_RARE(handle == LNX_LEDGER_OTHER))
 		return 0;
 	lnx_ledger_seq(c);
-	lnx_ledger_lone_begin(c, p, handle, set, moves, queue, now);
+	lnx_ledger_lone_begin(c, p, handle, set, moves, now);
 	c->tick = now;
 	lnx_ledger_seq(c);
 	return 1;
 }
 
-/* What a switch adds to. */
-struct lnx_ledger_lone {
-	struct lnx_ledger_pair *pair; /* NULL: nobody waited, or for its own slot */
-	struct lnx_ledger_proc *proc; /* NULL: nothing to tell of the process that ran */
-	__u64 ns;		      /* the waiter waited */
-	__u64 node_ns, caused_ns;     /* of that process, <ns> included */
-	__u32 handle;		      /* of the slot that will run */
-	__u32 is_other;		      /* than the one that runs */
-};
-
-/* The waiter and the slot that runs are two. Returns 0 if it has to go the long way. */
-LNX_FN int lnx_ledger_lone_other(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				 struct lnx_ledger_lone *o, __u32 n)
+/* Of the slot that runs, which holds its place. */
+LNX_FN struct lnx_ledger_sum *lnx_ledger_lone_sum(struct lnx_ledger_cpu *c)
 {
-	__u32 cur = LNX_BOUND(LNX_LEDGER_SLOT(c->cur) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
-	__u32 slot =
-		LNX_BOUND(LNX_LEDGER_SLOT(o->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 cur = lnx_ledger_slot(c->cur);
+	struct lnx_ledger_sum *s = &c->sum[cur];
 
-	if (tab->slot[cur].handle != c->cur)
+	LNX_NEAR(s);
+	return s;
+}
+
+/* The lone waiter waited <ns> for another slot, which runs. Returns 0, before any change, if that has to go the long
+ * way. */
+LNX_FN int lnx_ledger_lone_pair(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				__u32 handle, __u64 ns)
+{
+	__u32 slot = lnx_ledger_slot(handle);
+	struct lnx_ledger_pair *pair =
+		lnx_ledger_pair_place(c, lnx_ledger_pair_hash(handle, c->cur));
+
+	if (tab->slot[slot].handle != handle || tab->slot[slot].up || pair->victim != handle ||
+	    pair->culprit != c->cur)
 		return 0;
-	if (!n)
-		return 1;
-	if (tab->slot[slot].handle != o->handle || tab->slot[slot].up)
-		return 0;
-	o->pair = lnx_ledger_pair_place(c, lnx_ledger_pair_hash(o->handle, c->cur));
-	if (o->pair->victim != o->handle || o->pair->culprit != c->cur)
-		return 0;
+	lnx_ledger_seq(c);
+	pair->ns += ns;
+	pair->count++;
+	c->sum[slot].wait_ns += ns;
+	lnx_ledger_lone_sum(c)->node_ns += ns;
 	/* Kernel threads are not a workload that suffers. */
-	if (o->handle != LNX_LEDGER_KERNEL)
-		o->caused_ns += o->ns;
+	if (handle != LNX_LEDGER_KERNEL && !tab->no_detail)
+		c->proc_caused_ns += ns;
 	return 1;
 }
 
-/* Look at what is to be added to. Returns 0 if it has to go the long way. */
-LNX_FN int lnx_ledger_lone_look(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				struct lnx_ledger_lone *o, __u32 n, __u32 tgid)
+/* The lone waiter waited <ns>. Returns 0, before any change, if that has to go the long way; else the state is being
+ * changed. */
+LNX_FN int lnx_ledger_lone_charge(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				  __u32 handle, __u64 ns)
 {
-	o->is_other = o->handle != c->cur;
-	o->node_ns = c->proc_node_ns + o->ns;
-	o->caused_ns = c->proc_caused_ns;
-	if (o->is_other ? !lnx_ledger_lone_other(c, tab, o, n) : n && c->cur_up)
-		return 0;
-	if (tab->no_detail) {
-		o->node_ns = 0;
-		o->caused_ns = 0;
-	}
-	if (!o->is_other && tgid == c->cur_tgid)
-		return 1;
-	if (o->node_ns && c->cur_tgid) {
-		o->proc = lnx_ledger_proc_place(c, lnx_ledger_proc_hash(c->cur_tgid, c->cur));
-		if (o->proc->tgid != c->cur_tgid || o->proc->handle != c->cur)
+	if (handle != c->cur) {
+		if (!lnx_ledger_lone_pair(c, tab, handle, ns))
 			return 0;
+	} else {
+		if (c->cur_up)
+			return 0;
+		lnx_ledger_seq(c);
+		c->own_ns += ns;
 	}
+	if (!tab->no_detail)
+		c->proc_node_ns += ns;
+	return 1;
+}
+
+/* Another process runs. Returns 0, before any change, if there is no place to note what the one before it did. */
+LNX_FN int lnx_ledger_lone_flush(struct lnx_ledger_cpu *c, __u64 now)
+{
+	struct lnx_ledger_proc *p;
+
+	if (c->proc_node_ns && c->cur_tgid) {
+		p = lnx_ledger_proc_place(c, lnx_ledger_proc_hash(c->cur_tgid, c->cur));
+		if (p->tgid != c->cur_tgid || p->handle != c->cur)
+			return 0;
+		p->node_ns += c->proc_node_ns;
+		p->caused_ns += c->proc_caused_ns;
+		p->last_ns = now;
+	}
+	c->proc_node_ns = 0;
+	c->proc_caused_ns = 0;
 	return 1;
 }
 
 /* Another slot runs. */
-LNX_FN void lnx_ledger_lone_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_lone *o,
-				__u64 now)
+LNX_FN void lnx_ledger_lone_run(struct lnx_ledger_cpu *c, __u32 handle, __u64 now)
 {
-	struct lnx_ledger_sum *s = &c->sum[LNX_BOUND(
-		LNX_LEDGER_SLOT(c->cur) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)];
-	__u32 slot =
-		LNX_BOUND(LNX_LEDGER_SLOT(o->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	struct lnx_ledger_sum *s = lnx_ledger_lone_sum(c);
 
 	s->run_ns += now - c->since;
 	s->self_ns += c->own_ns;
 	s->wait_ns += c->own_ns;
-	s->node_ns += c->own_ns + o->ns;
-	if (o->pair) {
-		o->pair->ns += o->ns;
-		o->pair->count++;
-		c->sum[slot].wait_ns += o->ns;
-	}
+	s->node_ns += c->own_ns;
 	c->own_ns = 0;
 	c->since = now;
-	c->cur = o->handle;
+	c->cur = handle;
 	c->cur_up = 0;
-	lnx_ledger_mark(c, slot);
+	lnx_ledger_mark(c, LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1));
 }
 
-/* A switch to the lone waiter, or to nobody while nobody waits. Returns 0 if it has to go the long way. <now> is not
- * before the last change here. */
+/* Another process runs, or another slot. Returns 0, before any change, if it has to go the long way. */
+LNX_FN int lnx_ledger_lone_change(struct lnx_ledger_cpu *c, __u32 handle, __u32 tgid, __u64 now)
+{
+	if (handle == c->cur)
+		return tgid == c->cur_tgid || lnx_ledger_lone_flush(c, now);
+	if (!lnx_ledger_lone_flush(c, now))
+		return 0;
+	lnx_ledger_lone_run(c, handle, now);
+	return 1;
+}
+
+/* A switch to the lone waiter, or to nobody while nobody waits. Returns 0 if it has to go the long way, with what was
+ * waited up to <now> charged or with nothing changed. <now> is not before the last change here. */
 LNX_FN int lnx_ledger_lone_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				  struct task_struct *prev, struct task_struct *next, __u64 now)
 {
-	__u32 n = c->n_wait, pid = lnx_prim_pid(next), tgid = lnx_prim_tgid(next), stays = 0,
-	      moves = lnx_ledger_moves(tab);
-	__u64 queue = 0, set = lnx_prim_set(next), prev_set = 0;
+	__u32 handle = LNX_LEDGER_IDLE, n = c->n_wait, pid = lnx_prim_pid(next), stays = 0;
+	__u64 set = lnx_prim_set(next);
 	struct lnx_ledger_wait *e = &c->wait[0];
-	struct lnx_ledger_lone o = { 0 }; /* handle: IDLE */
 
-	if (n != !!pid || c->cur_moves != moves)
+	if (n != !!pid || c->cur_moves != lnx_ledger_moves(tab))
 		return 0;
 	if (n) {
-		if (e->pid != pid || e->thr_base != set || e->epoch != moves)
+		if (e->pid != pid || e->thr_base != set || e->epoch != c->cur_moves)
 			return 0;
-		o.handle = e->handle;
-		o.ns = now - c->tick;
+		handle = e->handle;
 	}
+	if (handle != c->cur && !lnx_ledger_is_held(tab, c->cur))
+		return 0;
 	if (c->cur_tgid && lnx_prim_runnable(prev)) {
 		stays = c->cur;
-		prev_set = lnx_prim_set(prev);
-		if (c->cur_set != prev_set || stays == LNX_LEDGER_OTHER ||
-		    lnx_prim_is_held(prev, &queue))
+		if (c->cur_set != lnx_prim_set(prev) || stays == LNX_LEDGER_OTHER ||
+		    lnx_prim_is_throttled(prev))
 			return 0;
 	}
-	if (!lnx_ledger_lone_look(c, tab, &o, n, tgid))
+	if (!n)
+		lnx_ledger_seq(c);
+	else if (!lnx_ledger_lone_charge(c, tab, handle, now - c->tick))
 		return 0;
-	lnx_ledger_seq(c);
-	if (o.proc) {
-		o.proc->node_ns += o.node_ns;
-		o.proc->caused_ns += o.caused_ns;
-		o.proc->last_ns = now;
-	}
-	if (o.is_other || tgid != c->cur_tgid) {
-		o.node_ns = 0;
-		o.caused_ns = 0;
-	}
-	c->proc_node_ns = o.node_ns;
-	c->proc_caused_ns = o.caused_ns;
-	if (o.is_other)
-		lnx_ledger_lone_run(c, &o, now);
-	else
-		c->own_ns += o.ns;
-	c->task = (__u64)next;
-	c->cur_set = set;
-	c->cur_tgid = tgid;
 	c->tick = now;
+	if (!lnx_ledger_lone_change(c, handle, lnx_prim_tgid(next), now)) {
+		e->since = now;
+		e->begin = now;
+		lnx_ledger_seq(c);
+		return 0;
+	}
 	c->n_wait = 0;
 	if (stays)
-		lnx_ledger_lone_begin(c, prev, stays, prev_set, moves, queue, now);
+		lnx_ledger_lone_begin(c, prev, stays, c->cur_set, c->cur_moves, now);
+	c->task = (__u64)next;
+	c->cur_set = set;
+	c->cur_tgid = lnx_prim_tgid(next);
 	lnx_ledger_seq(c);
 	return 1;
 }

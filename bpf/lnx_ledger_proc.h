@@ -119,7 +119,7 @@ LNX_FN __u32 lnx_ledger_moves(const struct lnx_ledger_table *tab)
 LNX_FN void lnx_ledger_know(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			    __u32 handle, __u64 set)
 {
-	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(handle);
 
 	c->cur_set = set;
 	c->cur_up = tab->slot[slot].up;

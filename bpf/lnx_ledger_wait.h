@@ -32,8 +32,8 @@ static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now);
 static void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
 			  struct lnx_ledger_join *j);
 static int lnx_prim_is_throttled(struct task_struct *p);
-/* The same; else its cfs_rq, or nothing if no quota could bind it. */
-static int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue);
+/* Its cfs_rq, or 0 if no quota can bind it. */
+static __u64 lnx_prim_queue_of(struct task_struct *p);
 /* Identity of its set of cgroups; not to be dereferenced. */
 static __u64 lnx_prim_set(struct task_struct *p);
 static int lnx_prim_is_kernel(struct task_struct *p); /* the idle task too */
@@ -87,7 +87,7 @@ LNX_FN __u32 lnx_ledger_enter(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 		j->handle = LNX_LEDGER_OTHER;
 		epoch = lnx_ledger_join_one(c, tab, j, 0, now);
 	}
-	slot = LNX_BOUND(LNX_LEDGER_SLOT(j->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	slot = lnx_ledger_slot(j->handle);
 	at = c->sum[slot].pos;
 	if (LNX_RARE(tab->slot[slot].up) && at && !c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)].up)
 		lnx_ledger_enter_up(c, tab, j, tab->slot[slot].up, now);
@@ -162,7 +162,7 @@ LNX_FN __u32 lnx_ledger_find(struct lnx_ledger_cpu *c, struct task_struct *p)
 LNX_FN struct lnx_ledger_wait *lnx_ledger_spilled(struct lnx_ledger_cpu *c, __u32 handle,
 						  __u32 epoch)
 {
-	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(handle);
 	__u32 at = c->sum[slot].pos;
 	struct lnx_ledger_wait *e =
 		&c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
@@ -206,7 +206,7 @@ LNX_FN __u32 lnx_ledger_find_gone(struct lnx_ledger_cpu *c, __u32 handle)
 /* Who just joined the entry of <handle> has no place in waiters[]. */
 LNX_FN void lnx_ledger_spill(struct lnx_ledger_cpu *c, __u32 handle)
 {
-	__u32 slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(handle);
 	__u32 at = c->sum[slot].pos;
 
 	if (!at)
@@ -281,8 +281,7 @@ LNX_COLD __u32 lnx_ledger_end(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 /* Is the entry that <w> joined still there? Else a repair closed it, and the place is free. */
 LNX_FN int lnx_ledger_is_kept(const struct lnx_ledger_cpu *c, const struct lnx_ledger_waiter *w)
 {
-	__u32 slot =
-		LNX_BOUND(LNX_LEDGER_SLOT(w->handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(w->handle);
 	__u32 at = c->sum[slot].pos;
 
 	return at &&

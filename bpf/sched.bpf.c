@@ -216,14 +216,9 @@ static __always_inline int lnx_prim_is_kernel(struct task_struct *p)
 	return p->flags & LNX_PF_KTHREAD;
 }
 
-static __always_inline int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue)
+static __always_inline __u64 lnx_prim_queue_of(struct task_struct *p)
 {
-	struct cfs_rq *q = p->se.cfs_rq;
-
-	if (p->prio < LNX_MAX_RT_PRIO)
-		return 0;
-	*ret_queue = (__u64)q;
-	return q->throttle_count > 0;
+	return p->prio < LNX_MAX_RT_PRIO ? 0 : (__u64)p->se.cfs_rq;
 }
 
 static __always_inline int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q)
@@ -313,20 +308,40 @@ LNX_FN void lnx_time_stop(struct lnx_ledger_prog *g, __u64 start)
 	g->timed++;
 }
 
-/* CLOCK_MONOTONIC by way of the run queue's own clock, which costs a load instead of a helper call. Where
- * schedule() left that clock as a preempting wake-up had set it, the helper is asked. */
-LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
+/* The pointer as one to be read from, without a call. From 6.2 on. */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+
+/* CLOCK_MONOTONIC where the run queue's own clock does not tell it: that is to be measured again, or schedule() left it as
+ * a preempting wake-up had set it. */
+LNX_COLD __u64 lnx_now_asked(struct lnx_ledger_cpu *c, struct task_struct *p)
 {
 	struct rq *rq = p->se.cfs_rq->rq;
-	__u64 clock = rq->clock, now;
+	__u64 now = bpf_ktime_get_ns(), clock = rq->clock;
 
-	if (rq->clock_update_flags & LNX_RQ_CLOCK_STALE) {
-		now = bpf_ktime_get_ns();
-	} else {
-		if (LNX_RARE(clock >= c->clock_next))
-			lnx_ledger_clock(c, clock, bpf_ktime_get_ns());
+	c->rq = (__u64)rq;
+	if (rq->clock_update_flags & LNX_RQ_CLOCK_STALE)
+		return now;
+	lnx_ledger_clock(c, clock, now);
+	return clock + c->clock_offset;
+}
+
+/* CLOCK_MONOTONIC by way of the run queue's own clock, which costs a load instead of a helper call. <p> is in that
+ * queue, which is <c>'s. */
+LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
+{
+	struct rq *rq;
+	__u64 clock, now;
+
+	/* 0 reads as 0: it is measured then. */
+	if (bpf_rdonly_cast)
+		rq = bpf_rdonly_cast((void *)c->rq, bpf_core_type_id_kernel(struct rq));
+	else
+		rq = p->se.cfs_rq->rq;
+	clock = rq->clock;
+	if (LNX_RARE(rq->clock_update_flags & LNX_RQ_CLOCK_STALE || clock >= c->clock_next))
+		now = lnx_now_asked(c, p);
+	else
 		now = clock + c->clock_offset;
-	}
 	return now > c->tick ? now : c->tick;
 }
 
@@ -338,8 +353,9 @@ LNX_FN __u64 lnx_now_woken(struct lnx_ledger_cpu *c, struct task_struct *p)
 	if (bpf_core_field_exists(p->sched_info.last_queued))
 		clock = p->sched_info.last_queued;
 	if (LNX_RARE(!clock || clock >= c->clock_next))
-		return lnx_now(c, p);
-	now = clock + c->clock_offset;
+		now = lnx_now_asked(c, p);
+	else
+		now = clock + c->clock_offset;
 	return now > c->tick ? now : c->tick;
 }
 

@@ -436,7 +436,7 @@ ledger_own() # of a round trip over pipes, and of fork, exec and exit
 ledger_targets()
 {
 	local ours theirs floor
-	[ -s "$tmp/own" ] && put ledger_own_cost "$(median <"$tmp/own")" ns/event note="as the programs time themselves, one run in 1,021"
+	[ -s "$tmp/own" ] && put ledger_own_cost "$(median <"$tmp/own")" ns/event note="as the programs time themselves, one run in 1,024"
 	read -r ours _ < <(compare pipe agent nothing)
 	read -r floor _ < <(compare pipe empty nothing)
 	put ledger_pipe_loss_agent "$(calc "100 * ($ours - 1)")" % peer=empty peer_value="$(calc "100 * ($floor - 1)")"

@@ -268,10 +268,9 @@ static int lnx_prim_is_throttled(struct task_struct *p)
 	return p->queue && queues[(p->queue - 1) / CPUS][(p->queue - 1) % CPUS].is_throttled;
 }
 
-static int lnx_prim_is_held(struct task_struct *p, __u64 *ret_queue)
+static __u64 lnx_prim_queue_of(struct task_struct *p)
 {
-	*ret_queue = p->queue;
-	return lnx_prim_is_throttled(p);
+	return p->queue;
 }
 
 static __u64 one_set; /* address of everybody's set of cgroups; 0: each slot has its own */

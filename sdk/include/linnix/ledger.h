@@ -61,7 +61,7 @@
 	16 /* a former owner of the slot still waited: the wait went to OTHER */
 #define LNX_LEDGER_N_EVICTED \
 	17 /* a wait ended whose note others had pushed out: its slot counts one less, nothing is lost */
-#define LNX_LEDGER_COUNTS 24
+#define LNX_LEDGER_COUNTS 23
 
 /* enum lnx_ledger_prog: programs that time themselves. */
 #define LNX_LEDGER_PROG_SWITCH	0
@@ -156,11 +156,12 @@ struct lnx_ledger_cpu {
 	__u64 proc_caused_ns; /* the same */
 	__u64 clock_offset;   /* CLOCK_MONOTONIC minus the run queue's clock */
 	__u64 clock_next;     /* when to measure it again */
-	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
+	__u64 rq;	      /* address of its run queue, 0 not known yet */
 	__u64 cur_set;	 /* cgroups of the task that runs, an identity, as <cur> was looked up */
 	__u32 cur_moves; /* and the table's <moves> then */
 	__u32 cur_up;	 /* handle of the wait set above <cur> then, 0 none */
 	__u64 own_ns;	 /* <cur> waited that long for itself, not yet in sum[]: nor in node_ns */
+	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
 	__u64 count[LNX_LEDGER_COUNTS];
 	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL];
 	struct lnx_ledger_wait wait[LNX_LEDGER_WAITS];
@@ -203,7 +204,7 @@ _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
 _Static_assert(sizeof(struct lnx_ledger_pair) == 24, "layout");
 _Static_assert(sizeof(struct lnx_ledger_proc) == 56, "layout");
 _Static_assert(sizeof(struct lnx_ledger_slot) == 24, "layout");
-_Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, prog) == 96, "layout");
+_Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, wait) % 64 == 0, "layout");
 _Static_assert(sizeof(struct lnx_ledger_cpu) % 64 == 0, "layout");
 
 #endif
