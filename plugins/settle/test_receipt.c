@@ -1,142 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A receipt is signed, kept, read and believed; each change to it, its events or what the chain says is found and named. */
-#include "test_vectors.h"
+#include "test_fix.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 
-#include "check.h"
 #include "contract.h"
 #include "keccak.h"
-
-#define N_LEAVES 21
-#define LOST	 8 /* number of the event that was lost */
-#define SECOND	 1000000000ull
-
-static struct secp *curve;
-static uint8_t ed_public[32], ed_secret[64], key[32] = { 0x42, 1 }, task_secret[32] = { 3 };
-
-struct fix {
-	struct receipt r;
-	struct signed_receipt s;
-	struct lnx_buf events; /* the file */
-};
-
-static void add_leaf(struct fix *f, struct merkle *m, uint64_t seq)
-{
-	struct leaf l = { .type = "proc.exec",
-			  .comm = "work",
-			  .seq = seq,
-			  .pid = 100,
-			  .start_ns = 1000,
-			  .ts_boot_ns = 1000 + seq,
-			  .cpu_ns = SECOND,
-			  .read_bytes = 7,
-			  .has_net_tx = true, /* as the first receipts had it */
-			  .rss_peak_kib = 10 * seq };
-	uint8_t salt[LEAF_SALT], hash[32];
-	struct lnx_buf json = { 0 };
-
-	if (seq == N_LEAVES + 1) {
-		memcpy(l.type, "proc.exit", sizeof("proc.exit"));
-		l.is_main = 1;
-		l.exit_code = 3;
-	}
-	leaf_write(&json, &l);
-	leaf_salt(task_secret, m->n, salt);
-	leaf_hash(salt, json.data, json.size, hash);
-	merkle_add(m, hash);
-	leaf_put_line(&f->events, salt, json.data, json.size);
-	usage_add(&f->r.usage, &l);
-	lnx_buf_done(&json);
-}
-
-/* Unsigned: 21 leaves, numbers 1 to 22 without the 8. */
-static void fix_prepare(struct fix *f)
-{
-	struct merkle m;
-
-	memset(f, 0, sizeof(*f));
-	f->r = (struct receipt){
-		.chain_id = 31337,
-		.settlement = { 1 },
-		.task_id = { 2 },
-		.payer = { 3 },
-		.token = { 4 },
-		.kernel = "6.1.0",
-		.agent = "0.1.0",
-		.start_ns = 100 * SECOND,
-		.end_ns = 130 * SECOND,
-		.start_boot_ns = 1000,
-		.end_boot_ns = 2000,
-		.seq_first = 1,
-		.seq_last = N_LEAVES + 1,
-		.dropped = 1,
-		.gaps = { { LOST, LOST } },
-		.n_gaps = 1,
-		.price_model = PRICE_CPU,
-		.attestation = ATTEST_OBSERVED,
-		.issued_ns = 131 * SECOND,
-		.not_after_ns = 5000 * SECOND,
-		.size = N_LEAVES,
-		.usage = { .has_stall = true },
-	};
-	did_format(ed_public, f->r.payee_did);
-	assert_int_equal(secp_address(curve, key, f->r.payee), 0);
-	merkle_init(&m, NULL, 0);
-	for (uint64_t seq = 1; seq <= N_LEAVES + 1; seq++)
-		if (seq != LOST)
-			add_leaf(f, &m, seq);
-	merkle_root(&m, f->r.root);
-	u256_from_u64(5000000, &f->r.max_amount);
-	u256_from_u64(1500, &f->r.unit_price);
-	u256_from_u64(1500 * N_LEAVES, &f->r.actual_amount);
-}
-
-static void fix_sign(struct fix *f)
-{
-	signed_receipt_done(&f->s);
-	assert_int_equal(receipt_sign(&f->r, ed_secret, curve, key, &f->s), 0);
-}
-
-static void fix_make(struct fix *f)
-{
-	fix_prepare(f);
-	fix_sign(f);
-}
-
-static void fix_done(struct fix *f)
-{
-	signed_receipt_done(&f->s);
-	lnx_buf_done(&f->events);
-}
-
-/* Everything that the file and its events tell. */
-static struct check *look(struct fix *f)
-{
-	static struct check c;
-	FILE *events = fmemopen(f->events.data, f->events.size, "r");
-
-	c = (struct check){ .n_bad = 0 };
-	assert_non_null(events);
-	check_receipt(&c, &f->s, curve);
-	check_events(&c, &f->s, events);
-	(void)fclose(events);
-	return &c;
-}
-
-static void expect(struct fix *f, const char *reason)
-{
-	struct check *c = look(f);
-
-	for (unsigned i = 0; i < c->n_bad && i < CHECK_REASONS; i++)
-		if (!strcmp(c->bad[i], reason))
-			return;
-	for (unsigned i = 0; i < c->n_bad && i < CHECK_REASONS; i++)
-		print_message("have: %s\n", c->bad[i]);
-	fail_msg("no reason: %s", reason);
-}
 
 static void a_good_receipt_is_valid(void **state)
 {
@@ -396,31 +267,6 @@ static void a_payer_finds_what_verify_finds(void **state)
 	fix_done(&f);
 }
 
-/* What the chain says of the good one. */
-static struct check_chain chain_of(const struct fix *f)
-{
-	struct check_chain c = { .chain_id = f->r.chain_id,
-				 .status = TASK_SUBMITTED,
-				 .has_ext = true,
-				 .is_registered = true,
-				 .has_proof = true,
-				 .is_proof_good = true,
-				 .created_s = 90,
-				 .submitted_s = 140,
-				 .max_amount = f->r.max_amount,
-				 .actual_amount = f->r.actual_amount };
-
-	memcpy(c.settlement, f->r.settlement, 20);
-	memcpy(c.payer, f->r.payer, 20);
-	memcpy(c.payee, f->r.payee, 20);
-	memcpy(c.token, f->r.token, 20);
-	memcpy(c.address, f->r.payee, 20);
-	memcpy(c.ed25519, ed_public, 32);
-	memcpy(c.receipt_hash, f->s.hash, 32);
-	did_hash(f->r.payee_did, c.payee_did);
-	return c;
-}
-
 static void expect_chain(const struct fix *f, const struct check_chain *chain, const char *reason)
 {
 	struct check c = { .n_bad = 0 };
@@ -557,11 +403,8 @@ int main(void)
 		cmocka_unit_test(a_payload_with_anything_else_in_it_is_refused),
 		cmocka_unit_test(what_cannot_be_written_is_an_error),
 	};
-	uint8_t seed[32] = { 8 };
-	char why[200];
 
-	if (secp_open(&curve, why, sizeof(why)) ||
-	    crypto_sign_seed_keypair(ed_public, ed_secret, seed))
+	if (fix_open())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

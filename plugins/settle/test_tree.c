@@ -394,6 +394,8 @@ static void arguments_are_hashed_as_far_as_they_were_seen(void **state)
 	expect_refused(&json, "\"off\"", "\"some\"",
 		       "args_policy is missing or not what it should be");
 	expect_refused(&json, "{", "{\"a\":1,", "a member that is not known");
+	expect_refused(&json, "\"v\":1", "\"v\":2", "v is missing or not what it should be");
+	expect_refused(&json, "\"v\":1", "\"v\": 1", "not in canonical form (RFC 8785)");
 	lnx_buf_reset(&json);
 	leaf_set_args(&l, LEAF_ARGS_SCRIPT, "abc", 3, false);
 	leaf_write(&json, &l);

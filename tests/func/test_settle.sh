@@ -53,10 +53,28 @@ the_chain_agrees_with_the_receipt()
 	verify 0
 	[ "$(jq -r '.verdict + " \(.not_checked | length)"' "$tmp/verdict")" = "valid 0" ] || fail "$(cat "$tmp/verdict")"
 	verify 0 --settlement "$settlement"
+	the_events_tell_program_and_arguments
 	verify 1 --registry "$token"
 	jq -e '.reasons | index("registry: payee_did is not registered")' "$tmp/verdict" >/dev/null || fail "$(cat "$tmp/verdict")"
 	sed -i 3d "$tmp/events"
 	verify 1
+}
+
+program_is_hashed() { api "$1" "/tasks/$2" | jq -e '.measured.programs_hashed == 1' >/dev/null; }
+
+# leaves TYPE: those events, without their salts.
+leaves() { cut -d' ' -f2- "$tmp/events" | jq -c --arg t "$1" 'select(.type == $t)'; }
+
+# Which file ran the script, and which script it was, as anybody can hash it who knows that.
+the_events_tell_program_and_arguments()
+{
+	local want
+	want=$(sha256sum <"$(readlink -f "$(command -v sh)")" | cut -d' ' -f1)
+	[ "$(leaves proc.exe | jq -r .exe_sha256)" = "$want" ] || fail "no program $want: $(leaves proc.exe)"
+	want=$(printf '%s' "$tmp/work" | sha256sum | cut -d' ' -f1)
+	leaves proc.exec | jq -se --arg w "$want" 'any(.args_hash == $w) and all(.args_policy == "script" and (has("net_tx_bytes") | not))' >/dev/null ||
+		fail "no arguments $want: $(leaves proc.exec)"
+	! grep -qF "$tmp" "$tmp/events" || fail "the arguments are in it: $(cat "$tmp/events")"
 }
 
 a_failed_command_is_not_paid_and_its_task_declined()
@@ -138,17 +156,22 @@ the_card_says_who_it_is_and_how_it_is_paid()
 
 from_create_to_paid()
 {
-	local id before
+	local id before runs
+	printf '#!/bin/sh\necho hello; for i in 1 2 3; do /bin/true; done; until [ -e %s ]; do sleep 0.05; done\n' "$tmp/seen" >"$tmp/work"
+	chmod +x "$tmp/work"
 	need_root
 	settle_chain
 	settle_agent payer 'limits: {task_cents: 1000, daily_cents: 1000}'
-	settle_agent payee
+	LINNIX_PROBES_ARGS=script settle_agent payee
 	fund payer 100000000
 	before=$(balance payee)
 	id=$(new_task t1 5) || exit 1
 	[ "$(balance payer)" = 95000000 ] || fail "the escrow was not taken: $(balance payer)"
-	cli payee task run "$id" -- sh -c 'echo hello; for i in 1 2 3; do /bin/true; done' >"$tmp/run" ||
-		fail "run: $(cat "$tmp/run") $(tail -5 "$tmp/payee/log")"
+	cli payee task run "$id" -- "$tmp/work" >"$tmp/run" &
+	runs=$!
+	poll 20 program_is_hashed payee "$id" || fail "its program was not read: $(task_of payee "$id")"
+	: >"$tmp/seen"
+	wait "$runs" || fail "run: $(cat "$tmp/run") $(tail -5 "$tmp/payee/log")"
 	grep -qx hello "$tmp/run" || fail "the command did not run: $(cat "$tmp/run")"
 	poll 30 phase_is payer "$id" settled || fail "not settled: $(task_of payer "$id")"
 	[ "$(($(balance payee) - before))" = 5000000 ] || fail "the payee has $(balance payee), before $before"
@@ -191,7 +214,8 @@ the_payee_opens_what_the_chain_chose()
 	api payee "/tasks/$1/receipt" >"$tmp/receipt"
 	cp "$tmp/payee/events/"*"${1#0x}"* "$tmp/events" || fail "no events"
 	"$linnix" receipt challenge "$tmp/receipt" --rpc "$settle_rpc" -k 8 >"$tmp/asked" 2>&1 || rc=$?
-	[ "$rc" -eq 3 ] && grep -q 'which chooses, is not there yet' "$tmp/asked" || fail "chosen too soon: exit $rc: $(cat "$tmp/asked")"
+	[ "$rc" -eq 3 ] || fail "chosen too soon: exit $rc: $(cat "$tmp/asked")"
+	grep -q 'which chooses, is not there yet' "$tmp/asked" || fail "$(cat "$tmp/asked")"
 	mine 1
 	"$linnix" receipt challenge "$tmp/receipt" --rpc "$settle_rpc" -k 8 --json >"$tmp/asked" || fail "challenge: $(cat "$tmp/asked")"
 	asked=$(jq -r '.indexes | join(",")' "$tmp/asked")
