@@ -89,26 +89,38 @@ static void a_line_is_found_exactly(void **state)
 /* The same by the textbook, over all points at once. */
 static void joined_buckets_give_what_one_sum_gives(void **state)
 {
-	double t, v, st = 0, sv = 0, stt = 0, stv = 0, svv = 0, n = 200, slope, r2;
+	double t, v = 0, st = 0, sv = 0, stt = 0, stv = 0, svv = 0, n = 200, slope, r2;
+	double min = INFINITY, max = -INFINITY;
+	const double first = 100;
 	struct ser x = ser_new(400 * RUN_S);
 	unsigned i;
 
 	(void)state;
 	for (i = 0; i < 200; i++) {
 		t = i * 1.5;
-		v = 100 + 0.25 * t + (i * 37 % 41) - 20;
+		v = 100 + 0.25 * t + ((i * 37 + 20) % 41) - 20;
 		add(&x, t, v);
 		st += t;
 		sv += v;
 		stt += t * t;
 		stv += t * v;
 		svv += v * v;
+		min = v < min ? v : min;
+		max = v > max ? v : max;
 	}
 	slope = (n * stv - st * sv) / (n * stt - st * st);
 	r2 = slope * (n * stv - st * sv) / (n * svv - sv * sv);
 	assert_true(near(part(&x, LNX_SERIES_SLOPE, 298.5), slope, 1e-9));
 	assert_true(near(part(&x, LNX_SERIES_R2, 298.5), r2, 1e-9));
 	assert_true(r2 > 0.5 && r2 < 0.99);
+	assert_true(part(&x, LNX_SERIES_MIN, 298.5) == min);
+	assert_true(part(&x, LNX_SERIES_MAX, 298.5) == max);
+	assert_true(near(part(&x, LNX_SERIES_MEAN, 298.5), sv / n, 1e-9));
+	assert_true(part(&x, LNX_SERIES_LAST, 298.5) == v);
+	assert_true(near(part(&x, LNX_SERIES_GROWTH, 298.5), v - first, 1e-9));
+	assert_true(near(part(&x, LNX_SERIES_GROWTH_PCT, 298.5), 100 * (v - first) / first, 1e-9));
+	/* neither end is an extreme, nor are they in one bucket */
+	assert_true(min < first && min < v && max > first && max > v);
 	free(x.state);
 }
 
