@@ -166,9 +166,25 @@ static void the_machine_is_never_left_alone_but_nothing_is_done_to_the_ignored(v
 	run_end(&t);
 }
 
+static void numbers_are_told_as_people_read_them(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'r' { on = 'proc.fork', window = { a = 'rate 4s', b = 'rate 400ms', c = 'count 1s', d = { 'max cpu_ns 1s', on = 'proc.exit' } },\n"
+		" when = function() return true end, say = '{a} {b} {c} {d}' }");
+	run_fork(&t, 1, 1, 2, "x");
+	assert_int_equal(t.n_alerts, 1);
+	assert_string_equal(t.alerts[0].say, "0.250 2.5 1 ?");
+	run_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_told_as_people_read_them),
 		cmocka_unit_test(alerts_of_one_culprit_tell_their_victims_and_keys),
 		cmocka_unit_test(nobody_is_told_of_who_is_to_be_left_alone),
 		cmocka_unit_test(what_was_told_to_fire_is_told_to_be_over),

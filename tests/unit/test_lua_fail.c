@@ -129,6 +129,48 @@ static void keys_are_bounded_and_the_least_used_gives_way(void **state)
 	run_close(&t);
 }
 
+static void a_key_that_is_used_stays(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'k' { on = 'proc.fork', by = 'child_pid', window = 'count 1h', severity = 'info',\n"
+		" when = function(w, key) return key == 1 and w.count == 3 end }");
+	for (i = 0; i < 9000; i++)
+		run_fork(&t, 1 + i / 1000, 1, i % 3000 ? 100 + i : 1, "x");
+	assert_int_equal(t.n_alerts, 1);
+	run_close(&t);
+}
+
+static void large_keys_are_fewer(void **state)
+{
+	unsigned long keys, max, evicted;
+	const char *json;
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'k' { on = 'proc.exit', by = 'pid', window = { a = 'p99 lifetime_ns 1m', b = 'p99 cpu_ns 1m' },\n"
+		" when = function() return false end }");
+	for (i = 0; i < 600; i++)
+		run_exit(&t, 1, 100 + i, 1, 0, 5);
+	json = strstr(run_json(&t), "\"keys\":");
+	assert_non_null(json);
+	assert_int_equal(sscanf(json, "\"keys\":%lu,\"keys_max\":%lu,\"keys_evicted\":%lu", &keys,
+				&max, &evicted),
+			 3);
+	/* 2 MiB, of which one takes 6 KiB and more */
+	assert_in_range(max, 200, 340);
+	assert_int_equal(keys, max);
+	assert_int_equal(evicted, 600 - max);
+	run_close(&t);
+}
+
 /* The clock of a rule is that of its events. */
 static void a_rule_that_errs_only_at_three_in_the_morning(void **state)
 {
@@ -268,6 +310,13 @@ static void fields_that_an_event_lacks_are_not_read(void **state)
 	assert_int_equal(t.n_alerts, 1);
 	assert_int_equal(t.alerts[0].pid, 0);
 	run_close(&t);
+	/* nor do they match, whatever they are compared with */
+	run_text(&t, "rule 'fork' { on = 'proc.fork', where = { parent_cgroup_id = { ne = 5 } } }");
+	run_head_only(&t, 1, LNX_EV_PROC_FORK);
+	assert_int_equal(t.n_alerts, 0);
+	run_fork(&t, 1, 1, 2, "x");
+	assert_int_equal(t.n_alerts, 1);
+	run_close(&t);
 	/* a sample of unknown length is of one second */
 	run_text(&t, "rule 'sample' { every = '5s', when = function() return true end }");
 	for (i = 0; i < 5; i++) {
@@ -287,6 +336,8 @@ int main(void)
 		cmocka_unit_test(when_returns_true_or_false),
 		cmocka_unit_test(a_rule_that_hoards_memory_goes_and_not_its_neighbour),
 		cmocka_unit_test(keys_are_bounded_and_the_least_used_gives_way),
+		cmocka_unit_test(a_key_that_is_used_stays),
+		cmocka_unit_test(large_keys_are_fewer),
 		cmocka_unit_test(a_rule_that_errs_only_at_three_in_the_morning),
 		cmocka_unit_test(events_without_the_field_of_by_are_counted_and_left_out),
 		cmocka_unit_test(endless_calls_are_cut_off_and_disable_their_rule),
