@@ -44,6 +44,40 @@ static void work_inside_c_functions_is_paid_for(void **state)
 		":1" BUDGET);
 }
 
+/* Nine times eight million bytes are more than a call may have; no net but the budget ends it so soon. */
+static void each_function_that_walks_a_text_pays_for_it(void **state)
+{
+	static const char *const calls[] = {
+		"s:upper()",	     "s:lower()",	"s:reverse()",
+		"s:sub(2)",	     "s:byte(1)",	"string.format('%s', s)",
+		"tonumber(s)",	     "utf8.len(s)",	"utf8.codepoint(s, 1)",
+		"utf8.offset(s, 5)", "utf8.codes(s)",	"s:find('y', 1, true)",
+		"s:find('y')",	     "s:match('y')",	"s:gmatch('y')",
+		"s:gsub('y', '')",   "string.upper(s)", "string.match(s, 'y')",
+	};
+	char text[256];
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		(void)snprintf(
+			text, sizeof(text),
+			"local s = ('x'):rep(1000):rep(8000) for i = 1, 9 do local _ = %s end",
+			calls[i]);
+		run_refuses(text, ":1" BUDGET);
+		(void)snprintf(
+			text, sizeof(text),
+			"local s = ('x'):rep(1000):rep(8000) local _ = %s\nrule 'a' { on = 'proc.fork' }",
+			calls[i]);
+		run_text(&t, text);
+		run_close(&t);
+	}
+	run_refuses("local t = {} for i = 1, 60000 do t[i] = i end\n"
+		    "for i = 1, 60 do table.remove(t, 1) end",
+		    ":2" BUDGET);
+}
+
 static void memory_has_a_cap(void **state)
 {
 	(void)state;
@@ -201,11 +235,37 @@ static void the_cap_is_that_of_the_state(void **state)
 	lnx_lua_free(NULL);
 }
 
+static void the_names_of_a_file_are_these(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"local function is(t, expected)\n"
+		"  local names = {}\n"
+		"  for name in pairs(t) do names[#names + 1] = name end\n"
+		"  table.sort(names)\n"
+		"  names = table.concat(names, ' ')\n"
+		"  if names ~= expected then error(names) end\n"
+		"end\n"
+		"is(_ENV, 'GiB KiB MiB assert cgroup error glob host hour ipairs is_main math minute next pairs pcall '\n"
+		"  .. 'percent proc rawequal rawlen rule second select string table test tonumber tostring type utf8')\n"
+		"is(string, 'byte char find format gmatch gsub len lower match rep reverse sub upper')\n"
+		"is(table, 'concat insert move pack remove sort unpack')\n"
+		"is(utf8, 'char charpattern codepoint codes len offset')\n"
+		"assert(not math.random and not math.randomseed and not ('').dump)\n"
+		"rule 'a' { on = 'proc.fork' }");
+	run_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(endless_loops_end),
 		cmocka_unit_test(work_inside_c_functions_is_paid_for),
+		cmocka_unit_test(each_function_that_walks_a_text_pays_for_it),
+		cmocka_unit_test(the_names_of_a_file_are_these),
 		cmocka_unit_test(memory_has_a_cap),
 		cmocka_unit_test(tables_of_a_million_keys_do_not_fit),
 		cmocka_unit_test(metatables_and_coroutines_are_out_of_reach),
