@@ -76,6 +76,9 @@ static void each_function_that_walks_a_text_pays_for_it(void **state)
 	run_refuses("local t = {} for i = 1, 60000 do t[i] = i end\n"
 		    "for i = 1, 60 do table.remove(t, 1) end",
 		    ":2" BUDGET);
+	run_refuses("local t = {} for i = 1, 60000 do t[i] = i end\n"
+		    "for i = 1, 60 do table.insert(t, 1, i) end",
+		    ":2" BUDGET);
 }
 
 static void memory_has_a_cap(void **state)
