@@ -42,8 +42,8 @@ alerting()
 fire() { "$tmp/bin/lnx-fire-$1"; }
 incident_of() { get /incidents | jq -r --arg r "fire-$1" '[.[] | select(.rule == $r)][0].id // empty'; }
 is_told() { bodies | grep -c "incident.$1\"" | grep -qx "$2"; }
-# The rules run a second late, so that a program of before the probes is not waited for.
-fires() { fire "$1" && [ -n "$(incident_of "$1")" ]; }
+# The rules run a second late, so that a program of before the probes is not waited for. A second alert would join the incident.
+fires() { fire "$1" && poll 3 has_incident "$1"; }
 
 manager()
 {
