@@ -46,6 +46,21 @@ all_is_well()
 	says '^ok probe: proc attached'
 }
 
+# An agent that stands still for as long as 3,000 processes live has no room for them.
+losses_are_told()
+{
+	need_root
+	LINNIX_PROBES_RING_SIZE=64KiB start_agent
+	kill -STOP "$agent"
+	local i
+	for ((i = 0; i < 3000; i++)); do (:); done
+	kill -CONT "$agent"
+	lost() { [ "$(metric 'linnix_events_dropped_total{where="kernel"}')" -gt 0 ]; }
+	poll 10 lost || fail "nothing is lost: $(get /metrics | grep dropped)"
+	doctor 0
+	says '^warn losses: [0-9]+ events lost since the start \(kernel\) — fix: '
+}
+
 json()
 {
 	prepare
@@ -193,5 +208,5 @@ something_else_on_the_port()
 	grep -q 'is it a linnix agent' "$tmp/e" || fail "$(cat "$tmp/e")"
 }
 
-run all_is_well json agent_is_down no_btf psi_is_off cgroups_of_every_kind capabilities_are_missing kernel_refuses_bpf \
+run all_is_well losses_are_told json agent_is_down no_btf psi_is_off cgroups_of_every_kind capabilities_are_missing kernel_refuses_bpf \
 	objects_are_missing_or_broken configuration_is_wrong rule_is_wrong kubernetes_without_a_node_name something_else_on_the_port
