@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
+# BESIDE: it looks only at its own
 #
 # Life of the agent: start, signals, reload, a full disk, missing or broken BPF objects.
 # TIMEOUT: 300
@@ -21,6 +22,7 @@ sigint_stops_it() { stops_within_5_s_after INT; }
 
 sigterm_stops_it_with_readers_connected()
 {
+	no_ledger
 	start_agent
 	local i
 	for ((i = 0; i < 10; i++)); do
@@ -35,6 +37,7 @@ has_sse_clients() { [ "$(metric linnix_sse_clients)" -ge "$1" ]; }
 
 what_is_old_leaves_the_ring()
 {
+	no_ledger
 	LINNIX_BUS_RING_KEEP=1s start_agent
 	poll 15 has_forgotten || fail "the ring keeps all: $(get /status | jq -c .events)"
 	[ "$(get /status | jq '[.dropped[]] | add')" = 0 ] || fail "that counts as a loss: $(get /status | jq -c .dropped)"
@@ -43,6 +46,7 @@ has_forgotten() { [ "$(get /status | jq '[.. | .oldest_seq? // empty] | max')" -
 
 killed_it_starts_again()
 {
+	no_ledger
 	start_agent
 	stop_agent KILL
 	[ "$code" -eq 137 ] || fail "exit code $code"
@@ -55,6 +59,7 @@ killed_it_starts_again()
 
 address_in_use_is_said()
 {
+	no_ledger
 	start_agent
 	local first=$agent first_log=$log
 	log=$tmp/second.log
@@ -94,6 +99,7 @@ later_generation() { [ "$(generation)" -gt "$1" ]; }
 
 sighup_takes_a_good_configuration()
 {
+	no_ledger
 	cp etc/linnix.yaml "$tmp/c.yaml"
 	agent_args=(--config "$tmp/c.yaml")
 	start_agent
@@ -116,6 +122,7 @@ told() { [ "$(grep -cx "$1" "$tmp/told")" -ge "$2" ]; }
 # By datagrams, as sd_notify(3) describes them: at the start, at each reload, twice in each span of the watchdog, at the end.
 systemd_is_told_of_its_life()
 {
+	no_ledger
 	need python3
 	python3 - "$tmp/notify" >"$tmp/told" <<-'END' &
 		import socket, sys
@@ -139,6 +146,7 @@ systemd_is_told_of_its_life()
 
 sighup_keeps_the_old_configuration_when_the_new_is_wrong()
 {
+	no_ledger
 	cp etc/linnix.yaml "$tmp/c.yaml"
 	agent_args=(--config "$tmp/c.yaml")
 	start_agent
@@ -160,6 +168,7 @@ sighup_keeps_the_old_configuration_when_the_new_is_wrong()
 
 sighup_keeps_the_rules_when_a_new_one_is_broken()
 {
+	no_ledger
 	mkdir "$tmp/rules"
 	cp scripts/rules/*.lua "$tmp/rules"
 	prepare
@@ -174,11 +183,13 @@ broken_rules_are_told() { curl -sS "$url/readyz" | jq -e '.degraded | map(contai
 
 full_disk_for_the_log()
 {
+	no_ledger
 	prepare
 	"$linnixd" --config etc/linnix.yaml --log-level debug >/dev/full 2>&1 &
 	agent=$!
 	poll 15 answers || fail "it does not answer"
 	[ "$(get /status | jq .log_lines_failed)" -gt 0 ] || fail "lost lines are not counted"
+	"$linnix" doctor 2>/dev/null | grep -q '^warn losses: [0-9]* log lines could not be written' || fail "doctor does not say it"
 	is_alive "$agent" || fail "it is gone"
 	stop_agent TERM
 	[ "$code" -eq 0 ] || fail "exit code $code"
@@ -186,6 +197,7 @@ full_disk_for_the_log()
 
 closed_stderr()
 {
+	no_ledger
 	prepare
 	"$linnixd" --config etc/linnix.yaml </dev/null >&- 2>&- &
 	agent=$!
@@ -203,6 +215,7 @@ closed_stderr()
 # A copy of the library folder in which the objects can be spoilt.
 copy_lib()
 {
+	no_ledger
 	mkdir "$tmp/lib"
 	cp -r "$build/plugins" "$build/bpf" "$tmp/lib"
 	chmod -R go-w "$tmp/lib"
@@ -214,6 +227,8 @@ no_probe_but_the_rest()
 	curl -sS "$url/readyz" | jq -e '.reasons | map(test("proc")) | any' >/dev/null || fail "$(curl -sS "$url/readyz")"
 	get /status | jq -e '.probes | map(select(.name == "proc" and .state == "failed" and (.why | length > 0))) | length == 1' \
 		>/dev/null || fail "$(get /status | jq -c .probes)"
+	"$linnix" doctor >"$tmp/doctor" 2>/dev/null && fail "doctor finds nothing wrong"
+	grep -q '^FAIL probe: proc is not attached: ' "$tmp/doctor" || fail "$(cat "$tmp/doctor")"
 	poll 5 system_is_known || fail "/system: $(get /system)"
 	[ "$(get /processes | jq length)" -gt 0 ] || fail "no processes, although /proc is there"
 }

@@ -8,6 +8,7 @@
 
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
+no_ledger
 
 rss_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$agent/status"; }
 readers_are() { [ "$(metric linnix_sse_clients)" = "$1" ]; }

@@ -7,6 +7,7 @@
 
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
+no_ledger
 
 # ends CODE COMMAND...: output to $tmp/o, messages to $tmp/e.
 ends()

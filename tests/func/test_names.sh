@@ -6,6 +6,7 @@
 
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
+no_ledger
 
 # evil NAME: a process of that name, which forks a child of the same name; sets $evil. It ends with its standard input.
 evil()

@@ -8,6 +8,7 @@
 
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "$0")/lib.sh"
+no_ledger
 
 # build_plugin NAME: into $tmp/plugins.
 build_plugin()
@@ -35,6 +36,12 @@ refused()
 	with_plugins
 	start_agent
 	is_refused "$1" "$2"
+}
+
+doctor_says()
+{
+	"$linnix" doctor >"$tmp/doctor" 2>/dev/null && fail "doctor finds nothing wrong"
+	grep -qE -e "$1" "$tmp/doctor" || fail "no /$1/ in: $(cat "$tmp/doctor")"
 }
 
 is_refused()
@@ -72,7 +79,14 @@ plugin_can_be_left_out()
 }
 
 not_a_plugin() { refused notplugin 'not a linnix plugin'; }
-wrong_abi() { refused wrongabi 'ABI 99'; }
+wrong_abi()
+{
+	build_plugin wrongabi
+	with_plugins
+	start_agent
+	doctor_says '^FAIL plugin: wrongabi is refused: .*ABI 99'
+	is_refused wrongabi 'ABI 99'
+}
 short_table() { refused tooshort 'bytes'; }
 no_table() { refused nulltable 'NULL'; }
 error_in_init()
@@ -101,24 +115,19 @@ empty_file()
 	is_refused nothing 'cannot be loaded'
 }
 
-world_writable_file()
+# writable_for MODE OF PATTERN: either bit is enough to refuse it.
+writable_for()
 {
 	build_plugin good
-	chmod 777 "$tmp/plugins/good.so"
+	chmod "$1" "$tmp/plugins$2"
 	with_plugins
 	start_agent
-	is_refused good 'writable'
+	is_refused good "$3"
 }
-
+world_writable_file() { writable_for 757 /good.so '^writable by group or others \(mode 0757\)'; }
+group_writable_file() { writable_for 775 /good.so '^writable by group or others \(mode 0775\)'; }
 # Who may write it could put another file in the place of one that was checked.
-world_writable_folder()
-{
-	build_plugin good
-	chmod 777 "$tmp/plugins"
-	with_plugins
-	start_agent
-	is_refused good 'its folder is writable by group or others'
-}
+world_writable_folder() { writable_for 757 '' 'its folder is writable by group or others'; }
 
 file_of_someone_else()
 {
@@ -160,6 +169,7 @@ failing_plugin_is_shown()
 	[ "$(plugin_field failing failures)" -ge 100 ] || fail "$(get /plugins)"
 	[ "$(status_of /readyz)" = 503 ] || fail "/readyz is not 503"
 	curl -sS "$url/readyz" | jq -e '.reasons | map(contains("failing")) | any' >/dev/null || fail "$(curl -sS "$url/readyz")"
+	doctor_says '^FAIL plugin: failing is failing: '
 }
 
 crashing_plugin_is_quarantined_after_three_crashes()
@@ -178,6 +188,7 @@ crashing_plugin_is_quarantined_after_three_crashes()
 	[ "$(plugin_field crasher state)" = quarantined ] || fail "$(get /plugins)"
 	[ "$(status_of /readyz)" = 503 ] || fail "/readyz is not 503"
 	curl -sS "$url/readyz" | grep -q crasher || fail "/readyz does not name it"
+	doctor_says '^FAIL plugin: crasher is quarantined: '
 	log_has 'crasher.*quarantine|quarantine.*crasher' || fail "the log does not say it"
 	# It has seen several samples by now, with the plugin it would be gone.
 	poll 5 sampled_twice || fail "no samples"
@@ -249,6 +260,6 @@ options_of_a_script_are_those_of_a_plugin()
 }
 
 run dropped_in_plugin_runs_without_yaml plugin_can_be_left_out not_a_plugin wrong_abi short_table no_table error_in_init \
-	unmet_need not_even_elf empty_file world_writable_file world_writable_folder file_of_someone_else renamed_file folder_of_plugins_is_missing \
+	unmet_need not_even_elf empty_file world_writable_file group_writable_file world_writable_folder file_of_someone_else renamed_file folder_of_plugins_is_missing \
 	failing_plugin_is_shown crashing_plugin_is_quarantined_after_three_crashes verb_of_a_plugin_needs_no_agent \
 	plugin_asks_for_a_reload_and_nothing_waits options_of_a_script_are_those_of_a_plugin

