@@ -80,7 +80,7 @@ LNX_COLD int lnx_ledger_missed(struct lnx_ledger_cpu *c, struct lnx_ledger_table
 	c->cur_tgid = lnx_prim_tgid(prev);
 	note = c->cur_tgid ? lnx_ledger_find(c, prev) : LNX_NOTE_NONE;
 	if (!note && c->cur_tgid)
-		note = lnx_ledger_find_gone(c, handle);
+		note = lnx_ledger_find_gone(c, tab, handle);
 	if (note)
 		lnx_ledger_end(c, tab, prev, note, handle, at);
 	return 0;
@@ -176,7 +176,7 @@ LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_
 	if (tgid) {
 		note = lnx_ledger_find(c, next);
 		if (LNX_RARE(!note))
-			note = lnx_ledger_find_gone(c, handle);
+			note = lnx_ledger_find_gone(c, tab, handle);
 		if (LNX_RARE(!note))
 			c->count[LNX_LEDGER_N_UNTRACKED]++;
 	}
@@ -268,7 +268,7 @@ LNX_FN void lnx_ledger_on_migrate(struct lnx_ledger_cpu *c, struct lnx_ledger_cp
 	if (LNX_RARE(note != LNX_NOTE_PLACE && c->n_spill))
 		handle = lnx_prim_handle(tab, p);
 	if (LNX_RARE(!note && handle) && !lnx_prim_is_delayed(p))
-		note = lnx_ledger_find_gone(c, handle);
+		note = lnx_ledger_find_gone(c, tab, handle);
 	if (!note)
 		return;
 	c->count[LNX_LEDGER_N_MIGRATED]++;

@@ -9,6 +9,7 @@
 #include "lnx_ledger.h"
 
 #define LNX_MAIL_BUSY 1ULL
+#define LNX_MOVED_NS  10000000ULL /* a migration soon after a move gives the wait a new beginning */
 
 /* The store of a task that waits, NULL if there is none; made, NULL if it cannot be; given up. */
 static struct lnx_ledger_task *lnx_prim_task(struct task_struct *p);
@@ -170,16 +171,18 @@ LNX_FN struct lnx_ledger_wait *lnx_ledger_spilled(struct lnx_ledger_cpu *c, __u3
 	return at && e->handle == handle && (!epoch || e->epoch == epoch) && e->runs ? e : NULL;
 }
 
-/* A task of <handle> has no note on <c>. The slot that counts it, if its note was pushed out: its own, or OTHER; or, as it
- * may have been moved since, that of the cgroup in which one such has waited for longest. One whose beginning was missed
+/* A task of <handle> has no note on <c>. The slot that counts it, if its note was pushed out: its own, or OTHER; or, if tasks
+ * were moved since, that of the cgroup in which one such has waited for longest. One whose beginning was missed
  * ends the wait of another early, until that one's own end: no wait is left over. Returns 0 if there is none. */
-LNX_SUB int lnx_ledger_gone(struct lnx_ledger_cpu *c, __u32 handle)
+LNX_SUB int lnx_ledger_gone(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			    __u32 handle)
 {
-	__u64 begin = ~0ULL;
 	__u32 found = 0, i;
+	__u64 begin;
 
-	if (!c)
+	if (!c || !tab)
 		return 0;
+	begin = *(const volatile __u64 *)&tab->moved_ns + LNX_MOVED_NS;
 	if (lnx_ledger_spilled(c, handle, 0))
 		return (int)handle;
 	if (lnx_ledger_spilled(c, LNX_LEDGER_OTHER, 0))
@@ -189,7 +192,7 @@ LNX_SUB int lnx_ledger_gone(struct lnx_ledger_cpu *c, __u32 handle)
 
 		if (i >= c->n_wait)
 			break;
-		if (!e->runs || e->handle <= LNX_LEDGER_KERNEL || e->begin >= begin)
+		if (!e->runs || e->handle <= LNX_LEDGER_KERNEL || e->begin > begin)
 			continue;
 		begin = e->begin;
 		found = e->handle;
@@ -198,9 +201,10 @@ LNX_SUB int lnx_ledger_gone(struct lnx_ledger_cpu *c, __u32 handle)
 }
 
 /* Does <c> count a task of <handle> that has no note? Returns LNX_NOTE_*. */
-LNX_FN __u32 lnx_ledger_find_gone(struct lnx_ledger_cpu *c, __u32 handle)
+LNX_FN __u32 lnx_ledger_find_gone(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				  __u32 handle)
 {
-	return c->n_spill && lnx_ledger_gone(c, handle) ? LNX_NOTE_GONE : LNX_NOTE_NONE;
+	return c->n_spill && lnx_ledger_gone(c, tab, handle) ? LNX_NOTE_GONE : LNX_NOTE_NONE;
 }
 
 /* Who just joined the entry of <handle> has no place in waiters[]. */
@@ -225,7 +229,7 @@ LNX_SUB int lnx_ledger_leave_spilled(struct lnx_ledger_cpu *c, const struct lnx_
 	if (!c || !tab)
 		return 0;
 	if (!epoch)
-		handle = lnx_ledger_gone(c, handle);
+		handle = lnx_ledger_gone(c, tab, handle);
 	e = lnx_ledger_spilled(c, handle, epoch);
 	if (!e)
 		return 0;

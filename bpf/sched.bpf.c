@@ -434,5 +434,6 @@ int BPF_PROG(on_attach, struct cgroup *dst)
 
 	/* Where the result is not used the compiler takes an instruction that orders nothing. */
 	asm volatile("" : : "r"(was));
+	lnx_table.moved_ns = bpf_ktime_get_ns();
 	return 0;
 }

@@ -427,6 +427,7 @@ static void random_move(void)
 	if (!with_moves || t->is_running)
 		return;
 	t->k.handle = handles[roll((uint32_t)n_handles)];
+	table.moved_ns = now_ns;
 }
 
 static void random_unthrottle(void)

@@ -198,6 +198,7 @@ struct lnx_ledger_table {
 	__u32 no_detail; /* written by the reader: keep no procs[] */
 	/* By both, atomically: times that a cgroup got another slot, a slot another set above, or a task other cgroups. */
 	__u32 moves;
+	__u64 moved_ns; /* when a task last got other cgroups, CLOCK_MONOTONIC */
 };
 
 _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
