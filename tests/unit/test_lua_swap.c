@@ -238,6 +238,52 @@ static void alerts_counted_stay_over_a_swap(void **state)
 	run_close(&t);
 }
 
+static void facts_of_the_machine_go_on(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'busy' { on = 'proc.fork', by = 'child_pid', when = function() return host.cpu > 50 end }\n"
+		"rule 'mean' { every = '5s', when = function(h) return h.cpu == 90 end }");
+	for (i = 1; i <= 3; i++)
+		run_sample(&t, i, 90, 0);
+	put(&t, "b.lua", "rule 'new' { on = 'proc.exec' }");
+	swap(&t, false);
+	run_fork(&t, 3.5, 7, 100, "x");
+	assert_int_equal(t.n_alerts, 1);
+	assert_string_equal(t.alerts[0].rule, "busy");
+	run_sample(&t, 4, 90, 0);
+	assert_int_equal(t.n_alerts, 1);
+	run_sample(&t, 5, 90, 0);
+	assert_int_equal(t.n_alerts, 2);
+	assert_string_equal(t.alerts[1].rule, "mean");
+	run_close(&t);
+}
+
+/* What waits to fire remembers which of its events it saw last. */
+static void a_key_keeps_the_event_that_it_saw(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'two' { on = { 'proc.fork', 'proc.exit' }, by = 'pid', window = 'count 1m',\n"
+		" lasting = '2s', when = function(w) return w.count > 0 end }");
+	run_exit(&t, 1, 50, 1, 0, 5);
+	put(&t, "b.lua", "rule 'new' { on = 'proc.exec' }");
+	swap(&t, false);
+	assert_int_equal(t.n_alerts, 0);
+	run_tick(&t, 10);
+	assert_int_equal(t.n_alerts, 1);
+	assert_int_equal(t.alerts[0].pid, 50);
+	assert_string_equal(t.alerts[0].comm, "gone");
+	run_close(&t);
+}
+
 static void a_set_whose_tests_fail_is_not_taken(void **state)
 {
 	struct lnx_buf errors = { 0 };
@@ -282,6 +328,8 @@ int main(void)
 		cmocka_unit_test(a_shadow_is_not_taken_for_its_active_twin),
 		cmocka_unit_test(metrics_of_a_rule_go_on_growing),
 		cmocka_unit_test(alerts_counted_stay_over_a_swap),
+		cmocka_unit_test(facts_of_the_machine_go_on),
+		cmocka_unit_test(a_key_keeps_the_event_that_it_saw),
 		cmocka_unit_test(a_set_whose_tests_fail_is_not_taken),
 	};
 
