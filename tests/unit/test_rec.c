@@ -453,6 +453,39 @@ static void unknown_types_are_counted_and_named(void **state)
 	lnx_registry_free(more);
 }
 
+/* A string that points behind its event, in a block whose sums are right. */
+static void events_that_make_no_sense_are_left_out(void **state)
+{
+	struct fixture *f = *state;
+	struct lnx_rec_about about = { .ident = &ident };
+	struct lnx_rec_report p;
+	struct lnx_rec_writer *w;
+	struct lnx_buf said = { 0 };
+	union {
+		struct lnx_ev_proc_exec e;
+		char bytes[512];
+	} bad;
+
+	lnx_buf_reset(&f->file);
+	w = lnx_rec_writer_new(f->registry, &f->file);
+	lnx_rec_write_head(w, &about);
+	lnx_rec_write_event(w, exec_of(1), &(struct lnx_event_meta){ .seq = 1 });
+	memcpy(&bad, exec_of(2), exec_of(2)->size);
+	bad.e.filename.len = 900;
+	lnx_rec_write_event(w, &bad.e.h, &(struct lnx_event_meta){ .seq = 2 });
+	lnx_rec_write_event(w, exec_of(3),
+			    &(struct lnx_event_meta){ .seq = 3, .cause_seq = 1, .hops = 1 });
+	lnx_rec_write_end(w, 3, 3);
+	lnx_rec_writer_free(w);
+	p = read_all(f, f->file.data, f->file.size);
+	assert_int_equal(p.events, 2);
+	assert_int_equal(p.invalid, 1);
+	assert_int_equal(p.lost_events, 0);
+	lnx_rec_complain(&p, &said);
+	assert_non_null(strstr(said.data, "1 events made no sense and were left out\n"));
+	lnx_buf_done(&said);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +502,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_older_and_a_newer_layout_are_used_in_place,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown_types_are_counted_and_named, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(events_that_make_no_sense_are_left_out, setup,
 						teardown),
 	};
 
