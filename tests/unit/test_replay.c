@@ -192,6 +192,24 @@ static void timers_run_between_events(void **state)
 	assert_true(f->r.fires[0].resolved_ns < BEGIN + 80 * SECOND);
 }
 
+static void the_highest_severity_is_told_with_its_sentence(void **state)
+{
+	struct fixture *f = *state;
+	unsigned s;
+
+	for (s = 0; s < 30; s++)
+		forks(f, s, 5, 100 + s);
+	assert_int_equal(
+		replay(f,
+		       "rule 'r' { on = 'proc.fork', window = 'count 60s', say = 'now {count}',\n"
+		       " when = function(w) return w.count > 0 end,\n"
+		       " severity = function(w) return w.count > 9 and 'critical' or 'info' end }"),
+		0);
+	assert_int_equal(f->r.n, 1);
+	assert_int_equal(f->r.fires[0].severity, LNX_SEV_CRITICAL);
+	assert_string_not_equal(f->r.fires[0].say, "now 1");
+}
+
 static void recorded_alerts_are_counted_and_not_played(void **state)
 {
 	struct fixture *f = *state;
@@ -346,6 +364,7 @@ int main(void)
 		TEST(the_state_is_known_and_no_rule_sees_it),
 		TEST(time_is_that_of_the_events),
 		TEST(timers_run_between_events),
+		TEST(the_highest_severity_is_told_with_its_sentence),
 		TEST(recorded_alerts_are_counted_and_not_played),
 		TEST(alerts_of_the_rules_are_events),
 		TEST(figures_of_processes_come_by_events),
