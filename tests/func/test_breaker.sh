@@ -31,7 +31,6 @@ tree()
 
 alerts() { get '/events?type=alert&limit=1000' | jq -c '.[] | select(.rule == "circuit-breaker" and .state == "firing")'; }
 alerts_have() { alerts | jq -es --argjson pid "${pid:-0}" "any(.[]; $1)" >/dev/null; }
-critical_alert() { alerts_have '.severity == "critical"'; }
 any_alert() { alerts_have true; }
 
 hog_that_stalls_others_is_critical_and_named()
@@ -52,11 +51,14 @@ hog_that_stalls_others_is_critical_and_named()
 	join="$v2/$hog ${cpu_root:+$cpu_root/$hog}"
 	tree $((4 * cpus))
 	hog_root=$root
-	poll 40 critical_alert || fail "no critical alert: $(alerts); $(get '/events?type=stall.node&limit=3')"
 	pid=$hog_root
-	alerts_have '.severity == "critical" and .subject.pid == $pid and .subject.comm == "bash" and
-		(.say | test("bash \\(pid \($pid), [^)]*\\) holds [0-9]+ % of the node.s stall, and others lose"))' ||
-		fail "the tree $pid is not named: $(alerts)"
+	# Other work on this machine may be named before it.
+	named()
+	{
+		alerts_have '.severity == "critical" and .subject.pid == $pid and .subject.comm == "bash" and
+			(.say | test("bash \\(pid \($pid), [^)]*\\) holds [0-9]+ % of the node.s stall, and others lose"))'
+	}
+	poll 40 named || fail "the tree $pid is not named: $(alerts); $(get '/events?type=stall.node&limit=3')"
 	# What it asks for is about that tree; approved, it is done to its cgroup.
 	action() { get /actions | jq -c '[.[] | select(.rule == "circuit-breaker")][0] // {}'; }
 	asked() { action | jq -e --argjson pid "$pid" --arg g "$hog" '.state == "proposed" and .target.pid == $pid and .target.workload == $g and .incident != ""' >/dev/null; }
