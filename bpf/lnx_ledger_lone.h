@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* The shadow wait set, part four: the short way. On most CPUs at most one task waits at a time. It lies in wait[0] with
  * its pid, and nothing else is written of it: no place by slot, no note in waiters[], no set above. Whoever finds more
- * than that to do settles it first, and goes the long way. The short way looks whether all that it adds to is in place
- * before it changes anything, and calls nothing: calls would cost it the registers. */
+ * than that to do settles it first, and goes the long way. The short way charges what was waited, if all that it adds to
+ * is in place, and then changes who runs, if it can; it calls nothing: calls would cost it the registers. */
 #ifndef LNX_LEDGER_LONE_H
 #define LNX_LEDGER_LONE_H
 

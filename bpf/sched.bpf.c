@@ -308,9 +308,6 @@ LNX_FN void lnx_time_stop(struct lnx_ledger_prog *g, __u64 start)
 	g->timed++;
 }
 
-/* The pointer as one to be read from, without a call. From 6.2 on. */
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
-
 /* CLOCK_MONOTONIC where the run queue's own clock does not tell it: that is to be measured again, or schedule() left it as
  * a preempting wake-up had set it. */
 LNX_COLD __u64 lnx_now_asked(struct lnx_ledger_cpu *c, struct task_struct *p)
@@ -318,26 +315,18 @@ LNX_COLD __u64 lnx_now_asked(struct lnx_ledger_cpu *c, struct task_struct *p)
 	struct rq *rq = p->se.cfs_rq->rq;
 	__u64 now = bpf_ktime_get_ns(), clock = rq->clock;
 
-	c->rq = (__u64)rq;
 	if (rq->clock_update_flags & LNX_RQ_CLOCK_STALE)
 		return now;
 	lnx_ledger_clock(c, clock, now);
 	return clock + c->clock_offset;
 }
 
-/* CLOCK_MONOTONIC by way of the run queue's own clock, which costs a load instead of a helper call. <p> is in that
- * queue, which is <c>'s. */
+/* CLOCK_MONOTONIC by way of the run queue's own clock, which costs a load instead of a helper call. */
 LNX_FN __u64 lnx_now(struct lnx_ledger_cpu *c, struct task_struct *p)
 {
-	struct rq *rq;
-	__u64 clock, now;
+	struct rq *rq = p->se.cfs_rq->rq;
+	__u64 clock = rq->clock, now;
 
-	/* 0 reads as 0: it is measured then. */
-	if (bpf_rdonly_cast)
-		rq = bpf_rdonly_cast((void *)c->rq, bpf_core_type_id_kernel(struct rq));
-	else
-		rq = p->se.cfs_rq->rq;
-	clock = rq->clock;
 	if (LNX_RARE(rq->clock_update_flags & LNX_RQ_CLOCK_STALE || clock >= c->clock_next))
 		now = lnx_now_asked(c, p);
 	else

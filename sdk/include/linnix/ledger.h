@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define LNX_LEDGER_ABI	  4
+#define LNX_LEDGER_ABI	  5
 #define LNX_LEDGER_TABLE  ".bss.table"
 #define LNX_LEDGER_SLOTS  2048 /* a power of two */
 #define LNX_LEDGER_WAITS  64   /* slots waiting on one CPU at a time; the last is kept for OTHER */
@@ -61,7 +61,7 @@
 	16 /* a former owner of the slot still waited: the wait went to OTHER */
 #define LNX_LEDGER_N_EVICTED \
 	17 /* a wait ended whose note others had pushed out: its slot counts one less, nothing is lost */
-#define LNX_LEDGER_COUNTS 23
+#define LNX_LEDGER_COUNTS 24
 
 /* enum lnx_ledger_prog: programs that time themselves. */
 #define LNX_LEDGER_PROG_SWITCH	0
@@ -156,7 +156,6 @@ struct lnx_ledger_cpu {
 	__u64 proc_caused_ns; /* the same */
 	__u64 clock_offset;   /* CLOCK_MONOTONIC minus the run queue's clock */
 	__u64 clock_next;     /* when to measure it again */
-	__u64 rq;	      /* address of its run queue, 0 not known yet */
 	__u64 cur_set;	 /* cgroups of the task that runs, an identity, as <cur> was looked up */
 	__u32 cur_moves; /* and the table's <moves> then */
 	__u32 cur_up;	 /* handle of the wait set above <cur> then, 0 none */
