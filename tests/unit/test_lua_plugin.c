@@ -374,8 +374,11 @@ static void timers_run_and_end(void **state)
 	struct lnx_ctx *c = load(
 		f,
 		"local id, ticks = nil, 0\n"
-		"plugin 'p' { metrics = { p_ticks = { 'gauge' }, p_once = { 'gauge' } },\n"
+		"plugin 'p' { metrics = { p_ticks = { 'gauge' }, p_once = { 'gauge' }, p_n = { 'counter' } },\n"
 		"  start = function()\n"
+		"    for _, v in ipairs { -1, math.huge, 0 / 0 } do assert(not pcall(agent.add, 'p_n', v)) end\n"
+		"    assert(not pcall(agent.add, 'p_ticks') and not pcall(agent.every, '5ms', function() end))\n"
+		"    agent.add('p_n', 2)\n"
 		"    id = agent.every('10ms', function() ticks = ticks + 1; agent.set('p_ticks', ticks)\n"
 		"      if ticks == 3 then agent.cancel(id) end end)\n"
 		"    agent.after(0.01, function() agent.set('p_once', 1) end)\n"
@@ -395,6 +398,7 @@ static void timers_run_and_end(void **state)
 	}
 	metrics_have(f, "\np_ticks 3\n");
 	metrics_have(f, "\np_once 1\n");
+	metrics_have(f, "\np_n 2\n");
 	lnx_buf_done(&out);
 }
 
