@@ -293,6 +293,7 @@ static void a_changed_or_removed_entry_is_found(void **state)
 		{ "UPDATE log SET ts_ns=ts_ns+1 WHERE seq=2", 2 },
 		{ "UPDATE log SET what='close' WHERE seq=4", 4 },
 		{ "UPDATE log SET subject='J' WHERE seq=4", 4 },
+		{ "UPDATE log SET subject='Io', what='pen' WHERE seq=4", 4 },
 		{ "UPDATE log SET hash=zeroblob(32) WHERE seq=5", 5 },
 		{ "UPDATE log SET ts_ns=ts_ns||'x' WHERE seq=2", 2 },
 		{ "UPDATE log SET doc=doc||char(0)||'x' WHERE seq=2", 2 },
