@@ -186,8 +186,6 @@ static uint64_t block_of(const struct asking *k, const struct rpc_call *call, co
 {
 	const json_t *log, *topics;
 	uint8_t hash[ABI_TOPIC];
-	const char *text;
-	struct u256 v;
 	uint64_t n;
 	size_t i;
 
@@ -195,11 +193,10 @@ static uint64_t block_of(const struct asking *k, const struct rpc_call *call, co
 	json_array_foreach(call->result, i, log)
 	{
 		topics = json_object_get(log, "topics");
-		text = json_string_value(json_object_get(log, "blockNumber"));
-		if (text && is_word(json_object_get(log, "address"), k->r->r.settlement, 20) &&
+		if (is_word(json_object_get(log, "address"), k->r->r.settlement, 20) &&
 		    is_word(json_array_get(topics, 0), hash, 32) &&
 		    is_word(json_array_get(topics, 1), k->r->r.task_id, 32) &&
-		    !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n))
+		    !rpc_u64_at(log, "blockNumber", &n))
 			return n;
 	}
 	return 0;
@@ -333,11 +330,9 @@ static int ask_payee(struct asking *k)
 
 static uint64_t time_of(const struct rpc_call *call)
 {
-	const char *text = json_string_value(json_object_get(call->result, "timestamp"));
-	struct u256 v;
 	uint64_t n;
 
-	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, &n) ? n : 0;
+	return rpc_u64_at(call->result, "timestamp", &n) ? 0 : n;
 }
 
 /* The block after the receipt's chooses which events are to be opened: its hash was not known when the receipt was made. */

@@ -84,8 +84,7 @@ struct task {
 	uint8_t id[32];
 	uint32_t role; /* enum task_role */
 	uint32_t is_escrow;
-	uint32_t status;   /* of the chain: enum task_status */
-	uint32_t is_known; /* the chain knows it */
+	uint32_t status; /* of the chain: enum task_status */
 	char name[TASK_NAME];
 	char phase[TASK_PHASE]; /* what the agent does with it: see task.h */
 	char payee_did[TASK_DID];

@@ -151,7 +151,7 @@ static int write_task(sqlite3 *db, const struct task *t, char error[DB_ERROR])
 	put_int(&r, t->role);
 	put_int(&r, (t->is_escrow != 0) | (t->has_arbiter ? TASK_NAMES_ARBITER : 0));
 	put_int(&r, t->status);
-	put_int(&r, t->is_known);
+	put_int(&r, t->status != 0); /* is_known: nobody reads it */
 	put_text(&r, t->name);
 	put_text(&r, t->phase);
 	put_text(&r, t->payee_did);
@@ -332,7 +332,6 @@ static int load_task(sqlite3_stmt *st, struct task **ret)
 	t->is_escrow = (uint32_t)sqlite3_column_int64(st, 2) & 1;
 	t->has_arbiter = (sqlite3_column_int64(st, 2) & TASK_NAMES_ARBITER) != 0;
 	t->status = (uint32_t)sqlite3_column_int64(st, 3);
-	t->is_known = (uint32_t)sqlite3_column_int64(st, 4);
 	get_text(st, 5, t->name, sizeof(t->name));
 	get_text(st, 6, t->phase, sizeof(t->phase));
 	get_text(st, 7, t->payee_did, sizeof(t->payee_did));

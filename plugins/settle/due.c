@@ -263,7 +263,7 @@ void task_json(struct settle *s, const struct task *t, struct lnx_buf *out)
 	for (const struct op *op = s->ops; op; op = op->next)
 		if (!memcmp(op->task, t->id, 32)) {
 			lnx_json_next(out);
-			op_json(s, op, out);
+			op_json(op, out);
 		}
 	lnx_buf_char(out, ']');
 	if (t->simulation) {

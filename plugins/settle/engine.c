@@ -90,9 +90,7 @@ int settle_is_same(const struct rpc_call *a, const struct rpc_call *b)
 
 const struct rpc_call *settle_second(const struct settle *s, unsigned i)
 {
-	return i >= s->twin_from && i - s->twin_from < s->second.n
-		       ? &s->second.calls[i - s->twin_from]
-		       : NULL;
+	return i < s->second.n ? &s->second.calls[i] : NULL;
 }
 
 const char *settle_compare(struct settle *s, unsigned n)
@@ -136,7 +134,7 @@ static void asked_first(struct settle *s)
 		s->then(s);
 		return;
 	}
-	for (unsigned i = s->twin_from; i < s->twin_from + s->twin_n; i++)
+	for (unsigned i = 0; i < s->twin_n; i++)
 		(void)rpc_add(&s->second, s->batch.calls[i].method, "%s",
 			      s->batch.calls[i].params); /* the error sticks */
 	s->twin = other;
@@ -146,11 +144,10 @@ static void asked_first(struct settle *s)
 		asked_second(s, rc);
 }
 
-void settle_ask_twin(struct settle *s, unsigned from, unsigned n, void (*then)(struct settle *s))
+void settle_ask_twin(struct settle *s, unsigned n, void (*then)(struct settle *s))
 {
 	rpc_reset(&s->second);
 	s->twin = -1;
-	s->twin_from = from;
 	s->twin_n = n;
 	s->then_twin = then;
 	settle_ask(s, n ? asked_first : then);

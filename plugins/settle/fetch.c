@@ -49,7 +49,8 @@ static int load(struct curl *c, char why[FETCH_WHY])
 	return 0;
 }
 
-void fetch_shown(const char *url, char *ret, size_t cap)
+/* Host and port of a URL. */
+static void shown_of(const char *url, char *ret, size_t cap)
 {
 	const char *host = strstr(url, "://"), *at;
 	size_t n;
@@ -87,30 +88,12 @@ static int errno_of(CURLcode code)
 	}
 }
 
-/* Headers, or NULL: out of memory. */
-static struct curl_slist *headers(const struct curl *c, const char *token)
-{
-	struct curl_slist *list = c->slist_append(NULL, "Content-Type: application/json"), *more;
-	char line[1100];
-
-	if (!list || !token)
-		return list;
-	(void)snprintf(line, sizeof(line), "Authorization: Bearer %s",
-		       token); /* tokens are shorter */
-	more = c->slist_append(list, line);
-	explicit_bzero(line, sizeof(line));
-	if (!more)
-		c->slist_free_all(list);
-	return more;
-}
-
 static void options(const struct curl *c, CURL *easy, const struct fetch_ask *ask,
 		    struct curl_slist *list, struct lnx_buf *body)
 {
 	/* the return values tell only of options unknown to the library or of memory: perform fails then, too */
 	(void)c->easy_setopt(easy, CURLOPT_URL, ask->url);
 	(void)c->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	(void)c->easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, ask->socket);
 	(void)c->easy_setopt(easy, CURLOPT_PROXY, "");
 	(void)c->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	(void)c->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -138,16 +121,16 @@ int fetch(const struct fetch_ask *ask, long *ret_status, struct lnx_buf *ret_bod
 	if (rc)
 		return rc;
 	easy = c.easy_init();
-	list = easy ? headers(&c, ask->token) : NULL;
+	list = easy ? c.slist_append(NULL, "Content-Type: application/json") : NULL;
 	if (list) {
 		options(&c, easy, ask, list, &body);
 		code = c.easy_perform(easy);
 		(void)c.easy_getinfo(easy, CURLINFO_RESPONSE_CODE,
 				     ret_status); /* 0 before an answer */
 		rc = errno_of(code);
-		fetch_shown(ask->url, shown, sizeof(shown));
+		shown_of(ask->url, shown, sizeof(shown));
 		if (rc)
-			(void)snprintf(why, FETCH_WHY, "%s: %s", ask->socket ? ask->socket : shown,
+			(void)snprintf(why, FETCH_WHY, "%s: %s", shown,
 				       rc == -EFBIG ? "the answer is too large"
 						    : c.easy_strerror(code)); /* for people */
 	} else {

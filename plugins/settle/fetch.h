@@ -8,11 +8,9 @@
 #define FETCH_WHY 300
 
 struct fetch_ask {
-	const char *url;    /* http:// or https:// */
-	const char *socket; /* unix socket to reach it by; NULL: TCP */
-	const char *token;  /* of the agent's API; NULL: none */
-	const char *body;   /* JSON of a POST; NULL: GET */
-	size_t max_bytes;   /* of the answer */
+	const char *url;  /* http:// or https:// */
+	const char *body; /* JSON of a POST; NULL: GET */
+	size_t max_bytes; /* of the answer */
 	long timeout_ms;
 };
 
@@ -20,8 +18,5 @@ struct fetch_ask {
  * is the caller's: lnx_buf_done. What stands behind the host of the URL is not told: keys lie in it. */
 int fetch(const struct fetch_ask *ask, long *ret_status, struct lnx_buf *ret_body,
 	  char why[FETCH_WHY]);
-
-/* Scheme, host and port of a URL. */
-void fetch_shown(const char *url, char *ret, size_t cap);
 
 #endif

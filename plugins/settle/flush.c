@@ -107,15 +107,6 @@ static int run_write(void *arg)
 	return db_write(j->s->db, j->ops, j->n_ops, j->tasks, j->n_tasks, &j->cursor, j->error);
 }
 
-static struct op *op_by_key(struct settle *s, const char *key)
-{
-	struct op *op = s->ops;
-
-	while (op && (op->is_dry || strcmp(op->key, key) != 0))
-		op = op->next;
-	return op;
-}
-
 /* What was written is no longer new; what changed meanwhile stays dirty. */
 static void written(struct settle *s, const struct db_job *j)
 {

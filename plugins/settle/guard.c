@@ -57,27 +57,31 @@ static int is_unclear(const struct rpc_call *c)
 	return c->is_error && !call_reverted(c);
 }
 
-/* Does the registry know this DID under our address? 1 yes, 0 not at all, -EPROTO not readable, -EEXIST under another. */
-static int registered(struct settle *s)
+/* Can the contracts do what ours can, or only what every such contract can? */
+static int knows_ours(const struct rpc_call *c)
 {
-	const struct rpc_call *is_as = &s->batch.calls[ASK_IS_AS],
-			      *get = &s->batch.calls[ASK_ADDRESS],
-			      *has_ext = &s->batch.calls[ASK_EXT];
-	static const uint8_t none[20];
-	struct abi_value v, ext[3];
-	uint64_t yes = 0;
+	struct abi_value v[3];
 
-	if (is_unclear(is_as) || is_unclear(has_ext))
+	return !call_words(&c[ASK_IS_AS], "(bool)", v, 1) &&
+	       !call_words(&c[ASK_EXT], SETTLEMENT_EXT, v, 3);
+}
+
+/* Does the registry know this DID under our address? 1 yes, 0 not at all, -EPROTO not readable, -EEXIST under another. */
+static int registered(const struct rpc_call *c, const uint8_t address[20])
+{
+	const struct rpc_call *get = &c[ASK_ADDRESS];
+	static const uint8_t none[20];
+	struct abi_value v;
+
+	if (is_unclear(&c[ASK_IS_AS]) || is_unclear(&c[ASK_EXT]))
 		return -EPROTO;
-	s->is_compat = call_words(has_ext, SETTLEMENT_EXT, ext, 3) != 0;
-	if (call_words(is_as, "(bool)", &v, 1) == 0)
-		return u256_to_u64(&v.word, &yes) == 0 && yes == 1;
-	s->is_compat = 1;
+	if (call_words(&c[ASK_IS_AS], "(bool)", &v, 1) == 0)
+		return !u256_is_zero(&v.word);
 	if (get->is_error || call_words(get, "(address)", &v, 1))
 		return -EPROTO;
 	if (!memcmp(v.word.b + 12, none, 20))
 		return 0;
-	return memcmp(v.word.b + 12, s->address, 20) ? -EEXIST : 1;
+	return memcmp(v.word.b + 12, address, 20) ? -EEXIST : 1;
 }
 
 /* What does not change, held against the configuration. NULL, or why not. */
@@ -117,23 +121,15 @@ static const char *judge(struct settle *s, char text[RPC_TEXT])
 		return why;
 	if (s->has_bond && !has_code(&c[ASK_BOND]))
 		return "there is no contract at chain.bond_contract";
-	rc = registered(s);
+	rc = registered(c, s->address);
 	if (rc == -EEXIST)
 		return "the registry has another address for this agent's DID";
 	if (rc < 0)
 		return "the registry does not answer as it should";
 	s->is_registered = rc == 1;
+	s->is_compat = !knows_ours(c);
 	s->has_oracle = has_code(&c[ASK_ORACLE]);
 	return NULL;
-}
-
-/* Or only what every such contract can? */
-static int knows_ours(const struct rpc_call *c)
-{
-	struct abi_value v[3];
-
-	return !call_words(&c[ASK_IS_AS], "(bool)", v, 1) &&
-	       !call_words(&c[ASK_EXT], SETTLEMENT_EXT, v, 3);
 }
 
 /* The other endpoint: one of another chain is left out; one that has other contracts at the same addresses may be the one that is
@@ -228,5 +224,5 @@ void guard_begin(struct settle *s, void (*then)(struct settle *s))
 	code_add(b, oracle);
 	if (s->has_bond)
 		code_add(b, s->bond);
-	settle_ask_twin(s, 0, ASK_EXT + 1, judged);
+	settle_ask_twin(s, ASK_EXT + 1, judged);
 }

@@ -29,20 +29,6 @@ static int is_looked_at(const struct settle *s, const struct op *op)
 		(op->state == OP_CONFIRMED && op_is_live(s, op)));
 }
 
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static int u64_at(const json_t *object, const char *key, uint64_t *ret)
-{
-	struct u256 v;
-
-	return u256_parse_hex(text_at(object, key), &v) || u256_to_u64(&v, ret) ? -EPROTO : 0;
-}
-
 /* ---- the head */
 
 /* An old head, and younger blocks that another has. A head alone shows nothing: whoever tells of blocks that are not there must not
@@ -98,7 +84,7 @@ static void look_second_fees(struct settle *s, const struct rpc_call *block)
 	uint64_t base, tip;
 	struct u256 v;
 
-	if (!u64_at(block->result, "baseFeePerGas", &base) && is_far(base, s->base_fee))
+	if (!rpc_u64_at(block->result, "baseFeePerGas", &base) && is_far(base, s->base_fee))
 		s->differs = "the base fee";
 	if (balance && json_is_string(balance->result) &&
 	    !u256_parse_hex(json_string_value(balance->result), &v) &&
@@ -123,8 +109,8 @@ static void look_second_head(struct settle *s)
 			      *nonce = settle_second(s, ASK_NONCE);
 	uint64_t number, time_s, n;
 
-	if (!block || u64_at(block->result, "number", &number) || number >= HEAD_MAX ||
-	    u64_at(block->result, "timestamp", &time_s))
+	if (!block || rpc_u64_at(block->result, "number", &number) || number >= HEAD_MAX ||
+	    rpc_u64_at(block->result, "timestamp", &time_s))
 		return;
 	if (is_late(s, number, time_s, s->head, s->head_time)) {
 		rpc_failed(&s->rpc, (unsigned)s->twin, 0, "it is behind other endpoints");
@@ -154,12 +140,12 @@ static int look_head(struct settle *s)
 	const json_t *block = c[ASK_BLOCK].result;
 	uint64_t number, best = 0, best_s = 0;
 
-	if (u64_at(block, "number", &number) || number >= HEAD_MAX ||
-	    u64_at(block, "timestamp", &s->head_time) || rpc_u64(&c[ASK_NONCE], &s->nonce_latest) ||
-	    !json_is_string(c[ASK_BALANCE].result) ||
+	if (rpc_u64_at(block, "number", &number) || number >= HEAD_MAX ||
+	    rpc_u64_at(block, "timestamp", &s->head_time) ||
+	    rpc_u64(&c[ASK_NONCE], &s->nonce_latest) || !json_is_string(c[ASK_BALANCE].result) ||
 	    u256_parse_hex(json_string_value(c[ASK_BALANCE].result), &s->balance))
 		return -EPROTO;
-	if (u64_at(block, "baseFeePerGas", &s->base_fee))
+	if (rpc_u64_at(block, "baseFeePerGas", &s->base_fee))
 		s->base_fee = 0;
 	if (s->base_fee > WEI_MAX)
 		s->base_fee = WEI_MAX;
@@ -202,7 +188,7 @@ static int has_event(const struct op *op, const json_t *logs)
 			   *second = json_string_value(json_array_get(topics, 1));
 
 		if (!first || hex_parse(first, got, 32) || memcmp(got, topic, 32) != 0 ||
-		    hex_parse(text_at(log, "address"), address, 20) ||
+		    hex_parse(rpc_text_at(log, "address"), address, 20) ||
 		    memcmp(address, op->to, 20) != 0)
 			continue;
 		if (!op_kinds[op->kind].from ||
@@ -222,10 +208,10 @@ static void look_receipt(struct op *op, uint32_t n, const json_t *r)
 	if (json_is_null(r))
 		return;
 	op->found.is_unknown = 1;
-	if (!json_is_object(r) || u64_at(r, "status", &status) ||
-	    u64_at(r, "blockNumber", &op->found.block) ||
-	    hex_parse(text_at(r, "blockHash"), op->found.block_hash, 32) ||
-	    hex_parse(text_at(r, "transactionHash"), op->found.hash, 32) ||
+	if (!json_is_object(r) || rpc_u64_at(r, "status", &status) ||
+	    rpc_u64_at(r, "blockNumber", &op->found.block) ||
+	    hex_parse(rpc_text_at(r, "blockHash"), op->found.block_hash, 32) ||
+	    hex_parse(rpc_text_at(r, "transactionHash"), op->found.hash, 32) ||
 	    memcmp(op->found.hash, op->attempts[n].hash, 32) != 0)
 		return;
 	op->found.is_there = 1;
@@ -233,9 +219,9 @@ static void look_receipt(struct op *op, uint32_t n, const json_t *r)
 	op->found.is_good = status == 1;
 	op->found.has_event = has_event(op, json_object_get(r, "logs"));
 	/* of the OP stack: what its data cost */
-	if (u256_parse_hex(text_at(r, "l1Fee"), &op->found.cost))
+	if (u256_parse_hex(rpc_text_at(r, "l1Fee"), &op->found.cost))
 		memset(&op->found.cost, 0, sizeof(op->found.cost));
-	if (!u64_at(r, "gasUsed", &gas) && !u64_at(r, "effectiveGasPrice", &price)) {
+	if (!rpc_u64_at(r, "gasUsed", &gas) && !rpc_u64_at(r, "effectiveGasPrice", &price)) {
 		u256_from_u64(gas, &cost);
 		if (u256_mul_u64(&cost, price, &cost) ||
 		    u256_add(&op->found.cost, &cost, &op->found.cost))
@@ -248,9 +234,9 @@ static int is_same_fate(const json_t *a, const json_t *b)
 {
 	if (json_is_null(a) || json_is_null(b))
 		return json_is_null(a) && json_is_null(b);
-	return *text_at(a, "blockHash") &&
-	       !strcmp(text_at(a, "blockHash"), text_at(b, "blockHash")) &&
-	       !strcmp(text_at(a, "status"), text_at(b, "status"));
+	return *rpc_text_at(a, "blockHash") &&
+	       !strcmp(rpc_text_at(a, "blockHash"), rpc_text_at(b, "blockHash")) &&
+	       !strcmp(rpc_text_at(a, "status"), rpc_text_at(b, "status"));
 }
 
 static void look_fate(struct settle *s, struct op *op, uint32_t n, unsigned i)
@@ -399,9 +385,9 @@ static void looked_blocks(struct settle *s)
 		block = &s->batch.calls[i++];
 		if (!op->found.is_good)
 			revert = &s->batch.calls[i++];
-		if (hex_parse(text_at(block->result, "hash"), hash, 32))
+		if (hex_parse(rpc_text_at(block->result, "hash"), hash, 32))
 			continue; /* not told */
-		if (other && (hex_parse(text_at(other->result, "hash"), other_hash, 32) ||
+		if (other && (hex_parse(rpc_text_at(other->result, "hash"), other_hash, 32) ||
 			      memcmp(hash, other_hash, 32) != 0)) {
 			s->differs = other->method;
 			continue;
@@ -437,7 +423,7 @@ static void ask_blocks(struct settle *s)
 					    op->n_data, at);
 	}
 	if (n) {
-		settle_ask_twin(s, 0, s->batch.n, looked_blocks);
+		settle_ask_twin(s, s->batch.n, looked_blocks);
 		return;
 	}
 	look_end(s);
@@ -559,5 +545,5 @@ void look_begin(struct settle *s, void (*then)(struct settle *s))
 	ask_txs(s);
 	task_look(s);
 	ask_data_fee(s);
-	settle_ask_twin(s, 0, s->batch.n, looked);
+	settle_ask_twin(s, s->batch.n, looked);
 }

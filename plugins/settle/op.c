@@ -47,7 +47,7 @@ static void make_key(const struct settle *s, uint32_t kind, const uint8_t task[3
 		       more); /* fits */
 }
 
-static struct op *find(const struct settle *s, const char *key)
+struct op *op_by_key(const struct settle *s, const char *key)
 {
 	struct op *op = s->ops;
 
@@ -61,7 +61,7 @@ struct op *op_find(const struct settle *s, uint32_t kind, const uint8_t task[32]
 	char key[OP_KEY];
 
 	make_key(s, kind, task, more, key);
-	return find(s, key);
+	return op_by_key(s, key);
 }
 
 static void dirty(struct settle *s, struct op *op)
@@ -101,7 +101,7 @@ struct op *op_queue(struct settle *s, uint32_t kind, const uint8_t task[32], con
 		lnx_buf_done(&data);
 		return NULL;
 	}
-	op = find(s, key);
+	op = op_by_key(s, key);
 	if (op)
 		return again(s, op, (uint8_t *)data.data, (uint32_t)data.size);
 	op = s->n_ops < SETTLE_OPS ? calloc(1, sizeof(*op)) : NULL;
@@ -292,12 +292,11 @@ void op_count(struct settle *s, const struct op *op, const char *result)
 		s->host->metric_add(s->ctx, m, 1);
 }
 
-void op_json(const struct settle *s, const struct op *op, struct lnx_buf *out)
+void op_json(const struct op *op, struct lnx_buf *out)
 {
 	const struct attempt *a = op->n_attempts ? &op->attempts[op->n_attempts - 1] : NULL;
 	char hex[67], wei[U256_DECIMAL];
 
-	(void)s;
 	lnx_buf_char(out, '{');
 	lnx_json_kv_str(out, "kind", op_kinds[op->kind].name);
 	lnx_json_kv_str(out, "state", op_state_names[op->state]);

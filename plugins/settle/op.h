@@ -29,7 +29,8 @@ struct op_kind {
 };
 extern const struct op_kind op_kinds[];
 
-/* Is there one of that key? NULL none. */
+/* The one of that key, none of a dry run. NULL none. */
+struct op *op_by_key(const struct settle *s, const char *key);
 struct op *op_find(const struct settle *s, uint32_t kind, const uint8_t task[32], const char *more);
 /* Queue a call. The same key twice is one operation; one that failed or was given up begins anew. Returns it, or NULL: no
  * memory or too many. */
@@ -56,6 +57,6 @@ int op_sign(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_
 void op_ask_data_fee(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_t fee);
 /* The nonce to use next. */
 uint64_t op_next_nonce(const struct settle *s);
-void op_json(const struct settle *s, const struct op *op, struct lnx_buf *out);
+void op_json(const struct op *op, struct lnx_buf *out);
 
 #endif

@@ -35,7 +35,7 @@ static const char *const prices[] = { "fixed", "cpu", NULL };
 
 const struct lnx_option settle_options[] = {
 	{ "rpc_url", LNX_OPT_LIST, OFF(rpc_url), "", 0, 0, NULL, LNX_OPTF_SECRET, 0,
-	  "Nodes of the chain, the first is used while it answers; with two or more, reads that decide about money are asked of two." },
+	  "Nodes of the chain, the first is used while it answers; with two or more, two are asked, and signed bytes go to both." },
 	NUM("chain_id", chain_id, "84532", 1, 9007199254740991,
 	    "Number of the chain; an endpoint that answers with another one is refused."),
 	STR("settlement_contract", settlement_contract, "", "Address of TaskSettlement."),

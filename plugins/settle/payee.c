@@ -187,7 +187,7 @@ static void logs_read(struct settle *s, struct task *t)
 		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE_AS, a,
 			       2); /* the error sticks */
 	}
-	settle_ask_twin(s, 0, r->n, records_asked);
+	settle_ask_twin(s, r->n, records_asked);
 }
 
 static int has_logs(const struct rpc_call *c)
@@ -286,7 +286,7 @@ static void ask_windows(struct settle *s, const struct task *t)
 		records_ask(&s->batch, s->registry, t->payee_did32, named(t), from, l->asked_to);
 		from = l->asked_to + 1;
 	}
-	settle_ask_twin(s, 0, s->batch.n, windows_asked);
+	settle_ask_twin(s, s->batch.n, windows_asked);
 }
 
 static void logs_asked(struct settle *s)
@@ -359,13 +359,13 @@ void payee_begin(struct settle *s, void (*then)(struct settle *s))
 	abi_set_address(&a[1], t->payee);
 	if (s->is_compat) {
 		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE, a, 1);
-		settle_ask_twin(s, 0, 1, compat_asked);
+		settle_ask_twin(s, 1, compat_asked);
 	} else if (did_parse(t->payee_did, key)) {
 		(void)call_add(&s->batch, s->registry, REGISTRY_RESOLVE_AS, a, 2);
-		settle_ask_twin(s, 0, 1, named_asked);
+		settle_ask_twin(s, 1, named_asked);
 	} else {
 		records_ask(&s->batch, s->registry, t->payee_did32, named(t), 0, 0);
-		settle_ask_twin(s, 0, s->batch.n, logs_asked);
+		settle_ask_twin(s, s->batch.n, logs_asked);
 	}
 }
 

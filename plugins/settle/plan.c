@@ -287,5 +287,5 @@ void plan_begin(struct settle *s, void (*then)(struct settle *s))
 	}
 	rpc_reset(&s->batch);
 	s->n_alike = prepare_ask(s, s->plan);
-	settle_ask_twin(s, 0, s->batch.n, prepared);
+	settle_ask_twin(s, s->batch.n, prepared);
 }

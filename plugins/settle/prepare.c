@@ -110,14 +110,13 @@ static int judge_payee(struct settle *s, struct task *t, char why[OP_TEXT])
 }
 
 /* An allowance for exactly what is open; some tokens want it at 0 before it changes. */
-static int approve(struct settle *s, const struct task *t, const struct u256 *have,
-		   const struct u256 *need, char why[OP_TEXT])
+static int approve(struct settle *s, const struct task *t, const struct u256 *need,
+		   char why[OP_TEXT])
 {
 	struct abi_value a[2];
 	char more[8];
 	struct op *op = NULL;
 
-	(void)have;
 	abi_set_address(&a[0], s->settlement);
 	abi_set_word(&a[1], need->b);
 	for (unsigned i = 0; i < APPROVE_TRIES; i++) {
@@ -163,7 +162,7 @@ static int judge_create(struct settle *s, struct op *op, struct task *t, char wh
 		(void)snprintf(why, OP_TEXT, "%s", PREPARE_ALLOWANCE_FIRST);
 		return -ENODATA;
 	}
-	return approve(s, t, &allowance.word, &need, why);
+	return approve(s, t, &need, why);
 }
 
 /* <v>: the task, as getTask has it. */

@@ -91,19 +91,15 @@ static int is_receipt_of(const struct task *t, const struct brought *b)
  * bytes. -ENOENT: no such transaction. */
 static int read_tx(const struct settle *s, const json_t *tx, struct brought *ret)
 {
-	const char *input = json_string_value(json_object_get(tx, "input")),
-		   *to = json_string_value(json_object_get(tx, "to")),
-		   *block = json_string_value(json_object_get(tx, "blockNumber"));
+	const char *input = rpc_text_at(tx, "input");
 	uint8_t address[20];
-	struct u256 v;
 	int64_t n;
 
 	ret->n = 0;
 	ret->block = 0;
-	if (!input || !to || hex_parse(to, address, 20))
+	if (!*input || hex_parse(rpc_text_at(tx, "to"), address, 20))
 		return -ENOENT;
-	if (block && !u256_parse_hex(block, &v))
-		(void)u256_to_u64(&v, &ret->block); /* stays 0 */
+	(void)rpc_u64_at(tx, "blockNumber", &ret->block); /* stays 0 */
 	n = hex_parse_any(input, ret->data, INPUT_BYTES);
 	if (n > ABI_SELECTOR && !memcmp(address, s->settlement, 20))
 		ret->n = (size_t)n;
@@ -118,13 +114,8 @@ static uint64_t time_of(struct settle *s, unsigned i)
 	uint64_t ret[2] = { 0, 0 };
 	const json_t *r[2] = { s->batch.calls[i].result, other ? other->result : NULL };
 
-	for (unsigned k = 0; k < 2; k++) {
-		const char *text = json_string_value(json_object_get(r[k], "timestamp"));
-		struct u256 v;
-
-		if (text && !u256_parse_hex(text, &v))
-			(void)u256_to_u64(&v, &ret[k]); /* stays 0 */
-	}
+	for (unsigned k = 0; k < 2; k++)
+		(void)rpc_u64_at(r[k], "timestamp", &ret[k]); /* stays 0 */
 	return other && ret[0] != ret[1] ? 0 : ret[0];
 }
 
@@ -190,7 +181,7 @@ static void ask_times(struct settle *s, const struct task *t)
 		      (unsigned long long)s->brought.block); /* errors stick */
 	(void)rpc_add(&s->batch, "eth_getBlockByNumber", "[\"0x%llx\",false]",
 		      (unsigned long long)created_block(s, t));
-	settle_ask_twin(s, 0, 2, timed);
+	settle_ask_twin(s, 2, timed);
 }
 
 /* ---- which bytes? */
@@ -271,5 +262,5 @@ void proof_begin(struct settle *s, void (*then)(struct settle *s))
 	rpc_reset(&s->batch);
 	(void)rpc_add(&s->batch, "eth_getTransactionByHash", "[\"%s\"]",
 		      hex); /* the error sticks */
-	settle_ask_twin(s, 0, 1, fetched);
+	settle_ask_twin(s, 1, fetched);
 }

@@ -12,13 +12,6 @@
 
 #define LOG_DATA 1024 /* bytes: a key and a proof are 224 */
 
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static void add_logs(struct rpc_batch *b, const uint8_t registry[20], uint64_t from, uint64_t to,
 		     const char *topics)
 {
@@ -97,7 +90,7 @@ static unsigned read_topics(const struct records *r, const json_t *log,
 	uint8_t address[20], did[32];
 	size_t n = json_array_size(list);
 
-	if (hex_parse(text_at(log, "address"), address, 20) ||
+	if (hex_parse(rpc_text_at(log, "address"), address, 20) ||
 	    memcmp(address, r->registry, 20) != 0 || n < 2 || n > ABI_TOPICS ||
 	    json_is_true(json_object_get(log, "removed")))
 		return 0;
@@ -120,7 +113,7 @@ static unsigned read_log(struct records *r, const json_t *log, const uint8_t key
 	struct abi_value v[5];
 	int64_t bytes;
 
-	bytes = n ? hex_parse_any(text_at(log, "data"), data, sizeof(data)) : -1;
+	bytes = n ? hex_parse_any(rpc_text_at(log, "data"), data, sizeof(data)) : -1;
 	if (bytes < 0)
 		return 0;
 	is_rotated = abi_event(REGISTRY_REGISTERED, topics[0], n, data, (size_t)bytes, v, 5) != 0;

@@ -84,6 +84,9 @@ int rpc_u64(const struct rpc_call *c, uint64_t *ret);
 int rpc_word(const struct rpc_call *c, unsigned i, uint8_t ret[32]);
 /* Bytes of a result that is "0x…", or -1. */
 long rpc_bytes(const struct rpc_call *c);
+/* Member of an object: a text, "" when it is not there or none; and a hex quantity, 0 or -EPROTO. */
+const char *rpc_text_at(const json_t *object, const char *key);
+int rpc_u64_at(const json_t *object, const char *key, uint64_t *ret);
 
 /* ---- rpc.c */
 

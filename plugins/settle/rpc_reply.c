@@ -189,6 +189,20 @@ int rpc_u64(const struct rpc_call *c, uint64_t *ret)
 	return text && !u256_parse_hex(text, &v) && !u256_to_u64(&v, ret) ? 0 : -EPROTO;
 }
 
+const char *rpc_text_at(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+int rpc_u64_at(const json_t *object, const char *key, uint64_t *ret)
+{
+	struct u256 v;
+
+	return u256_parse_hex(rpc_text_at(object, key), &v) || u256_to_u64(&v, ret) ? -EPROTO : 0;
+}
+
 int rpc_word(const struct rpc_call *c, unsigned i, uint8_t ret[32])
 {
 	const char *text = text_of(c);

@@ -105,5 +105,5 @@ void send_begin(struct settle *s, void (*then)(struct settle *s))
 		op->is_dirty = 1;
 		n++;
 	}
-	settle_ask_twin(s, 0, s->batch.n, sent); /* one that keeps them to itself stops nothing */
+	settle_ask_twin(s, s->batch.n, sent); /* one that keeps them to itself stops nothing */
 }

@@ -105,7 +105,7 @@ struct settle {
 		(*after_plan)(struct settle *s), (*after_send)(struct settle *s);
 	int rival;			/* that was asked last; of use only when two differed */
 	int twin;			/* endpoint that was asked the same; -1 none */
-	unsigned twin_from, twin_n;	/* which calls of the batch */
+	unsigned twin_n;		/* first calls of the batch that it is asked */
 	const char *differs;		/* what two endpoints told differently in this turn */
 	uint32_t is_compared, n_differ; /* turns in a row */
 	uint64_t head, head_max;	/* of two that tell of it the earlier, and the later */
@@ -167,8 +167,8 @@ static inline int64_t settle_sure_ms(const struct settle *s)
 void settle_turn(struct settle *s);
 /* Ask the endpoint in use; <then> goes on when it has answered. */
 void settle_ask(struct settle *s, void (*then)(struct settle *s));
-/* As settle_ask, and <n> calls from <from> on are asked of another endpoint as well, if there is one. */
-void settle_ask_twin(struct settle *s, unsigned from, unsigned n, void (*then)(struct settle *s));
+/* As settle_ask, and the first <n> calls are asked of another endpoint as well, if there is one. */
+void settle_ask_twin(struct settle *s, unsigned n, void (*then)(struct settle *s));
 /* What the other endpoint answered to call <i> of the batch. NULL: there is none, or it is silent. */
 const struct rpc_call *settle_second(const struct settle *s, unsigned i);
 int settle_is_same(const struct rpc_call *a, const struct rpc_call *b);

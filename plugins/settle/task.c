@@ -526,7 +526,6 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 		task_set(s, t, PHASE_FAILED, "somebody else took its id");
 		return;
 	}
-	t->is_known = 1;
 	memcpy(t->payee_did32, v[1].word.b, 32);
 	memcpy(t->payer, v[2].word.b + 12, 20);
 	memcpy(t->token, v[6].word.b + 12, 20);

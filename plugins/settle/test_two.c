@@ -328,7 +328,7 @@ static void a_turn_is_not_cut_off_for_the_guards_of_another(void **state)
 	f.s.is_stopping = 1;
 	f.s.rpc.endpoints[1].is_guarded = 0;
 	(void)rpc_add(&f.s.batch, "eth_blockNumber", "[]");
-	settle_ask_twin(&f.s, 0, 1, looked_at);
+	settle_ask_twin(&f.s, 1, looked_at);
 	answer(nonce);
 	assert_int_equal(f.turns, 1); /* it counts as silent */
 	rpc_reset(&f.s.batch);

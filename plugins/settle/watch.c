@@ -11,13 +11,6 @@
 
 #define LOG_DATA 512 /* bytes of one of our events */
 
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static void on_created(struct settle *s, const struct abi_value *v)
 {
 	struct task *t;
@@ -68,10 +61,10 @@ static void take_log(struct settle *s, const json_t *log)
 			return;
 		n++;
 	}
-	bytes = hex_parse_any(text_at(log, "data"), data, sizeof(data));
-	if (bytes < 0 || hex_parse(text_at(log, "address"), address, 20) ||
+	bytes = hex_parse_any(rpc_text_at(log, "data"), data, sizeof(data));
+	if (bytes < 0 || hex_parse(rpc_text_at(log, "address"), address, 20) ||
 	    memcmp(address, s->settlement, 20) != 0 ||
-	    hex_parse(text_at(log, "transactionHash"), tx, 32) ||
+	    hex_parse(rpc_text_at(log, "transactionHash"), tx, 32) ||
 	    json_is_true(json_object_get(log, "removed")))
 		return;
 	if (!abi_event(SETTLEMENT_CREATED, topics[0], n, data, (size_t)bytes, v, ABI_MAX))
@@ -220,7 +213,7 @@ void watch_begin(struct settle *s, void (*then)(struct settle *s))
 	ask_for_all(s);
 	ask_for_one(s);
 	if (s->batch.n)
-		settle_ask_twin(s, 0, s->batch.n, watched);
+		settle_ask_twin(s, s->batch.n, watched);
 	else
 		then(s);
 }

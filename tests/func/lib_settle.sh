@@ -79,7 +79,7 @@ settle_agent()
 settle_is_ready()
 {
 	is_alive "${settle_pids[$1]}" || fail "$1 ended: $(tail -5 "$tmp/$1/log")"
-	grep -q 'settle: using' "$tmp/$1/log" && registered "$1" && api "$1" /tasks >/dev/null
+	grep -q 'settle: using' "$tmp/$1/log" && registered "$1" && answers_tasks "$1"
 }
 
 # Its registration is through, or is not wanted.
@@ -93,6 +93,7 @@ settle_kill()
 }
 
 api() { curl -fsS -m 10 --unix-socket "$tmp/$1/sock" "http://localhost$2"; }
+answers_tasks() { api "$1" /tasks >/dev/null; }
 cli()
 {
 	local name=$1

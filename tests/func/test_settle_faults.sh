@@ -75,8 +75,6 @@ killed_anywhere_it_pays_once()
 	[ "$(($(nonce_of payer) - before))" -eq $((2 * id)) ] || fail "$(($(nonce_of payer) - before)) transactions for $id tasks"
 }
 
-answers_tasks() { api "$1" /tasks >/dev/null; }
-
 a_lost_answer_sends_nothing_twice()
 {
 	local before

@@ -270,7 +270,6 @@ guard()
 	grep -q 'nothing is signed' "$tmp/out" || fail "$(cat "$tmp/out")"
 }
 
-answers_tasks() { api "$1" /tasks >/dev/null; }
 waits_for() { api payer "/tasks/$1" | jq -e --arg w "$2" 'any(.operations[]; .state == "queued" and (.error | test($w)))' >/dev/null; }
 
 [ $# -gt 0 ] || set -- what_its_data_cost_is_under_the_cap each_guard_says_no a_liar_hides_no_receipt_and_makes_up_no_payment

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What a node of the chain may answer, and what stands on the chain: JSON-RPC, ABI, events, reverts, RLP, transactions; the first byte
  * chooses. What RLP takes is written again as the same bytes.
- * LINK: plugins/settle/rpc_reply.c plugins/settle/call.c plugins/settle/abi.c plugins/settle/contract.c plugins/settle/rlp.c plugins/settle/tx1559.c plugins/settle/secp.c plugins/settle/keccak.c plugins/settle/u256.c -lsodium -ldl */
+ * LINK: plugins/settle/rpc_reply.c plugins/settle/record.c plugins/settle/binding.c plugins/settle/did.c plugins/settle/dsse.c plugins/settle/jcs.c plugins/settle/call.c plugins/settle/abi.c plugins/settle/contract.c plugins/settle/rlp.c plugins/settle/tx1559.c plugins/settle/secp.c plugins/settle/keccak.c plugins/settle/u256.c -lsodium -ljansson -ldl */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "../../plugins/settle/abi.h"
 #include "../../plugins/settle/call.h"
 #include "../../plugins/settle/contract.h"
+#include "../../plugins/settle/record.h"
 #include "../../plugins/settle/rlp.h"
 #include "../../plugins/settle/tx1559.h"
 
@@ -20,9 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void as_reply(const char *text, size_t n)
 {
 	static struct rpc_batch batch;
+	struct records r = { .did = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK",
+			     .chain_id = 31337 };
 	struct abi_value v[9];
 	char why[RPC_TEXT], words[200];
 	uint8_t word[32];
+	unsigned n_logs = 0;
 	uint64_t number;
 
 	(void)rpc_add(&batch, "eth_chainId", "[]"); /* fits */
@@ -30,7 +34,11 @@ static void as_reply(const char *text, size_t n)
 	if (rpc_read(&batch, 1, text, n, why) == 0)
 		for (unsigned i = 0; i < batch.n; i++) {
 			(void)rpc_u64(&batch.calls[i], &number); /* any answer is right */
-			(void)rpc_word(&batch.calls[i], 1, word);
+			(void)rpc_u64_at(batch.calls[i].result, "number", &number);
+			(void)rpc_word(&batch.calls[i], 0, word);
+			(void)rpc_word(&batch.calls[i], 7, word);
+			(void)rpc_bytes(&batch.calls[i]);
+			(void)records_read(&r, &batch.calls[i], &n_logs);
 			(void)call_words(&batch.calls[i], SETTLEMENT_TASK, v, 9);
 			call_why(&batch.calls[i], words, sizeof(words));
 		}
