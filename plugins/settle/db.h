@@ -32,14 +32,17 @@ struct attempt {
 	uint8_t hash[32];
 	uint8_t *raw; /* owned by its operation */
 	uint32_t n_raw;
-	uint32_t is_new; /* not in the file yet */
 	uint64_t nonce, tip_wei, fee_wei, gas;
 	int64_t first_sent_ms, last_sent_ms; /* Unix time; 0: never */
+	/* in memory only: no step of the clock makes it wait */
+	uint64_t first_sent_ns, last_sent_ns; /* since boot; 0: never */
+	uint32_t is_cancel;		      /* nothing to ourselves, in the place of the call */
 };
 
 /* What the chain has of an operation. */
 struct op_found {
 	int is_there, is_good, has_event;
+	int is_cancel;	/* what took its place was mined */
 	int is_unknown; /* the node gave no answer to it */
 	uint64_t block;
 	uint8_t block_hash[32], hash[32];
@@ -66,6 +69,8 @@ struct op {
 	struct attempt attempts[OP_ATTEMPTS];
 	/* in memory only */
 	uint32_t is_dirty, is_dry, tries, is_asked, n_missing;
+	uint64_t next_try_ns;  /* since boot; the wall time in the file is only a hint */
+	const char *unwanted;  /* literal: why nothing is to take its place; NULL: it is wanted */
 	struct u256 data_fee;  /* wei that the chain takes besides gas, as last told */
 	struct op_found found; /* what this turn saw of it */
 	struct op *next;
@@ -103,6 +108,8 @@ struct task {
 	uint32_t is_settled_deep; /* over, and no reorganisation will change that */
 	uint32_t asked_at;	  /* place in the batch of this turn; 0 none */
 	uint32_t is_covered;	  /* allowance mode: the payer's allowance and balance suffice */
+	uint32_t is_astray;	  /* payer: an endpoint tells that it pays another, */
+	uint8_t pays[20];	  /* this one */
 	uint32_t payee_tries;	  /* looks for the payee's record that told nothing */
 	uint64_t round, status_block, arbiter_deadline;
 	uint64_t log_from;	 /* payer: logs before it were read for its receipt; 0: none yet */

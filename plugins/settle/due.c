@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "astray.h"
 #include "collect.h"
 #include "keccak.h"
 #include "op.h"
@@ -11,7 +12,6 @@
 #define UNJUDGED_LOOKS 8  /* in which an honest pair lets a receipt be judged */
 #define NEAR_END       60 /* blocks before the end of a window, or half of what was left of it */
 #define UNDISPUTED     TASK_UNJUDGED ", and it is not disputed"
-#define TAKEN_BACK     "it is not needed any more"
 
 const char *task_status_name(uint32_t status)
 {
@@ -63,10 +63,32 @@ static int is_unjudged(const struct op *op)
 static void take_back(struct settle *s, const struct task *t)
 {
 	struct op *op = op_find(s, OP_DISPUTE, t->id, "");
+	int is_verified = t->status == TASK_SUBMITTED && !strcmp(t->phase, PHASE_VERIFIED);
 
-	if (op && op->state == OP_QUEUED && is_unjudged(op) &&
-	    (t->status != TASK_SUBMITTED || !strcmp(t->phase, PHASE_VERIFIED)))
-		op_set(s, op, OP_ABANDONED, TAKEN_BACK);
+	if (!op || !is_unjudged(op))
+		return;
+	if (is_verified || (op->state == OP_QUEUED && t->status != TASK_SUBMITTED))
+		op_unwant(s, op, OP_TAKEN_BACK);
+	else if (t->status == TASK_SUBMITTED)
+		op_want(op);
+}
+
+/* A settle that is out pays for whatever receipt is there when it is mined. */
+static void stop_paying(struct settle *s, const struct task *t)
+{
+	struct op *op = op_find(s, OP_SETTLE, t->id, "");
+
+	if (op && op_is_out(op))
+		op_unwant(s, op,
+			  "the receipt that was judged is not the one on the chain any more");
+}
+
+static void go_on_paying(const struct settle *s, const struct task *t)
+{
+	struct op *op = op_find(s, OP_SETTLE, t->id, "");
+
+	if (op)
+		op_want(op);
 }
 
 static void dispute(struct settle *s, struct task *t, const char *reason)
@@ -74,7 +96,7 @@ static void dispute(struct settle *s, struct task *t, const char *reason)
 	const struct op *op = op_find(s, OP_DISPUTE, t->id, "");
 	char why[TASK_ERROR];
 
-	if (!op || (op->state == OP_ABANDONED && !strcmp(op->error, TAKEN_BACK)))
+	if (!op || (op->state == OP_ABANDONED && !strcmp(op->error, OP_TAKEN_BACK)))
 		(void)task_wish(s, t, "dispute", reason, 0, why); /* again next turn */
 }
 
@@ -118,23 +140,45 @@ static void due_unjudged(struct settle *s, struct task *t)
 static void due_submitted(struct settle *s, struct task *t)
 {
 	if (!strcmp(t->phase, PHASE_VERIFIED)) {
-		if (s->conf->auto_settle && s->head + 1 >= t->status_block + s->conf->confirmations)
+		go_on_paying(s, t);
+		if (s->conf->auto_settle && t->status_block <= s->deep_block)
 			due(s, t, OP_SETTLE);
 	} else if (!strcmp(t->phase, PHASE_REJECTED)) {
 		if (may_dispute(s, t))
 			dispute(s, t, t->reason);
 	} else {
+		stop_paying(s, t);
 		due_unjudged(s, t);
 	}
+}
+
+/* Kept from the chain, when nothing of it can be mined any more. Did it land nevertheless, it goes on as any other. */
+static void due_cancelling(struct settle *s, struct task *t)
+{
+	const struct op *create = op_find(s, OP_CREATE, t->id, "");
+	int is_open = 0;
+
+	for (struct op *op = s->ops; op; op = op->next)
+		if (!memcmp(op->task, t->id, 32)) {
+			op_unwant(s, op, CANCELLED_BY_PAYER);
+			is_open |= op->state < OP_CONFIRMED;
+		}
+	if (!is_open && (!create || create->state == OP_ABANDONED))
+		task_set(s, t, PHASE_CANCELLED, CANCELLED_BY_PAYER);
 }
 
 static void due_payer(struct settle *s, struct task *t)
 {
 	take_back(s, t);
-	if (t->status == TASK_NONE) {
+	if (t->status == TASK_NONE && !strcmp(t->phase, PHASE_CANCELLING)) {
+		due_cancelling(s, t);
+	} else if (t->status == TASK_NONE) {
 		told(s, t, OP_CREATE);
 	} else if (t->status == TASK_CREATED) {
-		task_set(s, t, PHASE_OPEN, "%s", "");
+		if (t->is_astray)
+			astray_due(s, t);
+		else
+			task_set(s, t, PHASE_OPEN, "%s", "");
 		if (s->head > t->deadline)
 			due(s, t, OP_EXPIRE);
 	} else if (t->status == TASK_SUBMITTED) {
@@ -180,7 +224,9 @@ void task_due(struct settle *s)
 	for (struct task *t = s->tasks; t; t = t->next) {
 		if (t->is_dry || task_is_final(t))
 			continue;
-		if (t->status >= TASK_SETTLED)
+		if (t->status >= TASK_SETTLED && t->status != TASK_DISPUTED && t->is_astray)
+			astray_due(s, t);
+		else if (t->status >= TASK_SETTLED)
 			task_set(s, t, task_status_name(t->status), "%s",
 				 t->status == TASK_DISPUTED ? t->reason : "");
 		if (t->role == TASK_PAYER)
@@ -189,6 +235,7 @@ void task_due(struct settle *s)
 			due_payee(s, t);
 		is_alarm |= !strcmp(t->reason, UNDISPUTED);
 	}
+	astray_tell(s);
 	if (!is_alarm)
 		s->host->health(s->ctx, "chain-receipt", LNX_HEALTH_OK, "");
 }

@@ -153,6 +153,15 @@ void settle_ask_twin(struct settle *s, unsigned n, void (*then)(struct settle *s
 	settle_ask(s, n ? asked_first : then);
 }
 
+/* What had to wait at the one is tried at the other without delay: its time may be short. */
+static void change_places(struct settle *s)
+{
+	s->at = s->rival;
+	for (struct op *op = s->ops; op; op = op->next)
+		if (op->state == OP_QUEUED)
+			op_hurry(op);
+}
+
 /* Two that differ for longer than one can be behind: nobody knows which is right, so they change places, and what only protects
  * is tried through each. */
 static void weigh(struct settle *s)
@@ -168,7 +177,7 @@ static void weigh(struct settle *s)
 			s->differs); /* fits */
 		s->host->health(s->ctx, "chain-second", LNX_HEALTH_DEGRADED, text);
 		if (s->n_differ % DIFFER_TURNS == 0 && s->at >= 0)
-			s->at = s->rival;
+			change_places(s);
 	}
 	s->differs = NULL;
 	s->is_compared = 0;

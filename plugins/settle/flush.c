@@ -45,6 +45,7 @@ static void take_loaded(struct settle *s, struct db_loaded *l)
 	s->log_block = l->cursor_block;
 	for (struct op *op = s->ops; op; op = op->next) {
 		s->n_ops++;
+		op_restore(s, op);
 		if ((op->state == OP_MINED || op->state == OP_CONFIRMED) &&
 		    op->nonce >= s->nonce_floor)
 			s->nonce_floor = op->nonce + 1;

@@ -133,6 +133,29 @@ static void look_second_head(struct settle *s)
 	look_second_fees(s, block);
 }
 
+/* Up to which block nothing changes any more: of two that tell it the earlier; where one does not tell it, none. */
+static uint64_t deep_block(struct settle *s)
+{
+	const struct rpc_call *c = &s->batch.calls[ASK_MORE], *other = settle_second(s, ASK_MORE);
+	uint64_t block = 0, second = 0;
+	char text[SETTLE_WHY] = "";
+
+	if (!s->deep_tag)
+		return s->head >= s->confirmations ? s->head - s->confirmations + 1 : 0;
+	if (rpc_u64_at(c->result, "number", &block) ||
+	    (other && rpc_u64_at(other->result, "number", &second))) {
+		block = 0;
+		(void)snprintf(text, sizeof(text),
+			       "a node does not tell the block that is %s: nothing counts as done",
+			       s->deep_tag); /* fits */
+	}
+	s->host->health(s->ctx, "chain-confirmations", *text ? LNX_HEALTH_DEGRADED : LNX_HEALTH_OK,
+			text);
+	if (other && second < block)
+		block = second;
+	return block < s->head ? block : s->head;
+}
+
 static int look_head(struct settle *s)
 {
 	const struct rpc_call *c = s->batch.calls;
@@ -162,11 +185,8 @@ static int look_head(struct settle *s)
 	s->head_max = number;
 	s->tip = tip_of(s, &c[ASK_FEES]);
 	look_second_head(s);
-	number = s->head;
-	s->host->metric_set(s->ctx, s->m_block,
-			    number >= s->conf->confirmations
-				    ? (double)(number - s->conf->confirmations + 1)
-				    : 0);
+	s->deep_block = deep_block(s);
+	s->host->metric_set(s->ctx, s->m_block, (double)s->deep_block);
 	return 0;
 }
 
@@ -217,6 +237,7 @@ static void look_receipt(struct op *op, uint32_t n, const json_t *r)
 	op->found.is_there = 1;
 	op->found.is_unknown = 0;
 	op->found.is_good = status == 1;
+	op->found.is_cancel = op->attempts[n].is_cancel != 0;
 	op->found.has_event = has_event(op, json_object_get(r, "logs"));
 	/* of the OP stack: what its data cost */
 	if (u256_parse_hex(rpc_text_at(r, "l1Fee"), &op->found.cost))
@@ -282,17 +303,22 @@ static void allowed(struct settle *s, const struct op *approve)
 	struct op *op =
 		approve->kind == OP_APPROVE ? op_find(s, OP_CREATE, approve->task, "") : NULL;
 
-	if (op && op->state == OP_QUEUED) {
-		op->next_try_ms = 0;
-		op->tries = 0;
-	}
+	if (op && op->state == OP_QUEUED)
+		op_hurry(op);
+}
+
+/* What was sent in its place is in the chain: it never will be. */
+static void settle_cancelled(struct settle *s, struct op *op)
+{
+	op_set(s, op, OP_ABANDONED, "%s", op->unwanted ? op->unwanted : OP_TAKEN_BACK);
+	op_count(s, op, "cancelled");
+	s->host->metric_add(s->ctx, s->m_fees, as_double(&op->spent_wei));
 }
 
 /* It is in the chain: in which state is it then? <revert>: the call made again at its block, NULL when it worked. */
 static void settle_found(struct settle *s, struct op *op, const struct rpc_call *revert)
 {
-	uint64_t depth = s->head >= op->found.block ? s->head - op->found.block + 1 : 0;
-	int is_deep = depth >= s->conf->confirmations;
+	int is_deep = op->found.block <= s->deep_block;
 	char why[OP_TEXT] = "reverted";
 	int was_in = op->state == OP_MINED || op->state == OP_CONFIRMED;
 
@@ -306,6 +332,12 @@ static void settle_found(struct settle *s, struct op *op, const struct rpc_call 
 	memcpy(op->block_hash, op->found.block_hash, 32);
 	memcpy(op->tx_hash, op->found.hash, 32);
 	op->spent_wei = op->found.cost;
+	if (op->found.is_cancel) {
+		if (is_deep)
+			settle_cancelled(s, op);
+		return;
+	}
+	op->unwanted = NULL; /* too late */
 	if (op->found.is_good && (op->found.has_event || s->is_compat)) {
 		if (is_deep && op->state != OP_CONFIRMED)
 			end_op(s, op, OP_CONFIRMED, "");
@@ -332,7 +364,7 @@ static void settle_missing(struct settle *s, struct op *op)
 	if (op->state == OP_MINED || op->state == OP_CONFIRMED) {
 		s->host->metric_add(s->ctx, s->m_reorgs, 1);
 		op_set(s, op, OP_SENT, "its block is no longer in the chain: sent again");
-		op->attempts[op->n_attempts - 1].last_sent_ms = 0;
+		op->attempts[op->n_attempts - 1].last_sent_ns = 0;
 		return;
 	}
 	/* Another transaction took the nonce, deep enough to stay: what was signed can never be mined. Seen more than once, as
@@ -346,7 +378,9 @@ static void settle_missing(struct settle *s, struct op *op)
 		s->host->health(s->ctx, "chain-key", LNX_HEALTH_DEGRADED,
 				"another program uses this agent's key");
 		op->nonce = OP_NO_NONCE;
-		op_set(s, op, OP_QUEUED, "its nonce was used by another transaction of this key");
+		op_set(s, op, op->unwanted ? OP_ABANDONED : OP_QUEUED, "%s",
+		       op->unwanted ? op->unwanted
+				    : "its nonce was used by another transaction of this key");
 	}
 }
 
@@ -402,14 +436,13 @@ static void looked_blocks(struct settle *s)
 
 static void ask_blocks(struct settle *s)
 {
-	uint64_t depth = s->conf->confirmations;
 	unsigned n = 0;
 	char at[24], hex[43];
 
 	rpc_reset(&s->batch);
 	hex_format(s->address, 20, hex);
 	(void)rpc_add(&s->batch, "eth_getTransactionCount", "[\"%s\",\"0x%llx\"]", hex,
-		      (unsigned long long)(s->head > depth ? s->head - depth : 0));
+		      (unsigned long long)(s->deep_block ? s->deep_block - 1 : 0));
 	for (struct op *op = s->ops; op; op = op->next) {
 		if (!op->is_asked)
 			continue;
@@ -434,8 +467,7 @@ static struct op *first_out(const struct settle *s)
 {
 	struct op *op = s->ops;
 
-	while (op &&
-	       (op->is_dry || (op->state != OP_SIGNED && op->state != OP_SENT) || !op->n_attempts))
+	while (op && !op_is_out(op))
 		op = op->next;
 	return op;
 }
@@ -462,7 +494,7 @@ static void looked_data_fee(struct settle *s)
 
 static void looked(struct settle *s)
 {
-	unsigned i = ASK_MORE;
+	unsigned i = ASK_MORE + (s->deep_tag != NULL);
 	int rc = look_head(s);
 
 	if (rc < 0) {
@@ -542,6 +574,8 @@ void look_begin(struct settle *s, void (*then)(struct settle *s))
 	(void)rpc_add(&s->batch, "eth_getTransactionCount", "[\"%s\",\"latest\"]", hex);
 	(void)rpc_add(&s->batch, "eth_getBalance", "[\"%s\",\"latest\"]", hex);
 	(void)rpc_add(&s->batch, "eth_feeHistory", "[\"0x4\",\"latest\",[50]]");
+	if (s->deep_tag)
+		(void)rpc_add(&s->batch, "eth_getBlockByNumber", "[\"%s\",false]", s->deep_tag);
 	ask_txs(s);
 	task_look(s);
 	ask_data_fee(s);

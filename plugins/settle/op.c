@@ -14,6 +14,8 @@
 #define TRY_FIRST_MS 500
 #define TRY_MAX	     7 /* doublings: 64 s */
 
+#define TAKING_BACK "taken back: "
+
 #define ONE(status) (1u << (status))
 
 const struct op_kind op_kinds[] = {
@@ -82,8 +84,8 @@ static struct op *again(struct settle *s, struct op *op, uint8_t *data, uint32_t
 	op->data = data;
 	op->n_data = n;
 	op->nonce = OP_NO_NONCE;
-	op->tries = 0;
-	op->next_try_ms = 0;
+	op->unwanted = NULL;
+	op_hurry(op);
 	op_set(s, op, OP_QUEUED, "%s", "");
 	return op;
 }
@@ -164,11 +166,81 @@ void op_later(struct settle *s, struct op *op, const char *fmt, ...)
 	ms = (int64_t)TRY_FIRST_MS << (op->tries < TRY_MAX ? op->tries : TRY_MAX);
 	op->tries++;
 	op->next_try_ms = settle_now_ms(s) + ms;
+	op->next_try_ns = s->host->now_ns(s->ctx) + (uint64_t)ms * SETTLE_MS;
 	if (strcmp(text, op->error) != 0) {
 		s->host->log(s->ctx, LNX_WARN, "%s waits: %s", op->key, text);
 		memcpy(op->error, text, sizeof(text));
 		op->is_dirty = 1;
 	}
+}
+
+void op_unwant(struct settle *s, struct op *op, const char *why)
+{
+	if (op->state == OP_QUEUED && !op->is_dry) {
+		op_set(s, op, OP_ABANDONED, "%s", why);
+		op_count(s, op, "abandoned");
+	} else if (op_is_out(op) && !op->unwanted) {
+		op->unwanted = why;
+		(void)snprintf(op->error, sizeof(op->error), TAKING_BACK "%s", why); /* fits */
+		s->host->log(s->ctx, LNX_INFO, "%s: %s", op->key, op->error);
+		dirty(s, op);
+	}
+}
+
+void op_want(struct op *op)
+{
+	if (!op->unwanted || op->attempts[op->n_attempts - 1].is_cancel)
+		return;
+	op->unwanted = NULL;
+	op->error[0] = 0;
+	op->is_dirty = 1;
+}
+
+void op_hurry(struct op *op)
+{
+	op->tries = 0;
+	op->next_try_ms = 0;
+	op->next_try_ns = 0;
+}
+
+/* <ms>, but from 0 to <most> whatever the clock was. */
+static uint64_t hint_ns(int64_t ms, int64_t most)
+{
+	return (uint64_t)(ms < 0 ? 0 : ms > most ? most : ms) * SETTLE_MS;
+}
+
+void op_restore(const struct settle *s, struct op *op)
+{
+	uint64_t now = s->host->now_ns(s->ctx), ago;
+	int64_t wall = settle_now_ms(s);
+
+	if (op_is_out(op) && !strncmp(op->error, TAKING_BACK, strlen(TAKING_BACK)))
+		op->unwanted = OP_TAKEN_BACK;
+	op->next_try_ns = now + hint_ns(op->next_try_ms - wall, (int64_t)TRY_FIRST_MS << TRY_MAX);
+	for (uint32_t i = 0; i < op->n_attempts; i++) {
+		struct attempt *a = &op->attempts[i];
+
+		a->is_cancel = tx1559_is_to(a->raw, a->n_raw, s->address);
+		if (a->is_cancel && a->nonce == op->nonce && op_is_out(op))
+			op->unwanted = OP_TAKEN_BACK;
+		if (!a->first_sent_ms)
+			continue;
+		ago = hint_ns(wall - a->first_sent_ms, (int64_t)(s->conf->bump_ns / SETTLE_MS));
+		a->first_sent_ns = now > ago ? now - ago : 1;
+	}
+}
+
+int op_is_revoke(const struct op *op)
+{
+	static const uint8_t zero[32];
+
+	return op->kind == OP_APPROVE && op->n_data >= 32 &&
+	       !memcmp(op->data + op->n_data - 32, zero, 32);
+}
+
+int op_is_out(const struct op *op)
+{
+	return !op->is_dry && (op->state == OP_SIGNED || op->state == OP_SENT) && op->n_attempts;
 }
 
 int op_is_live(const struct settle *s, const struct op *op)
@@ -200,10 +272,14 @@ static void draft(const struct settle *s, const struct op *op, uint64_t gas, uin
 	*ret = (struct tx1559){
 		.chain_id = s->conf->chain_id, .gas = gas, .data = op->data, .n_data = op->n_data
 	};
+	int is_cancel = op->unwanted != NULL;
+
 	ret->nonce = op->state == OP_QUEUED ? op_next_nonce(s) : op->nonce;
 	u256_from_u64(tip, &ret->tip);
 	u256_from_u64(fee, &ret->max_fee);
-	memcpy(ret->to, op->to, 20);
+	memcpy(ret->to, is_cancel ? s->address : op->to, 20);
+	if (is_cancel)
+		ret->n_data = 0;
 }
 
 void op_ask_data_fee(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_t fee)
@@ -247,6 +323,7 @@ int op_sign(struct settle *s, struct op *op, uint64_t gas, uint64_t tip, uint64_
 	a->tip_wei = tip;
 	a->fee_wei = fee;
 	a->gas = gas;
+	a->is_cancel = op->unwanted != NULL;
 	if (op->is_dry) /* looked at, then thrown away */
 		return 0;
 	op->n_attempts++;
@@ -301,6 +378,7 @@ void op_json(const struct op *op, struct lnx_buf *out)
 	lnx_json_kv_str(out, "kind", op_kinds[op->kind].name);
 	lnx_json_kv_str(out, "state", op_state_names[op->state]);
 	lnx_json_kv_str(out, "error", op->error);
+	lnx_json_kv_bool(out, "is_cancelled", a && a->is_cancel);
 	if (a) {
 		lnx_json_kv_u64(out, "nonce", op->nonce);
 		lnx_json_kv_u64(out, "attempts", op->n_attempts);

@@ -19,7 +19,9 @@
 #define OP_WITHDRAW 9
 #define OP_KINDS    10
 
-#define OP_NO_NONCE ((uint64_t)INT64_MAX) /* nothing is signed */
+#define OP_NO_NONCE   ((uint64_t)INT64_MAX) /* nothing is signed */
+#define OP_CANCEL_GAS 21000u		    /* of a transaction that moves nothing */
+#define OP_TAKEN_BACK "it is not needed any more"
 
 /* What a kind is, and what must be true of the task before and after it: masks of enum task_status. */
 struct op_kind {
@@ -45,6 +47,19 @@ void op_set(struct settle *s, struct op *op, uint32_t state, const char *fmt, ..
 /* Not now: again after a while that grows. */
 void op_later(struct settle *s, struct op *op, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* It is not to be done any more. What was not signed is given up at once; in the place of what may be mined yet nothing is sent, at
+ * the same nonce. What is in the chain stays. <why>: literal. */
+void op_unwant(struct settle *s, struct op *op, const char *why);
+/* It is to be done after all, if nothing was signed in its place. */
+void op_want(struct op *op);
+/* Try it in the next turn, however often it had to wait. */
+void op_hurry(struct op *op);
+/* What was read from the file, as it counts from now on. */
+void op_restore(const struct settle *s, struct op *op);
+/* Does it take an allowance back? */
+int op_is_revoke(const struct op *op);
+/* Signed, and not known to be in the chain. */
+int op_is_out(const struct op *op);
 /* Is its outcome still open, or could a reorganisation take it back? */
 int op_is_live(const struct settle *s, const struct op *op);
 /* Forget what is over and needed no more. */

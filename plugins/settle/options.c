@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "eip712.h"
 
 static const char *const modes[] = { "escrow", "allowance", NULL };
 static const char *const prices[] = { "fixed", "cpu", NULL };
+
+#define CONFIRMATIONS_MAX 1000
 
 #define OFF(m) offsetof(struct settle_conf, m)
 #define STR(key, m, def, help)                                        \
@@ -50,8 +53,8 @@ const struct lnx_option settle_options[] = {
 	PATH("private_key_file", private_key_file, "", "File with that key, mode 0600."),
 	PATH("identity_path", identity_path, "/var/lib/linnix/identity.json",
 	     "The agent's identity: see linnix identity."),
-	{ "confirmations", LNX_OPT_U32, OFF(confirmations), "1", 1, 1000, NULL, 0, 0,
-	  "Blocks, its own included, after which a transaction counts as done." },
+	STR("confirmations", confirmations, "1",
+	    "When a transaction counts as done: blocks, its own included (1 to 1000), or safe or finalized, as the node tells it."),
 	BOOL("auto_register", auto_register, "true",
 	     "Register this agent's DID under the address that signs when it is not."),
 	PATH("state_path", state_path, "/var/lib/linnix/settle.db",
@@ -127,6 +130,28 @@ static int read_address(const char *key, const char *text, uint8_t ret[20], cons
 	return -EINVAL;
 }
 
+/* A number, or the node's own word for a block that stays. */
+static int read_confirmations(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
+{
+	static const char *const tags[] = { "safe", "finalized" };
+	const char *text = s->conf->confirmations;
+	size_t n = strspn(text, "0123456789");
+	unsigned long blocks = n && n < 5 && !text[n] ? strtoul(text, NULL, 10) : 0;
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		if (!strcmp(text, tags[i])) {
+			s->deep_tag = tags[i];
+			return 0;
+		}
+	s->confirmations = (uint32_t)blocks;
+	if (blocks >= 1 && blocks <= CONFIRMATIONS_MAX)
+		return 0;
+	*ret_key = "confirmations";
+	(void)snprintf(why, SETTLE_WHY, "'%.40s': a number from 1 to %d, or safe, or finalized",
+		       text, CONFIRMATIONS_MAX); /* fits */
+	return -EINVAL;
+}
+
 int options_check(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
 {
 	const struct settle_conf *c = s->conf;
@@ -147,6 +172,8 @@ int options_check(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
 		rc = read_address("bond_contract", c->bond_contract, s->bond, ret_key, why);
 	if (!rc && !c->rpc_url[0])
 		rc = is_missing("rpc_url", ret_key, why);
+	if (!rc)
+		rc = read_confirmations(s, ret_key, why);
 	if (!rc && u256_parse_units(c->price_unit, c->token_decimals, &s->price_unit)) {
 		*ret_key = "price.unit";
 		(void)snprintf(

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* One decision a turn: which operation is signed next, or which waits too long and gets a better price. While one is out, no
- * other nonce is used. */
+/* One decision a turn: which operation is signed next, or which waits too long and gets a better price. While one is out, only what
+ * protects money uses another nonce. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,8 @@
 #define GAS_MAX	 15000000ull
 #define FEE_MAX	 (1ull << 62)
 #define NEAR_END 60 /* blocks before a deadline in which fees rise twice as fast */
+#define SPARE	 4  /* attempts that are kept for taking it back */
+#define OUT_MAX	 8  /* that are out at a time */
 
 /* 1.125 times and one more: every node takes that for a replacement. */
 static uint64_t raised(uint64_t v)
@@ -52,36 +54,52 @@ static int is_affordable(const struct settle *s, const struct op *op, uint64_t g
 
 /* ---- a better price */
 
-static void bump(struct settle *s, struct op *op)
+/* 1: signed, at the same nonce; what is not wanted any more is replaced by nothing. */
+static int bump(struct settle *s, struct op *op)
 {
 	const struct attempt *a = &op->attempts[op->n_attempts - 1];
-	uint64_t tip = raised(a->tip_wei), fee = raised(a->fee_wei);
+	uint64_t tip = raised(a->tip_wei), fee = raised(a->fee_wei),
+		 gas = op->unwanted ? OP_CANCEL_GAS : a->gas;
+	uint32_t most = op->unwanted ? OP_ATTEMPTS : OP_ATTEMPTS - SPARE;
 
 	if (s->tip > tip)
 		tip = s->tip;
 	if (2 * s->base_fee + tip > fee)
 		fee = 2 * s->base_fee + tip;
-	if (op->n_attempts == OP_ATTEMPTS || fee > cap_wei(s) ||
-	    !is_affordable(s, op, a->gas, fee)) {
+	if (op->n_attempts >= most || fee > cap_wei(s) || !is_affordable(s, op, gas, fee)) {
 		s->host->health(
 			s->ctx, "chain-fees", LNX_HEALTH_DEGRADED,
 			"a transaction is not mined, and its fee may not rise: see chain.max_fee_gwei and chain.max_tx_cost_gwei");
-		return;
+		return 0;
 	}
-	if (op_sign(s, op, a->gas, tip, fee) == 0)
-		s->host->log(s->ctx, LNX_INFO, "%s: not mined, nonce %llu again with %llu gwei",
-			     op->key, (unsigned long long)op->nonce,
-			     (unsigned long long)(fee / GWEI));
+	if (op_sign(s, op, gas, tip, fee) < 0)
+		return 0;
+	s->host->log(s->ctx, LNX_INFO, "%s: %s, nonce %llu again with %llu gwei", op->key,
+		     op->unwanted ? "taken back" : "not mined", (unsigned long long)op->nonce,
+		     (unsigned long long)(fee / GWEI));
+	return 1;
 }
 
 static int is_slow(const struct settle *s, const struct op *op)
 {
 	const struct attempt *a = &op->attempts[op->n_attempts - 1];
-	int64_t wait_ms = (int64_t)(s->conf->bump_ns / SETTLE_MS);
+	uint64_t wait_ns = s->conf->bump_ns;
 
 	if (op->not_after_block && s->head + NEAR_END > op->not_after_block)
-		wait_ms /= 2;
-	return a->first_sent_ms && settle_now_ms(s) - a->first_sent_ms > wait_ms;
+		wait_ns /= 2;
+	return a->first_sent_ns && s->host->now_ns(s->ctx) - a->first_sent_ns > wait_ns;
+}
+
+/* What is out gets a better price, or something else in its place. 1: signed. */
+static int renew(struct settle *s, struct op *op)
+{
+	if (op->not_after_block && s->head >= op->not_after_block)
+		op_unwant(s, op, "too late: its deadline passed before it was mined");
+	if (s->nonce_latest > op->nonce)
+		return 0; /* it is used: by what, the next looks tell */
+	if (op->unwanted && !op->attempts[op->n_attempts - 1].is_cancel)
+		return bump(s, op);
+	return op->state == OP_SENT && is_slow(s, op) && bump(s, op);
 }
 
 /* ---- a new one */
@@ -210,9 +228,9 @@ static void sign(struct settle *s, struct op *op)
 		op_later(s, op, "it cannot be signed");
 }
 
-static void prepared(struct settle *s)
+/* The answers are there: it is signed, waits, or is given up. */
+static void decide(struct settle *s, struct op *op)
 {
-	struct op *op = s->plan;
 	const struct rpc_call *estimate = &s->batch.calls[s->batch.n - 1];
 	const struct rpc_call *second = settle_second(s, s->batch.n - 1);
 	char why[OP_TEXT] = "";
@@ -242,6 +260,14 @@ static void prepared(struct settle *s)
 		op_set(s, op, OP_ABANDONED, "%s", why);
 		op_count(s, op, "abandoned");
 	}
+}
+
+static void prepared(struct settle *s)
+{
+	struct op *op = s->plan;
+
+	if (op->state == OP_QUEUED) /* nobody gave it up meanwhile */
+		decide(s, op);
 	s->plan = NULL;
 	settle_wake(s);
 	rpc_reset(&s->batch);
@@ -259,9 +285,18 @@ static int is_too_late(struct settle *s, struct op *op)
 	return 1;
 }
 
+/* What protects money waits for nothing that is out: whoever hides what became of that holds up no dispute. */
+static int passes(const struct op *op)
+{
+	return !op->is_dry &&
+	       (op->kind == OP_SUBMIT || op->kind == OP_DISPUTE || op->kind == OP_CLAIM ||
+		op->kind == OP_CANCEL || op->kind == OP_EXPIRE || op_is_revoke(op));
+}
+
 void plan_begin(struct settle *s, void (*then)(struct settle *s))
 {
-	int64_t now = settle_now_ms(s);
+	uint64_t now = s->host->now_ns(s->ctx);
+	unsigned n_out = 0;
 
 	s->after_plan = then;
 	s->plan = NULL;
@@ -270,16 +305,19 @@ void plan_begin(struct settle *s, void (*then)(struct settle *s))
 		return;
 	}
 	for (struct op *op = s->ops; op; op = op->next) {
-		if (op->is_dry || (op->state != OP_SIGNED && op->state != OP_SENT))
+		if (!op_is_out(op))
 			continue;
-		if (op->state == OP_SENT && is_slow(s, op))
-			bump(s, op);
-		then(s);
-		return;
+		n_out++;
+		if (renew(s, op)) {
+			then(s);
+			return;
+		}
 	}
-	s->host->health(s->ctx, "chain-fees", LNX_HEALTH_OK, "");
+	if (!n_out)
+		s->host->health(s->ctx, "chain-fees", LNX_HEALTH_OK, "");
 	for (struct op *op = s->ops; op && !s->plan; op = op->next)
-		if (op->state == OP_QUEUED && op->next_try_ms <= now && !is_too_late(s, op))
+		if (op->state == OP_QUEUED && op->next_try_ns <= now &&
+		    (!n_out || (n_out < OUT_MAX && passes(op))) && !is_too_late(s, op))
 			s->plan = op;
 	if (!s->plan) {
 		then(s);

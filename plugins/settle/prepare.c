@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "astray.h"
 #include "call.h"
 #include "register.h"
 #include "task.h"
@@ -40,7 +41,8 @@ static int pays(const struct task *t, const struct op *op)
 
 int prepare_pays(const struct settle *s, const struct op *op)
 {
-	return op->kind == OP_APPROVE || op->kind == OP_CREATE || pays(task_find(s, op->task), op);
+	return (op->kind == OP_APPROVE && !op_is_revoke(op)) || op->kind == OP_CREATE ||
+	       pays(task_find(s, op->task), op);
 }
 
 unsigned prepare_ask(struct settle *s, struct op *op)
@@ -109,6 +111,12 @@ static int judge_payee(struct settle *s, struct task *t, char why[OP_TEXT])
 	return -EPERM;
 }
 
+/* With a task of that name that was cancelled, and is wanted again. */
+static int was_taken_back(const struct op *op)
+{
+	return !strcmp(op->error, CANCELLED_BY_PAYER) || !strcmp(op->error, OP_TAKEN_BACK);
+}
+
 /* An allowance for exactly what is open; some tokens want it at 0 before it changes. */
 static int approve(struct settle *s, const struct task *t, const struct u256 *need,
 		   char why[OP_TEXT])
@@ -124,11 +132,12 @@ static int approve(struct settle *s, const struct task *t, const struct u256 *ne
 		op = op_find(s, OP_APPROVE, t->id, more);
 		if (op && (op->state == OP_CONFIRMED || op->state == OP_MINED))
 			continue; /* and it was taken back since */
-		if (op && (op->state == OP_FAILED || op->state == OP_ABANDONED)) {
+		if (op && (op->state == OP_FAILED ||
+			   (op->state == OP_ABANDONED && !was_taken_back(op)))) {
 			(void)snprintf(why, OP_TEXT, "approve: %.150s", op->error);
 			return -EPERM;
 		}
-		if (!op)
+		if (!op || op->state == OP_ABANDONED)
 			op = op_queue(s, OP_APPROVE, t->id, more, s->token, TOKEN_APPROVE, a, 2);
 		(void)snprintf(why, OP_TEXT, "waits for the allowance");
 		return op ? -EAGAIN : -ENOBUFS;
@@ -192,6 +201,11 @@ int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT])
 	struct abi_value v[9];
 	uint64_t n = 0;
 
+	if (op->kind == OP_APPROVE && !op_is_revoke(op) && astray_open(s)) {
+		(void)snprintf(why, OP_TEXT,
+			       "no allowance is given while a task is open that pays another");
+		return -EAGAIN;
+	}
 	if (!t || !op_kinds[op->kind].from)
 		return 0;
 	if (call_words(&s->batch.calls[ASK_TASK], SETTLEMENT_TASK, v, 9)) {
@@ -219,6 +233,8 @@ int prepare_reverted(struct settle *s, struct op *op, const char *why)
 	struct u256 zero;
 
 	/* what time or another operation can change */
+	if (op_is_revoke(op))
+		return -EAGAIN;
 	if (op->kind == OP_APPROVE) {
 		u256_from_u64(0, &zero);
 		abi_set_address(&a[0], s->settlement);

@@ -138,8 +138,8 @@ static void judge(struct settle *s, struct task *t, const struct brought *b, uin
 	}
 	if (c.n_bad) {
 		op = op_find(s, OP_SETTLE, t->id, "");
-		if (op && op->state == OP_QUEUED)
-			op_set(s, op, OP_ABANDONED, "the receipt that came instead is not good");
+		if (op)
+			op_unwant(s, op, "the receipt that came instead is not good");
 		task_set(s, t, PHASE_REJECTED, "%s", c.bad[0]);
 	} else {
 		task_set(s, t, PHASE_VERIFIED, "%s", "");

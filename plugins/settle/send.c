@@ -15,11 +15,23 @@ static int is_due(const struct settle *s, const struct op *op)
 {
 	const struct attempt *a;
 
-	if (op->is_dry || (op->state != OP_SIGNED && op->state != OP_SENT) || !op->n_attempts)
+	if (!op_is_out(op))
 		return 0;
 	a = &op->attempts[op->n_attempts - 1];
-	return !a->last_sent_ms ||
-	       settle_now_ms(s) - a->last_sent_ms >= (int64_t)(s->conf->resend_ns / SETTLE_MS);
+	if (op->unwanted && !a->is_cancel)
+		return 0;
+	return !a->last_sent_ns || s->host->now_ns(s->ctx) - a->last_sent_ns >= s->conf->resend_ns;
+}
+
+/* Also when no answer comes: it may have been taken. */
+static void stamp(const struct settle *s, struct attempt *a)
+{
+	a->last_sent_ms = settle_now_ms(s);
+	a->last_sent_ns = s->host->now_ns(s->ctx);
+	if (!a->first_sent_ns) {
+		a->first_sent_ms = a->last_sent_ms;
+		a->first_sent_ns = a->last_sent_ns;
+	}
 }
 
 /* Texts differ between nodes: none of them decides anything about money. */
@@ -76,7 +88,6 @@ static void sent(struct settle *s)
 
 void send_begin(struct settle *s, void (*then)(struct settle *s))
 {
-	int64_t now = settle_now_ms(s);
 	unsigned n = 0;
 
 	s->after_send = then;
@@ -98,10 +109,7 @@ void send_begin(struct settle *s, void (*then)(struct settle *s))
 		hex_format(a->raw, a->n_raw, hex);
 		(void)rpc_add(&s->batch, "eth_sendRawTransaction", "[\"%s\"]", hex);
 		free(hex);
-		/* also when no answer comes: it may have been taken */
-		a->last_sent_ms = now;
-		if (!a->first_sent_ms)
-			a->first_sent_ms = now;
+		stamp(s, a);
 		op->is_dirty = 1;
 		n++;
 	}

@@ -35,7 +35,8 @@ struct settle_conf {
 	const char *const *rpc_url;
 	uint64_t chain_id;
 	const char *settlement_contract, *registry_contract, *bond_contract, *token_address;
-	uint32_t token_decimals, confirmations, auto_register, mode;
+	const char *confirmations;
+	uint32_t token_decimals, auto_register, mode, pad2;
 	const char *private_key, *private_key_file, *identity_path;
 	const char *state_path, *lock_dir, *events_dir, *ca_file, *public_url;
 	uint32_t allow_insecure_rpc, dry_run, auto_settle, auto_dispute;
@@ -87,6 +88,8 @@ struct settle {
 	uint8_t settlement[20], registry[20], bond[20], token[20];
 	uint8_t separator[32];
 	struct u256 price_unit; /* of a CPU second */
+	uint32_t confirmations; /* 0: the node tells by <deep_tag> what counts as final */
+	const char *deep_tag;	/* literal; NULL */
 	uint32_t has_bond;
 	uint32_t is_compat;  /* only the known functions are there */
 	uint32_t has_oracle; /* the chain takes a fee for data besides gas, and tells it */
@@ -108,6 +111,7 @@ struct settle {
 	unsigned twin_n;		/* first calls of the batch that it is asked */
 	const char *differs;		/* what two endpoints told differently in this turn */
 	uint32_t is_compared, n_differ; /* turns in a row */
+	uint64_t deep_block;		/* the newest that counts as final */
 	uint64_t head, head_max;	/* of two that tell of it the earlier, and the later */
 	uint64_t head_time, nonce_latest, nonce_deep, base_fee, tip; /* wei a unit of gas */
 	struct u256 balance;
@@ -136,7 +140,7 @@ struct settle {
 	struct lnx_timer *timer;
 	struct collector *collectors;
 	uint32_t n_collectors, is_stopping;
-	struct lnx_metric *m_depth, *m_seconds, *m_reorgs, *m_fees, *m_block, *m_refused;
+	struct lnx_metric *m_depth, *m_seconds, *m_reorgs, *m_fees, *m_block, *m_refused, *m_astray;
 };
 
 static inline int64_t settle_now_ms(const struct settle *s)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "abi.h"
+#include "astray.h"
 #include "call.h"
 #include "collect.h"
 #include "keccak.h"
@@ -144,7 +145,8 @@ int task_is_final(const struct task *t)
 {
 	if (is_over(t))
 		return t->is_settled_deep != 0;
-	return !strcmp(t->phase, PHASE_FAILED) && t->status == TASK_NONE;
+	return t->status == TASK_NONE &&
+	       (!strcmp(t->phase, PHASE_FAILED) || !strcmp(t->phase, PHASE_CANCELLED));
 }
 
 int task_is_over(const struct settle *s, const uint8_t id[32])
@@ -156,11 +158,15 @@ int task_is_over(const struct settle *s, const uint8_t id[32])
 
 void task_restarted(struct settle *s)
 {
-	for (struct task *t = s->tasks; t; t = t->next)
+	for (struct task *t = s->tasks; t; t = t->next) {
+		/* until the chain is seen: no allowance is given meanwhile */
+		t->is_astray = t->role == TASK_PAYER && t->status == TASK_CREATED &&
+			       !strcmp(t->phase, PHASE_FAILED);
 		if (!strcmp(t->phase, PHASE_RUNNING))
 			task_set(
 				s, t, PHASE_OFFERED,
 				"the agent ended while it ran: what was measured is lost, run it again");
+	}
 }
 
 /* ---- accept */
@@ -180,8 +186,9 @@ static int same_terms(const struct task *t, const struct task_ask *ask)
 /* Nothing of it ever went to the chain: its name is free. */
 static int was_refused(const struct settle *s, const struct task *t)
 {
-	return t->role == TASK_PAYER && t->status == TASK_NONE && !strcmp(t->phase, PHASE_FAILED) &&
-	       !op_find(s, OP_CREATE, t->id, "");
+	return t->role == TASK_PAYER && t->status == TASK_NONE &&
+	       (!strcmp(t->phase, PHASE_CANCELLED) ||
+		(!strcmp(t->phase, PHASE_FAILED) && !op_find(s, OP_CREATE, t->id, "")));
 }
 
 int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
@@ -262,88 +269,6 @@ void task_queue_create(struct settle *s, struct task *t)
 		task_set(s, t, PHASE_FAILED, "there is no room for its operation");
 }
 
-/* ---- wishes */
-
-static const struct {
-	const char *action;
-	uint32_t kind, roles, status;
-} wishes[] = {
-	{ "cancel", OP_CANCEL, TASK_PAYEE, TASK_CREATED },
-	{ "expire", OP_EXPIRE, TASK_PAYER | TASK_PAYEE, TASK_CREATED },
-	{ "settle", OP_SETTLE, TASK_PAYER | TASK_PAYEE, TASK_SUBMITTED },
-	{ "dispute", OP_DISPUTE, TASK_PAYER, TASK_SUBMITTED },
-	{ "claim", OP_CLAIM, TASK_PAYER | TASK_PAYEE, TASK_DISPUTED },
-	{ "withdraw", OP_WITHDRAW, TASK_PAYER | TASK_PAYEE, 0 },
-};
-
-static struct op *queue_wish(struct settle *s, struct task *t, uint32_t kind, const char *reason)
-{
-	struct abi_value a[2];
-
-	if (kind == OP_DISPUTE) {
-		uint8_t hash[32];
-
-		keccak256(reason, strlen(reason), hash);
-		abi_set_word(&a[0], t->id);
-		abi_set_word(&a[1], hash);
-		return op_queue(s, OP_DISPUTE, t->id, "", s->settlement, SETTLEMENT_DISPUTE, a, 2);
-	}
-	if (kind == OP_WITHDRAW) {
-		abi_set_address(&a[0], t->token);
-		return op_queue(s, OP_WITHDRAW, t->id, "", s->settlement, SETTLEMENT_WITHDRAW, a,
-				1);
-	}
-	return op_queue_task(s, kind, t);
-}
-
-int task_wish(struct settle *s, struct task *t, const char *action, const char *reason, int is_dry,
-	      char why[TASK_ERROR])
-{
-	struct op *op;
-	unsigned i;
-
-	for (i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
-		if (!strcmp(wishes[i].action, action))
-			break;
-	if (i == sizeof(wishes) / sizeof(wishes[0])) {
-		(void)snprintf(why, TASK_ERROR, "unknown action");
-		return -EINVAL;
-	}
-	if (s->is_compat) {
-		(void)snprintf(why, TASK_ERROR,
-			       "the contract has the compatible functions only: it knows no %s",
-			       action);
-		return -EINVAL;
-	}
-	if (!(wishes[i].roles & t->role)) {
-		(void)snprintf(why, TASK_ERROR, "only the %s may %s a task",
-			       wishes[i].roles == TASK_PAYER ? "payer" : "payee", action);
-		return -EPERM;
-	}
-	if (wishes[i].status && wishes[i].status != t->status) {
-		(void)snprintf(why, TASK_ERROR, "it is %s on the chain: only one that is %s can be",
-			       task_status_name(t->status), task_status_name(wishes[i].status));
-		return -EBUSY;
-	}
-	op = op_find(s, wishes[i].kind, t->id, "");
-	if (is_dry && op) {
-		(void)snprintf(why, TASK_ERROR, "that is under way: %s", op_state_names[op->state]);
-		return -EBUSY;
-	}
-	op = queue_wish(s, t, wishes[i].kind, reason);
-	if (!op) {
-		(void)snprintf(why, TASK_ERROR, "there is no room for its operation");
-		return -ENOBUFS;
-	}
-	if (is_dry) {
-		op->is_dry = 1;
-		free(t->simulation);
-		t->simulation = NULL;
-	}
-	settle_wake(s);
-	return 0;
-}
-
 /* ---- the chain */
 
 /* Without escrow the payee looks, before it works, whether the payer could pay. */
@@ -383,6 +308,7 @@ void task_look(struct settle *s)
 		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_EXT, &id, 1);
 		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_DISPUTE, &id, 1);
 		look_cover(s, t);
+		astray_ask(s, t);
 		n++;
 	}
 	if (n < SETTLE_LOOK_TASKS)
@@ -466,12 +392,14 @@ static int is_judged(const struct task *t)
 	return !strcmp(t->phase, PHASE_VERIFIED) || !strcmp(t->phase, PHASE_REJECTED);
 }
 
-/* Both endpoints told us that we made it. */
-static int is_ours(const struct settle *s, const struct task *t)
+/* Did we make it? Both endpoints told that its create is in the chain, or, where one of them may hide that, our signature is out
+ * and a receipt came, which is not let pass. */
+static int is_ours(const struct settle *s, const struct task *t, int has_receipt)
 {
 	const struct op *op = t->role == TASK_PAYER ? op_find(s, OP_CREATE, t->id, "") : NULL;
 
-	return op && op->state == OP_CONFIRMED;
+	return op && (op->state == OP_CONFIRMED ||
+		      (has_receipt && op->state >= OP_SIGNED && op->state <= OP_MINED));
 }
 
 /* Whose answers about it hold? While two endpoints differ, neither is believed that it is over, or that there is a task which we did
@@ -490,7 +418,7 @@ static const struct rpc_call *held(struct settle *s, struct task *t)
 	s->differs = "a task's state";
 	of_a = urgency(s, a);
 	of_b = urgency(s, b);
-	if (t->status == TASK_NONE && !is_ours(s, t))
+	if (t->status == TASK_NONE && !is_ours(s, t, of_a > 1 || of_b > 1))
 		return NULL;
 	if (of_a != of_b)
 		return of_a > of_b ? a : b;
@@ -533,7 +461,8 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 	(void)u256_to_u64(&v[4].word, &t->dispute_deadline); /* uint48 */
 	t->max = v[7].word;
 	if (!call_words(&c[1], SETTLEMENT_EXT, x, 3)) {
-		memcpy(t->payee, x[0].word.b + 12, 20);
+		if (t->role == TASK_PAYEE) /* the payer's is whom it asked for */
+			memcpy(t->payee, x[0].word.b + 12, 20);
 		t->is_escrow = x[1].word.b[31];
 		if (status == TASK_SUBMITTED && task_has_other(t, &v[8].word, x[2].word.b))
 			look_again(s, t);
@@ -553,7 +482,7 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 		t->is_dirty = 1;
 	}
 	if (status >= TASK_SETTLED && status != TASK_DISPUTED &&
-	    s->head >= t->status_block + s->conf->reorg_depth)
+	    s->head >= t->status_block + s->conf->reorg_depth && t->status_block <= s->deep_block)
 		t->is_settled_deep = 1;
 }
 
@@ -571,6 +500,7 @@ void task_looked(struct settle *s)
 	for (struct task *t = s->tasks; t; t = t->next)
 		if (t->asked_at) {
 			look_one(s, t, held(s, t));
+			astray_look(s, t);
 			count_unjudged(s, t);
 		}
 	task_due(s);

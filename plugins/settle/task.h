@@ -7,16 +7,20 @@
 #include "settle.h"
 
 /* Phases: the texts are in the file and in the API. */
-#define PHASE_CHECKING	"checking"  /* payer: the payee's record is looked for */
-#define PHASE_ACCEPTED	"accepted"  /* payer: to be created on the chain */
-#define PHASE_OPEN	"open"	    /* payer: the payee may work */
-#define PHASE_OFFERED	"offered"   /* payee: to be run */
-#define PHASE_RUNNING	"running"   /* payee: being measured */
-#define PHASE_PROVEN	"proven"    /* payee: the receipt is signed and on its way */
-#define PHASE_SUBMITTED "submitted" /* the receipt is on the chain */
-#define PHASE_VERIFIED	"verified"  /* payer: the receipt is good */
-#define PHASE_REJECTED	"rejected"  /* payer: it is not */
-#define PHASE_FAILED	"failed"    /* nothing more is tried: the reason says why */
+#define PHASE_CHECKING	 "checking"   /* payer: the payee's record is looked for */
+#define PHASE_ACCEPTED	 "accepted"   /* payer: to be created on the chain */
+#define PHASE_OPEN	 "open"	      /* payer: the payee may work */
+#define PHASE_OFFERED	 "offered"    /* payee: to be run */
+#define PHASE_RUNNING	 "running"    /* payee: being measured */
+#define PHASE_PROVEN	 "proven"     /* payee: the receipt is signed and on its way */
+#define PHASE_SUBMITTED	 "submitted"  /* the receipt is on the chain */
+#define PHASE_VERIFIED	 "verified"   /* payer: the receipt is good */
+#define PHASE_REJECTED	 "rejected"   /* payer: it is not */
+#define PHASE_FAILED	 "failed"     /* nothing more is tried: the reason says why */
+#define PHASE_CANCELLING "cancelling" /* payer: it is kept from the chain */
+#define PHASE_CANCELLED	 "cancelled"  /* by its payee on the chain, or by its payer before */
+
+#define CANCELLED_BY_PAYER "by its payer, before it was on the chain"
 
 /* Why a receipt is disputed that nobody could judge: its hash is in the call. */
 #define TASK_UNJUDGED "its receipt could not be judged before the window ends"
@@ -43,10 +47,11 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 		char why[TASK_ERROR]);
 /* Queue its create, once its payee was looked up. */
 void task_queue_create(struct settle *s, struct task *t);
-/* A wish of the user: "cancel", "expire", "settle", "dispute", "withdraw". 0, -EINVAL (no such), -EPERM (not this role),
+/* ---- wish.c: a wish of the user: "cancel", "expire", "settle", "dispute", "withdraw". 0, -EINVAL (no such), -EPERM (not this role),
  * -EBUSY (not in this state), -ENOBUFS; why[] tells. */
 int task_wish(struct settle *s, struct task *t, const char *action, const char *reason, int is_dry,
 	      char why[TASK_ERROR]);
+/* ---- task.c again */
 void task_set(struct settle *s, struct task *t, const char *phase, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

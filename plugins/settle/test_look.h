@@ -56,8 +56,9 @@ static inline int setup(void **state)
 	s->host = testhost_host(f.t);
 	s->ctx = testhost_ctx(f.t);
 	s->conf = &f.conf;
-	f.conf = (struct settle_conf){ .confirmations = 1, .reorg_depth = 32, .auto_settle = 1 };
+	f.conf = (struct settle_conf){ .reorg_depth = 32, .auto_settle = 1 };
 	s->state = CHAIN_READY;
+	s->confirmations = 1;
 	s->look_round = 1;
 	s->rpc.host = s->host;
 	s->rpc.ctx = s->ctx;

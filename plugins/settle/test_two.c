@@ -405,7 +405,7 @@ static void plan_one(struct op *op, const char *a, const char *b)
 	const char *const first[] = { a, NULL }, *const second[] = { b, NULL };
 
 	f.s.differs = NULL;
-	op->next_try_ms = 0;
+	op->next_try_ns = 0;
 	plan_begin(&f.s, looked_at);
 	answer(first);
 	answer(second);
@@ -448,7 +448,7 @@ static void sent_to_one_is_sent(void **state)
 	answer(no);
 	answer(no);
 	assert_int_equal(op->state, OP_SIGNED);
-	op->attempts[0].last_sent_ms = 0;
+	op->attempts[0].last_sent_ns = 0;
 	send_begin(&f.s, looked_at);
 	answer(no);
 	answer(yes);

@@ -156,3 +156,12 @@ int tx1559_read(const struct secp *s, const uint8_t *raw, size_t n, struct tx155
 	memcpy(ret_signer, signer, sizeof(signer));
 	return 0;
 }
+
+int tx1559_is_to(const uint8_t *raw, size_t n, const uint8_t to[SECP_ADDRESS])
+{
+	struct rlp_item items[N_ITEMS];
+	struct tx1559 tx;
+
+	return !split(raw, n, items) && !read_fields(items, &tx) &&
+	       !memcmp(tx.to, to, sizeof(tx.to));
+}

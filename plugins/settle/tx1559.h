@@ -28,4 +28,7 @@ void tx1559_draft(const struct tx1559 *tx, struct lnx_buf *out);
 int tx1559_read(const struct secp *s, const uint8_t *raw, size_t n, struct tx1559 *ret,
 		uint8_t ret_signer[SECP_ADDRESS]);
 
+/* Do these signed bytes send to <to>? */
+int tx1559_is_to(const uint8_t *raw, size_t n, const uint8_t to[SECP_ADDRESS]);
+
 #endif

@@ -134,6 +134,25 @@ nonce_of() { hex_to_dec "$(rpc "$settle_rpc" eth_getTransactionCount "[\"${settl
 # as_account NAME TO DATA: a transaction by an account of the node itself.
 as_account() { rpc "$settle_rpc" eth_sendTransaction "[{\"from\":\"$1\",\"to\":\"$2\",\"data\":\"$3\",\"gas\":\"0x7a120\"}]" >/dev/null; }
 
+# What the payer lets the contract take, and allow AMOUNT: so much, by itself and not by its agent.
+allowance()
+{
+	hex_to_dec "$(rpc "$settle_rpc" eth_call \
+		"[{\"to\":\"$token\",\"data\":\"0xdd62ed3e$(word "${settle_addresses[payer],,}")$(word "${settlement,,}")\"},\"latest\"]" |
+		jq -r . | sed 's/^0x0*\([0-9a-f]\)/0x\1/')"
+}
+allow()
+{
+	as_account "${settle_addresses[payer]}" "$token" "0x095ea7b3$(word "${settlement,,}")$(printf '%064x' "$1")"
+	[ "$(allowance)" = "$1" ] || fail "the allowance is $(allowance)"
+}
+
+# operation NAME TASK KIND FILTER: is there one of that kind of which that is true?
+operation() { api "$1" "/tasks/$2" | jq -e --arg k "$3" "any(.operations[]; .kind == \$k and ($4))" >/dev/null; }
+
+# health NAME TEXT: what the agent says of its health.
+health() { curl -sS -m 10 --unix-socket "$tmp/$1/sock" http://localhost/readyz 2>&1 | grep -qF -e "$2"; }
+
 # fund NAME AMOUNT: tokens out of nothing.
 fund()
 {
@@ -182,6 +201,7 @@ settle_proof()
 		fail "no proof"
 }
 
-# selector SIGNATURE: the first bytes of a call.
-selector() { node -e 'const { createRequire } = require("node:module"); const { ethers } = createRequire(process.cwd() + "/chain/package.json")("ethers");
-	console.log(ethers.id(process.argv[1]).slice(0, 10));' "$1"; }
+# keccak TEXT: its hash in hex; selector SIGNATURE: the first bytes of a call.
+keccak() { node -e 'const { createRequire } = require("node:module"); const { ethers } = createRequire(process.cwd() + "/chain/package.json")("ethers");
+	console.log(ethers.id(process.argv[1]).slice(2));' "$1"; }
+selector() { keccak "$1" | sed 's/^\(........\).*/0x\1/'; }

@@ -114,4 +114,37 @@ a_node_that_gives_few_logs_is_read_in_windows()
 	refused other "has no proof by the key of its DID" --payee "$did" --payee-address "$squatter"
 }
 
-run a_node_that_gives_few_logs_is_read_in_windows only_who_holds_the_key_of_a_did_is_paid
+# Without escrow the contract pays the first record of the DID as it is when the task gets into its block.
+a_record_that_moves_in_the_same_block_raises_an_alarm()
+{
+	local id
+	begin
+	register 7 3
+	allow 2000000
+	settle_proof rotate 7 3 6 1
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	cli payer task create --name astray --payee "$did" --amount 2 --mode allowance --deadline-blocks 30 --json >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	id=$(jq -r .task_id "$tmp/out")
+	poll 30 operation payer "$id" create '.state == "sent"' || fail "$(task_of payer "$id")"
+	rpc "$settle_rpc" eth_sendTransaction "[{\"from\":\"$owner\",\"to\":\"$registry\",\"data\":\"$(jq -r .data "$tmp/proof")\",
+		\"gas\":\"0x7a120\",\"maxFeePerGas\":\"0x2e90edd000\",\"maxPriorityFeePerGas\":\"0x2540be400\"}]" >/dev/null || fail "not rotated"
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	mine 1
+	poll 30 phase_is payer "$id" failed || fail "$(task_of payer "$id")"
+	poll 30 reason_is "$id" "the contract pays $moved, not $owner that it was made for: the allowance was taken back" || fail "$(task_of payer "$id")"
+	health payer 'pays another than was asked for' || fail "/readyz does not say it"
+	api payer /metrics | grep -q '^linnix_chain_astray_total.* 1$' || fail "$(api payer /metrics | grep astray)"
+	[ "$(allowance)" = 0 ] || fail "$(allowance) can be taken"
+	# and none is given again as long as it can be drawn
+	register 9 7
+	cli payer task create --name next --payee "$did" --amount 1 >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 20 operation payer next approve '.state == "queued" and (.error | test("while a task is open that pays another"))' || fail "$(task_of payer next)"
+	mine 35
+	poll 30 phase_is payer "$id" expired || fail "$(task_of payer "$id")"
+	poll 60 phase_is payer next open || fail "$(task_of payer next)"
+	! health payer 'pays another than was asked for' || fail "it is over, and /readyz says it still"
+}
+
+reason_is() { [ "$(api payer "/tasks/$1" | jq -r .reason)" = "$2" ]; }
+
+run a_record_that_moves_in_the_same_block_raises_an_alarm a_node_that_gives_few_logs_is_read_in_windows only_who_holds_the_key_of_a_did_is_paid

@@ -87,7 +87,9 @@ a_lost_answer_sends_nothing_twice()
 	[ "$(balance payer)" = 98000000 ] || fail "the payer has $(balance payer)"
 	reorganised_it_is_sent_again
 	slow_it_gets_a_better_price_at_the_same_nonce
+	cancelled_while_it_is_out_it_does_not_land
 	what_is_no_answer_is_an_error
+	finality_is_what_the_node_says
 }
 
 reorganised_it_is_sent_again()
@@ -127,6 +129,49 @@ slow_it_gets_a_better_price_at_the_same_nonce()
 	poll 40 phase_is payer slow open || fail "$(task_of payer slow)"
 	[ "$(($(nonce_of payer) - before))" -eq 2 ] || fail "$(($(nonce_of payer) - before)) transactions"
 	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
+}
+
+# Nothing of it is mined but its nonce, which holds up nobody; the name is free again.
+cancelled_while_it_is_out_it_does_not_land()
+{
+	local before has
+	allow 5000000 # so that it is the create that is out
+	before=$(nonce_of payer)
+	has=$(balance payer)
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	create gone 5 >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 30 operation payer gone create '.state == "sent"' || fail "$(task_of payer gone)"
+	cli payer task cancel gone >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 30 operation payer gone create '.state == "sent" and .is_cancelled' || fail "$(task_of payer gone)"
+	settle_kill payer
+	settle_spawn payer
+	poll 20 answers_tasks payer || fail "no API"
+	operation payer gone create .is_cancelled || fail "forgotten: $(task_of payer gone)"
+	[ "$(nonce_of payer)" = "$before" ] || fail "something was mined"
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	mine 1
+	poll 40 phase_is payer gone cancelled || fail "$(task_of payer gone)"
+	[ "$(nonce_of payer)" = "$((before + 1))" ] || fail "$(($(nonce_of payer) - before)) transactions"
+	[ "$(balance payer) $(allowance)" = "$has 5000000" ] || fail "it landed: $(balance payer), allowed $(allowance)"
+	create gone 5 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	[ "$(balance payer)" = "$((has - 5000000))" ] || fail "the payer has $(balance payer)"
+	[ "$(nonce_of payer)" = "$((before + 2))" ] || fail "$(($(nonce_of payer) - before)) transactions"
+}
+
+# The node has that as final which is two epochs of 32 blocks behind its newest.
+finality_is_what_the_node_says()
+{
+	settle_kill payer
+	settle_conf payer 'confirmations: finalized'
+	settle_spawn payer
+	poll 20 answers_tasks payer || fail "no API: $(tail -3 "$tmp/payer/log")"
+	mine 70
+	create final 1 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	mine 40
+	poll 30 operation payer final create '.state == "mined"' || fail "$(task_of payer final)"
+	! operation payer final create '.state == "confirmed"' || fail "final too early: $(task_of payer final)"
+	mine 40
+	poll 30 is_confirmed payer final || fail "$(task_of payer final)"
 }
 
 has_looked() { [ "$(get_metric payer linnix_chain_last_confirmed_block)" -gt "$1" ]; }
@@ -215,6 +260,11 @@ damage_and_missing_settings_stop_signing()
 		! "$linnixd" --config "$tmp/payer/without.yaml" --check-config >"$tmp/out" 2>&1 || fail "good without $key"
 		grep -qE "without\.yaml:[0-9]+:[0-9]+: .*chain.$key must be set" "$tmp/out" || fail "$(cat "$tmp/out")"
 	done
+	settle_conf payer 'confirmations: latest'
+	! "$linnixd" --config "$tmp/payer/conf.yaml" --check-config >"$tmp/out" 2>&1 || fail "good with confirmations: latest"
+	grep -qE "conf\.yaml:[0-9]+:[0-9]+: .*'latest': a number from 1 to 1000, or safe, or finalized" "$tmp/out" || fail "$(cat "$tmp/out")"
+	settle_conf payer 'confirmations: safe'
+	"$linnixd" --config "$tmp/payer/conf.yaml" --check-config >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
 	head -c 8192 /dev/urandom >"$tmp/payer/settle.db"
 	chmod 600 "$tmp/payer/settle.db"
 	cp "$tmp/payer/settle.db" "$tmp/before"

@@ -4,7 +4,7 @@
 #
 # Two endpoints, of which one lies: it hides a receipt, says that a task is paid, tells of other contracts and other blocks. What it
 # hides is seen, what it makes up is not believed, and nothing is paid on its word.
-# TIMEOUT: 300
+# TIMEOUT: 400
 # Without arguments the contracts are deployed as they are by default.
 # shellcheck disable=SC2119
 # shellcheck source=tests/func/lib.sh
@@ -16,9 +16,6 @@
 
 get_task=0x15a29035
 status_is() { printf 'eth_call:%s word 5 %d' "$get_task" "$1"; }
-
-# health NAME TEXT: what the agent says of its health.
-health() { curl -sS -m 10 --unix-socket "$tmp/$1/sock" http://localhost/readyz 2>&1 | grep -qF -e "$2"; }
 
 a_liar_hides_no_receipt_and_makes_up_no_payment()
 {
@@ -113,7 +110,7 @@ what_a_node_does_not_tell_is_not_invalid()
 	jq -e '.not_checked | any(test("when the receipt was submitted"))' "$tmp/verdict" >/dev/null || fail "$(cat "$tmp/verdict")"
 }
 
-create_state() { api payer "/tasks/$1" | jq -e --arg s "$2" 'any(.operations[]; .kind == "create" and .state == $s)' >/dev/null; }
+create_state() { operation payer "$1" create ".state == \"$2\""; }
 
 other_blocks_confirm_nothing()
 {
@@ -143,6 +140,55 @@ other_code_stops_signing()
 	! cli payer task create --name l4 --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount 3 >"$tmp/out" 2>&1 ||
 		fail "accepted while refused"
 	[ "$(nonce_of payer)" = "$nonce" ] || fail "signed"
+}
+
+# make_hidden NAME AMOUNT LIE...: a task whose create is in the chain, and one of the payer's endpoints says that it is not; $id.
+make_hidden()
+{
+	local name=$1 amount=$2
+	shift 2
+	allow "${amount}000000"
+	lies payer 'eth_getTransactionReceipt result null' 'eth_getLogs result []' "$@"
+	cli payer task create --name "$name" --payee "$(did_of payee)" --amount "$amount" --json >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	id=$(jq -r .task_id "$tmp/out")
+	poll 30 phase_is payee "$id" offered || fail "$(task_of payee "$id") $(task_of payer "$id")"
+	cli payee task run "$id" --wait 1s -- true >"$tmp/run" 2>&1
+	poll 20 chain_status_is payee "$id" submitted || fail "$(task_of payee "$id")"
+}
+
+# The create counts as out for as long as its receipt is hidden: neither the judgement nor an objection waits for it.
+a_hidden_create_delays_no_dispute()
+{
+	local id before nonce reason
+	need_root
+	settle_chain CHAIN_DISPUTE_BLOCKS=100
+	settle_proxy payer
+	settle_urls="$settle_urls, $settle_rpc"
+	settle_agent payer
+	settle_urls=$settle_rpc settle_agent payee
+	fund payer 100000000
+	before=$(balance payee)
+	make_hidden h1 1 "$(status_is 0)"
+	poll 40 phase_is payer "$id" verified || fail "$(task_of payer "$id")"
+	operation payer "$id" create '.state == "sent"' || fail "$(task_of payer "$id")"
+	[ "$(balance payee)" = "$before" ] || fail "paid on the word of one"
+	lies payer
+	poll 40 phase_is payer "$id" settled || fail "$(task_of payer "$id")"
+	# two receipts are told of: none can be judged, and silence would pay
+	nonce=$(nonce_of payer)
+	make_hidden h2 2 "eth_call:$(selector 'getTaskExt(bytes32)') word 2 7"
+	poll 40 chain_status_is payer "$id" submitted || fail "$(task_of payer "$id")"
+	mine 60
+	poll 60 chain_status_is payee "$id" disputed || fail "$(task_of payer "$id")"
+	operation payer "$id" create '.state == "sent" and .attempts == 1' || fail "$(task_of payer "$id")"
+	[ "$(nonce_of payer)" = "$((nonce + 3))" ] || fail "$(($(nonce_of payer) - nonce)) transactions" # allow, create, dispute
+	reason=$(rpc "$settle_rpc" eth_call "[{\"to\":\"$settlement\",\"data\":\"$(selector 'getTaskDispute(bytes32)')${id#0x}\"},\"latest\"]" | jq -r '.[-64:]')
+	[ "$reason" = "$(keccak 'its receipt could not be judged before the window ends')" ] || fail "another reason: $reason"
+	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee)"
+	lies payer
+	poll 40 create_state "$id" confirmed || fail "$(task_of payer "$id")"
+	poll 40 operation payer "$id" dispute '.state == "confirmed"' || fail "$(task_of payer "$id")"
+	[ "$(nonce_of payer)" = "$((nonce + 3))" ] || fail "$(($(nonce_of payer) - nonce)) transactions"
 }
 
 # oracle WEI: the chain takes that for the data of any transaction from here on.
@@ -233,13 +279,6 @@ at_the_cap_no_fee_rises()
 	[ "$(nonce_of payer)" = "$((nonce + 2))" ] || fail "a dry run sent something"
 }
 
-allowance()
-{
-	hex_to_dec "$(rpc "$settle_rpc" eth_call \
-		"[{\"to\":\"$token\",\"data\":\"0xdd62ed3e$(word "${settle_addresses[payer],,}")$(word "${settlement,,}")\"},\"latest\"]" |
-		jq -r . | sed 's/^0x0*\([0-9a-f]\)/0x\1/')"
-}
-
 # One endpoint, and it tells what is not in the configuration.
 each_guard_says_no()
 {
@@ -272,5 +311,5 @@ guard()
 
 waits_for() { api payer "/tasks/$1" | jq -e --arg w "$2" 'any(.operations[]; .state == "queued" and (.error | test($w)))' >/dev/null; }
 
-[ $# -gt 0 ] || set -- what_its_data_cost_is_under_the_cap each_guard_says_no a_liar_hides_no_receipt_and_makes_up_no_payment
+[ $# -gt 0 ] || set -- a_hidden_create_delays_no_dispute what_its_data_cost_is_under_the_cap each_guard_says_no a_liar_hides_no_receipt_and_makes_up_no_payment
 run "$@"
