@@ -99,6 +99,25 @@ static void put_op_state(struct row *r, const struct op *op)
 	put_int(r, op->next_try_ms);
 }
 
+/* One of that key which came to nothing, and was forgotten in memory since: its bytes can never be mined. */
+static int drop_over(sqlite3 *db, const char *key, char error[DB_ERROR])
+{
+	struct row r;
+	int rc;
+
+	row_begin(&r, db,
+		  "DELETE FROM chain_attempt WHERE op_id IN"
+		  " (SELECT id FROM chain_op WHERE op_key=? AND state IN ('failed','abandoned'))");
+	put_text(&r, key);
+	rc = row_end(&r, error);
+	if (rc)
+		return rc;
+	row_begin(&r, db,
+		  "DELETE FROM chain_op WHERE op_key=? AND state IN ('failed','abandoned')");
+	put_text(&r, key);
+	return row_end(&r, error);
+}
+
 static int write_op(sqlite3 *db, struct op *op, char error[DB_ERROR])
 {
 	struct row r;
@@ -114,6 +133,9 @@ static int write_op(sqlite3 *db, struct op *op, char error[DB_ERROR])
 		put_int(&r, op->id);
 		rc = row_end(&r, error);
 	} else {
+		rc = drop_over(db, op->key, error);
+		if (rc)
+			return rc;
 		row_begin(
 			&r, db,
 			"INSERT INTO chain_op(state,nonce,block,block_hash,tx_hash,spent_wei,last_error,"

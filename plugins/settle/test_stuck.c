@@ -7,6 +7,8 @@
 #include "prepare.h"
 #include "tx1559.h"
 
+#include <unistd.h>
+
 #define DAY_NS	 (86400 * SETTLE_SEC)
 #define ADDRESS	 "0x000000000000000000000000000000000000beef"
 #define SIXTEEN	 "0000000000000000000000000000000000000000000000000000000000000010"
@@ -299,6 +301,31 @@ static void a_payer_takes_back_what_is_not_on_the_chain(void **state)
 	assert_int_equal(task_wish(&f.s, &f.task, "cancel", "", 0, why), -EBUSY);
 }
 
+/* Its operation is forgotten with it, but not by the file: the name is free all the same. */
+static void a_name_that_came_to_nothing_is_free_in_the_file(void **state)
+{
+	char path[] = "/tmp/lnx-stuck-XXXXXX", error[DB_ERROR] = "";
+	struct op *op = add_out(0), again = { .kind = OP_CREATE, .nonce = OP_NO_NONCE };
+	struct db_cursor cursor = { .block = 0 };
+	struct db_loaded l;
+	sqlite3 *db = NULL;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(db_open(path, 0, &db, &l, error), 0);
+	op->state = OP_ABANDONED;
+	assert_int_equal(db_write(db, op, 1, NULL, 0, &cursor, error), 0);
+	memcpy(again.key, op->key, sizeof(again.key));
+	assert_int_equal(db_write(db, &again, 1, NULL, 0, &cursor, error), 0);
+	/* one that is not over is there for good */
+	again.id = 0;
+	assert_int_equal(db_write(db, &again, 1, NULL, 0, &cursor, error), -EEXIST);
+	db_close(&db);
+	(void)close(fd);
+	(void)unlink(path);
+}
+
 /* ---- what is hidden holds up nothing */
 
 static void a_dispute_waits_for_nothing_that_is_out(void **state)
@@ -525,6 +552,7 @@ int main(void)
 		TEST(a_used_nonce_is_not_signed_again),
 		TEST(a_settle_that_is_out_does_not_pay_another_receipt),
 		TEST(a_payer_takes_back_what_is_not_on_the_chain),
+		TEST(a_name_that_came_to_nothing_is_free_in_the_file),
 		TEST(a_dispute_waits_for_nothing_that_is_out),
 		TEST(a_receipt_is_seen_though_the_create_is_hidden),
 		TEST(a_task_that_pays_another_raises_an_alarm),

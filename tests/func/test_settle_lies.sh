@@ -33,6 +33,7 @@ a_liar_hides_no_receipt_and_makes_up_no_payment()
 	what_hides_only_logs_delays_nothing
 	before=$(balance payee)
 	id=$(new_task l2 2) || exit 1
+	poll 30 phase_is payee "$id" offered || fail "not seen before the lies: $(task_of payee "$id")"
 	# the payer's liar: there is no receipt; the payee's: you are paid
 	lies payer 'eth_getLogs result []' "$(status_is 1)"
 	lies payee "$(status_is 3)"
