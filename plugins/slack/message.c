@@ -198,6 +198,18 @@ static void put_action(const struct slack_action *a, unsigned i, struct lnx_buf 
 	lnx_buf_str(out, "]}");
 }
 
+static void put_actions(const struct slack_action *actions, uint32_t n, struct lnx_buf *out)
+{
+	struct lnx_buf t = { 0 };
+
+	for (uint32_t i = 0; i < n && i < SLACK_ACTIONS; i++)
+		put_action(&actions[i], i, out);
+	if (n <= SLACK_ACTIONS)
+		return;
+	lnx_buf_printf(&t, "and %u more: `linnix actions`", n - SLACK_ACTIONS);
+	section(out, &t);
+}
+
 static void one(const struct lnx_ident *id, const struct lnx_notice *x,
 		const struct slack_action *actions, uint32_t n_actions, struct lnx_buf *out)
 {
@@ -208,8 +220,7 @@ static void one(const struct lnx_ident *id, const struct lnx_notice *x,
 	slack_escape(&t, *words ? words : x->title, SLACK_TEXT_BYTES);
 	section(out, &t);
 	fields(id, x, out);
-	for (uint32_t i = 0; i < n_actions; i++)
-		put_action(&actions[i], i, out);
+	put_actions(actions, n_actions, out);
 	context(x, out);
 }
 
@@ -232,8 +243,7 @@ static void digest(const struct lnx_ident *id, const struct lnx_notice *list, ui
 		lnx_buf_char(&t, '\n');
 	}
 	section(out, &t);
-	for (uint32_t i = 0; i < n_actions; i++)
-		put_action(&actions[i], i, out);
+	put_actions(actions, n_actions, out);
 }
 
 void slack_message(const struct lnx_ident *id, const struct lnx_notice *list, uint32_t n,

@@ -33,20 +33,22 @@ struct collect {
 static int collect_one(void *arg, const struct lnx_action *a)
 {
 	struct collect *c = arg;
-	struct slack_action *x = &c->list[c->n];
+	struct slack_action *x = &c->list[c->n % SLACK_ACTIONS];
 	uint32_t i = 0;
 
 	while (i < c->n_told && strcmp(a->incident, c->told[i].incident) != 0)
 		i++;
 	if (i == c->n_told || (c->n_told > 1 && a->state != LNX_ACTION_PROPOSED))
 		return 0; /* a digest has only what waits for somebody */
+	if (c->n++ >= SLACK_ACTIONS)
+		return 0;				   /* told by its number */
 	(void)snprintf(x->id, sizeof(x->id), "%s", a->id); /* one that is cut matches no action */
 	(void)snprintf(x->plan, sizeof(x->plan), "%s",
 		       *a->plan ? a->plan : a->reason);		 /* for people */
 	(void)snprintf(x->text, sizeof(x->text), "%s", a->text); /* likewise */
 	x->state = a->state;
 	x->has_buttons = c->s->has_buttons;
-	return ++c->n == SLACK_ACTIONS;
+	return 0;
 }
 
 static int slack_render(void *arg, const struct lnx_notice *list, uint32_t n,

@@ -15,7 +15,7 @@
 #define SLACK_TEXT_BYTES   3000 /* of a section */
 #define SLACK_FIELD_BYTES  2000
 
-#define SLACK_ACTIONS	5   /* of one incident that are shown */
+#define SLACK_ACTIONS	5   /* of one message that are shown */
 #define SLACK_REPLAYS	256 /* callbacks within twice the window */
 #define SLACK_WINDOW_S	300
 #define SLACK_MAC_BYTES 32
@@ -57,7 +57,8 @@ struct slack {
 };
 
 /* ---- message.c */
-/* The message for one incident with its actions, or a digest of several. Errors stick to <out>. */
+/* The message for one incident with its actions, or a digest of several. <actions> holds the first SLACK_ACTIONS of
+ * <n_actions>. Errors stick to <out>. */
 void slack_message(const struct lnx_ident *id, const struct lnx_notice *list, uint32_t n,
 		   const struct slack_action *actions, uint32_t n_actions, struct lnx_buf *out);
 /* <text> with &, < and > escaped, which is all that Slack reads as markup of links and mentions; at most <max> bytes, cut at

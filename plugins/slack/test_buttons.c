@@ -75,6 +75,7 @@ static void no_more_actions_than_fit(void **state)
 	for (at = p.body.data; (at = strstr(at, "linnix.approve.")); at++)
 		n++;
 	assert_int_equal(n, SLACK_ACTIONS);
+	assert_non_null(strstr(p.body.data, "and 6 more: `linnix actions`"));
 	lnx_buf_done(&p.url);
 	lnx_buf_done(&p.headers);
 	lnx_buf_done(&p.body);

@@ -152,14 +152,15 @@ static int serve_workload(void *self, uint32_t resource, uint64_t cgroup_id, uin
 			  struct lnx_stall_share *ret)
 {
 	struct stall *s = self;
-	uint32_t who = stall_who_find(&s->whos, cgroup_id);
-	/* A pod's own cgroup has no row of a container. */
-	uint32_t is_pod = who != STALL_WHO_NONE && stall_is_pod(&s->whos.who[who]);
-	const struct stall_sum *sum =
-		sum_by(s, window_ns, is_pod ? STALL_BY_POD : STALL_BY_CONTAINER);
+	uint32_t who = stall_who_find(&s->whos, cgroup_id), is_pod;
 	const struct stall_sum_row *row, *node;
 	double node_ns, others_ns, raw_ns;
+	const struct stall_sum *sum;
 
+	stall_who_count(s);
+	/* A pod's own cgroup has no row of a container. */
+	is_pod = who != STALL_WHO_NONE && stall_is_pod(&s->whos.who[who]);
+	sum = sum_by(s, window_ns, is_pod ? STALL_BY_POD : STALL_BY_CONTAINER);
 	if (sum && is_pod)
 		who = s->pod_of[who];
 	nothing(ret, window_ns ? window_ns : DEFAULT_NS);

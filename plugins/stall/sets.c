@@ -160,6 +160,7 @@ uint32_t stall_set_of_own(struct stall *s, uint32_t own, uint64_t now_ns)
 {
 	const struct stall_who *who = s->whos.who;
 
+	stall_who_count(s);
 	if (!stall_is_pod(&who[own]) || who[own].n_children < 2)
 		return STALL_WHO_NONE;
 	for (uint32_t i = STALL_WHO_FIRST; i < s->whos.n; i++)

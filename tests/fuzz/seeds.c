@@ -73,6 +73,8 @@ static bool seeds_named(const char *name)
 		return false;
 	}
 	while (fgets(line, sizeof(line), f)) {
+		if (strlen(line) < 2)
+			continue;
 		line[strcspn(line + 2, "*\n") + 2] =
 			0; /* the end of the comment, not its beginning */
 		at = strstr(line, "SEEDS: ");
