@@ -56,12 +56,14 @@ nested_maps()
 binary()
 {
 	head -c 4096 "$linnixd" >"$tmp/c.yaml"
-	refuses 'c\.yaml'
+	refuses 'c\.yaml:1:1: control character 0x7f: is this a text file'
+	printf 'log:\n  level: \377\n' >"$tmp/c.yaml"
+	refuses 'c\.yaml:2:10: byte 0xff is not UTF-8: is this a text file'
 }
 null_bytes()
 {
 	printf 'log:\0 level: info\n' >"$tmp/c.yaml"
-	refuses 'c\.yaml:1'
+	refuses 'c\.yaml:1:5: control character 0x00: is this a text file'
 }
 a_folder()
 {
