@@ -130,6 +130,26 @@ static void check_gaps(struct check *c, const struct receipt *r)
 		check_bad(c, "events: size, sequence and gaps do not add up");
 }
 
+/* Without an event nothing was used, and what was lost is owned up to. */
+static void check_claims(struct check *c, const struct receipt *r)
+{
+	const struct usage *u = &r->usage;
+	uint8_t root[MERKLE_HASH];
+	struct merkle none;
+
+	if (r->dropped && !r->is_degraded)
+		check_bad(c, "attestation: events were dropped, and degraded is false");
+	if (r->size)
+		return;
+	merkle_init(&none, NULL, 0);
+	merkle_root(&none, root);
+	if (memcmp(root, r->root, sizeof(root)) != 0)
+		check_bad(c, "events: there is none, and the root is not that of an empty tree");
+	if (u->cpu_ns || u->rss_peak_kib || u->read_bytes || u->write_bytes || u->execs ||
+	    u->stall_ns || u->has_net_tx || u->has_exit)
+		check_bad(c, "usage: it says what no event bears out: there is none");
+}
+
 static void check_window(struct check *c, const struct receipt *r)
 {
 	if (r->end_ns < r->start_ns || r->end_boot_ns < r->start_boot_ns)
@@ -145,6 +165,7 @@ void check_payload(struct check *c, const struct signed_receipt *r, const struct
 	check_signer(c, r, s);
 	check_price(c, &r->r);
 	check_gaps(c, &r->r);
+	check_claims(c, &r->r);
 	check_window(c, &r->r);
 }
 

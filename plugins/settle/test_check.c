@@ -34,6 +34,53 @@ static void gaps_lie_in_order_inside_of_the_sequence(void **state)
 	EXPECT(f.r.size = 0, "events: size, sequence and gaps do not add up");
 }
 
+static void empty(struct fix *f)
+{
+	struct merkle none;
+
+	merkle_init(&none, NULL, 0);
+	merkle_root(&none, f->r.root);
+	f->r.size = f->r.seq_first = f->r.seq_last = f->r.dropped = 0;
+	f->r.n_gaps = 0;
+	f->r.usage = (struct usage){ .has_stall = true };
+	f->r.actual_amount = (struct u256){ .b = { 0 } };
+	lnx_buf_reset(&f->events);
+}
+
+#define EXPECT_EMPTY(change, reason) EXPECT((empty(&f), change), reason)
+
+/* Who claims work has events of it; that nothing was seen may be said, and costs nothing. */
+static void without_events_nothing_was_used(void **state)
+{
+	static const char usage[] = "usage: it says what no event bears out: there is none";
+	struct check c = { .n_bad = 0 };
+	struct fix f;
+
+	(void)state;
+	fix_prepare(&f);
+	empty(&f);
+	fix_sign(&f);
+	check_receipt(&c, &f.s, curve);
+	assert_int_equal(check_code(&c), CHECK_VALID);
+	fix_done(&f);
+	EXPECT_EMPTY(f.r.root[0] ^= 1,
+		     "events: there is none, and the root is not that of an empty tree");
+	EXPECT_EMPTY(f.r.usage.cpu_ns = 1, usage);
+	EXPECT_EMPTY(f.r.usage.rss_peak_kib = 1, usage);
+	EXPECT_EMPTY(f.r.usage.read_bytes = 1, usage);
+	EXPECT_EMPTY(f.r.usage.write_bytes = 1, usage);
+	EXPECT_EMPTY(f.r.usage.execs = 1, usage);
+	EXPECT_EMPTY(f.r.usage.stall_ns = 1, usage);
+	EXPECT_EMPTY(f.r.usage.has_net_tx = true, usage);
+	EXPECT_EMPTY(f.r.usage.has_exit = true, usage);
+}
+
+static void what_was_lost_is_owned_up_to(void **state)
+{
+	(void)state;
+	EXPECT(f.r.is_degraded = false, "attestation: events were dropped, and degraded is false");
+}
+
 static void a_window_goes_forward_by_both_clocks(void **state)
 {
 	(void)state;
@@ -185,6 +232,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_payee_is_named_by_its_key),
 		cmocka_unit_test(gaps_lie_in_order_inside_of_the_sequence),
+		cmocka_unit_test(without_events_nothing_was_used),
+		cmocka_unit_test(what_was_lost_is_owned_up_to),
 		cmocka_unit_test(a_window_goes_forward_by_both_clocks),
 		cmocka_unit_test(clocks_may_differ_by_so_much_and_no_more),
 		cmocka_unit_test(each_sum_is_compared),

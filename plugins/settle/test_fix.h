@@ -78,6 +78,7 @@ static inline void fix_prepare(struct fix *f)
 		.n_gaps = 1,
 		.price_model = PRICE_CPU,
 		.attestation = ATTEST_OBSERVED,
+		.is_degraded = true,
 		.issued_ns = 131 * SECOND,
 		.not_after_ns = 5000 * SECOND,
 		.size = N_LEAVES,
@@ -117,7 +118,8 @@ static inline void fix_done(struct fix *f)
 static inline struct check *look(struct fix *f)
 {
 	static struct check c;
-	FILE *events = fmemopen(f->events.data, f->events.size, "r");
+	FILE *events = f->events.size ? fmemopen(f->events.data, f->events.size, "r")
+				      : fopen("/dev/null", "re");
 
 	c = (struct check){ .n_bad = 0 };
 	assert_non_null(events);

@@ -342,7 +342,7 @@ static void a_payload_with_anything_else_in_it_is_refused(void **state)
 		  "model is none of the known ones" },
 		{ "\"size\":21", "\"size\":-1", "size is not a whole number in its range" },
 		{ "\"observed\"", "\"observer\"", "mode is none of the known ones" },
-		{ "\"degraded\":false", "\"degraded\":12345", "degraded is not true or false" },
+		{ "\"degraded\":true", "\"degraded\":1234", "degraded is not true or false" },
 		{ "task:0x02", "task:0x03", "subject and task_id differ" },
 		{ "[\"8\",\"8\"]", "[\"8\",\"x\"]", "a gap is not two numbers" },
 		{ "\"execs\":\"20\"", "\"execs\":\"-2\"",
