@@ -60,7 +60,7 @@ struct check_chain {
 
 void check_chain(struct check *c, const struct signed_receipt *r, const struct check_chain *chain);
 
-/* One leaf that was opened. */
+/* One leaf that was opened. check_leaf: is it in the tree, in its place, inside of the window, no more than the usage? */
 struct opened_leaf {
 	uint8_t salt[LEAF_SALT];
 	char json[LEAF_LINE];

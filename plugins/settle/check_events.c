@@ -244,16 +244,61 @@ int opened_leaf_read(const char *text, size_t n, struct opened_leaf *ret, char w
 	return rc;
 }
 
+/* The sequence number of leaf <index>: what is before it, and the gaps. */
+static uint64_t seq_at(const struct receipt *r, uint64_t index)
+{
+	uint64_t seq = r->seq_first + index;
+
+	for (unsigned i = 0; i < r->n_gaps && r->gaps[i].first <= seq; i++)
+		seq += r->gaps[i].last - r->gaps[i].first + 1;
+	return seq;
+}
+
+/* What one event shows of the receipt: an event of another place or time, or one that says more than all of them, was made up. */
+static void check_place(struct check *c, const struct receipt *r, uint64_t index,
+			const struct leaf *leaf)
+{
+	const struct usage *u = &r->usage;
+	const struct {
+		const char *what;
+		uint64_t has, all;
+	} figures[] = {
+		{ "cpu_ns", leaf->cpu_ns, u->cpu_ns },
+		{ "rss_peak_kib", leaf->rss_peak_kib, u->rss_peak_kib },
+		{ "read_bytes", leaf->read_bytes, u->read_bytes },
+		{ "write_bytes", leaf->write_bytes, u->write_bytes },
+		{ "net_tx_bytes", leaf->net_tx_bytes, u->net_tx_bytes },
+		{ "stall_ns", leaf->stall_ns, u->stall_ns },
+	};
+
+	if (leaf->seq != seq_at(r, index))
+		check_bad(c,
+			  "event: number %" PRIu64 " has the sequence number %" PRIu64
+			  " where %" PRIu64 " must be",
+			  index, leaf->seq, seq_at(r, index));
+	if (leaf->ts_boot_ns < r->start_boot_ns || leaf->ts_boot_ns > r->end_boot_ns)
+		check_bad(c, "event: number %" PRIu64 " lies outside of the window", index);
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		if (figures[i].has > figures[i].all)
+			check_bad(c,
+				  "event: number %" PRIu64 " has %s %" PRIu64
+				  ", the whole usage %" PRIu64,
+				  index, figures[i].what, figures[i].has, figures[i].all);
+}
+
 void check_leaf(struct check *c, const struct signed_receipt *r, const struct opened_leaf *leaf)
 {
 	uint8_t hash[MERKLE_HASH];
 	char why[LEAF_WHY];
 	struct leaf read;
+	int rc = leaf_read(leaf->json, leaf->n_json, &read, why);
 
-	if (leaf_read(leaf->json, leaf->n_json, &read, why))
+	if (rc)
 		check_bad(c, "event: %s", why);
 	leaf_hash(leaf->salt, leaf->json, leaf->n_json, hash);
 	if (merkle_check(&leaf->path, r->r.size, hash, r->r.root))
 		check_bad(c, "event: number %" PRIu64 " is not in the tree of this receipt",
 			  leaf->path.index);
+	else if (!rc)
+		check_place(c, &r->r, leaf->path.index, &read);
 }

@@ -161,7 +161,10 @@ int receipt_verify_event(const struct receipt_asked *a, struct check *c,
 	for (unsigned i = 0; !rc && i < o->n; i++)
 		check_leaf(c, s, &o->leaves[i]);
 	if (!rc)
-		check_done(c, "%u events: that they are in the tree", o->n);
+		check_done(
+			c,
+			"%u events: that they are in the tree, in their place and time, and within the usage",
+			o->n);
 	if (!rc && asked->n)
 		check_challenge(c, asked, o->leaves, o->n);
 	free(o);

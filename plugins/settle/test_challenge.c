@@ -99,6 +99,71 @@ static void an_event_can_be_opened_and_no_other_in_its_place(void **state)
 	fix_done(&f);
 }
 
+/* One event, number 3, in each place. */
+static void same_everywhere(struct fix *f)
+{
+	struct leaf l = { .type = "proc.exec", .comm = "work", .seq = 3, .cpu_ns = 3 };
+	uint8_t salt[LEAF_SALT] = { 1 }, hash[32];
+	struct lnx_buf json = { 0 };
+	struct merkle m;
+
+	leaf_write(&json, &l);
+	leaf_hash(salt, json.data, json.size, hash);
+	lnx_buf_reset(&f->events);
+	merkle_init(&m, NULL, 0);
+	for (unsigned i = 0; i < N_LEAVES; i++) {
+		merkle_add(&m, hash);
+		leaf_put_line(&f->events, salt, json.data, json.size);
+	}
+	merkle_root(&m, f->s.r.root);
+	lnx_buf_done(&json);
+}
+
+/* The event at <index> opened: this is the only reason, or none. */
+static void expect_opened(struct fix *f, uint64_t index, const char *reason)
+{
+	struct opened_leaf leaf = { .path = { .index = index } };
+	struct check c = { .n_bad = 0 };
+
+	assert_int_equal(find(f, &leaf, 1), 0);
+	check_leaf(&c, &f->s, &leaf);
+	assert_int_equal(c.n_bad, reason != NULL);
+	if (reason)
+		assert_string_equal(c.bad[0], reason);
+}
+
+/* It is in the tree, and yet it cannot be an event of this receipt. */
+static void an_event_of_another_place_or_time_or_with_too_much_is_named(void **state)
+{
+	struct receipt *r;
+	struct fix f;
+
+	(void)state;
+	fix_make(&f);
+	r = &f.s.r;
+	expect_opened(&f, 20, NULL);
+	r->n_gaps = 2;
+	r->gaps[0] = (struct receipt_gap){ 5, 5 };
+	r->gaps[1] = (struct receipt_gap){ 8, 10 };
+	expect_opened(&f, 3, NULL);
+	expect_opened(&f, 4, "event: number 4 has the sequence number 5 where 6 must be");
+	expect_opened(&f, 5, "event: number 5 has the sequence number 6 where 7 must be");
+	expect_opened(&f, 6, "event: number 6 has the sequence number 7 where 11 must be");
+	r->n_gaps = 0;
+	r->start_boot_ns = r->end_boot_ns = 1; /* theirs is 0 */
+	expect_opened(&f, 7, "event: number 7 lies outside of the window");
+	r->start_boot_ns = 0;
+	r->usage.cpu_ns = 20;
+	expect_opened(&f, 19, NULL);
+	expect_opened(&f, 20, "event: number 20 has cpu_ns 21, the whole usage 20");
+	r->usage.cpu_ns = 231;
+	same_everywhere(&f);
+	expect_opened(&f, 2, NULL);
+	expect_opened(&f, 0, "event: number 0 has the sequence number 3 where 1 must be");
+	expect_opened(&f, 17, "event: number 17 has the sequence number 3 where 18 must be");
+	fix_done(&f);
+}
+
 static void many_are_opened_in_one_pass(void **state)
 {
 	static struct opened_leaf leaves[OPENED_MAX], one;
@@ -236,6 +301,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_event_can_be_opened_and_no_other_in_its_place),
+		cmocka_unit_test(an_event_of_another_place_or_time_or_with_too_much_is_named),
 		cmocka_unit_test(many_are_opened_in_one_pass),
 		cmocka_unit_test(a_block_chooses_as_ethers_counts),
 		cmocka_unit_test(what_was_not_opened_is_named),
