@@ -150,8 +150,7 @@ static void call_disable(struct lnx_rules *r, struct lnx_rule *rule)
 		return;
 	lnx_call_drop(r, rule);
 	if (!r->emit_arg && !r->rehearsal) /* they tell it themselves */
-		lnx_log(LNX_ERROR, "rules: '%s' is disabled after %u failures: %s:%d: %s",
-			rule->name, rule->failures,
+		lnx_log(LNX_ERROR, "rules: '%s' is disabled: %s:%d: %s", rule->name,
 			lnx_lua_printable(r->files[rule->file].path, shown, sizeof(shown)),
 			rule->error_line, rule->error);
 	lnx_alert_disabled(r, rule);

@@ -78,7 +78,9 @@ static int load_read(const struct lnx_rules *r, int fd, struct lnx_buf *text, st
 	if (fstat(fd, &st) < 0)
 		return lnx_err_set(err, -errno, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return lnx_err_set(err, -EINVAL, "is not a regular file");
+		return lnx_err_set(err, -EINVAL,
+				   S_ISDIR(st.st_mode) ? "is a directory: name its files"
+						       : "is not a regular file");
 	if (r->conf.bus && load_check_owner(&st, err) < 0)
 		return -EPERM;
 	if (st.st_size > (off_t)LNX_LUA_FILE_BYTES)
