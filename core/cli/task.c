@@ -252,6 +252,56 @@ static int follow(const struct lnx_cli *cli, const struct lnx_cli_args *args, co
 	return code;
 }
 
+/* The newest operation of that kind, or NULL. */
+static const json_t *op_of(const json_t *task, const char *kind)
+{
+	const json_t *op, *found = NULL;
+	size_t i;
+
+	json_array_foreach(json_object_get(task, "operations"), i,
+			   op) if (!strcmp(lnx_json_get_str(op, "kind"), kind)) found = op;
+	return found;
+}
+
+static bool is_op_over(const json_t *task, const char *kind)
+{
+	const json_t *op = op_of(task, kind);
+	const char *state = lnx_json_get_str(op, "state");
+
+	return !op || !strcmp(state, "confirmed") || !strcmp(state, "failed") ||
+	       !strcmp(state, "abandoned");
+}
+
+/* What changes no phase: with --wait until its operation is confirmed. One that is gone had no effect: the agent keeps a confirmed one
+ * for longer. Exit code. */
+static int follow_op(const struct lnx_cli *cli, const struct lnx_cli_args *args, const char *path,
+		     const char *kind)
+{
+	json_t *task = NULL;
+	const char *state;
+	const json_t *op;
+	uint64_t ns = 0;
+	int code, shown;
+
+	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
+		return LNX_EXIT_USAGE;
+	if (!ns || lnx_cli_arg(args, "dry-run"))
+		return follow(cli, args, path, "");
+	code = lnx_task_wait(cli, path, ns, is_op_over, kind, &task);
+	if (!task)
+		return code;
+	shown = lnx_task_print(cli, task);
+	op = op_of(task, kind);
+	state = lnx_json_get_str(op, "state");
+	if (code != LNX_EXIT_OK || strcmp(state, "confirmed") != 0) {
+		lnx_cli_say("task: %s is %s: %s", kind, op ? state : "not done",
+			    op ? lnx_json_get_str(op, "error") : "the agent's log says why");
+		code = LNX_EXIT_FAILURE;
+	}
+	json_decref(task);
+	return code == LNX_EXIT_OK ? shown : code;
+}
+
 /* A name that no other task has. */
 static void random_name(char ret[40])
 {
@@ -303,6 +353,7 @@ static int create(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	return code;
 }
 
+/* <phases>: where the task comes to by it; NULL: it stays where it is. */
 static int act(struct lnx_cli *cli, const struct lnx_cli_args *args, const char *action,
 	       const char *phases)
 {
@@ -323,7 +374,9 @@ static int act(struct lnx_cli *cli, const struct lnx_cli_args *args, const char 
 	code = lnx_client_post_json(cli, path, &body, &task);
 	lnx_buf_done(&body);
 	json_decref(task);
-	return code == LNX_EXIT_OK ? follow(cli, args, path, phases) : code;
+	if (code != LNX_EXIT_OK)
+		return code;
+	return phases ? follow(cli, args, path, phases) : follow_op(cli, args, path, action);
 }
 
 static int show(struct lnx_cli *cli, const char *word)
@@ -346,7 +399,7 @@ int lnx_cli_task(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	static const char *const actions[][2] = {
 		{ "settle", "settled" },   { "dispute", "disputed,resolved" },
 		{ "cancel", "cancelled" }, { "expire", "expired" },
-		{ "claim", "resolved" },   { "withdraw", "settled,resolved,expired,cancelled" },
+		{ "claim", "resolved" },   { "withdraw", NULL },
 	};
 	const char *word = args->n_words ? args->words[0] : "list";
 

@@ -100,6 +100,11 @@ int task_wish(struct settle *s, struct task *t, const char *action, const char *
 		(void)snprintf(why, TASK_ERROR, "that is under way: %s", op_state_names[op->state]);
 		return -EBUSY;
 	}
+	if (op && wishes[i].kind == OP_WITHDRAW && op->state == OP_CONFIRMED) {
+		(void)snprintf(why, TASK_ERROR, "it was withdrawn in block %llu",
+			       (unsigned long long)op->block);
+		return -EBUSY;
+	}
 	op = queue_wish(s, t, wishes[i].kind, reason);
 	if (!op) {
 		(void)snprintf(why, TASK_ERROR, "there is no room for its operation");

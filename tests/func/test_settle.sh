@@ -309,12 +309,13 @@ a_blacklisted_payee_fetches_it_later()
 	poll 20 phase_is payee "$id" settled || fail "$(task_of payee "$id")"
 	[ "$(balance payee)" = "$before" ] || fail "paid in spite of the blacklist"
 	as_account "${settle_addresses[payer]}" "$token" "$1$(word "${settle_addresses[payee],,}")$(printf '%064x' 0)"
-	cli payee task withdraw "$id" >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
-	poll 20 has_more payee "$before" || fail "$(task_of payee "$id")"
+	cli payee task withdraw "$id" --wait 40s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	grep -q 'withdraw *confirmed' "$tmp/out" || fail "it did not wait: $(cat "$tmp/out")"
+	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee)"
+	# what does nothing does not say that it did
+	! cli payee task withdraw "$id" --wait 20s >"$tmp/out" 2>&1 || fail "withdrawn twice: $(cat "$tmp/out")"
 	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee)"
 }
-
-has_more() { [ "$(balance "$1")" -gt "$2" ]; }
 
 # Neither what the agent writes nor what it says nor what it gives to children has the key in it.
 the_key_is_nowhere()
