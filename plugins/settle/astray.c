@@ -98,7 +98,7 @@ static void take_back(struct settle *s, const struct task *t)
 	struct abi_value a[2];
 	struct u256 zero;
 
-	if (op && (op->state != OP_ABANDONED || s->conf->dry_run))
+	if (op && (op->state <= OP_CONFIRMED || s->conf->dry_run))
 		return;
 	u256_from_u64(0, &zero);
 	abi_set_address(&a[0], s->settlement);

@@ -343,6 +343,7 @@ static void end(struct collector *c, struct task *t)
 {
 	struct settle *s = c->s;
 	char why[TASK_ERROR] = "";
+	int rc = 0;
 
 	if (!c->end_ns)
 		c->end_ns = s->host->now_ns(s->ctx);
@@ -353,7 +354,15 @@ static void end(struct collector *c, struct task *t)
 		task_set(s, t, PHASE_OFFERED,
 			 "its command ended with %d: there is no receipt for that",
 			 (int)c->usage.exit_code);
-	else if (t && prove(s, c, t, why) < 0)
+	else if (t)
+		rc = prove(s, c, t, why);
+	/* what was measured is kept as long as there is no room for it */
+	if (rc == -ENOBUFS && t->status == TASK_CREATED) {
+		c->retry_ns = s->host->now_ns(s->ctx) + SETTLE_SEC;
+		task_set(s, t, PHASE_RUNNING, "no receipt could be made yet: %s", why);
+		return;
+	}
+	if (rc < 0)
 		task_set(s, t, PHASE_FAILED, "no receipt could be made: %s", why);
 	collector_free(c);
 }
@@ -373,7 +382,7 @@ static void tick(void *arg)
 		end(c, task_find(s, c->task));
 		return;
 	}
-	if (!c->is_finishing || !spool_is_idle(c) ||
+	if (!c->is_finishing || !spool_is_idle(c) || s->host->now_ns(s->ctx) < c->retry_ns ||
 	    (c->exe && s->host->now_ns(s->ctx) < c->finish_ns))
 		return;
 	if ((c->root_pid && !c->has_exit) || (!c->root_pid && c->n_members)) {

@@ -48,6 +48,7 @@ struct collector {
 	uint64_t last_ns;   /* of the latest leaf: stall is told after the end */
 	uint64_t dropped;   /* of the whole agent, at the begin */
 	uint64_t finish_ns; /* not waited for longer */
+	uint64_t retry_ns;  /* its receipt is not tried before: there was no room for it */
 	struct lnx_buf spool;
 	struct spool_job *job;
 	uint64_t spool_lost;

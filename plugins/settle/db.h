@@ -69,6 +69,7 @@ struct op {
 	struct attempt attempts[OP_ATTEMPTS];
 	/* in memory only */
 	uint32_t is_dirty, is_dry, tries, is_asked, n_missing;
+	uint64_t asked_turn;   /* the last that asked about it */
 	uint64_t next_try_ns;  /* since boot; the wall time in the file is only a hint */
 	const char *unwanted;  /* literal: why nothing is to take its place; NULL: it is wanted */
 	struct u256 data_fee;  /* wei that the chain takes besides gas, as last told */
@@ -105,6 +106,7 @@ struct task {
 	int64_t created_ms, changed_ms;
 	/* in memory only */
 	uint32_t is_dirty, is_durable, is_dry;
+	uint32_t is_pending; /* payer: a reorganisation may yet bring its create to the chain */
 	uint32_t is_settled_deep; /* over, and no reorganisation will change that */
 	uint32_t asked_at;	  /* place in the batch of this turn; 0 none */
 	uint32_t is_covered;	  /* allowance mode: the payer's allowance and balance suffice */

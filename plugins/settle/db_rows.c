@@ -8,6 +8,7 @@
 #include "db_impl.h"
 
 #define TASK_NAMES_ARBITER 2 /* bit of task.is_escrow */
+#define OVER		   "('confirmed','failed','abandoned')"
 
 /* A statement whose values are bound in order. The first error sticks. */
 struct row {
@@ -73,7 +74,9 @@ static int write_attempt(sqlite3 *db, const struct op *op, uint32_t n, char erro
 		&r, db,
 		"INSERT INTO chain_attempt(op_id,n,tx_hash,raw,nonce,tip,max_fee,gas,first_sent_ms,"
 		"last_sent_ms) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(op_id,n) DO UPDATE SET"
-		" first_sent_ms=excluded.first_sent_ms,last_sent_ms=excluded.last_sent_ms");
+		" tx_hash=excluded.tx_hash,raw=excluded.raw,nonce=excluded.nonce,tip=excluded.tip,"
+		"max_fee=excluded.max_fee,gas=excluded.gas,"
+		"first_sent_ms=excluded.first_sent_ms,last_sent_ms=excluded.last_sent_ms");
 	put_int(&r, op->id);
 	put_int(&r, n);
 	put_blob(&r, a->hash, sizeof(a->hash));
@@ -99,7 +102,19 @@ static void put_op_state(struct row *r, const struct op *op)
 	put_int(r, op->next_try_ms);
 }
 
-/* One of that key which came to nothing, and was forgotten in memory since: its bytes can never be mined. */
+/* Attempts that are no more: an old one must not come back with a restart. */
+static int drop_attempts(sqlite3 *db, const struct op *op, char error[DB_ERROR])
+{
+	struct row r;
+
+	row_begin(&r, db, "DELETE FROM chain_attempt WHERE op_id=? AND n>=?");
+	put_int(&r, op->id);
+	put_int(&r, op->n_attempts);
+	return row_end(&r, error);
+}
+
+/* One of that key which is over, and was forgotten in memory since: its bytes can never be mined, or no reorganisation takes them
+ * out of the chain. */
 static int drop_over(sqlite3 *db, const char *key, char error[DB_ERROR])
 {
 	struct row r;
@@ -107,13 +122,12 @@ static int drop_over(sqlite3 *db, const char *key, char error[DB_ERROR])
 
 	row_begin(&r, db,
 		  "DELETE FROM chain_attempt WHERE op_id IN"
-		  " (SELECT id FROM chain_op WHERE op_key=? AND state IN ('failed','abandoned'))");
+		  " (SELECT id FROM chain_op WHERE op_key=? AND state IN " OVER ")");
 	put_text(&r, key);
 	rc = row_end(&r, error);
 	if (rc)
 		return rc;
-	row_begin(&r, db,
-		  "DELETE FROM chain_op WHERE op_key=? AND state IN ('failed','abandoned')");
+	row_begin(&r, db, "DELETE FROM chain_op WHERE op_key=? AND state IN " OVER);
 	put_text(&r, key);
 	return row_end(&r, error);
 }
@@ -127,11 +141,15 @@ static int write_op(sqlite3 *db, struct op *op, char error[DB_ERROR])
 		row_begin(
 			&r, db,
 			"UPDATE chain_op SET state=?,nonce=?,block=?,block_hash=?,tx_hash=?,spent_wei=?,"
-			"last_error=?,next_try_ms=?,data=? WHERE id=?");
+			"last_error=?,next_try_ms=?,data=?,not_after_block=?,op_key=? WHERE id=?");
 		put_op_state(&r, op);
 		put_blob(&r, op->data, op->n_data);
+		put_int(&r, (int64_t)op->not_after_block);
+		put_text(&r, op->key);
 		put_int(&r, op->id);
 		rc = row_end(&r, error);
+		if (!rc)
+			rc = drop_attempts(db, op, error);
 	} else {
 		rc = drop_over(db, op->key, error);
 		if (rc)

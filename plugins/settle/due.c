@@ -96,7 +96,8 @@ static void dispute(struct settle *s, struct task *t, const char *reason)
 	const struct op *op = op_find(s, OP_DISPUTE, t->id, "");
 	char why[TASK_ERROR];
 
-	if (!op || (op->state == OP_ABANDONED && !strcmp(op->error, OP_TAKEN_BACK)))
+	if (!op || (op->state == OP_ABANDONED && !strcmp(op->error, OP_TAKEN_BACK)) ||
+	    (op->state == OP_MINED && op->unwanted))
 		(void)task_wish(s, t, "dispute", reason, 0, why); /* again next turn */
 }
 
@@ -161,9 +162,9 @@ static void due_cancelling(struct settle *s, struct task *t)
 	for (struct op *op = s->ops; op; op = op->next)
 		if (!memcmp(op->task, t->id, 32)) {
 			op_unwant(s, op, CANCELLED_BY_PAYER);
-			is_open |= op->state < OP_CONFIRMED;
+			is_open |= op->state != OP_CONFIRMED && op_is_live(s, op);
 		}
-	if (!is_open && (!create || create->state == OP_ABANDONED))
+	if (!is_open && (!create || create->state > OP_CONFIRMED))
 		task_set(s, t, PHASE_CANCELLED, CANCELLED_BY_PAYER);
 }
 
@@ -217,10 +218,27 @@ static void due_payee(struct settle *s, struct task *t)
 	}
 }
 
+/* Of which tasks may a create that is not there come yet? */
+static void find_pending(struct settle *s)
+{
+	struct task *t;
+
+	for (t = s->tasks; t; t = t->next)
+		t->is_pending = 0;
+	for (const struct op *op = s->ops; op; op = op->next) {
+		t = op->kind == OP_CREATE && !op->is_dry && op_is_live(s, op)
+			    ? task_find(s, op->task)
+			    : NULL;
+		if (t && t->role == TASK_PAYER)
+			t->is_pending = 1;
+	}
+}
+
 void task_due(struct settle *s)
 {
 	int is_alarm = 0;
 
+	find_pending(s);
 	for (struct task *t = s->tasks; t; t = t->next) {
 		if (t->is_dry || task_is_final(t))
 			continue;

@@ -21,14 +21,6 @@
 #define ASK_FEES    3
 #define ASK_MORE    4
 
-/* What was asked about, in the order of the batch behind ASK_MORE. */
-static int is_looked_at(const struct settle *s, const struct op *op)
-{
-	return !op->is_dry && op->n_attempts && op->nonce != OP_NO_NONCE &&
-	       ((op->state >= OP_SIGNED && op->state <= OP_MINED) ||
-		(op->state == OP_CONFIRMED && op_is_live(s, op)));
-}
-
 /* ---- the head */
 
 /* An old head, and younger blocks that another has. A head alone shows nothing: whoever tells of blocks that are not there must not
@@ -292,7 +284,7 @@ static void end_op(struct settle *s, struct op *op, uint32_t state, const char *
 		s->host->metric_observe(s->ctx, s->m_seconds,
 					(double)(settle_now_ms(s) - op->created_ms) / 1000);
 	s->host->metric_add(s->ctx, s->m_fees, as_double(&op->spent_wei));
-	/* one that reverted is not looked at again: were its block taken back, a floor above it would leave a hole for ever */
+	/* were the block of one that reverted taken back for long, a floor above it would leave a hole for ever */
 	if (state == OP_CONFIRMED && op->nonce >= s->nonce_floor)
 		s->nonce_floor = op->nonce + 1;
 }
@@ -307,10 +299,17 @@ static void allowed(struct settle *s, const struct op *approve)
 		op_hurry(op);
 }
 
-/* What was sent in its place is in the chain: it never will be. */
-static void settle_cancelled(struct settle *s, struct op *op)
+/* What was sent in its place is in the chain. Over it is when no reorganisation can mine the call instead, which is out, too. */
+static void settle_cancelled(struct settle *s, struct op *op, int is_deep)
 {
-	op_set(s, op, OP_ABANDONED, "%s", op->unwanted ? op->unwanted : OP_TAKEN_BACK);
+	if (!op->unwanted)
+		op->unwanted = OP_TAKEN_BACK;
+	if (!is_deep || s->head < op->block + s->conf->reorg_depth) {
+		if (op->state != OP_MINED)
+			op_set(s, op, OP_MINED, "taken back, but not deep enough in the chain yet");
+		return;
+	}
+	op_set(s, op, OP_ABANDONED, "%s", op->unwanted);
 	op_count(s, op, "cancelled");
 	s->host->metric_add(s->ctx, s->m_fees, as_double(&op->spent_wei));
 }
@@ -333,8 +332,7 @@ static void settle_found(struct settle *s, struct op *op, const struct rpc_call 
 	memcpy(op->tx_hash, op->found.hash, 32);
 	op->spent_wei = op->found.cost;
 	if (op->found.is_cancel) {
-		if (is_deep)
-			settle_cancelled(s, op);
+		settle_cancelled(s, op, is_deep);
 		return;
 	}
 	op->unwanted = NULL; /* too late */
@@ -358,11 +356,21 @@ static void settle_found(struct settle *s, struct op *op, const struct rpc_call 
 		end_op(s, op, OP_FAILED, why);
 }
 
+/* A task whose create failed, and may be mined after all. */
+static void is_out_again(struct settle *s, const struct op *op)
+{
+	struct task *t = op->kind == OP_CREATE ? task_find(s, op->task) : NULL;
+
+	if (t && t->status == TASK_NONE && !strcmp(t->phase, PHASE_FAILED))
+		task_set(s, t, PHASE_ACCEPTED, "%s", "");
+}
+
 /* It is not in the chain (any more). */
 static void settle_missing(struct settle *s, struct op *op)
 {
-	if (op->state == OP_MINED || op->state == OP_CONFIRMED) {
+	if (op->state >= OP_MINED && op->state <= OP_FAILED) {
 		s->host->metric_add(s->ctx, s->m_reorgs, 1);
+		is_out_again(s, op);
 		op_set(s, op, OP_SENT, "its block is no longer in the chain: sent again");
 		op->attempts[op->n_attempts - 1].last_sent_ns = 0;
 		return;
@@ -377,7 +385,7 @@ static void settle_missing(struct settle *s, struct op *op)
 			     (unsigned long long)op->nonce);
 		s->host->health(s->ctx, "chain-key", LNX_HEALTH_DEGRADED,
 				"another program uses this agent's key");
-		op->nonce = OP_NO_NONCE;
+		op_drop_attempts(op);
 		op_set(s, op, op->unwanted ? OP_ABANDONED : OP_QUEUED, "%s",
 		       op->unwanted ? op->unwanted
 				    : "its nonce was used by another transaction of this key");
@@ -521,39 +529,11 @@ static void looked(struct settle *s)
 	ask_blocks(s);
 }
 
-static unsigned n_asks(const struct op *op)
-{
-	unsigned n = 0;
-
-	for (uint32_t k = 0; k < op->n_attempts; k++)
-		n += op->attempts[k].nonce == op->nonce;
-	return n;
-}
-
-/* Those whose outcome is open come first, and of the confirmed ones the newest. */
-static void choose_txs(struct settle *s)
-{
-	unsigned room = SETTLE_LOOK_TXS, confirmed = 0;
-
-	for (struct op *op = s->ops; op; op = op->next) {
-		op->is_asked =
-			is_looked_at(s, op) && op->state != OP_CONFIRMED && n_asks(op) <= room;
-		room -= op->is_asked ? n_asks(op) : 0;
-		confirmed += is_looked_at(s, op) && op->state == OP_CONFIRMED ? n_asks(op) : 0;
-	}
-	for (struct op *op = s->ops; op; op = op->next) {
-		if (!is_looked_at(s, op) || op->state != OP_CONFIRMED)
-			continue;
-		op->is_asked = confirmed <= room;
-		confirmed -= n_asks(op);
-	}
-}
-
 static void ask_txs(struct settle *s)
 {
 	char hex[67];
 
-	choose_txs(s);
+	op_choose(s);
 	for (struct op *op = s->ops; op; op = op->next)
 		for (uint32_t k = 0; op->is_asked && k < op->n_attempts; k++)
 			if (op->attempts[k].nonce == op->nonce) {

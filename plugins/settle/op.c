@@ -15,6 +15,7 @@
 #define TRY_MAX	     7 /* doublings: 64 s */
 
 #define TAKING_BACK "taken back: "
+#define SET_ASIDE   ":was:" /* behind it the number in the file */
 
 #define ONE(status) (1u << (status))
 
@@ -72,14 +73,31 @@ static void dirty(struct settle *s, struct op *op)
 	settle_wake(s);
 }
 
-/* One that ended without effect may be wanted again, with the same call or another: what was signed for it keeps its old nonce,
- * and is not looked at again. */
+/* May it be wanted again? What protects money does not wait until no reorganisation can undo that it was taken back. */
+static int is_ended(const struct op *op)
+{
+	return op->state == OP_FAILED || op->state == OP_ABANDONED ||
+	       (op->state == OP_MINED && op->unwanted && op_protects(op));
+}
+
+/* What was signed for it stays with it, under a key of its own: a reorganisation can bring it back. */
+static void set_aside(struct settle *s, struct op *op)
+{
+	size_t n = strlen(op->key);
+
+	(void)snprintf(op->key + n, sizeof(op->key) - n, SET_ASIDE "%lld",
+		       (long long)op->id); /* fits */
+	dirty(s, op);
+}
+
+static int is_set_aside(const struct op *op)
+{
+	return strstr(op->key, SET_ASIDE) != NULL;
+}
+
+/* One that ended without effect, and for which nothing was signed, begins anew, with the same call or another. */
 static struct op *again(struct settle *s, struct op *op, uint8_t *data, uint32_t n)
 {
-	if ((op->state != OP_FAILED && op->state != OP_ABANDONED) || s->job) {
-		free(data);
-		return op->state == OP_FAILED || op->state == OP_ABANDONED ? NULL : op;
-	}
 	free(op->data); /* no job reads it now */
 	op->data = data;
 	op->n_data = n;
@@ -95,7 +113,7 @@ struct op *op_queue(struct settle *s, uint32_t kind, const uint8_t task[32], con
 		    unsigned n_args)
 {
 	struct lnx_buf data = { .max = 1u << 20 };
-	struct op *op, **end = &s->ops;
+	struct op *op, *was, **end = &s->ops;
 	char key[OP_KEY];
 
 	make_key(s, kind, task, more, key);
@@ -104,13 +122,20 @@ struct op *op_queue(struct settle *s, uint32_t kind, const uint8_t task[32], con
 		return NULL;
 	}
 	op = op_by_key(s, key);
-	if (op)
+	if (op && (!is_ended(op) || s->job || (op->n_attempts && !op->id))) {
+		lnx_buf_done(&data);
+		return is_ended(op) ? NULL : op;
+	}
+	if (op && !op->n_attempts)
 		return again(s, op, (uint8_t *)data.data, (uint32_t)data.size);
+	was = op;
 	op = s->n_ops < SETTLE_OPS ? calloc(1, sizeof(*op)) : NULL;
 	if (!op) {
 		lnx_buf_done(&data);
 		return NULL;
 	}
+	if (was)
+		set_aside(s, was);
 	memcpy(op->key, key, sizeof(key));
 	op->kind = kind;
 	memcpy(op->task, task, 32);
@@ -221,7 +246,8 @@ void op_restore(const struct settle *s, struct op *op)
 		struct attempt *a = &op->attempts[i];
 
 		a->is_cancel = tx1559_is_to(a->raw, a->n_raw, s->address);
-		if (a->is_cancel && a->nonce == op->nonce && op_is_out(op))
+		if (a->is_cancel && a->nonce == op->nonce &&
+		    (op_is_out(op) || (op->state == OP_MINED && !memcmp(a->hash, op->tx_hash, 32))))
 			op->unwanted = OP_TAKEN_BACK;
 		if (!a->first_sent_ms)
 			continue;
@@ -243,9 +269,27 @@ int op_is_out(const struct op *op)
 	return !op->is_dry && (op->state == OP_SIGNED || op->state == OP_SENT) && op->n_attempts;
 }
 
+int op_protects(const struct op *op)
+{
+	return !op->is_dry &&
+	       (op->kind == OP_SUBMIT || op->kind == OP_DISPUTE || op->kind == OP_CLAIM ||
+		op->kind == OP_CANCEL || op->kind == OP_EXPIRE || op_is_revoke(op));
+}
+
+void op_drop_attempts(struct op *op)
+{
+	for (uint32_t i = 0; i < op->n_attempts; i++) {
+		free(op->attempts[i].raw);
+		op->attempts[i].raw = NULL;
+	}
+	op->n_attempts = 0;
+	op->nonce = OP_NO_NONCE;
+	op->is_dirty = 1;
+}
+
 int op_is_live(const struct settle *s, const struct op *op)
 {
-	if (op->state == OP_CONFIRMED)
+	if (op->state == OP_CONFIRMED || (op->state == OP_FAILED && op->n_attempts))
 		return s->head < op->block + s->conf->reorg_depth;
 	return op->state < OP_CONFIRMED;
 }
@@ -256,7 +300,9 @@ uint64_t op_next_nonce(const struct settle *s)
 	const struct op *op = s->ops;
 
 	while (op) {
-		if (op->state >= OP_SIGNED && op->state <= OP_MINED && op->nonce == next) {
+		if (((op->state >= OP_SIGNED && op->state <= OP_MINED) ||
+		     (op->state == OP_FAILED && op_is_live(s, op))) &&
+		    op->nonce == next) {
 			next++;
 			op = s->ops;
 		} else {
@@ -341,7 +387,7 @@ void op_sweep(struct settle *s)
 		open += op->state < OP_CONFIRMED && !op->is_dry;
 		/* what belongs to a task stays as long as the task: a second wish must find it */
 		if (s->job || op->is_dirty || op_is_live(s, op) ||
-		    (!op->is_dry && !task_is_over(s, op->task))) {
+		    (!op->is_dry && !is_set_aside(op) && !task_is_over(s, op->task))) {
 			p = &op->next;
 			continue;
 		}
@@ -378,7 +424,9 @@ void op_json(const struct op *op, struct lnx_buf *out)
 	lnx_json_kv_str(out, "kind", op_kinds[op->kind].name);
 	lnx_json_kv_str(out, "state", op_state_names[op->state]);
 	lnx_json_kv_str(out, "error", op->error);
-	lnx_json_kv_bool(out, "is_cancelled", a && a->is_cancel);
+	lnx_json_kv_bool(out, "is_cancelled",
+			 op->state >= OP_MINED && op->state <= OP_FAILED ? op->unwanted != NULL
+									 : a && a->is_cancel);
 	if (a) {
 		lnx_json_kv_u64(out, "nonce", op->nonce);
 		lnx_json_kv_u64(out, "attempts", op->n_attempts);

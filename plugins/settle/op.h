@@ -22,6 +22,7 @@
 #define OP_NO_NONCE   ((uint64_t)INT64_MAX) /* nothing is signed */
 #define OP_CANCEL_GAS 21000u		    /* of a transaction that moves nothing */
 #define OP_TAKEN_BACK "it is not needed any more"
+#define OP_MADE_WAY   "its price may not rise, and it held up what protects money"
 
 /* What a kind is, and what must be true of the task before and after it: masks of enum task_status. */
 struct op_kind {
@@ -34,7 +35,7 @@ extern const struct op_kind op_kinds[];
 /* The one of that key, none of a dry run. NULL none. */
 struct op *op_by_key(const struct settle *s, const char *key);
 struct op *op_find(const struct settle *s, uint32_t kind, const uint8_t task[32], const char *more);
-/* Queue a call. The same key twice is one operation; one that failed or was given up begins anew. Returns it, or NULL: no
+/* Queue a call. The same key twice is one operation; one that failed or was given up begins anew. Returns it, or NULL: not now, no
  * memory or too many. */
 struct op *op_queue(struct settle *s, uint32_t kind, const uint8_t task[32], const char *more,
 		    const uint8_t to[20], const char *signature, const struct abi_value *args,
@@ -60,8 +61,14 @@ void op_restore(const struct settle *s, struct op *op);
 int op_is_revoke(const struct op *op);
 /* Signed, and not known to be in the chain. */
 int op_is_out(const struct op *op);
-/* Is its outcome still open, or could a reorganisation take it back? */
+/* Does it protect money? Then it waits for nothing that is out: whoever hides what became of that holds up no dispute. */
+int op_protects(const struct op *op);
+/* What was signed for it can never be mined. While no job runs. */
+void op_drop_attempts(struct op *op);
+/* Is its outcome still open, or could a reorganisation change it? */
 int op_is_live(const struct settle *s, const struct op *op);
+/* Mark those that the turn asks about: all that are open have their turn, and of the others the newest come where there is room. */
+void op_choose(struct settle *s);
 /* Forget what is over and needed no more. */
 void op_sweep(struct settle *s);
 /* Count how it ended. */

@@ -54,29 +54,63 @@ static int is_affordable(const struct settle *s, const struct op *op, uint64_t g
 
 /* ---- a better price */
 
+/* What takes the place of a call gets its gas, where that may be spent: a transaction that moves nothing does not cost 21,000 on every
+ * chain and for every account. */
+static uint64_t cancel_gas(const struct settle *s, const struct op *op, uint64_t gas, uint64_t fee)
+{
+	struct u256 cost;
+
+	return is_affordable(s, op, gas, fee) && !cost_of(op, gas, fee, &cost) &&
+			       u256_cmp(&cost, &s->balance) <= 0
+		       ? gas
+		       : OP_CANCEL_GAS;
+}
+
+/* Sign what takes the place of a call, whatever the fees: where they may not rise, for the nodes that do not have the call (any more),
+ * as a nonce that is missing holds up all behind it. 1: signed. */
+static int cancel(struct settle *s, struct op *op, uint64_t tip, uint64_t fee)
+{
+	const struct attempt *a = &op->attempts[op->n_attempts - 1];
+	uint64_t gas = a->gas;
+
+	if (fee > cap_wei(s))
+		fee = cap_wei(s);
+	if (!is_affordable(s, op, OP_CANCEL_GAS, fee) && fee > a->fee_wei)
+		fee = a->fee_wei;
+	if (tip > fee)
+		tip = fee;
+	gas = cancel_gas(s, op, gas, fee);
+	if (op->n_attempts >= OP_ATTEMPTS || !is_affordable(s, op, gas, fee) ||
+	    (a->is_cancel && fee <= a->fee_wei)) /* the same bytes are sent again */
+		return 0;
+	return op_sign(s, op, gas, tip, fee) == 0;
+}
+
 /* 1: signed, at the same nonce; what is not wanted any more is replaced by nothing. */
 static int bump(struct settle *s, struct op *op)
 {
 	const struct attempt *a = &op->attempts[op->n_attempts - 1];
-	uint64_t tip = raised(a->tip_wei), fee = raised(a->fee_wei),
-		 gas = op->unwanted ? OP_CANCEL_GAS : a->gas;
-	uint32_t most = op->unwanted ? OP_ATTEMPTS : OP_ATTEMPTS - SPARE;
+	uint64_t tip = raised(a->tip_wei), fee = raised(a->fee_wei), gas = a->gas;
+	int is_signed;
 
 	if (s->tip > tip)
 		tip = s->tip;
 	if (2 * s->base_fee + tip > fee)
 		fee = 2 * s->base_fee + tip;
-	if (op->n_attempts >= most || fee > cap_wei(s) || !is_affordable(s, op, gas, fee)) {
+	if (op->unwanted)
+		is_signed = cancel(s, op, tip, fee);
+	else
+		is_signed = op->n_attempts < OP_ATTEMPTS - SPARE && fee <= cap_wei(s) &&
+			    is_affordable(s, op, gas, fee) && op_sign(s, op, gas, tip, fee) == 0;
+	if (!is_signed) {
 		s->host->health(
 			s->ctx, "chain-fees", LNX_HEALTH_DEGRADED,
 			"a transaction is not mined, and its fee may not rise: see chain.max_fee_gwei and chain.max_tx_cost_gwei");
 		return 0;
 	}
-	if (op_sign(s, op, gas, tip, fee) < 0)
-		return 0;
 	s->host->log(s->ctx, LNX_INFO, "%s: %s, nonce %llu again with %llu gwei", op->key,
 		     op->unwanted ? "taken back" : "not mined", (unsigned long long)op->nonce,
-		     (unsigned long long)(fee / GWEI));
+		     (unsigned long long)(op->attempts[op->n_attempts - 1].fee_wei / GWEI));
 	return 1;
 }
 
@@ -90,16 +124,33 @@ static int is_slow(const struct settle *s, const struct op *op)
 	return a->first_sent_ns && s->host->now_ns(s->ctx) - a->first_sent_ns > wait_ns;
 }
 
+/* Does something that protects money wait for a nonce before its own? */
+static int holds_up(const struct settle *s, const struct op *op)
+{
+	for (const struct op *o = s->ops; o; o = o->next)
+		if (op_protects(o) && op_is_out(o) && o->nonce > op->nonce)
+			return 1;
+	return 0;
+}
+
 /* What is out gets a better price, or something else in its place. 1: signed. */
 static int renew(struct settle *s, struct op *op)
 {
-	if (op->not_after_block && s->head >= op->not_after_block)
+	/* one endpoint alone could tell of an earlier end: a dispute is only in more haste by it */
+	if (op->not_after_block && s->head >= op->not_after_block && op->kind != OP_DISPUTE)
 		op_unwant(s, op, "too late: its deadline passed before it was mined");
 	if (s->nonce_latest > op->nonce)
 		return 0; /* it is used: by what, the next looks tell */
 	if (op->unwanted && !op->attempts[op->n_attempts - 1].is_cancel)
 		return bump(s, op);
-	return op->state == OP_SENT && is_slow(s, op) && bump(s, op);
+	if (op->state != OP_SENT || !is_slow(s, op))
+		return 0;
+	if (bump(s, op))
+		return 1;
+	if (op->unwanted || op_protects(op) || !holds_up(s, op))
+		return 0;
+	op_unwant(s, op, OP_MADE_WAY);
+	return bump(s, op);
 }
 
 /* ---- a new one */
@@ -277,20 +328,13 @@ static void prepared(struct settle *s)
 static int is_too_late(struct settle *s, struct op *op)
 {
 	/* the earlier of two heads: one endpoint alone ends nothing, and the estimate tells whether it still goes */
-	if (!op->not_after_block || s->head + s->conf->deadline_margin <= op->not_after_block)
+	if (!op->not_after_block || op->kind == OP_DISPUTE ||
+	    s->head + s->conf->deadline_margin <= op->not_after_block)
 		return 0;
 	op_set(s, op, OP_ABANDONED, "too late: block %llu is near its deadline %llu",
 	       (unsigned long long)s->head, (unsigned long long)op->not_after_block);
 	op_count(s, op, "abandoned");
 	return 1;
-}
-
-/* What protects money waits for nothing that is out: whoever hides what became of that holds up no dispute. */
-static int passes(const struct op *op)
-{
-	return !op->is_dry &&
-	       (op->kind == OP_SUBMIT || op->kind == OP_DISPUTE || op->kind == OP_CLAIM ||
-		op->kind == OP_CANCEL || op->kind == OP_EXPIRE || op_is_revoke(op));
 }
 
 void plan_begin(struct settle *s, void (*then)(struct settle *s))
@@ -317,7 +361,7 @@ void plan_begin(struct settle *s, void (*then)(struct settle *s))
 		s->host->health(s->ctx, "chain-fees", LNX_HEALTH_OK, "");
 	for (struct op *op = s->ops; op && !s->plan; op = op->next)
 		if (op->state == OP_QUEUED && op->next_try_ns <= now &&
-		    (!n_out || (n_out < OUT_MAX && passes(op))) && !is_too_late(s, op))
+		    (!n_out || (n_out < OUT_MAX && op_protects(op))) && !is_too_late(s, op))
 			s->plan = op;
 	if (!s->plan) {
 		then(s);

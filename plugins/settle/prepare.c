@@ -130,7 +130,7 @@ static int approve(struct settle *s, const struct task *t, const struct u256 *ne
 	for (unsigned i = 0; i < APPROVE_TRIES; i++) {
 		(void)snprintf(more, sizeof(more), "%u", i); /* fits */
 		op = op_find(s, OP_APPROVE, t->id, more);
-		if (op && (op->state == OP_CONFIRMED || op->state == OP_MINED))
+		if (op && (op->state == OP_CONFIRMED || op->state == OP_MINED) && !op->unwanted)
 			continue; /* and it was taken back since */
 		if (op && (op->state == OP_FAILED ||
 			   (op->state == OP_ABANDONED && !was_taken_back(op)))) {
@@ -140,7 +140,7 @@ static int approve(struct settle *s, const struct task *t, const struct u256 *ne
 		if (!op || op->state == OP_ABANDONED)
 			op = op_queue(s, OP_APPROVE, t->id, more, s->token, TOKEN_APPROVE, a, 2);
 		(void)snprintf(why, OP_TEXT, "waits for the allowance");
-		return op ? -EAGAIN : -ENOBUFS;
+		return -EAGAIN; /* no room now: the next turn tries again */
 	}
 	(void)snprintf(why, OP_TEXT, "the allowance was taken back %d times", APPROVE_TRIES);
 	return -EPERM;

@@ -12,16 +12,29 @@
 
 #define INPUT_BYTES (2u * RECEIPT_PAYLOAD_BYTES)
 
-static struct task *next_task(const struct settle *s)
+static int is_to_judge(const struct task *t)
 {
 	static const uint8_t none[32];
 
-	for (struct task *t = s->tasks; t; t = t->next)
-		if (t->role == TASK_PAYER && !t->is_dry && t->status == TASK_SUBMITTED &&
-		    !strcmp(t->phase, PHASE_SUBMITTED) && !t->is_unsure &&
-		    memcmp(t->submit_tx, none, 32) != 0)
+	return t->role == TASK_PAYER && !t->is_dry && t->status == TASK_SUBMITTED &&
+	       !strcmp(t->phase, PHASE_SUBMITTED) && !t->is_unsure &&
+	       memcmp(t->submit_tx, none, 32) != 0;
+}
+
+/* In turn: one that cannot be judged holds up no other. */
+static struct task *next_task(const struct settle *s)
+{
+	struct task *first = NULL;
+	int is_behind = 0;
+
+	for (struct task *t = s->tasks; t; t = t->next) {
+		if (is_to_judge(t) && is_behind)
 			return t;
-	return NULL;
+		if (is_to_judge(t) && !first)
+			first = t;
+		is_behind |= !memcmp(t->id, s->proving, 32);
+	}
+	return first;
 }
 
 static void check_task(const struct settle *s, struct check *c, const struct task *t,
@@ -108,7 +121,8 @@ static int read_tx(const struct settle *s, const json_t *tx, struct brought *ret
 
 /* ---- when was it? */
 
-static uint64_t time_of(struct settle *s, unsigned i)
+/* 0: not told, or not alike. */
+static uint64_t time_of(const struct settle *s, unsigned i)
 {
 	const struct rpc_call *other = settle_second(s, i);
 	uint64_t ret[2] = { 0, 0 };
@@ -119,6 +133,15 @@ static uint64_t time_of(struct settle *s, unsigned i)
 	return other && ret[0] != ret[1] ? 0 : ret[0];
 }
 
+/* The block in which we created it; 0: not known. */
+static uint64_t created_block(const struct settle *s, const struct task *t)
+{
+	const struct op *op = op_find(s, OP_CREATE, t->id, "");
+
+	return op && op->state == OP_CONFIRMED ? op->block : 0;
+}
+
+/* Without its times nobody knows whether the work was done within the task: it stays as it is, and silence does not pay it. */
 static void judge(struct settle *s, struct task *t, const struct brought *b, uint64_t created_s,
 		  uint64_t submitted_s)
 {
@@ -141,6 +164,8 @@ static void judge(struct settle *s, struct task *t, const struct brought *b, uin
 		if (op)
 			op_unwant(s, op, "the receipt that came instead is not good");
 		task_set(s, t, PHASE_REJECTED, "%s", c.bad[0]);
+	} else if (!submitted_s || (!created_s && created_block(s, t))) {
+		s->differs = "when a receipt came";
 	} else {
 		task_set(s, t, PHASE_VERIFIED, "%s", "");
 	}
@@ -154,14 +179,6 @@ static void end(struct settle *s)
 	task_due(s);
 	rpc_reset(&s->batch);
 	s->after_proof(s);
-}
-
-/* The block in which we created it; 0: not known. */
-static uint64_t created_block(const struct settle *s, const struct task *t)
-{
-	const struct op *op = op_find(s, OP_CREATE, t->id, "");
-
-	return op && op->state == OP_CONFIRMED ? op->block : 0;
 }
 
 static void timed(struct settle *s)

@@ -194,8 +194,7 @@ static int keep(struct settle *s, struct task *t, const struct signed_receipt *s
 	op = op_queue(s, OP_SUBMIT, t->id, "", s->settlement, SETTLEMENT_SUBMIT, a, 4);
 	if (!op) {
 		lnx_buf_done(&file);
-		(void)snprintf(why, TASK_ERROR,
-			       "there is no room for its submission: finish it again");
+		(void)snprintf(why, TASK_ERROR, "there is no room for its submission");
 		return -ENOBUFS;
 	}
 	op->not_after_block = t->deadline;

@@ -9,7 +9,8 @@
 #include "op.h"
 #include "task.h"
 
-#define SENDS 8 /* in one turn */
+#define SENDS	     8 /* in one turn */
+#define SAID_BY_NODE "the node: "
 
 static int is_due(const struct settle *s, const struct op *op)
 {
@@ -50,6 +51,7 @@ static void sent_one(struct settle *s, struct op *op, const struct rpc_call *c)
 {
 	struct attempt *a = &op->attempts[op->n_attempts - 1];
 	const char *text = json_string_value(c->result);
+	char why[OP_TEXT];
 	uint8_t hash[32];
 
 	if (!c->is_error && (!text || hex_parse(text, hash, 32) || memcmp(hash, a->hash, 32) != 0))
@@ -60,8 +62,10 @@ static void sent_one(struct settle *s, struct op *op, const struct rpc_call *c)
 			op_set(s, op, OP_SENT, "%s", "");
 		return;
 	}
-	if (strcmp(op->error, c->text) != 0) {
-		(void)snprintf(op->error, sizeof(op->error), "%s", c->text); /* fits */
+	/* never alone: what begins as a decision of ours would be one after a restart */
+	(void)snprintf(why, sizeof(why), SAID_BY_NODE "%.180s", c->text); /* fits */
+	if (strcmp(op->error, why) != 0) {
+		memcpy(op->error, why, sizeof(why));
 		s->host->log(s->ctx, LNX_WARN, "%s: not taken by the node: %s", op->key, c->text);
 		op->is_dirty = 1;
 	}

@@ -120,7 +120,7 @@ struct settle {
 	struct op *ops;
 	struct task *tasks;
 	uint32_t n_ops, n_tasks;
-	uint64_t look_round;
+	uint64_t look_round, look_turn;
 	uint64_t nonce_floor; /* above every nonce of ours that was mined */
 	uint64_t log_block;   /* logs up to it were read */
 	uint64_t log_head, log_to, log_span;

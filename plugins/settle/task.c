@@ -145,7 +145,7 @@ int task_is_final(const struct task *t)
 {
 	if (is_over(t))
 		return t->is_settled_deep != 0;
-	return t->status == TASK_NONE &&
+	return t->status == TASK_NONE && !t->is_pending &&
 	       (!strcmp(t->phase, PHASE_FAILED) || !strcmp(t->phase, PHASE_CANCELLED));
 }
 

@@ -62,6 +62,29 @@ static void the_open_one_is_asked_about_however_many_are_confirmed(void **state)
 	assert_int_equal(f.s.batch.error, 0);
 }
 
+/* What has many attempts keeps nobody from being asked about. */
+static void every_open_one_is_asked_about_in_turn(void **state)
+{
+	uint64_t asked = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		struct op *op = add_op(i, OP_SENT);
+
+		op->n_attempts = i < 7 ? OP_ATTEMPTS : 1;
+		for (unsigned k = 0; k < op->n_attempts; k++)
+			op->attempts[k].nonce = i;
+	}
+	f.ops[6].kind = OP_DISPUTE;
+	for (unsigned turn = 0; turn < 7; turn++) {
+		op_choose(&f.s);
+		for (unsigned i = 0; i < 8; i++)
+			asked |= (uint64_t)f.ops[i].is_asked << i;
+		assert_true(turn || f.ops[6].is_asked);
+	}
+	assert_int_equal(asked, 0xff);
+}
+
 static void figures_of_a_liar_do_not_wrap(void **state)
 {
 	static const char *const dear[] = {
@@ -262,6 +285,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			the_open_one_is_asked_about_however_many_are_confirmed, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_open_one_is_asked_about_in_turn, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(figures_of_a_liar_do_not_wrap, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_receipt_that_took_the_place_of_another_is_judged_again, setup, teardown),

@@ -24,6 +24,7 @@ static const struct {
 static struct op *queue_wish(struct settle *s, struct task *t, uint32_t kind, const char *reason)
 {
 	struct abi_value a[2];
+	struct op *op;
 
 	if (kind == OP_DISPUTE) {
 		uint8_t hash[32];
@@ -31,7 +32,10 @@ static struct op *queue_wish(struct settle *s, struct task *t, uint32_t kind, co
 		keccak256(reason, strlen(reason), hash);
 		abi_set_word(&a[0], t->id);
 		abi_set_word(&a[1], hash);
-		return op_queue(s, OP_DISPUTE, t->id, "", s->settlement, SETTLEMENT_DISPUTE, a, 2);
+		op = op_queue(s, OP_DISPUTE, t->id, "", s->settlement, SETTLEMENT_DISPUTE, a, 2);
+		if (op && op->state == OP_QUEUED)
+			op->not_after_block = t->dispute_deadline;
+		return op;
 	}
 	if (kind == OP_WITHDRAW) {
 		abi_set_address(&a[0], t->token);

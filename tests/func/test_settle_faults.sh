@@ -88,6 +88,7 @@ a_lost_answer_sends_nothing_twice()
 	reorganised_it_is_sent_again
 	slow_it_gets_a_better_price_at_the_same_nonce
 	cancelled_while_it_is_out_it_does_not_land
+	a_reorganisation_mines_what_was_taken_back
 	what_is_no_answer_is_an_error
 	finality_is_what_the_node_says
 }
@@ -150,12 +151,49 @@ cancelled_while_it_is_out_it_does_not_land()
 	[ "$(nonce_of payer)" = "$before" ] || fail "something was mined"
 	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
 	mine 1
+	poll 40 operation payer gone create '.state == "mined" and .is_cancelled' || fail "$(task_of payer gone)"
+	phase_is payer gone cancelling || fail "over before it is deep: $(task_of payer gone)"
+	mine 40
 	poll 40 phase_is payer gone cancelled || fail "$(task_of payer gone)"
 	[ "$(nonce_of payer)" = "$((before + 1))" ] || fail "$(($(nonce_of payer) - before)) transactions"
 	[ "$(balance payer) $(allowance)" = "$has 5000000" ] || fail "it landed: $(balance payer), allowed $(allowance)"
 	create gone 5 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out") $(tail -20 "$tmp/payer/log")"
 	[ "$(balance payer)" = "$((has - 5000000))" ] || fail "the payer has $(balance payer)"
 	[ "$(nonce_of payer)" = "$((before + 2))" ] || fail "$(($(nonce_of payer) - before)) transactions"
+}
+
+# What took the place of the call is in a block; a reorganisation mines the call itself. The task is there, and somebody looks at it.
+a_reorganisation_mines_what_was_taken_back()
+{
+	local raw
+	allow 6000000
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	create undead 6 >"$tmp/out" 2>&1 || true
+	poll 30 operation payer undead create '.state == "sent"' || fail "$(task_of payer undead)"
+	raw=$(raw_of undead)
+	[ "${#raw}" -gt 200 ] || fail "no signed bytes: $raw"
+	cli payer task cancel undead >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 30 operation payer undead create '.state == "sent" and .is_cancelled' || fail "$(task_of payer undead)"
+	mine 1
+	poll 40 operation payer undead create '.state == "mined" and .is_cancelled' || fail "$(task_of payer undead)"
+	rpc "$settle_rpc" anvil_reorg "[1,[[\"0x$raw\",0]]]" >"$tmp/out" || true
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	poll 40 phase_is payer undead open || fail "$(task_of payer undead)"
+	poll 30 operation payer undead create '.state == "confirmed" and (.is_cancelled | not)' || fail "$(task_of payer undead)"
+}
+
+# The first bytes that were signed for a task's create, in hex: the file is read beside the agent.
+raw_of()
+{
+	local id
+	id=$(api payer "/tasks/$1" | jq -r .task_id)
+	python3 - "$tmp/payer/settle.db" "${id#0x}" <<-'END'
+		import sqlite3, sys
+		db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=10)
+		row = db.execute("SELECT hex(a.raw) FROM chain_attempt a JOIN chain_op o ON o.id = a.op_id"
+				 " WHERE o.kind = 2 AND o.task_id = ? ORDER BY a.n LIMIT 1", (bytes.fromhex(sys.argv[2]),)).fetchone()
+		print(row[0].lower() if row else "")
+	END
 }
 
 # The node has that as final which is two epochs of 32 blocks behind its newest.

@@ -52,6 +52,7 @@ a_liar_hides_no_receipt_and_makes_up_no_payment()
 	poll 30 phase_is payee "$id" settled || fail "$(task_of payee "$id")"
 	[ "$(($(balance payee) - before))" = 2000000 ] || fail "the payee has $(balance payee), before $before"
 	[ "$(nonce_of payer)" = "$((nonce + 1))" ] || fail "$(($(nonce_of payer) - nonce)) transactions"
+	a_receipt_of_two_times_is_not_paid
 	in_small_pieces_a_receipt_is_verified "$proxy" "$id"
 	other_blocks_confirm_nothing
 	other_code_stops_signing
@@ -67,6 +68,22 @@ what_hides_only_logs_delays_nothing()
 	cli payee task run "$id" -- true >"$tmp/run" 2>&1 || fail "run: $(cat "$tmp/run") $(tail -3 "$tmp/payee/log")"
 	poll 30 phase_is payer "$id" settled || fail "hidden: $(task_of payer "$id")"
 	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee), before $before"
+}
+
+# Nobody knows then whether the work was done within the task.
+a_receipt_of_two_times_is_not_paid()
+{
+	local id before
+	before=$(balance payee)
+	id=$(new_task l5 1) || exit 1
+	poll 30 phase_is payee "$id" offered || fail "$(task_of payee "$id")"
+	lies payer 'eth_getBlockByNumber field timestamp 0x1'
+	cli payee task run "$id" --wait 1s -- true >"$tmp/run" 2>&1
+	poll 30 health payer 'two endpoints do not agree on when a receipt came' || fail "not told: $(task_of payer "$id")"
+	phase_is payer "$id" submitted || fail "judged: $(task_of payer "$id")"
+	[ "$(balance payee)" = "$before" ] || fail "paid: $(balance payee)"
+	lies payer
+	poll 30 phase_is payer "$id" settled || fail "$(task_of payer "$id")"
 }
 
 # A node that gives logs of a few blocks only, as most do of some thousands.

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What was measured is not lost. */
+#include "test_out.h"
+
+#include "collect.h"
+#include "identity.h"
+
+#include <linnix/svc_core.h>
+#include <sodium.h>
+#include <unistd.h>
+
+static int status_json(void *self, struct lnx_buf *out)
+{
+	(void)self;
+	lnx_buf_str(out, "{\"probes\":[{\"name\":\"proc\",\"state\":\"attached\"}]}");
+	return lnx_buf_error(out);
+}
+
+static const struct lnx_svc_core core = { .size = sizeof(core), .status_json = status_json };
+static char dir[] = "/tmp/lnx-collect-XXXXXX";
+
+/* The outbox is full when the work ends: its receipt is made when there is room. */
+static void measured_work_waits_for_room(void **state)
+{
+	static struct identity_secret secret;
+	static struct identity identity = { .secret = &secret };
+	struct collect_ask ask = { .pid = (uint64_t)getpid(), .cgroup = "", .output_sha256 = "" };
+	char why[TASK_ERROR] = "", path[600];
+
+	(void)state;
+	add_task();
+	assert_int_equal(
+		crypto_sign_seed_keypair(identity.ed25519, secret.ed25519, secret.ed25519_seed), 0);
+	f.s.identity = &identity;
+	f.conf.events_dir = dir;
+	assert_int_equal(testhost_provide(f.t, "core/1", &core, NULL), 0);
+	f.task.role = TASK_PAYEE;
+	f.task.status = TASK_CREATED;
+	f.task.deadline = 1000;
+	memcpy(f.task.payee, f.s.address, 20);
+	(void)snprintf(f.task.phase, sizeof(f.task.phase), "%s", PHASE_OFFERED); /* fits */
+	if (collect_begin(&f.s, &f.task, &ask, why) < 0)
+		fail_msg("%s", why);
+	assert_int_equal(collect_finish(&f.s, &f.task, &ask, why), 0);
+	f.s.n_ops = SETTLE_OPS;
+	testhost_jobs_inline(f.t, 1);
+	for (unsigned i = 0; i < 40; i++)
+		assert_true(testhost_advance(f.t, SETTLE_SEC / 2) >= 0);
+	assert_string_equal(f.task.phase, PHASE_RUNNING);
+	assert_non_null(strstr(f.task.reason, "no receipt could be made yet"));
+	assert_int_equal(f.s.n_collectors, 1);
+	f.s.n_ops = 0;
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(testhost_advance(f.t, SETTLE_SEC / 2) >= 0);
+	assert_string_equal(f.task.phase, PHASE_PROVEN);
+	assert_int_equal(f.s.n_collectors, 0);
+	assert_non_null(op_find(&f.s, OP_SUBMIT, f.task.id, ""));
+	free(f.task.receipt);
+	hex_format(f.task.id, 32, why);
+	(void)snprintf(path, sizeof(path), "%s/%s.events", dir, why); /* fits */
+	(void)unlink(path);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(measured_work_waits_for_room),
+	};
+	int rc;
+
+	if (sodium_init() < 0 || !mkdtemp(dir))
+		return 1;
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	(void)rmdir(dir);
+	return rc;
+}
