@@ -138,9 +138,10 @@ static int approve(struct settle *s, const struct task *t, const struct u256 *ne
 			return -EPERM;
 		}
 		if (!op || op->state == OP_ABANDONED)
-			op = op_queue(s, OP_APPROVE, t->id, more, s->token, TOKEN_APPROVE, a, 2);
+			(void)op_queue(s, OP_APPROVE, t->id, more, s->token, TOKEN_APPROVE, a,
+				       2); /* no room now: the next turn tries again */
 		(void)snprintf(why, OP_TEXT, "waits for the allowance");
-		return -EAGAIN; /* no room now: the next turn tries again */
+		return -EAGAIN;
 	}
 	(void)snprintf(why, OP_TEXT, "the allowance was taken back %d times", APPROVE_TRIES);
 	return -EPERM;
