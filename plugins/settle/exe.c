@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/nsfs.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,6 +67,27 @@ static int mount_of(int fd, unsigned long *ret)
 	return rc;
 }
 
+/* Were the mounts that <pid> sees made with our rights? Those of a user namespace of its own are made by whoever runs it. */
+static int has_our_mounts(uint32_t pid)
+{
+	struct stat owner, own;
+	char path[64];
+	int fd, user, is_yes;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/ns/mnt", pid); /* fits */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	user = ioctl(fd, NS_GET_USERNS); /* refused: of one above ours */
+	(void)close(fd);		 /* read only */
+	if (user < 0)
+		return 0;
+	is_yes = fstat(user, &owner) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
+		 owner.st_dev == own.st_dev && owner.st_ino == own.st_ino;
+	(void)close(user); /* likewise */
+	return is_yes;
+}
+
 /* The kernel has the bytes, or reads them from a disk: nobody else is asked for them. */
 static int is_of_kernel(const char *type, size_t n)
 {
@@ -97,6 +120,9 @@ static int is_readable(uint32_t pid, int fd)
 		is_found = 1;
 		type = strstr(line, " - ");
 		is_yes = type && is_of_kernel(type + 3, strcspn(type + 3, " "));
+		/* what lies below an overlay is not told, and in a user namespace it may be anything */
+		if (is_yes && !strncmp(type, " - overlay ", 11))
+			is_yes = has_our_mounts(pid);
 	}
 	free(line);
 	if (f)

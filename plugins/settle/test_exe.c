@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -150,12 +152,69 @@ static void a_file_that_might_hold_up_the_reader_is_not_opened(void **state)
 	(void)close(fd);
 }
 
+/* A child that runs <dir>/sleep: <dir> is an overlay that it mounted after it left what <flags> say. -1: that is not possible here. */
+static pid_t run_on_overlay(const char *dir, int flags)
+{
+	char *const argv[] = { (char *)(uintptr_t) "sleep", (char *)(uintptr_t) "600", NULL };
+	char path[64], byte = 'x';
+	int go[2], status;
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/sleep", dir); /* fits */
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (unshare(flags) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		    mount("overlay", dir, "overlay", MS_RDONLY, "lowerdir=/usr/bin:/usr/sbin") == 0)
+			(void)execve(path, argv, environ);
+		_exit(write(go[1], &byte, 1) != 1);
+	}
+	(void)close(go[1]);
+	if (read(go[0], &byte, 1) == 1) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		pid = -1;
+	}
+	(void)close(go[0]);
+	return pid;
+}
+
+/* Below it there may be one that a process answers for: who has a user namespace needs no rights to mount it so. */
+static void an_overlay_that_the_process_could_mount_itself_is_not_opened(void **state)
+{
+	char dir[] = "/tmp/linnix-exe-XXXXXX";
+	int rc = -ENODEV, rc_ours = 0;
+	uint8_t got[32];
+	pid_t pid, ours;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	pid = run_on_overlay(dir, CLONE_NEWUSER | CLONE_NEWNS);
+	if (pid > 0) {
+		rc = exe_hash((uint32_t)pid, start_of(pid), got);
+		end(pid);
+	}
+	ours = run_on_overlay(dir, CLONE_NEWNS); /* without root it may not */
+	if (ours > 0) {
+		rc_ours = exe_hash((uint32_t)ours, start_of(ours), got);
+		end(ours);
+	}
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(rc, -ENODEV);
+	assert_int_equal(rc_ours, 0);
+	if (pid < 0) {
+		print_message("SKIP: no overlay in a user namespace of its own here\n");
+		skip();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_file_that_runs_is_hashed_and_no_other_process),
 		cmocka_unit_test(a_file_that_is_too_large_is_not_read),
 		cmocka_unit_test(a_file_that_might_hold_up_the_reader_is_not_opened),
+		cmocka_unit_test(an_overlay_that_the_process_could_mount_itself_is_not_opened),
 	};
 
 	if (sodium_init() < 0)
