@@ -193,6 +193,7 @@ static int read_members(const json_t *o, struct leaf *l, char why[LEAF_WHY])
 		{ "rss_peak_kib", &l->rss_peak_kib },
 	};
 	const json_t *code = json_object_get(o, "exit_code"), *is_main = json_object_get(o, "main");
+	const json_t *comm = json_object_get(o, "comm");
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (get_text(o, numbers[i].key, numbers[i].to))
@@ -200,8 +201,8 @@ static int read_members(const json_t *o, struct leaf *l, char why[LEAF_WHY])
 	if (get_pid(o, "pid", &l->pid) || get_pid(o, "ppid", &l->ppid))
 		return bad(why, "pid or ppid");
 	/* a name of 16 bytes in the kernel can become longer by what stands for bytes that are not UTF-8 */
-	if (get_chars(o, "type", l->type, sizeof(l->type) - 1) ||
-	    json_string_length(json_object_get(o, "comm")) > 48)
+	if (get_chars(o, "type", l->type, sizeof(l->type) - 1) || !json_is_string(comm) ||
+	    json_string_length(comm) > 48)
 		return bad(why, "type or comm");
 	if (!json_is_integer(code) || json_integer_value(code) < INT32_MIN ||
 	    json_integer_value(code) > INT32_MAX)

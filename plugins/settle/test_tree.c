@@ -372,6 +372,20 @@ static void expect_refused(const struct lnx_buf *json, const char *from, const c
 	assert_string_equal(why, want);
 }
 
+static void a_name_of_a_process_is_a_text_and_is_there(void **state)
+{
+	struct leaf l = { .type = "proc.exec", .comm = "work", .seq = 1 };
+	struct lnx_buf json = { 0 };
+
+	(void)state;
+	leaf_write(&json, &l);
+	expect_refused(&json, "\"comm\":\"work\"", "\"comm\":7",
+		       "type or comm is missing or not what it should be");
+	expect_refused(&json, "\"comm\":\"work\"", "\"comn\":\"work\"",
+		       "type or comm is missing or not what it should be");
+	lnx_buf_done(&json);
+}
+
 static void arguments_are_hashed_as_far_as_they_were_seen(void **state)
 {
 	static const char abc[] =
@@ -468,6 +482,7 @@ int main(void)
 		cmocka_unit_test(a_binding_counts_for_one_address_chain_and_nonce),
 		cmocka_unit_test(times_are_written_one_way),
 		cmocka_unit_test(a_leaf_comes_back_as_it_was),
+		cmocka_unit_test(a_name_of_a_process_is_a_text_and_is_there),
 		cmocka_unit_test(arguments_are_hashed_as_far_as_they_were_seen),
 		cmocka_unit_test(usage_is_the_sum_and_never_wraps),
 	};
