@@ -273,6 +273,9 @@ static int verify_more(const struct receipt_asked *a, struct check *c,
 			return CHECK_USAGE;
 		check_events(c, s, events);
 		(void)fclose(events);
+	} else {
+		check_note(c,
+			   "events: not given (--events): their root and sums were not recomputed");
 	}
 	if (a->has_settlement && memcmp(a->settlement, s->r.settlement, 20) != 0)
 		check_bad(c, "the receipt is for another contract than --settlement");
