@@ -85,7 +85,7 @@ LNX_FN int lnx_ledger_lone_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_tabl
 	if (c->n_wait || !c->since || lnx_prim_is_throttled(p))
 		return 0;
 	/* Of the same cgroups as the task that runs: the same slot. It keeps them alive unless it was moved since it got the
-	 * CPU, and that counts as a move of the table. */
+	 * CPU, and that counts as a move of the table; but for what on_attach() of sched.bpf.c does not see. */
 	if (c->cur_set != set || c->cur_moves != moves || handle < LNX_LEDGER_FIRST ||
 	    lnx_prim_is_kernel(p))
 		handle = lnx_prim_known(tab, p);

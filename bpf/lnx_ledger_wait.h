@@ -173,7 +173,9 @@ LNX_FN struct lnx_ledger_wait *lnx_ledger_spilled(struct lnx_ledger_cpu *c, __u3
 
 /* A task of <handle> has no note on <c>. The slot that counts it, if its note was pushed out: its own, or OTHER; or, if tasks
  * were moved since, that of the cgroup in which one such has waited for longest. One whose beginning was missed
- * ends the wait of another early, until that one's own end: no wait is left over. Returns 0 if there is none. */
+ * ends the wait of another early, until that one's own end: no wait is left over. A limit: mail between CPUs carries no old
+ * beginning, so that of a task which another CPU took over more than LNX_MOVED_NS after its move is later than what is looked for
+ * here; if its note is pushed out there again, its wait stays behind until that CPU is idle. Returns 0 if there is none. */
 LNX_SUB int lnx_ledger_gone(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			    __u32 handle)
 {

@@ -415,7 +415,11 @@ int BPF_PROG(on_migrate, struct task_struct *p, int dst_cpu)
 	return 0;
 }
 
-/* Once a task has left a set of cgroups that goes, and another may come to its address: who knows one by that looks again. */
+/* Once a task has left a set of cgroups that goes, and another may come to its address: who knows one by that looks again.
+ * Not seen: controllers switched in cgroup.subtree_control give the tasks below other sets without this tracepoint; their cgroups
+ * stay. What is left of it: while such a task runs on, one of another cgroup wakes on its CPU, whose new set came to the very address
+ * of the old one: it is taken for one of the same slot, for as long as that CPU alternates between tasks of that set alone.
+ */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_attach, struct cgroup *dst)
 {
