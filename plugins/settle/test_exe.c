@@ -85,14 +85,33 @@ static void end(pid_t pid)
 	assert_true(WIFSIGNALED(status)); /* it ran until then */
 }
 
+/* In a chroot the mounts of the files are none that the process has: nothing is hashed. */
+static void need_mounts(void)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[8192], at[256];
+	int is_there = 0;
+
+	assert_non_null(f);
+	while (!is_there && fgets(line, sizeof(line), f))
+		is_there = sscanf(line, "%*u %*u %*s %*s %255s", at) == 1 && !strcmp(at, "/");
+	(void)fclose(f);
+	if (!is_there) {
+		print_message("SKIP: the root of this process is no mount of its own (chroot)\n");
+		skip();
+	}
+}
+
 static void the_file_that_runs_is_hashed_and_no_other_process(void **state)
 {
-	int fd = open(PROGRAM, O_RDONLY | O_CLOEXEC);
 	uint8_t want[32], got[32];
 	uint64_t start;
 	pid_t pid;
+	int fd;
 
 	(void)state;
+	need_mounts();
+	fd = open(PROGRAM, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	pid = run(fd);
 	start = start_of(pid);
@@ -120,10 +139,12 @@ static void a_file_that_is_too_large_is_not_read(void **state)
 {
 	char path[] = "/tmp/linnix-exe-XXXXXX";
 	uint8_t got[32];
-	int fd = mkstemp(path);
+	int fd;
 	pid_t pid;
 
 	(void)state;
+	need_mounts();
+	fd = mkstemp(path);
 	assert_true(fd >= 0);
 	copy_to(fd, (off_t)EXE_BYTES + 1);
 	assert_int_equal(fchmod(fd, 0700), 0);

@@ -361,7 +361,7 @@ void scene_crowd(struct lab *l)
 	lab_most(l, "lost of the switches, %",
 		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 6);
 	scene_counts(l);
-	scene_against_psi(l, a, 0.03);
+	scene_against_psi(l, a, 0.05);
 	lab_window(l);
 	lab_most(l, "waits when it is gone, ms", scene_stall_ms(l, a), 1);
 	lab_least(l, "its slot is quiet, 1 = yes",
