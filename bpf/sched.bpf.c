@@ -67,16 +67,14 @@ LNX_FN __u32 lnx_slot_take(struct lnx_ledger_table *tab, __u64 id)
 
 	for (i = 0; i < LNX_TAKE_TRIES; i++) {
 		__u64 tail = *(volatile __u64 *)&tab->free_tail;
-		__u32 handle, slot;
+		__u32 handle;
 
 		if (tail >= *(volatile __u64 *)&tab->free_head)
 			return LNX_LEDGER_OTHER;
 		handle = tab->free[LNX_BOUND(tail & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)];
 		if (__sync_val_compare_and_swap(&tab->free_tail, tail, tail + 1) != tail)
 			continue;
-		slot = LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1),
-				 LNX_LEDGER_SLOTS);
-		tab->slot[slot].cgroup_id = id;
+		tab->slot[lnx_ledger_slot(handle)].cgroup_id = id;
 		return handle;
 	}
 	return LNX_LEDGER_OTHER;
