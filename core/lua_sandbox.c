@@ -2,7 +2,7 @@
 /* The sandbox of rules. Two nets: the memory cap of the allocator and the instruction budget of a count hook. What runs
  * long inside one C function never meets the hook, so the library functions that can are wrapped: they pay for their
  * work from the same budget before they begin. Comparing two huge strings is one instruction and cannot be wrapped; a
- * bound on CPU time, looked at by the hook, ends a loop of those. It is only a net: no result depends on it. */
+ * bound on CPU time, which grows with the budget and is looked at by the hook, ends a loop of those. It is only a net. */
 #include "lua_sandbox.h"
 
 #include <ctype.h>
@@ -59,6 +59,13 @@ static void *box_alloc(void *ud, void *p, size_t old, size_t size)
 
 static void box_exceed(lua_State *L, struct lnx_lua *l, lua_Debug *ar);
 
+static uint64_t box_cpu_bound_ns(const struct lnx_lua *l)
+{
+	uint64_t times = l->limit / LNX_LUA_BUDGET;
+
+	return LNX_LUA_CPU_NS * (times ? times : 1);
+}
+
 static void box_hook(lua_State *L, lua_Debug *ar)
 {
 	struct lnx_lua *l = lnx_lua_of(L);
@@ -69,7 +76,7 @@ static void box_hook(lua_State *L, lua_Debug *ar)
 	}
 	l->spent += LNX_LUA_STEP;
 	if (l->cpu_until_ns == UINT64_MAX)
-		l->cpu_until_ns = box_cpu_ns() + LNX_LUA_CPU_NS;
+		l->cpu_until_ns = box_cpu_ns() + box_cpu_bound_ns(l);
 	if (l->is_exceeded || l->spent >= l->limit || box_cpu_ns() > l->cpu_until_ns)
 		box_exceed(L, l, ar);
 }
@@ -77,6 +84,8 @@ static void box_hook(lua_State *L, lua_Debug *ar)
 /* A pcall catches the error, so the next instruction must raise it again. */
 static void box_exceed(lua_State *L, struct lnx_lua *l, lua_Debug *ar)
 {
+	if (!l->is_exceeded)
+		l->is_late = l->spent < l->limit;
 	l->is_exceeded = true;
 	lua_sethook(L, box_hook, LUA_MASKCOUNT, 1);
 	if (!ar)
@@ -85,7 +94,12 @@ static void box_exceed(lua_State *L, struct lnx_lua *l, lua_Debug *ar)
 		(void)lua_pushfstring(L, "%s:%d: ", ar->short_src, ar->currentline);
 	else
 		(void)lua_pushliteral(L, "");
-	(void)lua_pushfstring(L, "used up its budget of %I instructions", (LUAI_UACINT)l->limit);
+	if (l->is_late)
+		(void)lua_pushfstring(L, "took longer than its %I ms of CPU time",
+				      (LUAI_UACINT)(box_cpu_bound_ns(l) / 1000000));
+	else
+		(void)lua_pushfstring(L, "used up its budget of %I instructions",
+				      (LUAI_UACINT)l->limit);
 	lua_concat(L, 2);
 	(void)lua_error(L);
 }

@@ -14,7 +14,7 @@
 #define LNX_LUA_BUDGET	     1000000u	/* instructions a call */
 #define LNX_LUA_FILE_BYTES   (1u << 20) /* of a rule file */
 #define LNX_LUA_STEP	     1000	/* instructions between two looks at the budget */
-#define LNX_LUA_CPU_NS	     250000000u /* of one call: a net below the budget, see lua_sandbox.c */
+#define LNX_LUA_CPU_NS	     250000000u /* of a call with that budget: a net, see lua_sandbox.c */
 #define LNX_LUA_PATTERN_WORK 1000000.0	/* (len+1)^quantifiers of one pattern match */
 #define LNX_LUA_TABLE_OPS    1000000	/* elements that one table.move may touch */
 
@@ -26,6 +26,7 @@ struct lnx_lua {
 	uint64_t spent;	 /* by the running call */
 	uint64_t cpu_until_ns;
 	bool is_exceeded; /* the running call went over its budget */
+	bool is_late;	  /* it was the CPU time that it went over */
 	bool is_sure;	  /* the error of the running call does not hang on what an event holds */
 	uint64_t denied;  /* allocations refused by the cap */
 	/* Called for each line that runs, or NULL. Set it, and lua_sethook to nothing, between two calls. */

@@ -179,6 +179,19 @@ static void mistakes_in_a_feed_name_their_line(void **state)
 		       "a.lua:5: used up its budget of 50000000");
 }
 
+/* A slow machine takes long over few instructions; what a test may take grows with its budget. */
+static void a_feed_may_take_longer_than_a_call_of_a_rule(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	play(&o, RULE
+	     "test 't' { feed = function(t) local s = ('x'):rep(1000) local a, b = s:rep(8000), s:rep(8000)\n"
+	     "for i = 1, 1000 do local _ = a == b end end, fires = {} }");
+	assert_int_equal(o.failed, 0);
+	finish(&o);
+}
+
 static void a_rule_that_fails_in_a_test_fails_the_test(void **state)
 {
 	struct outcome o;
@@ -223,6 +236,7 @@ int main(void)
 		cmocka_unit_test(tests_see_the_processes_that_they_told_of),
 		cmocka_unit_test(what_differs_is_named),
 		cmocka_unit_test(mistakes_in_a_feed_name_their_line),
+		cmocka_unit_test(a_feed_may_take_longer_than_a_call_of_a_rule),
 		cmocka_unit_test(a_rule_that_fails_in_a_test_fails_the_test),
 		cmocka_unit_test(tests_leave_no_trace_in_what_then_runs),
 	};
