@@ -2,7 +2,8 @@
 /* The sandbox of rules. Two nets: the memory cap of the allocator and the instruction budget of a count hook. What runs
  * long inside one C function never meets the hook, so the library functions that can are wrapped: they pay for their
  * work from the same budget before they begin. Comparing two huge strings is one instruction and cannot be wrapped; a
- * bound on CPU time, which grows with the budget and is looked at by the hook, ends a loop of those. It is only a net. */
+ * bound on CPU time, which grows with the budget and is looked at by the hook, ends a loop of those. It is only a net,
+ * wide enough that what a slow machine needs for the instructions never meets it. */
 #include "lua_sandbox.h"
 
 #include <ctype.h>
@@ -63,7 +64,9 @@ static uint64_t box_cpu_bound_ns(const struct lnx_lua *l)
 {
 	uint64_t times = l->limit / LNX_LUA_BUDGET;
 
-	return LNX_LUA_CPU_NS * (times ? times : 1);
+	if (times > LNX_LUA_CPU_TIMES)
+		times = LNX_LUA_CPU_TIMES;
+	return (uint64_t)LNX_LUA_CPU_NS * (times ? times : 1);
 }
 
 static void box_hook(lua_State *L, lua_Debug *ar)
