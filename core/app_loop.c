@@ -12,12 +12,14 @@
 #define LNX_DRAIN_BUDGET 2048 /* queued events handled in one turn of the loop */
 #define LNX_TRIM_S	 5.   /* after the start: plugins and probes have settled */
 #define LNX_FORGET_S	 2.   /* between two looks for what is too old for the ring */
+#define LNX_FILE_QUIET_S \
+	0.2 /* a configuration file that is written in steps is read after the last */
 
 struct lnx_loop {
 	struct lnx_app *app;
 	ev_check check;
 	ev_idle idle; /* runs while queues hold events */
-	ev_timer rules, watchdog, trim, forget;
+	ev_timer rules, watchdog, trim, forget, file_quiet;
 	ev_signal sig_hup, sig_term, sig_int;
 	ev_prepare prepare;
 	ev_stat file;
@@ -126,8 +128,8 @@ static void lnx_on_hup(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	struct lnx_loop *l = w->data;
 
-	(void)loop;
 	(void)revents;
+	ev_timer_stop(loop, &l->file_quiet);
 	(void)lnx_app_reload(l->app); /* logs and counts its failure */
 }
 
@@ -135,9 +137,18 @@ static void lnx_on_file(struct ev_loop *loop, ev_stat *w, int revents)
 {
 	struct lnx_loop *l = w->data;
 
-	(void)loop;
 	(void)revents;
-	if (w->attr.st_nlink)
+	ev_timer_again(loop, &l->file_quiet);
+}
+
+static void lnx_on_file_quiet(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct lnx_loop *l = w->data;
+
+	(void)revents;
+	ev_timer_stop(loop, w);
+	ev_stat_stat(loop, &l->file);
+	if (l->file.attr.st_nlink)
 		(void)lnx_app_reload(l->app); /* logs and counts its failure */
 }
 
@@ -207,6 +218,8 @@ int lnx_app_loop_start(struct lnx_app *app)
 	ev_timer_init(&l->forget, lnx_on_forget, LNX_FORGET_S, LNX_FORGET_S);
 	l->forget.data = app;
 	ev_timer_start(app->loop, &l->forget);
+	ev_timer_init(&l->file_quiet, lnx_on_file_quiet, 0., LNX_FILE_QUIET_S);
+	l->file_quiet.data = l;
 	lnx_loop_signal(l, &l->sig_hup, lnx_on_hup, SIGHUP);
 	lnx_loop_signal(l, &l->sig_term, lnx_on_stop, SIGTERM);
 	lnx_loop_signal(l, &l->sig_int, lnx_on_stop, SIGINT);
@@ -244,6 +257,7 @@ void lnx_app_loop_stop(struct lnx_app *app)
 	ev_timer_stop(app->loop, &l->watchdog);
 	ev_timer_stop(app->loop, &l->trim);
 	ev_timer_stop(app->loop, &l->forget);
+	ev_timer_stop(app->loop, &l->file_quiet);
 	free(l);
 	app->turn = NULL;
 }

@@ -166,6 +166,23 @@ sighup_keeps_the_old_configuration_when_the_new_is_wrong()
 	curl -sS "$url/readyz" | jq -e '.degraded | map(contains("reload")) | any | not' >/dev/null || fail "still degraded"
 }
 
+# Half of it would be another configuration: here one of another cluster.
+a_file_that_is_written_in_steps_is_read_when_it_is_whole()
+{
+	no_ledger
+	printf 'cluster: { name: here }\n' >"$tmp/c.yaml"
+	agent_args=(--config "$tmp/c.yaml")
+	start_agent
+	for _ in {1..50}; do
+		: >"$tmp/c.yaml"
+		printf 'cluster: { name: here }\nlog: { level: debug }\n' >"$tmp/c.yaml"
+	done
+	poll 5 log_has 'configuration reloaded' || fail "not taken: $(tail -5 "$log")"
+	! log_has 'cluster.name' || fail "half of it was taken: $(grep cluster "$log" | head -3)"
+	printf 'log: { level: debug }\n' >"$tmp/c.yaml"
+	poll 5 log_has 'restart: .*cluster.name' || fail "a change is not told: $(tail -5 "$log")"
+}
+
 sighup_keeps_the_rules_when_a_new_one_is_broken()
 {
 	no_ledger
@@ -276,4 +293,5 @@ listening_beyond_loopback_needs_a_token()
 run sigterm_stops_it sigint_stops_it sigterm_stops_it_with_readers_connected what_is_old_leaves_the_ring killed_it_starts_again address_in_use_is_said listening_beyond_loopback_needs_a_token \
 	no_config_at_the_default_path_is_fine status_is_whole systemd_is_told_of_its_life sighup_takes_a_good_configuration \
 	sighup_keeps_the_old_configuration_when_the_new_is_wrong sighup_keeps_the_rules_when_a_new_one_is_broken \
+	a_file_that_is_written_in_steps_is_read_when_it_is_whole \
 	full_disk_for_the_log closed_stderr missing_bpf_object corrupted_bpf_object truncated_bpf_object
