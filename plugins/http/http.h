@@ -52,7 +52,7 @@ struct http_conn {
 	struct http_listener *listener;
 	struct MHD_Connection *mhd;
 	struct http_peer *peer;
-	uint64_t deadline_ns; /* what it is at must be over by then; 0: a stream */
+	uint64_t deadline_ns; /* what it is at must be over by then; 0: an open stream */
 	uint64_t pending_bytes;
 	int fd;		 /* MHD's */
 	uint32_t uid;	 /* at the other end of the unix socket; UINT32_MAX: not known */

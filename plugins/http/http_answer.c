@@ -161,8 +161,10 @@ enum MHD_Result http_answer_send(struct lnx_http_req *req)
 
 	if (!req->answer)
 		return MHD_NO;
-	req->conn->deadline_ns =
-		req->stream ? 0 : s->host->now_ns(s->ctx) + s->conf->answer_timeout;
+	if (!req->stream)
+		req->conn->deadline_ns = s->host->now_ns(s->ctx) + s->conf->answer_timeout;
+	else if (!req->stream->is_ended)
+		req->conn->deadline_ns = 0;
 	rc = MHD_queue_response(req->mhd, req->status, req->answer);
 	MHD_destroy_response(req->answer); /* our reference */
 	req->is_sent = true;

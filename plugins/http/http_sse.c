@@ -54,8 +54,13 @@ static ssize_t http_stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 	return 0;
 }
 
+/* Its reader has as long for what is still under way as for any answer: who never read would keep the connection for good. */
 static void http_stream_end(struct lnx_http_stream *st)
 {
+	struct http *s = st->http;
+
+	if (!st->is_ended)
+		st->conn->deadline_ns = s->host->now_ns(s->ctx) + s->conf->answer_timeout;
 	st->is_ended = true;
 	if (!st->is_reading)
 		http_stream_wake(st);

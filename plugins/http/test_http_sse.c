@@ -310,6 +310,67 @@ static void readers_who_never_read_hurt_nobody(void **state)
 	env_done(&e);
 }
 
+/* Write until neither the reader's kernel nor this end has room. */
+static void fill(struct env *e, struct feed *f)
+{
+	char line[4096];
+	int rc;
+
+	memset(line, 'x', sizeof(line));
+	do {
+		do
+			rc = f->http->stream_write(f->stream, line, sizeof(line));
+		while (rc == 0);
+		assert_int_equal(rc, -ENOBUFS);
+		f->n_writable = 0;
+		for (unsigned i = 0; i < 20 && !f->n_writable; i++)
+			env_turn(e, 1);
+	} while (f->n_writable);
+}
+
+/* The writer is done with it, but the connection could never be: its reader has to take what comes before the end. */
+static void an_ended_stream_is_cut_when_nobody_takes_its_end(void **state)
+{
+	struct client *c;
+	struct feed f;
+	struct env e;
+
+	(void)state;
+	for (unsigned does_half_close = 0; does_half_close < 2; does_half_close++) {
+		env_init(&e);
+		env_conf(&e, "max_streams=1");
+		env_conf(&e, "answer_timeout=5s");
+		begin(&e, &f);
+		c = client_new(&e, client_tcp(&e, HTTP_KIND_TCP, 4096));
+		client_send(c, feed_get, sizeof(feed_get) - 1);
+		while (!f.n_open)
+			env_turn(&e, 5);
+		fill(&e, &f);
+		assert_true(testhost_advance(e.t, 3600 * HTTP_SEC) >=
+			    0); /* it is open: no deadline */
+		assert_int_equal(e.http->n_streams, 1);
+		if (does_half_close)
+			assert_int_equal(shutdown(c->fd, SHUT_WR), 0);
+		f.http->stream_close(f.stream);
+		assert_true(testhost_advance(e.t, 3 * HTTP_SEC) >= 0);
+		for (unsigned i = 0; i < 20; i++)
+			env_turn(&e, 1);
+		assert_int_equal(e.http->n_streams, 1);
+		assert_true(testhost_advance(e.t, 4 * HTTP_SEC) >= 0);
+		for (unsigned i = 0; i < 2000 && e.http->n_conns; i++)
+			env_turn(&e, 1);
+		assert_int_equal(e.http->n_conns, 0);
+		assert_int_equal(e.http->n_streams, 0);
+		assert_float_equal(testhost_metric(e.t, "linnix_http_timeouts_total", ""), 1, 0);
+		client_free(c);
+		c = client_new(&e, client_tcp(&e, HTTP_KIND_TCP, 0));
+		client_send(c, feed_get, sizeof(feed_get) - 1);
+		assert_int_equal(wait_for(c, "text/event-stream"), 0);
+		client_free(c);
+		env_done(&e);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +382,7 @@ int main(void)
 		cmocka_unit_test(more_streams_than_allowed_are_refused),
 		cmocka_unit_test(head_of_a_stream_is_its_headers),
 		cmocka_unit_test(readers_who_never_read_hurt_nobody),
+		cmocka_unit_test(an_ended_stream_is_cut_when_nobody_takes_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
