@@ -106,18 +106,12 @@ static int by_age(const struct store_job *j, sqlite3 *db)
 	return rc;
 }
 
-/* Remove the log before <ts_ns>, leaving a checkpoint. */
-static int cut_log(struct store_job *j, sqlite3 *db, int64_t ts_ns)
+/* Remove the log up to <seq> but for the last entries, leaving a checkpoint. */
+static int cut_log(struct store_job *j, sqlite3 *db, int64_t seq)
 {
-	char sql[160];
-	int64_t seq, last;
 	int rc;
 
-	(void)snprintf(sql, sizeof(sql), "SELECT max(seq) FROM log WHERE ts_ns<%lld",
-		       (long long)ts_ns); /* fits */
-	seq = db_int(db, sql, 0);
-	last = db_int(db, "SELECT max(seq) FROM log", 0);
-	seq = min_i64(seq, last - LOG_LEAST);
+	seq = min_i64(seq, db_int(db, "SELECT max(seq) FROM log", 0) - LOG_LEAST);
 	if (seq <= 0 || seq < db_int(db, "SELECT min(seq) FROM log", 0))
 		return 0;
 	rc = db_exec(db, "BEGIN IMMEDIATE");
@@ -131,10 +125,36 @@ static int cut_log(struct store_job *j, sqlite3 *db, int64_t ts_ns)
 	return *j->key_error ? 0 : rc;
 }
 
+/* Only what stands before all that is fresh: an entry with an old date among newer ones was written while the clock was wrong. */
+static int log_by_age(struct store_job *j, sqlite3 *db, int64_t cut_ns)
+{
+	char sql[96];
+	int64_t fresh;
+
+	(void)snprintf(sql, sizeof(sql), "SELECT min(seq) FROM log WHERE ts_ns>=%lld",
+		       (long long)cut_ns); /* fits */
+	fresh = db_int(db, sql, INT64_MAX);
+	return cut_log(j, db, fresh - 1);
+}
+
 static int64_t used_bytes(sqlite3 *db)
 {
 	return (db_int(db, "PRAGMA page_count", 0) - db_int(db, "PRAGMA freelist_count", 0)) *
 	       db_int(db, "PRAGMA page_size", 0);
+}
+
+/* The oldest entries, no more of them than must go. */
+static int log_by_bytes(struct store_job *j, sqlite3 *db)
+{
+	int64_t first, was = -1;
+	int rc = 0;
+
+	while (!rc && used_bytes(db) > (int64_t)j->conf.max_bytes &&
+	       (first = db_int(db, "SELECT min(seq) FROM log", 0)) > was) {
+		was = first;
+		rc = cut_log(j, db, first + TRIM_ROWS - 1);
+	}
+	return rc;
 }
 
 /* Names that no blame tells of, a hundred times as many in one turn: to find them is a walk over all blame. */
@@ -171,9 +191,7 @@ static int by_bytes(struct store_job *j, sqlite3 *db)
 		else
 			j->removed += (uint64_t)sqlite3_changes(db);
 	}
-	if (!rc && used_bytes(db) > (int64_t)j->conf.max_bytes)
-		rc = cut_log(j, db, (int64_t)j->now_wall_ns);
-	return rc;
+	return rc ? rc : log_by_bytes(j, db);
 }
 
 int store_retention(struct store_job *j, sqlite3 *db)
@@ -185,7 +203,7 @@ int store_retention(struct store_job *j, sqlite3 *db)
 	if (!rc)
 		rc = by_age(j, db);
 	if (!rc)
-		rc = cut_log(j, db, cut_ns);
+		rc = log_by_age(j, db, cut_ns);
 	if (!rc)
 		rc = by_bytes(j, db);
 	/* give pages back to the disk, a few at a time */

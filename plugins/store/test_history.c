@@ -393,6 +393,67 @@ static void retention_leaves_a_signed_checkpoint(void **state)
 	fix_close(&f);
 }
 
+/* Write an entry for each of <ages> (seconds before now), let retention work, and tell what is left. */
+static void age(const uint64_t *ages, unsigned n, const char *max_size, struct chain_report *r)
+{
+	struct fix f = { 0 };
+	char doc[1024];
+
+	memset(doc, ' ', sizeof(doc));
+	doc[0] = '{';
+	doc[sizeof(doc) - 2] = '}';
+	doc[sizeof(doc) - 1] = 0;
+	fix_dir(&f);
+	fix_host(&f);
+	fix_conf(&f, "max_size", max_size);
+	fix_load(&f);
+	jobs(&f);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(
+			f.svc->log(f.self, TESTHOST_WALL_NS - ages[i] * SECOND, "I", "open", doc),
+			0);
+	jobs(&f);
+	(void)testhost_advance(f.t, 62 * SECOND);
+	jobs(&f);
+	fix_shut(&f);
+	assert_int_equal(verify(&f, NULL, NULL, r), 0);
+	assert_int_equal(r->head.seq, n);
+	fix_close(&f);
+}
+
+/* A machine that boots before it knows the time writes entries of long ago. */
+static void a_wrong_date_takes_no_fresh_entry_with_it(void **state)
+{
+	enum { DAY = 86400, LONG_AGO = 19600 * DAY };
+	static const uint64_t clock[] = { 5, 4, LONG_AGO, 3, 2, 1 },
+			      old[] = { 40 * DAY, 39 * DAY, 5, LONG_AGO, 40 * DAY, 3, 2 },
+			      all[] = { 40 * DAY, 5, 39 * DAY, 38 * DAY, 37 * DAY };
+	struct chain_report r;
+
+	(void)state;
+	age(clock, 6, "64MiB", &r);
+	assert_int_equal(r.n_checkpoints, 0);
+	assert_int_equal(r.n_entries, 6);
+	age(old, 7, "64MiB", &r);
+	assert_int_equal(r.first_seq, 3);
+	age(all, 5, "64MiB", &r);
+	assert_int_equal(r.first_seq, 2);
+}
+
+static void a_log_that_is_too_large_loses_what_must_go(void **state)
+{
+	enum { ENTRIES = 1200 };
+	static uint64_t ages[ENTRIES];
+	struct chain_report r;
+
+	(void)state;
+	for (unsigned i = 0; i < ENTRIES; i++)
+		ages[i] = ENTRIES - i;
+	age(ages, ENTRIES, "1MiB", &r); /* 1.2 MB and more */
+	assert_int_equal(r.n_checkpoints, 1);
+	assert_int_equal(r.n_entries, ENTRIES - 500);
+}
+
 static void a_key_that_others_may_read_signs_nothing(void **state)
 {
 	unsigned char key[CHAIN_KEY];
@@ -483,6 +544,8 @@ int main(void)
 		cmocka_unit_test(a_changed_or_removed_entry_is_found),
 		cmocka_unit_test(a_cut_tail_is_seen_with_an_anchor_only),
 		cmocka_unit_test(retention_leaves_a_signed_checkpoint),
+		cmocka_unit_test(a_wrong_date_takes_no_fresh_entry_with_it),
+		cmocka_unit_test(a_log_that_is_too_large_loses_what_must_go),
 		cmocka_unit_test(a_key_that_others_may_read_signs_nothing),
 		cmocka_unit_test(the_verb_reads_its_words),
 	};
