@@ -7,6 +7,7 @@
 
 #include "app.h"
 #include "app_rules.h"
+#include "crash.h"
 
 extern char **environ;
 

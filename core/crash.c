@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The crash table: a small shared mapping that outlives the process. The loop writes the index of the plugin that runs;
- * a handler of fatal signals marks the crash; the next start turns the mark into a dated record. */
-#include "instance.h"
+/* The crash table: a small shared mapping that outlives the process. The loop, and each worker for itself, keeps the index of
+ * the plugin that runs; a handler of fatal signals marks the crash; the next start turns the mark into a dated record. */
+#include "crash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "instance.h"
+
 #define LNX_CRASH_MAGIC	  0x6c6e7863u
 #define LNX_CRASH_NAMES	  LNX_MAX_INSTANCES
 #define LNX_CRASH_RECORDS 32
 #define LNX_CRASH_WINDOW  (600ull * 1000000000)
+#define LNX_CRASH_STACK	  65536 /* bytes; only what a crash uses is ever touched */
 
 struct lnx_crash_table {
 	uint32_t magic;
@@ -34,28 +37,84 @@ struct lnx_crash {
 	struct lnx_crash_table *t;
 	uint64_t wall_ns; /* of this start */
 	unsigned n_names;
+	struct lnx_crash_stack stack; /* of the loop */
 };
 
-/* The signal handler has no other way to its table. */
+/* The signal handler has no other way to its table, nor to what its thread runs. */
 static struct lnx_crash_table *lnx_crash_current;
+static _Thread_local volatile uint32_t lnx_crash_worker;      /* as table.running, of a worker */
+static _Thread_local const volatile uint32_t *lnx_crash_mine; /* NULL: neither loop nor worker */
+
+static const int lnx_crash_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+#define LNX_CRASH_SIGNALS (sizeof(lnx_crash_signals) / sizeof(lnx_crash_signals[0]))
 
 static void lnx_crash_on_signal(int sig)
 {
-	if (lnx_crash_current)
-		lnx_crash_current->crashed = lnx_crash_current->running;
+	if (lnx_crash_current && lnx_crash_mine)
+		lnx_crash_current->crashed = *lnx_crash_mine;
 	(void)raise(sig); /* SA_RESETHAND: the default action now */
 }
 
 static void lnx_crash_catch(void)
 {
-	static const int sigs[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 	struct sigaction sa = { 0 };
 	size_t i;
 
 	sa.sa_handler = lnx_crash_on_signal;
-	sa.sa_flags = (int)(SA_RESETHAND | SA_NODEFER);
-	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
-		(void)sigaction(sigs[i], &sa, NULL); /* valid signals: cannot fail */
+	sa.sa_flags = (int)(SA_RESETHAND | SA_NODEFER | SA_ONSTACK);
+	for (i = 0; i < LNX_CRASH_SIGNALS; i++)
+		(void)sigaction(lnx_crash_signals[i], &sa, NULL); /* valid: cannot fail */
+}
+
+void lnx_crash_unblock(sigset_t *set)
+{
+	size_t i;
+
+	for (i = 0; i < LNX_CRASH_SIGNALS; i++)
+		(void)sigdelset(set, lnx_crash_signals[i]); /* valid: cannot fail */
+}
+
+/* Without memory for it only a crash by an overflow of the stack goes unmarked. */
+static void lnx_crash_stack_set(struct lnx_crash_stack *s)
+{
+	stack_t own = { .ss_size = LNX_CRASH_STACK };
+
+	memset(s, 0, sizeof(*s));
+	own.ss_sp = mmap(NULL, LNX_CRASH_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	if (own.ss_sp == MAP_FAILED)
+		return;
+	if (sigaltstack(&own, &s->before) < 0)
+		(void)munmap(own.ss_sp, LNX_CRASH_STACK); /* our own mapping */
+	else
+		s->bytes = own.ss_sp;
+}
+
+static void lnx_crash_stack_unset(struct lnx_crash_stack *s)
+{
+	if (!s->bytes)
+		return;
+	(void)sigaltstack(&s->before, NULL);	 /* what was there before is good */
+	(void)munmap(s->bytes, LNX_CRASH_STACK); /* likewise */
+	s->bytes = NULL;
+}
+
+void lnx_crash_thread_begin(struct lnx_crash_stack *ret_stack)
+{
+	lnx_crash_worker = 0;
+	lnx_crash_mine = &lnx_crash_worker;
+	lnx_crash_stack_set(ret_stack);
+}
+
+void lnx_crash_thread_run(int index)
+{
+	lnx_crash_worker = (uint32_t)(index + 1);
+}
+
+void lnx_crash_thread_end(struct lnx_crash_stack *s)
+{
+	lnx_crash_stack_unset(s);
+	lnx_crash_mine = NULL;
 }
 
 static struct lnx_crash_table *lnx_crash_map(const char *path, struct lnx_err *err)
@@ -129,6 +188,8 @@ int lnx_crash_open(const char *path, uint64_t wall_ns, struct lnx_crash **ret_cr
 	}
 	lnx_crash_settle(c);
 	lnx_crash_current = c->t;
+	lnx_crash_mine = &c->t->running;
+	lnx_crash_stack_set(&c->stack);
 	lnx_crash_catch();
 	*ret_crash = c;
 	return rc;
@@ -140,6 +201,8 @@ void lnx_crash_close(struct lnx_crash *c)
 		return;
 	c->t->running = 0;
 	lnx_crash_current = NULL;
+	lnx_crash_mine = NULL;
+	lnx_crash_stack_unset(&c->stack);
 	(void)munmap(c->t, sizeof(*c->t)); /* our own mapping */
 	free(c);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "crash.h"
 #include "host_loop.h"
 
 int lnx_ctx_enter(struct lnx_ctx *c)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "app.h"
+#include "crash.h"
 
 struct lnx_timer {
 	ev_timer w;
@@ -154,10 +155,50 @@ void lnx_ctx_release_loop(struct lnx_ctx *c)
 		lnx_host_fd_del(c, c->fds);
 }
 
+/* A job of a plugin, run and ended as that plugin. */
+struct lnx_host_job {
+	struct lnx_ctx *ctx;
+	int (*run)(void *arg);
+	void (*done)(void *arg, int rc);
+	void *arg;
+};
+
+static int lnx_host_job_run(void *arg)
+{
+	const struct lnx_host_job *j = arg;
+	int rc;
+
+	lnx_crash_thread_run(j->ctx->crash_index);
+	rc = j->run(j->arg);
+	lnx_crash_thread_run(-1);
+	return rc;
+}
+
+static void lnx_host_job_done(void *arg, int rc)
+{
+	struct lnx_host_job *j = arg;
+	struct lnx_ctx *c = j->ctx;
+	int before = lnx_ctx_enter(c);
+
+	if (j->done)
+		j->done(j->arg, rc);
+	lnx_ctx_leave(c, before);
+	free(j);
+}
+
 int lnx_host_submit(struct lnx_ctx *c, int (*run)(void *arg), void (*done)(void *arg, int rc),
 		    void *arg)
 {
-	return lnx_workers_submit(c->app->workers, c, run, done, arg);
+	struct lnx_host_job *j = malloc(sizeof(*j));
+	int rc;
+
+	if (!j)
+		return -ENOMEM;
+	*j = (struct lnx_host_job){ c, run, done, arg };
+	rc = lnx_workers_submit(c->app->workers, c, lnx_host_job_run, lnx_host_job_done, j);
+	if (rc < 0)
+		free(j);
+	return rc;
 }
 
 int lnx_host_map_lookup(struct lnx_ctx *c, int map_fd, const void *key, void *ret_value)

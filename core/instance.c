@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "app.h"
+#include "crash.h"
 #include "lua_plugin.h"
 
 #define LNX_MAX_FILES 256 /* in one plugin folder */
@@ -515,8 +516,12 @@ void lnx_plugins_free(struct lnx_app *app)
 
 		if (app->workers)
 			lnx_workers_flush(app->workers, c);
-		if (c->is_inited && c->plugin->fini)
+		if (c->is_inited && c->plugin->fini) {
+			int before = lnx_ctx_enter(c);
+
 			c->plugin->fini(c->state);
+			lnx_ctx_leave(c, before);
+		}
 		c->is_inited = false;
 		lnx_ctx_release(c);
 	}

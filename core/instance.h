@@ -112,17 +112,4 @@ int lnx_ctx_enter(struct lnx_ctx *c);
 void lnx_ctx_leave(struct lnx_ctx *c, int before);
 void lnx_ctx_health(struct lnx_ctx *c, const char *what, uint32_t state, const char *why);
 
-/* crash.c: who ran when the agent died, kept in a small shared file. */
-/* <path> "" or not creatable: kept in memory only (then nothing is quarantined); *ret_note says so. */
-int lnx_crash_open(const char *path, uint64_t wall_ns, struct lnx_crash **ret_crash,
-		   struct lnx_err *err);
-void lnx_crash_close(struct lnx_crash *c);
-/* Index of <name> for lnx_crash_run; -ENOSPC. */
-int lnx_crash_index(struct lnx_crash *c, const char *name);
-void lnx_crash_run(struct lnx_crash *c, int index);
-int lnx_crash_running(const struct lnx_crash *c);
-/* Crashes of <name> in the last 10 minutes. */
-unsigned lnx_crash_count(const struct lnx_crash *c, const char *name);
-#define LNX_CRASH_QUARANTINE 3
-
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "crash.h"
 
 #define OFFLINE_POOL_BYTES (16u << 20)
 

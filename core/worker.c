@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "crash.h"
+
 struct lnx_job {
 	struct lnx_job *next;
 	const void *owner;
@@ -42,8 +44,10 @@ static void *lnx_worker_main(void *p)
 {
 	struct lnx_worker_arg a = *(struct lnx_worker_arg *)p;
 	struct lnx_workers *w = a.w;
+	struct lnx_crash_stack stack;
 
 	free(p);
+	lnx_crash_thread_begin(&stack);
 	(void)pthread_mutex_lock(&w->lock); /* cannot fail: a plain mutex of ours */
 	for (;;) {
 		struct lnx_job *j = w->todo;
@@ -70,6 +74,7 @@ static void *lnx_worker_main(void *p)
 		ev_async_send(w->loop, &w->wake);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
+	lnx_crash_thread_end(&stack);
 	return NULL;
 }
 
@@ -178,12 +183,13 @@ void lnx_workers_free(struct lnx_workers *w)
 	free(w);
 }
 
-/* Threads take no signals: those are the loop's. */
+/* Threads take no signals but those of their own crashes: the others are the loop's. */
 static int lnx_workers_spawn(struct lnx_workers *w)
 {
 	sigset_t all, old;
 
 	sigfillset(&all);
+	lnx_crash_unblock(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (w->n_threads < LNX_WORKER_THREADS) {
 		struct lnx_worker_arg *a = malloc(sizeof(*a));

@@ -9,11 +9,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "../../core/app.h"
+#include "../../core/crash.h"
+#include "../../core/host_loop.h"
 #include "../../core/instance.h"
 #include "../../core/service.h"
 #include "../../core/worker.h"
@@ -105,10 +109,63 @@ static void services_are_found_by_name_and_go_with_their_owner(void **state)
 	lnx_services_free(s);
 }
 
+/* How an agent dies. */
+enum where { LOOP, WORKER, STRANGER };
+
+struct death {
+	enum where where;
+	int sig; /* 0: its stack is used up */
+};
+
+static unsigned fill_stack(unsigned depth)
+{
+	volatile char frame[16384];
+
+	memset((char *)(uintptr_t)frame, (int)depth, sizeof(frame));
+	return depth ? fill_stack(depth + 1) + (unsigned)frame[depth % sizeof(frame)] : 0;
+}
+
+static int die(void *arg)
+{
+	const struct death *d = arg;
+	volatile char *page;
+
+	if (d->sig == SIGABRT)
+		abort();
+	if (!d->sig)
+		return (int)fill_stack(1);
+	page = mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (d->sig == SIGSEGV)
+		*page = 1; /* a fault, which cannot wait as a signal that is sent can */
+	return raise(d->sig);
+}
+
+static void *die_alone(void *arg)
+{
+	(void)die(arg);
+	return NULL;
+}
+
+/* <name>'s job, while the loop runs code of another. */
+static void die_in_worker(struct lnx_crash *c, const char *name, struct death *d)
+{
+	struct lnx_plugins plugins = { .crash = c };
+	struct lnx_app app = { .plugins = &plugins };
+	struct lnx_ctx ctx = { .app = &app, .crash_index = lnx_crash_index(c, name) };
+
+	lnx_crash_run(c, lnx_crash_index(c, "innocent"));
+	if (lnx_workers_new(ev_loop_new(0), &app.workers) != 0 ||
+	    lnx_host_submit(&ctx, die, NULL, d) != 0)
+		_exit(7);
+	for (;;)
+		(void)pause();
+}
+
 /* One life of an agent that dies while <name> runs. */
-static void live_and_crash(const char *path, const char *name, uint64_t wall_ns, int sig)
+static void live_and_crash(const char *path, const char *name, uint64_t wall_ns, struct death d)
 {
 	struct lnx_crash *c = NULL;
+	pthread_t stranger;
 	int status;
 	pid_t pid = fork();
 
@@ -119,12 +176,45 @@ static void live_and_crash(const char *path, const char *name, uint64_t wall_ns,
 		(void)close(2); /* sanitizers talk */
 		if (lnx_crash_open(path, wall_ns, &c, &err) != 0)
 			_exit(9);
+		if (d.where == WORKER)
+			die_in_worker(c, name, &d);
 		lnx_crash_run(c, lnx_crash_index(c, name));
-		(void)kill(getpid(), sig);
+		if (d.where == LOOP)
+			(void)die(&d);
+		else if (pthread_create(&stranger, NULL, die_alone, &d) == 0)
+			(void)pthread_join(stranger, NULL);
 		_exit(8);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), d.sig ? d.sig : SIGSEGV);
+}
+
+static void a_crash_is_that_of_whose_code_the_thread_ran(void **state)
+{
+	static const struct death deaths[] = {
+		{ WORKER, SIGSEGV },   { WORKER, SIGABRT },   { WORKER, 0 },
+		{ LOOP, SIGSEGV },     { LOOP, SIGABRT },     { LOOP, 0 },
+		{ STRANGER, SIGSEGV }, { STRANGER, SIGABRT },
+	};
+	const uint64_t t0 = 3600ull * 1000000000;
+	char dir[] = "/tmp/lnx-crash-XXXXXX", path[64];
+	struct lnx_err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/state", dir);
+	for (unsigned i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++) {
+		struct lnx_crash *c = NULL;
+
+		live_and_crash(path, "bad", t0, deaths[i]);
+		assert_int_equal(lnx_crash_open(path, t0, &c, &err), 0);
+		assert_int_equal(lnx_crash_count(c, "bad"), deaths[i].where != STRANGER);
+		assert_int_equal(lnx_crash_count(c, "innocent"), 0);
+		lnx_crash_close(c);
+		assert_int_equal(unlink(path), 0);
+	}
+	(void)rmdir(dir);
 }
 
 static void three_crashes_in_ten_minutes_are_remembered_and_kills_are_not(void **state)
@@ -137,10 +227,10 @@ static void three_crashes_in_ten_minutes_are_remembered_and_kills_are_not(void *
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/state", dir);
-	live_and_crash(path, "bad", t0, SIGSEGV);
-	live_and_crash(path, "bad", t0 + minute, SIGABRT);
-	live_and_crash(path, "other", t0 + minute, SIGKILL);
-	live_and_crash(path, "bad", t0 + 2 * minute, SIGBUS);
+	live_and_crash(path, "bad", t0, (struct death){ LOOP, SIGSEGV });
+	live_and_crash(path, "bad", t0 + minute, (struct death){ LOOP, SIGABRT });
+	live_and_crash(path, "other", t0 + minute, (struct death){ LOOP, SIGKILL });
+	live_and_crash(path, "bad", t0 + 2 * minute, (struct death){ LOOP, SIGBUS });
 	assert_int_equal(lnx_crash_open(path, t0 + 3 * minute, &c, &err), 0);
 	assert_int_equal(lnx_crash_count(c, "bad"), LNX_CRASH_QUARANTINE);
 	assert_int_equal(lnx_crash_count(c, "other"), 0);
@@ -171,6 +261,7 @@ int main(void)
 		cmocka_unit_test(jobs_run_and_their_results_come_back_on_the_loop),
 		cmocka_unit_test(full_queue_refuses_and_flush_finishes_everything),
 		cmocka_unit_test(services_are_found_by_name_and_go_with_their_owner),
+		cmocka_unit_test(a_crash_is_that_of_whose_code_the_thread_ran),
 		cmocka_unit_test(three_crashes_in_ten_minutes_are_remembered_and_kills_are_not),
 		cmocka_unit_test(crash_table_works_in_memory_when_the_file_cannot_be_made),
 	};
