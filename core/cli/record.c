@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Verb `record`: pieces of GET /recording, put together in a file. What is written so far is always whole blocks: a
- * recording that is interrupted, by Ctrl-C or worse, can be read. */
+ * recording that is interrupted, by Ctrl-C or worse, can be read. A file of that name is replaced when the first piece
+ * has come, and not before. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +36,9 @@ const struct lnx_cli_opt lnx_record_opts[] = {
 struct record {
 	struct lnx_client *client;
 	const struct lnx_registry *registry;
-	const char *path;
+	const char *path; /* as it was given */
+	char *target; /* the file to replace or make; owned. NULL: standard output, a pipe, a device */
+	char *made; /* what is written until it replaces <target>; owned. NULL: no more */
 	int fd;
 	uint64_t bytes, begin_ns, for_ns, until_seq;
 	unsigned every_ms;
@@ -57,6 +62,12 @@ static uint64_t record_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static int record_cannot(const struct record *r, int error)
+{
+	lnx_cli_say("cannot write %s: %s", r->path, strerror(error));
+	return LNX_EXIT_FAILURE;
+}
+
 static int record_write(struct record *r, const char *p, size_t n)
 {
 	while (n) {
@@ -64,15 +75,91 @@ static int record_write(struct record *r, const char *p, size_t n)
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0) {
-			lnx_cli_say("cannot write %s: %s", r->path, strerror(errno));
-			return LNX_EXIT_FAILURE;
-		}
+		if (got < 0)
+			return record_cannot(r, errno);
 		p += got;
 		n -= (size_t)got;
 		r->bytes += (size_t)got;
 	}
 	return LNX_EXIT_OK;
+}
+
+/* Make a file beside the target. <old>: what is there now, whose owner and mode stay; NULL: nothing. */
+static int record_make(struct record *r, const struct stat *old)
+{
+	static const char name[] = ".linnix-XXXXXX";
+	const char *slash = strrchr(r->target, '/');
+	size_t n = slash ? (size_t)(slash + 1 - r->target) : 0;
+
+	r->made = malloc(n + sizeof(name));
+	if (!r->made)
+		return record_cannot(r, ENOMEM);
+	memcpy(r->made, r->target, n);
+	memcpy(r->made + n, name, sizeof(name));
+	r->fd = mkostemp(r->made, O_CLOEXEC); /* 0600 */
+	if (r->fd < 0) {
+		int code = record_cannot(r, errno);
+
+		free(r->made);
+		r->made = NULL;
+		return code;
+	}
+	/* who may not give it away keeps it */
+	if (old && fchown(r->fd, old->st_uid, old->st_gid) == 0)
+		(void)fchmod(r->fd, old->st_mode & 0777); /* it is ours: else it stays 0600 */
+	return LNX_EXIT_OK;
+}
+
+/* Nothing that is there is changed yet. */
+static int record_open(struct record *r)
+{
+	struct stat st;
+	bool is_there = stat(r->path, &st) == 0;
+
+	if (!is_there && errno != ENOENT)
+		return record_cannot(r, errno);
+	if (is_there && S_ISDIR(st.st_mode))
+		return record_cannot(r, EISDIR);
+	if (is_there && !S_ISREG(st.st_mode)) {
+		r->fd = open(r->path, O_WRONLY | O_CLOEXEC);
+		return r->fd < 0 ? record_cannot(r, errno) : LNX_EXIT_OK;
+	}
+	if (is_there) {
+		r->target = realpath(r->path, NULL); /* a link stays one */
+	} else {
+		struct stat link;
+
+		if (lstat(r->path, &link) == 0) {
+			lnx_cli_say("cannot write %s: it is a link to a file that is not there",
+				    r->path);
+			return LNX_EXIT_FAILURE;
+		}
+		r->target = strdup(r->path);
+	}
+	return r->target ? record_make(r, is_there ? &st : NULL) : record_cannot(r, errno);
+}
+
+/* The first piece is written: from now on the file is the recording. */
+static int record_place(struct record *r)
+{
+	if (!r->made)
+		return LNX_EXIT_OK;
+	if (rename(r->made, r->target) < 0)
+		return record_cannot(r, errno);
+	free(r->made);
+	r->made = NULL;
+	return LNX_EXIT_OK;
+}
+
+static int record_close(struct record *r, int code)
+{
+	if (r->fd >= 0 && r->fd != STDOUT_FILENO && close(r->fd) < 0)
+		code = record_cannot(r, errno);
+	if (r->made)
+		(void)unlink(r->made); /* it never got its place, and nobody knows its name */
+	free(r->made);
+	free(r->target);
+	return code;
 }
 
 /* One piece, written if it fits. *ret_is_gone: the agent was restarted, there is no more. */
@@ -97,6 +184,8 @@ static int record_piece(struct record *r, const char *path, bool *ret_is_gone)
 		code = LNX_EXIT_FAILURE;
 	} else {
 		code = record_write(r, reply.body.data, reply.body.size);
+		if (code == LNX_EXIT_OK)
+			code = record_place(r);
 	}
 	lnx_buf_done(&reply.body);
 	return code;
@@ -199,9 +288,9 @@ static int record_run(struct record *r, const struct lnx_cli *cli, uint64_t last
 	r->every_ms = RECORD_MIN_MS;
 	code = record_all(r, last_s);
 	/* also when the agent went away in the middle: what there is ends properly */
-	if (r->bytes && record_end(r) != LNX_EXIT_OK)
+	if (r->bytes && !r->made && record_end(r) != LNX_EXIT_OK)
 		code = LNX_EXIT_FAILURE;
-	if (r->bytes)
+	if (r->bytes && !r->made)
 		record_say(r);
 	lnx_client_free(r->client);
 	lnx_registry_free(registry);
@@ -230,20 +319,10 @@ int lnx_cli_record(struct lnx_cli *cli, const struct lnx_cli_args *args)
 			return lnx_cli_usage("record",
 					     "record: a terminal cannot show a recording");
 	} else {
-		r.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (r.fd < 0) {
-			lnx_cli_say("cannot write %s: %s", path, strerror(errno));
-			return LNX_EXIT_FAILURE;
-		}
+		r.fd = -1;
+		code = record_open(&r);
+		if (code != LNX_EXIT_OK)
+			return record_close(&r, code);
 	}
-	code = record_run(&r, cli, (last_ns + 999999999) / 1000000000);
-	if (r.fd != STDOUT_FILENO) {
-		if (close(r.fd) < 0) {
-			lnx_cli_say("cannot write %s: %s", path, strerror(errno));
-			code = LNX_EXIT_FAILURE;
-		}
-		if (!r.bytes)
-			(void)unlink(path); /* an empty file helps nobody */
-	}
-	return code;
+	return record_close(&r, record_run(&r, cli, (last_ns + 999999999) / 1000000000));
 }

@@ -40,7 +40,7 @@ static const struct lnx_verb verbs[] = {
 	  lnx_cli_events, NULL, NULL },
 	{ "record", "--for TIME | --last TIME -o FILE",
 	  "Write what crosses the agent's bus to a file, or what it still keeps",
-	  "The file explains itself and can be replayed with other rules, see replay. It begins with the processes and workloads that are known at its beginning. While it records, every type of event is wanted: probes attach that nobody else needs. What is lost is in the file and told by replay.",
+	  "The file explains itself and can be replayed with other rules, see replay. It begins with the processes and workloads that are known at its beginning. While it records, every type of event is wanted: probes attach that nobody else needs. What is lost is in the file and told by replay. A file that is there stays as it is until the agent has answered; a link stays a link.",
 	  lnx_record_opts, lnx_cli_record, NULL, NULL },
 	{ "replay", "FILE [--rules DIR] [--diff OLDDIR] [OPTION…]",
 	  "Run rules over a recording: what fires, and what an edit changes",
