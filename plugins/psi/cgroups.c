@@ -136,6 +136,7 @@ static struct psi_cgroup *cgroup_seen(struct psi_cgroups *c, const struct psi_cg
 	g->path_bytes = (uint32_t)(up + n);
 	g->id = id;
 	g->pass = c->pass;
+	g->is_due = 1;
 	for (i = 0; i < PSI_N; i++)
 		g->fd[i] = -1;
 	table_add(c, g);
@@ -369,8 +370,9 @@ static int read_cgroup(struct psi_cgroups *c, struct psi_cgroup *g, uint64_t now
 	g->read_ns = now_ns;
 	/* hot once it moves: the first read tells nothing */
 	g->unmoved = is_first ? PSI_COLD_AFTER : has_moved ? 0 : g->unmoved + 1;
-	if (has_moved && !is_first)
-		(void)publish_cgroup(c, g, window_ns, before); /* a full bus counts it */
+	/* what stalls no more is told once; what the bus refuses (and counts), again */
+	if (!is_first && (has_moved || g->is_due))
+		g->is_due = publish_cgroup(c, g, window_ns, before) < 0 || has_moved;
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct psi_cgroup {
 	int fd[PSI_N];		   /* kept open, or -1 */
 	uint32_t pass;		   /* last walk that saw it */
 	uint32_t unmoved;	   /* reads in a row without a change */
+	uint32_t is_due;	   /* no window without a stall was told since the last one with */
 	uint32_t path_bytes;
 	char path[]; /* without a slash in front */
 };

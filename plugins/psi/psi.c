@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Plugin psi: what the machine and its cgroups waited for. Publishes psi.sample and host.sample each
- * psi.interval, and psi.cgroup for cgroups whose totals moved. Pressure is always the delta of a total; the
- * kernel's averages are for display. */
+ * psi.interval, and psi.cgroup for cgroups whose totals moved, once more when they no longer do. Pressure is
+ * always the delta of a total; the kernel's averages are for display. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

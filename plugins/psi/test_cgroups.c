@@ -54,9 +54,27 @@ static double metric(struct fake_tree *f, const char *name)
 	return testhost_metric(f->t, name, "");
 }
 
+static const struct lnx_ev_psi_cgroup *as_cgroup(const struct lnx_event *e)
+{
+	return (const struct lnx_ev_psi_cgroup *)(const void *)e;
+}
+
 static const struct lnx_ev_psi_cgroup *last(struct fake_tree *f)
 {
-	return (const struct lnx_ev_psi_cgroup *)testhost_last(f->t, "psi.cgroup");
+	return as_cgroup(testhost_last(f->t, "psi.cgroup"));
+}
+
+static const struct lnx_ev_psi_cgroup *last_of(struct fake_tree *f, uint64_t id)
+{
+	const struct lnx_ev_psi_cgroup *found = NULL;
+	const struct lnx_event *e;
+	size_t i;
+
+	for (i = 0; (e = testhost_event(f->t, i)); i++)
+		if (e->type == LNX_EV_PSI_CGROUP && as_cgroup(e)->cgroup_id == id)
+			found = as_cgroup(e);
+	assert_non_null(found);
+	return found;
 }
 
 static void only_what_moved_is_published(void **arg)
@@ -74,7 +92,7 @@ static void only_what_moved_is_published(void **arg)
 	fake_pressure(f, "cpu", 200000, 0);
 	fake_pressure(f, "io", 50000, 0);
 	assert_int_equal(testhost_advance(f->t, SECOND), 1);
-	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 1);
+	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 2); /* and that a does not stall */
 	e = last(f);
 	assert_true(e->cgroup_id == id_of(f, "a/b"));
 	assert_int_equal(e->window_ns, SECOND);
@@ -85,9 +103,58 @@ static void only_what_moved_is_published(void **arg)
 	assert_int_equal(e->cpu_some_us, 200000);
 	assert_int_equal(e->path.len, 4);
 	assert_memory_equal((const char *)e + e->path.off, "/a/b", 4);
-	/* still now */
+}
+
+/* Who keeps the last figure of each must not keep an old stall for ever. */
+static void the_end_of_a_stall_is_told_once(void **arg)
+{
+	struct fake_tree *f = *arg;
+
+	fake_cgroup(f, "a");
+	load(f);
+	stall(f, "a", "cpu", 800000, 0);
+	fake_pressure(f, "cpu", 800000, 0);
+	assert_int_equal(testhost_advance(f->t, SECOND), 1);
+	assert_true(near(last(f)->cpu_some_pct, 80));
+	assert_int_equal(testhost_advance(f->t, SECOND), 1); /* the machine stands still, too */
+	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 2);
+	assert_true(near(last(f)->cpu_some_pct, 0));
+	assert_int_equal(last(f)->window_ns, SECOND);
+	assert_int_equal(last(f)->cpu_some_us, 800000);
+	fake_pressure(f, "cpu", 900000, 0); /* others */
+	assert_true(testhost_advance(f->t, 20 * SECOND) >= 20);
+	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 2);
+}
+
+static void one_that_never_stalls_is_told_once(void **arg)
+{
+	struct fake_tree *f = *arg;
+
+	fake_cgroup(f, "a");
+	load(f);
+	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 0);
+	assert_true(testhost_advance(f->t, 20 * SECOND) >= 20);
+	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 1);
+	assert_true(near(last(f)->cpu_some_pct, 0));
+	assert_true(near(last(f)->memory_some_pct, 0));
+}
+
+static void the_end_that_was_refused_is_told_again(void **arg)
+{
+	struct fake_tree *f = *arg;
+
+	fake_cgroup(f, "a");
+	load(f);
+	stall(f, "a", "io", 500000, 0);
+	fake_pressure(f, "io", 500000, 0);
 	assert_int_equal(testhost_advance(f->t, SECOND), 1);
 	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 1);
+	testhost_fail(f->t, "publish", -ENOBUFS, 0, 3); /* with psi.sample and host.sample */
+	assert_int_equal(testhost_advance(f->t, SECOND), 1);
+	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 1);
+	assert_int_equal(testhost_advance(f->t, SECOND), 1);
+	assert_int_equal(testhost_count(f->t, "psi.cgroup"), 2);
+	assert_true(near(last(f)->io_some_pct, 0));
 }
 
 static void nobody_reads_nothing_is_read(void **arg)
@@ -211,9 +278,8 @@ static void events_tell_of_new_and_removed_ones(void **arg)
 	stall(f, "a/x", "cpu", 50000, 0);
 	fake_pressure(f, "cpu", 50000, 0);
 	assert_int_equal(testhost_advance(f->t, SECOND / 2), 1);
-	assert_true(last(f)->cgroup_id == id);
-	assert_int_equal(last(f)->window_ns, SECOND / 2);
-	assert_true(near(last(f)->cpu_some_pct, 10));
+	assert_int_equal(last_of(f, id)->window_ns, SECOND / 2);
+	assert_true(near(last_of(f, id)->cpu_some_pct, 10));
 	/* what is not there, has another id, or a parent that nobody knows, is left to the walk */
 	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, 5, id_of(f, ""), "/nope", 0), 0);
 	assert_int_equal(tell(f, LNX_EV_CGROUP_NEW, 6, id_of(f, ""), "/a", 0), 0);
@@ -427,6 +493,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(only_what_moved_is_published),
+		TEST(the_end_of_a_stall_is_told_once),
+		TEST(one_that_never_stalls_is_told_once),
+		TEST(the_end_that_was_refused_is_told_again),
 		TEST(nobody_reads_nothing_is_read),
 		TEST(still_machine_needs_no_reads),
 		TEST(cgroup_that_resets_is_unknown_once),

@@ -38,7 +38,6 @@ struct workload_entry {
 	struct workload_ids ids;
 	/* of the last psi.cgroup; NaN before */
 	double psi_cpu_some, psi_memory_some, psi_io_some;
-	uint64_t psi_ns;
 	bool is_culprit; /* for the answer that is made */
 	/* of workload.usage */
 	bool is_due;	   /* look at it as soon as may be */

@@ -133,7 +133,6 @@ static void workload_on_psi(struct workload *w, const struct lnx_ev_psi_cgroup *
 	e->psi_cpu_some = ev->cpu_some_pct;
 	e->psi_memory_some = ev->memory_some_pct;
 	e->psi_io_some = ev->io_some_pct;
-	e->psi_ns = ev->h.ts_ns;
 }
 
 static int workload_on_event(void *state, const struct lnx_event *ev)

@@ -23,7 +23,7 @@ struct lnx_ev_psi_sample {
 	struct lnx_psi_line cpu_some, memory_some, memory_full, io_some, io_full;
 };
 
-/* Pressure of one cgroup whose total moved. */
+/* Pressure of one cgroup: while its totals move, once when they no more do, and once when it is new and does not stall. */
 struct lnx_ev_psi_cgroup {
 	struct lnx_event h;
 	__u64 cgroup_id;
