@@ -163,27 +163,92 @@ static const char *unit_segment(const char *path, size_t *ret_n, size_t *ret_end
 	return found;
 }
 
-static bool is_id_char(char c)
+#define DIGITS "0123456789"
+#define HEX    DIGITS "abcdef"
+
+/* Letters at the start of <s> that are among <set>. */
+static size_t span(const char *s, size_t n, const char *set)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+	size_t k = 0;
+
+	while (k < n && s[k] && strchr(set, s[k]))
+		k++;
+	return k;
+}
+
+static bool is_uuid(const char *s)
+{
+	static const unsigned char groups[] = { 8, 4, 4, 4, 12 };
+	unsigned i;
+
+	for (i = 0; i < sizeof(groups); s += groups[i++] + 1u)
+		if (span(s, groups[i], HEX) != groups[i] ||
+		    (i + 1 < sizeof(groups) && s[groups[i]] != '-'))
+			return false;
+	return true;
+}
+
+/* A number, or an id as programs make them: a word that only happens to have such letters ("fe", "db", "facade") is a
+ * word. */
+static bool is_id(const char *s, size_t n)
+{
+	size_t i, n_digits = 0;
+
+	for (i = 0; i < n; i++)
+		n_digits += span(s + i, 1, DIGITS);
+	return n_digits && (n_digits == n || (n >= 8 && span(s, n, HEX) == n));
+}
+
+/* What systemd-run makes: "r<hex>", "u<number>", "p<number>-i<number>". */
+static bool is_run(const char *s, size_t n)
+{
+	size_t k;
+
+	if (!n)
+		return false;
+	if (*s == 'r')
+		return n > 8 && span(s + 1, n - 1, HEX) == n - 1;
+	k = 1 + span(s + 1, n - 1, DIGITS);
+	if (*s == 'u')
+		return n > 1 && k == n;
+	return *s == 'p' && k > 1 && n > k + 2 && !memcmp(s + k, "-i", 2) &&
+	       span(s + k + 2, n - k - 2, DIGITS) == n - k - 2;
+}
+
+static bool is_session(const char *unit, size_t n)
+{
+	return n > 8 && !memcmp(unit, "session-", 8) && tail_is(unit, n, ".scope");
+}
+
+/* Of the <n> letters before its ending, those that are no transient id. */
+static size_t unit_keep(const char *unit, size_t n)
+{
+	size_t k = n;
+
+	if (n > 4 && !memcmp(unit, "run-", 4) && is_run(unit + 4, n - 4))
+		return 3;
+	if (n > 37 && unit[n - 37] == '-' && is_uuid(unit + n - 36))
+		return n - 37;
+	while (k && unit[k - 1] != '-')
+		k--;
+	return k > 1 && is_id(unit + k, n - k) ? k - 1 : n;
 }
 
 /* Unit name without its instance ("a@b.service") and without a transient id ("run-r12ab….scope", "session-3.scope"). */
 static char *unit_name(const char *unit, size_t n)
 {
 	const char *dot = unit + n, *at = memchr(unit, '@', n);
-	size_t keep, k;
+	size_t keep;
 	char *out;
 
 	while (dot > unit && *dot != '.')
 		dot--;
-	keep = (size_t)((at && at < dot ? at : dot) - unit);
-	for (k = keep; k && is_id_char(unit[k - 1]);)
-		k--;
-	if (k && unit[k - 1] == 'r' && k > 1 && unit[k - 2] == '-')
-		k--; /* run-r<hex> */
-	if (k > 1 && unit[k - 1] == '-' && keep - k >= 1)
-		keep = k - 1;
+	if (is_session(unit, n))
+		keep = strlen("session");
+	else if (at && at < dot)
+		keep = (size_t)(at - unit);
+	else
+		keep = unit_keep(unit, (size_t)(dot - unit));
 	out = malloc(keep + (size_t)(unit + n - dot) + 1);
 	if (!out)
 		return NULL;
@@ -208,7 +273,7 @@ static int entry_identify(struct workload_entry *e)
 		e->kind = LNX_WL_OTHER;
 		e->name = strdup(e->ids.pod_uid);
 	} else if (unit) {
-		e->kind = !strncmp(unit, "session-", 8) ? LNX_WL_SESSION : LNX_WL_UNIT;
+		e->kind = is_session(unit, n) ? LNX_WL_SESSION : LNX_WL_UNIT;
 		e->ids.end = end;
 		e->name = unit_name(unit, n);
 	} else {
