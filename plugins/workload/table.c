@@ -380,6 +380,10 @@ void workload_table_gone(struct workload_table *t, struct workload_entry *e, uin
 	count_child(t, e->parent_id, -1);
 	list_del(e);
 	list_add(t, e);
+}
+
+void workload_table_trim(struct workload_table *t)
+{
 	while (t->n_gone > WORKLOAD_GONE_MAX && forget_one(t))
 		t->forgotten++;
 }

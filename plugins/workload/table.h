@@ -73,7 +73,10 @@ struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id,
 /* Those of a pod (by the uid in their paths), or of a container whose path names no pod: the first, and the one after <e>. */
 struct workload_entry *workload_table_by_key(const struct workload_table *t, const char *key);
 struct workload_entry *workload_table_next_by_key(const struct workload_entry *e, const char *key);
+/* <e> was removed; it stays, last in the list, until there are too many of its kind: see trim. */
 void workload_table_gone(struct workload_table *t, struct workload_entry *e, uint64_t now_ns);
+/* Forget the oldest of those gone while they are more than WORKLOAD_GONE_MAX. */
+void workload_table_trim(struct workload_table *t);
 /* Forget those gone for longer than <keep_ns>. */
 void workload_table_expire(struct workload_table *t, uint64_t now_ns, uint64_t keep_ns);
 /* The cgroup that stands for <e> in the ledger: its container, its unit, or itself. */

@@ -291,6 +291,7 @@ static void events_add_and_remove_and_are_told(void **state)
 static void repair_finds_what_no_event_told(void **state)
 {
 	struct lnx_workload w = { .size = sizeof(w) };
+	const struct lnx_ev_cgroup *gone;
 	struct scene s;
 	uint64_t id;
 
@@ -305,6 +306,114 @@ static void repair_finds_what_no_event_told(void **state)
 	assert_string_equal(w.workload, "new.service");
 	assert_int_equal(s.service->get(s.self, 888, &w), 0);
 	assert_true(w.gone_ns != 0);
+	/* and tells it to those who know cgroups by events alone */
+	assert_int_equal(testhost_count(s.host, "cgroup.gone"), 1);
+	gone = (const void *)testhost_last(s.host, "cgroup.gone");
+	assert_int_equal(gone->cgroup_id, 888);
+	assert_int_equal(gone->path.len, strlen("/ghost"));
+	(void)testhost_advance(s.host, 60 * SECOND);
+	(void)testhost_run_jobs(s.host);
+	assert_int_equal(testhost_count(s.host, "cgroup.gone"), 1); /* once */
+	scene_close(&s);
+}
+
+static void make_deep(const struct scene *s, unsigned depth)
+{
+	char path[512];
+	size_t n = (size_t)snprintf(path, sizeof(path), "%s", s->root);
+
+	for (; depth--; n += 2) {
+		(void)snprintf(path + n, sizeof(path) - n, "/d");
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+}
+
+static void remove_deep(const struct scene *s, unsigned depth)
+{
+	char path[512];
+	unsigned i;
+
+	for (; depth; depth--) {
+		size_t n = (size_t)snprintf(path, sizeof(path), "%s", s->root);
+
+		for (i = 0; i < depth; i++, n += 2)
+			(void)snprintf(path + n, sizeof(path) - n, "/d");
+		assert_int_equal(rmdir(path), 0);
+	}
+}
+
+static void a_walk_that_cannot_see_all_still_finds_ends(void **state)
+{
+	struct lnx_workload w = { .size = sizeof(w) };
+	struct scene s;
+	uint64_t id;
+
+	(void)state;
+	scene_open(&s);
+	make_deep(&s, 40); /* deeper than a walk goes */
+	id = inode(&s, "system.slice/ssh.service");
+	cgroup_event(&s, LNX_EV_CGROUP_NEW, 888, "/ghost");
+	cgroup_event(&s, LNX_EV_CGROUP_NEW, 889, "/system.slice"); /* another has its path now */
+	(void)testhost_advance(s.host, 60 * SECOND);
+	(void)testhost_run_jobs(s.host);
+	assert_true(testhost_metric(s.host, "linnix_cgroups_skipped_total", "") >= 1);
+	assert_int_equal(s.service->get(s.self, 888, &w), 0);
+	assert_true(w.gone_ns != 0);
+	assert_int_equal(s.service->get(s.self, 889, &w), 0);
+	assert_true(w.gone_ns != 0);
+	assert_int_equal(s.service->get(s.self, id, &w), 0);
+	assert_int_equal(w.gone_ns, 0);
+	remove_deep(&s, 40);
+	scene_close(&s);
+}
+
+/* Those that are forgotten to make room may stand next to the one that ends. */
+static void ends_found_by_a_walk_are_bounded_too(void **state)
+{
+	struct lnx_workload w = { .size = sizeof(w) };
+	struct scene s;
+	uint64_t id;
+
+	(void)state;
+	scene_open(&s);
+	cgroup_event(&s, LNX_EV_CGROUP_NEW, 888, "/ghost");
+	for (id = 1000; id < 1000 + WORKLOAD_GONE_MAX; id++) {
+		cgroup_event(&s, LNX_EV_CGROUP_NEW, id, "/short");
+		cgroup_event(&s, LNX_EV_CGROUP_GONE, id, "");
+	}
+	cgroup_event(&s, LNX_EV_CGROUP_NEW, 889, "/ghost/2");
+	(void)testhost_advance(s.host, 60 * SECOND);
+	(void)testhost_run_jobs(s.host);
+	assert_int_equal(testhost_count(s.host, "cgroup.gone"), 2);
+	assert_int_equal(s.service->get(s.self, 889, &w), 0);
+	assert_true(w.gone_ns != 0);
+	assert_true(s.service->get(s.self, 1000, &w) < 0);
+	assert_true(s.service->get(s.self, 1001, &w) < 0);
+	assert_int_equal(s.service->get(s.self, 1002, &w), 0);
+	scene_close(&s);
+}
+
+static void names_that_nobody_kept_are_told_again(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	(void)testhost_set_wanted(s.host, "workload.update", 1);
+	assert_int_equal(testhost_tag(s.host, inode(&s, ""), "", "", ""), 0);
+	assert_int_equal(testhost_tag(s.host, inode(&s, "system.slice"), "", "", ""), 0);
+	(void)testhost_advance(s.host, 60 * SECOND);
+	assert_int_equal(testhost_count(s.host, "workload.update"), 1);
+	assert_int_equal(((const struct lnx_ev_workload_update *)(const void *)testhost_last(
+				  s.host, "workload.update"))
+				 ->cgroup_id,
+			 inode(&s, "system.slice/ssh.service"));
+	(void)testhost_run_jobs(s.host);
+	assert_int_equal(testhost_tag(s.host, inode(&s, "system.slice/ssh.service"), "", "", ""),
+			 0);
+	(void)testhost_advance(s.host, 60 * SECOND);
+	assert_int_equal(testhost_count(s.host, "workload.update"), 1);
+	(void)testhost_run_jobs(s.host);
 	scene_close(&s);
 }
 
@@ -486,6 +595,9 @@ int main(void)
 		cmocka_unit_test(first_walk_knows_what_exists),
 		cmocka_unit_test(events_add_and_remove_and_are_told),
 		cmocka_unit_test(repair_finds_what_no_event_told),
+		cmocka_unit_test(a_walk_that_cannot_see_all_still_finds_ends),
+		cmocka_unit_test(ends_found_by_a_walk_are_bounded_too),
+		cmocka_unit_test(names_that_nobody_kept_are_told_again),
 		cmocka_unit_test(limit_of_processes_is_looked_at_where_many_are_made),
 		cmocka_unit_test(a_missing_hierarchy_is_said),
 		cmocka_unit_test(limits_and_memory_come_from_the_files_of_v2),

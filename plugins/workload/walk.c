@@ -111,7 +111,7 @@ int workload_walk_run(struct workload_walk *w)
 {
 	struct level levels[DEPTH_MAX] = { 0 };
 	char path[PATH_BYTES] = "";
-	int depth = 0, rc = level_open(&levels[0], AT_FDCWD, w->root);
+	int depth = 0, rc = level_open(&levels[0], AT_FDCWD, w->root), opened;
 	const char *name;
 
 	if (rc < 0)
@@ -135,8 +135,9 @@ int workload_walk_run(struct workload_walk *w)
 			w->skipped++;
 			continue;
 		}
-		if (level_open(below, dirfd(l->dir), name) < 0) {
-			w->skipped++; /* removed meanwhile */
+		opened = level_open(below, dirfd(l->dir), name);
+		if (opened < 0) {
+			w->skipped += opened != -ENOENT; /* removed meanwhile: it is no more */
 			continue;
 		}
 		path[l->n_path] = '/';

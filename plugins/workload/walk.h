@@ -16,7 +16,8 @@ struct workload_walk {
 	uint32_t max; /* cgroups; the rest is counted */
 	struct workload_found *found;
 	uint32_t n, cap;
-	uint32_t skipped; /* beyond max, too deep, or gone while we looked */
+	uint32_t
+		skipped; /* beyond max, too deep, or not to be read; not those removed while we looked */
 	int error;
 };
 

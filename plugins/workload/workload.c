@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define LOOKS_MAX 1024 /* at folders that a walk did not find */
+#define TELL_MAX  256  /* names told again after a walk */
 
 /* ---- service */
 
@@ -163,8 +167,9 @@ static int workload_on_event(void *state, const struct lnx_event *ev)
 	if (ev->type == LNX_EV_CGROUP_NEW) {
 		workload_saw(w, c->cgroup_id, c->parent_id, (const char *)ev + c->path.off,
 			     c->path.len);
-	} else if ((e = workload_table_get(&w->table, c->cgroup_id))) {
+	} else if ((e = workload_table_get(&w->table, c->cgroup_id)) && !e->gone_ns) {
 		workload_table_gone(&w->table, e, ev->ts_ns);
+		workload_table_trim(&w->table);
 	}
 	workload_measure(w);
 	return 0;
@@ -179,12 +184,63 @@ static int workload_walk_job(void *arg)
 	return workload_walk_run(&w->walk);
 }
 
+/* No event told that <e> ended: we do, as others follow the events alone. */
+static void workload_end(struct workload *w, struct workload_entry *e, uint64_t now_ns)
+{
+	union {
+		struct lnx_ev_cgroup ev;
+		char bytes[LNX_EVENT_MAX];
+	} u;
+	uint16_t at = sizeof(u.ev);
+
+	memset(&u.ev, 0, sizeof(u.ev));
+	u.ev.h.type = LNX_EV_CGROUP_GONE;
+	u.ev.h.fixed = sizeof(u.ev);
+	u.ev.h.cpu = LNX_CPU_NONE;
+	u.ev.cgroup_id = e->id;
+	u.ev.parent_id = e->parent_id;
+	tail_add(u.bytes, &at, sizeof(u.bytes), &u.ev.path, e->path);
+	u.ev.h.size = at;
+	workload_table_gone(&w->table, e, now_ns); /* first: the event comes back to us */
+	(void)w->host->publish(w->ctx, &u.ev.h);   /* the bus counts what it refuses */
+}
+
+/* Of one that the walk did not find, though it did not see everything. At most LOOKS_MAX are looked at after a walk; the
+ * others are taken for live until one of the next. */
+static bool workload_is_removed(const struct workload *w, const struct workload_entry *e,
+				uint32_t *io_looks)
+{
+	char path[sizeof(w->root) + LNX_EVENT_MAX];
+	struct stat st;
+
+	if (!*io_looks)
+		return false;
+	--*io_looks;
+	(void)snprintf(path, sizeof(path), "%s%s", w->root, e->path); /* it fits */
+	return stat(path, &st) < 0 ? errno == ENOENT : st.st_ino != e->id;
+}
+
+/* Names that the bus refused, or that had no room where names are kept: see lnx_host.tag. */
+static void workload_tell_again(struct workload *w)
+{
+	struct lnx_tag tag = { .size = sizeof(tag) };
+	struct workload_entry *e;
+	uint32_t left = TELL_MAX;
+
+	for (e = w->table.oldest.next; left && e != &w->table.oldest; e = e->next) {
+		if (e->gone_ns || w->host->tag(w->ctx, e->id, &tag) == 0)
+			continue;
+		workload_tell(w, e);
+		left--;
+	}
+}
+
 /* Take over what was found; what exists for us but was not found is gone, unless it came while the walk ran. */
 static void workload_merge(struct workload *w)
 {
 	struct workload_entry *e, *next;
 	uint64_t now = w->host->now_ns(w->ctx);
-	uint32_t i;
+	uint32_t i, looks = LOOKS_MAX;
 
 	for (i = 0; i < w->walk.n; i++) {
 		struct workload_found *f = &w->walk.found[i];
@@ -194,11 +250,13 @@ static void workload_merge(struct workload *w)
 			continue; /* removed after the walk had passed */
 		workload_saw(w, f->id, f->parent_id, f->path, strlen(f->path));
 	}
-	for (e = w->table.oldest.next; !w->walk.skipped && e != &w->table.oldest; e = next) {
+	for (e = w->table.oldest.next; e != &w->table.oldest; e = next) {
 		next = e->next;
-		if (!e->gone_ns && e->seen_ns < w->walk_ns)
-			workload_table_gone(&w->table, e, now);
+		if (!e->gone_ns && e->seen_ns < w->walk_ns &&
+		    (!w->walk.skipped || workload_is_removed(w, e, &looks)))
+			workload_end(w, e, now);
 	}
+	workload_table_trim(&w->table);
 	workload_table_expire(&w->table, now, w->conf->keep_gone_ns);
 	if (w->walk.skipped)
 		w->host->metric_add(w->ctx, w->m_skipped, w->walk.skipped);
@@ -227,6 +285,7 @@ static void workload_on_repair(void *arg)
 	struct workload *w = arg;
 
 	workload_join_rest(w);
+	workload_tell_again(w);
 	if (!w->root[0] || w->walk_ns)
 		return;
 	memset(&w->walk, 0, sizeof(w->walk));

@@ -5,7 +5,7 @@
 
 #include <linnix/event.h>
 
-/* A v2 cgroup was made or renamed (is_rename), or removed. h.pid is who did it. */
+/* A v2 cgroup was made or renamed (is_rename), or removed. h.pid is who did it; 0 when plugin `workload` found the end. */
 struct lnx_ev_cgroup {
 	struct lnx_event h;
 	__u64 cgroup_id;
