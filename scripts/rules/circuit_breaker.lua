@@ -9,34 +9,39 @@
 -- tree held at least 40 % of the node's stall, other workloads lost 100 ms a second to it, and the
 -- figures agree with the kernel's own pressure to 90 %. Then it names that tree.
 --
--- stall.node comes once a window of stall.interval (1 s), also where stalls have no culprit: then
--- it is never more than `info`.
+-- stall.node comes once a window of stall.interval (1 s; 200 ms to 10 s), also where stalls have no
+-- culprit: then it is never more than `info`. Each tells of the time before it, so times are added
+-- up instead of events counted: what came within 4.75 s covers five seconds when no window is
+-- missing, what came within 2.75 s three.
 
 local pressure_pct = 40
 local cpu_pct = 90
 local tree_share = 0.4
 local caused_ms = 100
 local confidence = 0.9
+-- A little less than five and three seconds, as windows end early or late.
+local lasted, guilty = 4.5 * second, 2.6 * second
 
 rule "circuit-breaker" {
   on        = "stall.node",
   window    = {
-    seconds   = "count 1500ms",
-    saturated = { "count 1500ms",
+    covered_ns   = "sum window_ns 4750ms",
+    saturated_ns = { "sum window_ns 4750ms",
       where = { psi_cpu_some = { gt = pressure_pct }, cpu_pct = { gt = cpu_pct } } },
-    pressure  = "max psi_cpu_some 1500ms",
-    guilty    = { "count 2500ms", where = {
+    pressure     = "max psi_cpu_some 1500ms",
+    guilty_ns    = { "sum window_ns 2750ms", where = {
       tree_share_ratio     = { ge = tree_share },
       tree_caused_ms_per_s = { ge = caused_ms },
       confidence           = { ge = confidence },
     } },
   },
-  when      = function(w) return w.seconds > 0 and w.saturated == w.seconds end,
-  lasting   = "5s",
+  when      = function(w)
+    return w.covered_ns / 1e9 >= lasted and w.saturated_ns == w.covered_ns
+  end,
   keep      = "10s",
   value     = "pressure",
   threshold = pressure_pct,
-  severity  = function(w) return w.guilty >= 3 and "critical" or "info" end,
+  severity  = function(w) return w.guilty_ns / 1e9 >= guilty and "critical" or "info" end,
   blame     = "cpu",
   say       = function(w, _, ev)
     local state = string.format("CPU pressure is %.0f %% at %.0f %% CPU", ev.psi_cpu_some,
@@ -46,7 +51,7 @@ rule "circuit-breaker" {
     end
     local tree = string.format("%s (pid %d%s) holds %.0f %% of the node's stall", ev.tree_comm,
       ev.pid, ev.tree_workload ~= "" and ", " .. ev.tree_workload or "", ev.tree_share_ratio * 100)
-    if w.guilty >= 3 then
+    if w.guilty_ns / 1e9 >= guilty then
       return string.format("%s: %s, and others lose %.0f ms a second to it", state, tree,
         ev.tree_caused_ms_per_s)
     end
@@ -54,11 +59,12 @@ rule "circuit-breaker" {
   end,
 }
 
--- The node from second `from` to second `to`; `fields` change what is usual: a saturated machine
--- whose load is its own.
-local function node(t, from, to, fields)
-  for s = from, to do
+-- The node each `interval` (a second) from second `from` to second `to`; `fields` change what is
+-- usual: a saturated machine whose load is its own.
+local function node(t, from, to, fields, interval)
+  for s = from, to, interval or 1 do
     local e = {
+      window_ns = (interval or 1) * 1e9,
       psi_cpu_some = 62, cpu_pct = 98, stalled_ms = 620, method = "exact", confidence = 0.99,
       pid = 41, tree_comm = "make", tree_workload = "build", tree_share_ratio = 0.9,
       tree_ms = 560, tree_caused_ms_per_s = 12,
@@ -70,17 +76,17 @@ end
 
 test "five seconds of pressure on a busy machine are a note" {
   feed  = function(t) node(t, 0, 8) end,
-  fires = { { rule = "circuit-breaker", at = 5, severity = "info" } },
+  fires = { { rule = "circuit-breaker", at = 4, severity = "info" } },
 }
 
 test "one tree that holds the stall and takes from others is critical" {
   feed  = function(t) node(t, 0, 8, { tree_caused_ms_per_s = 640 }) end,
-  fires = { { at = 5, severity = "critical" } },
+  fires = { { at = 4, severity = "critical" } },
 }
 
 test "the tree may be of no workload that is known" {
   feed  = function(t) node(t, 0, 8, { tree_workload = "", tree_caused_ms_per_s = 640 }) end,
-  fires = { { at = 5, severity = "critical" } },
+  fires = { { at = 4, severity = "critical" } },
 }
 
 test "a note becomes critical when others begin to suffer" {
@@ -88,7 +94,7 @@ test "a note becomes critical when others begin to suffer" {
     node(t, 0, 8)
     node(t, 9, 14, { tree_caused_ms_per_s = 100, tree_share_ratio = 0.4 })
   end,
-  fires = { { at = 5, severity = "critical" } },
+  fires = { { at = 4, severity = "critical" } },
 }
 
 test "two seconds of suffering are not enough" {
@@ -118,10 +124,11 @@ test "figures that do not agree with the kernel accuse nobody" {
 test "a machine where no tree is measured" {
   feed  = function(t)
     for s = 0, 9 do
-      t.event(s, "stall.node", { psi_cpu_some = 62, cpu_pct = 98, method = "psi-only" })
+      t.event(s, "stall.node",
+        { window_ns = 1e9, psi_cpu_some = 62, cpu_pct = 98, method = "psi-only" })
     end
   end,
-  fires = { { at = 5, severity = "info" } },
+  fires = { { at = 4, severity = "info" } },
 }
 
 test "a dip resets the clock" {
@@ -145,7 +152,7 @@ test "pressure without a busy machine is a quota" {
 
 test "a machine without PSI is not judged" {
   feed  = function(t)
-    for s = 0, 20 do t.event(s, "stall.node", { cpu_pct = 100 }) end
+    for s = 0, 20 do t.event(s, "stall.node", { window_ns = 1e9, cpu_pct = 100 }) end
   end,
   fires = {},
 }
@@ -168,5 +175,36 @@ test "it is over ten seconds after the pressure" {
     node(t, 0, 8)
     node(t, 9, 40, { psi_cpu_some = 3 })
   end,
-  fires = { { at = 5, resolved = 19 } },
+  fires = { { at = 4, resolved = 18.9 } },
+}
+
+test "with windows of 200 ms: five seconds, and a dip resets the clock" {
+  feed  = function(t)
+    node(t, 0.2, 3.4, { tree_caused_ms_per_s = 640 }, 0.2)
+    node(t, 3.6, 3.6, { psi_cpu_some = 10 }, 0.2)
+    node(t, 3.8, 10, { tree_caused_ms_per_s = 640 }, 0.2)
+  end,
+  fires = { { at = 8, severity = "critical" } },
+}
+
+test "with windows of 200 ms: two seconds of suffering are not enough" {
+  feed  = function(t)
+    node(t, 0.2, 6, {}, 0.2)
+    node(t, 6.2, 8, { tree_caused_ms_per_s = 900 }, 0.2)
+    node(t, 8.2, 14, {}, 0.2)
+  end,
+  fires = { { severity = "info" } },
+}
+
+test "with windows of two seconds: the third of them" {
+  feed  = function(t) node(t, 2, 12, { tree_caused_ms_per_s = 640 }, 2) end,
+  fires = { { at = 6, severity = "critical" } },
+}
+
+test "with windows of ten seconds: the first, and it is over twenty seconds later" {
+  feed  = function(t)
+    node(t, 10, 30, { tree_caused_ms_per_s = 640 }, 10)
+    node(t, 40, 90, { psi_cpu_some = 3 }, 10)
+  end,
+  fires = { { at = 10, severity = "critical" } },
 }

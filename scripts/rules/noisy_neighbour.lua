@@ -12,12 +12,17 @@
 -- entitled to: a culprit that stays within its CPU request, or a victim that asked for nothing
 -- (BestEffort). Without requests nobody is entitled.
 --
--- stall.edge comes once a window of stall.interval (1 s). Three of them that all meet the condition
--- lie within 2 s; a quiet second between them makes it 3 s, which is too long.
+-- stall.edge comes once a window of stall.interval (1 s; 200 ms to 10 s), so each tells of the time
+-- before it, and times are added up instead of events counted. What came within 2.75 s covers three
+-- seconds where each window met the condition, and two where one between them was quiet. A window
+-- of 10 s is more than three seconds by itself: a short burst has no 100 ms in each of its seconds.
 
-local stalled_ms = 100
+local stalled_ms = 100 -- a second
 local share = 0.4
 local confidence = 0.9
+local covered = 2.6 * second -- within 2.75 s; a little less, as windows end early or late
+
+local function ms_per_s(ev) return ev.stall_ms / ev.window_ns * 1e9 end
 
 rule "noisy-neighbour" {
   on        = "stall.edge",
@@ -25,31 +30,32 @@ rule "noisy-neighbour" {
     resource         = "cpu",
     kind             = { "neighbour", "sibling" },
     victim_cgroup_id = { gt = 0 },
-    stall_ms         = { gt = stalled_ms },
     share_ratio      = { gt = share },
     confidence       = { ge = confidence },
+    function(ev) return ms_per_s(ev) > stalled_ms end,
   },
   by        = "pair",
-  window    = { seconds = "count 2500ms", caused_ms = "max stall_ms 1s" },
-  when      = function(w) return w.seconds >= 3 end,
-  keep      = "5s",
+  window    = { covered_ns = "sum window_ns 2750ms", caused_ms = "max stall_ms 1s" },
+  when      = function(w) return w.covered_ns / 1e9 >= covered end,
+  keep      = "10s", -- not less than a window
   value     = "caused_ms",
   threshold = stalled_ms,
   severity  = function(_, _, ev)
     return (ev.same_workload or ev.entitled) and "info" or "warning"
   end,
   blame     = "cpu",
-  say       = function(w, _, ev)
+  say       = function(_, _, ev)
     return string.format("%s (%s, pid %d) made %s wait %.0f ms in a second, %.0f %% of its stall%s",
-      ev.culprit, ev.culprit_comm, ev.pid, ev.victim, w.caused_ms, ev.share_ratio * 100,
+      ev.culprit, ev.culprit_comm, ev.pid, ev.victim, ms_per_s(ev), ev.share_ratio * 100,
       ev.entitled and "; it was entitled to (entitled: true)" or "")
   end,
 }
 
--- One edge a second from `from` to `to`; `fields` change what is usual.
-local function edges(t, from, to, fields)
-  for s = from, to do
+-- One edge each `interval` (a second) from `from` to `to`; `fields` change what is usual.
+local function edges(t, from, to, fields, interval)
+  for s = from, to, interval or 1 do
     local e = {
+      window_ns = (interval or 1) * 1e9,
       resource = "cpu", kind = "neighbour", victim_cgroup_id = 7, culprit_cgroup_id = 9,
       victim = "shop", culprit = "batch", culprit_comm = "convert", pid = 41, pair = 79,
       stall_ms = 450, share_ratio = 0.9, confidence = 0.99,
@@ -120,6 +126,43 @@ test "two culprits of a second and a half each are not one of three" {
   fires = {},
 }
 
+test "with windows of 200 ms: three seconds, and a quiet one begins it anew" {
+  feed  = function(t)
+    edges(t, 0.2, 2.2, { stall_ms = 90 }, 0.2)
+    edges(t, 3.2, 5.2, { stall_ms = 90 }, 0.2)
+    edges(t, 7.2, 10.2, { stall_ms = 90 }, 0.2)
+  end,
+  fires = { { at = 9, severity = "warning" } },
+}
+
+test "with windows of 200 ms: 100 ms a second is 20 ms in each" {
+  feed  = function(t) edges(t, 0.2, 9.2, { stall_ms = 20 }, 0.2) end,
+  fires = {},
+}
+
+test "with windows of two seconds: the second of them" {
+  feed  = function(t) edges(t, 2, 8, { stall_ms = 900 }, 2) end,
+  fires = { { at = 4, severity = "warning" } },
+}
+
+test "with windows of two seconds: a quiet one begins it anew" {
+  feed  = function(t)
+    edges(t, 2, 2, { stall_ms = 900 }, 2)
+    edges(t, 6, 6, { stall_ms = 900 }, 2)
+  end,
+  fires = {},
+}
+
+test "with windows of ten seconds: the first" {
+  feed  = function(t) edges(t, 10, 30, { stall_ms = 4500 }, 10) end,
+  fires = { { at = 10, severity = "warning" } },
+}
+
+test "with windows of ten seconds: 100 ms a second is a second in each" {
+  feed  = function(t) edges(t, 10, 60, { stall_ms = 1000 }, 10) end,
+  fires = {},
+}
+
 test "a replica of the victim is only worth a note" {
   feed  = function(t) edges(t, 0, 5, { same_workload = true }) end,
   fires = { { at = 2, severity = "info" } },
@@ -135,5 +178,5 @@ test "it is over when the neighbour is quiet" {
     edges(t, 0, 5)
     t.idle(30)
   end,
-  fires = { { at = 2, resolved = 10 } },
+  fires = { { at = 2, resolved = 15 } },
 }
