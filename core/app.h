@@ -81,6 +81,8 @@ struct lnx_app {
 	struct lnx_cost *cost;		  /* what the agent cost */
 	struct lnx_app_rules *rules_load; /* of app_rules.c */
 	char crash_note[256];		  /* why no plugin can be quarantined; "" */
+	/* per resource, the methods whose metric exists: bits of enum lnx_method */
+	uint32_t tiers_told[3];
 	bool wanted_changed, is_stopping;
 	bool reload_ok;
 	uint64_t reload_wall_ns;

@@ -164,10 +164,14 @@ static int lnx_core_ready(void *self, struct lnx_buf *out, uint32_t *ret_ready)
 
 /* ---- /status */
 
-static const char *lnx_tier(const struct lnx_app *app, unsigned resource)
+/* By enum lnx_method. */
+static const char *const lnx_methods[] = {
+	"none", "psi-only", "exact", "pair", "model", "heuristic"
+};
+#define LNX_METHODS (sizeof(lnx_methods) / sizeof(lnx_methods[0]))
+
+static uint32_t lnx_tier(const struct lnx_app *app, unsigned resource)
 {
-	static const char *const methods[] = { "none", "psi-only", "exact",
-					       "pair", "model",	   "heuristic" };
 	char path[64];
 	const void *vtable;
 	uint32_t method;
@@ -175,11 +179,11 @@ static const char *lnx_tier(const struct lnx_app *app, unsigned resource)
 
 	if (lnx_services_find(app->services, "stall/1", &vtable, &self) == 0) {
 		method = ((const struct lnx_svc_stall *)vtable)->method(self, resource);
-		return method < sizeof(methods) / sizeof(methods[0]) ? methods[method] : "none";
+		return method < LNX_METHODS ? method : LNX_METHOD_NONE;
 	}
 	(void)snprintf(path, sizeof(path), "/proc/pressure/%s",
 		       lnx_resources[resource]); /* short names of ours */
-	return access(path, R_OK) == 0 ? "psi-only" : "none";
+	return access(path, R_OK) == 0 ? LNX_METHOD_PSI_ONLY : LNX_METHOD_NONE;
 }
 
 static void lnx_status_probes(struct lnx_app *app, struct lnx_buf *out)
@@ -271,7 +275,7 @@ static int lnx_core_status(void *self, struct lnx_buf *out)
 	lnx_json_key(out, "tiers");
 	lnx_buf_char(out, '{');
 	for (i = 0; i < 3; i++)
-		lnx_json_kv_str(out, lnx_resources[i], lnx_tier(app, i));
+		lnx_json_kv_str(out, lnx_resources[i], lnx_methods[lnx_tier(app, i)]);
 	lnx_buf_char(out, '}');
 	lnx_status_probes(app, out);
 	lnx_json_key(out, "plugins");
@@ -401,26 +405,38 @@ static void lnx_collect_tags(struct lnx_app *app)
 		NULL, NULL, (double)tags.forgotten);
 }
 
+/* A method that was in force and is no more is 0. */
+static void lnx_collect_tiers(struct lnx_app *app)
+{
+	static const char *const labels[] = { "resource", "method", NULL };
+
+	for (unsigned i = 0; i < LNX_RES_N; i++) {
+		uint32_t now = lnx_tier(app, i);
+
+		app->tiers_told[i] |= 1u << now;
+		for (uint32_t k = 0; k < LNX_METHODS; k++) {
+			const char *values[] = { lnx_resources[i], lnx_methods[k], NULL };
+
+			if (app->tiers_told[i] & 1u << k)
+				lnx_put(app, "linnix_tier",
+					"1 for the method by which stalls of a resource are measured, 0 for earlier ones.",
+					LNX_GAUGE, labels, values, k == now);
+		}
+	}
+}
+
 static void lnx_collect(void *arg)
 {
 	static const char *const info_labels[] = { "version", "node", "cluster", "boot_id", NULL };
-	static const char *const tier_labels[] = { "resource", "method", NULL };
 	struct lnx_app *app = arg;
 	const char *info[] = { app->ident.version, app->ident.node, app->ident.cluster,
 			       app->ident.boot_id, NULL };
-	unsigned i;
 
 	lnx_put(app, "linnix_build_info", "Always 1; the labels tell version and identity.",
 		LNX_GAUGE, info_labels, info, 1);
 	lnx_put(app, "linnix_ready", "1 if no enabled function is lost.", LNX_GAUGE, NULL, NULL,
 		lnx_health_list(app, LNX_HEALTH_LOST, NULL) == 0);
-	for (i = 0; i < 3; i++) {
-		const char *values[] = { lnx_resources[i], lnx_tier(app, i), NULL };
-
-		lnx_put(app, "linnix_tier",
-			"1 for the method by which stalls of a resource are measured.", LNX_GAUGE,
-			tier_labels, values, 1);
-	}
+	lnx_collect_tiers(app);
 	lnx_collect_bus(app);
 	if (app->probes)
 		lnx_probes_collect(app->probes, app->metrics);
