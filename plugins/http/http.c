@@ -80,6 +80,8 @@ static int http_metrics_init(struct http *s)
 	if (rc == 0)
 		rc = http_metric(s, &http_m_refused, "rate", &s->m_refused_rate);
 	if (rc == 0)
+		rc = http_metric(s, &http_m_refused, "work", &s->m_refused_work);
+	if (rc == 0)
 		rc = http_metric(s, &http_m_refused, "connections", &s->m_refused_conns);
 	if (rc == 0)
 		rc = http_metric(s, &http_m_refused, "memory", &s->m_refused_memory);
@@ -245,6 +247,9 @@ static const struct lnx_option http_options[] = {
 		 "Bytes of answers that wait for slow readers, half of it for one"),
 	HTTP_OPT("rate_limit", LNX_OPT_U32, rate_limit, "2000", 0, 1000000, LNX_OPTF_RELOAD,
 		 "Requests a second of one client, twice as many in a burst; 0: no limit"),
+	HTTP_OPT(
+		"work_limit", LNX_OPT_U32, work_limit, "25", 0, 100, LNX_OPTF_RELOAD,
+		"Percent of a CPU that the answers to one client may take, two seconds' worth at once; 0: no limit"),
 	HTTP_OPT("request_timeout", LNX_OPT_DURATION, request_timeout, "10s", 100 * HTTP_MS,
 		 600000 * HTTP_MS, LNX_OPTF_RELOAD, "Time in which a request must have arrived"),
 	HTTP_OPT("idle_timeout", LNX_OPT_DURATION, idle_timeout, "60s", 100 * HTTP_MS,

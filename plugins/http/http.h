@@ -27,7 +27,7 @@ struct http_conf {
 	const char *token_file, *admin_token_file, *tls_cert_file, *tls_key_file;
 	const char *const *allowed_hosts;
 	uint32_t allow_plaintext, max_connections, max_connections_per_client, max_streams,
-		rate_limit;
+		rate_limit, work_limit;
 	uint64_t max_body, max_header, max_pending;
 	uint64_t request_timeout, idle_timeout, answer_timeout;
 };
@@ -42,7 +42,8 @@ struct http_peer {
 	uint8_t key[20];
 	uint32_t n_conns;
 	bool is_used;
-	double credit; /* requests it may still make */
+	double credit;	/* requests it may still make */
+	double work_ns; /* CPU time its handlers may still take; below 0 while it has to wait */
 	uint64_t credit_ns;
 	uint64_t pending_bytes; /* of answers it has not taken */
 };
@@ -106,7 +107,7 @@ struct http {
 	struct lnx_timer *sweep;
 	struct http_peer *peers; /* HTTP_MAX_PEERS, and one for all that do not fit */
 	uint64_t pending_bytes;
-	struct lnx_metric *m_conns, *m_streams, *m_refused_rate, *m_refused_conns,
+	struct lnx_metric *m_conns, *m_streams, *m_refused_rate, *m_refused_work, *m_refused_conns,
 		*m_refused_memory, *m_timeouts, *m_requests;
 	bool is_exposed, is_stopping; /* exposed: listens off loopback */
 	const struct lnx_svc_core *core;
@@ -135,6 +136,9 @@ void http_linger_sweep(struct http *s, uint64_t now_ns);
 struct http_peer *http_peer_of(struct http *s, const struct sockaddr *addr, uint32_t uid);
 int http_peer_admit(struct http *s, struct http_peer *p, const struct sockaddr *addr);
 int http_peer_spend(struct http *s, struct http_peer *p);
+/* Its handlers took too much: seconds until it may ask again, or 0. */
+uint32_t http_peer_wait_s(const struct http *s, const struct http_peer *p);
+void http_peer_charge(const struct http *s, struct http_peer *p, uint64_t cpu_ns);
 bool http_pending_fits(struct http *s, const struct http_peer *p, uint64_t bytes);
 void http_pending_add(struct http_conn *c, int64_t bytes);
 void http_unix_listen(struct http *s, struct http_listener *l);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What one client may take: connections, requests a second, memory of answers it does not read. */
+/* What one client may take: connections, requests a second, time on the loop, memory of answers it does not read. */
 #include "http.h"
 
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #define HTTP_PROBES	16   /* slots of the table that are looked at for one client */
 #define HTTP_CONN_SPARE 32   /* connections that clients on this machine leave to others */
 #define HTTP_SMALL	8192 /* bytes of an answer that is always given */
+#define HTTP_BURST_S	2.0  /* what a client did not use for so long it may use at once */
 
 static void http_peer_key(const struct sockaddr *addr, uint32_t uid, uint8_t key[20])
 {
@@ -32,10 +34,28 @@ static void http_peer_key(const struct sockaddr *addr, uint32_t uid, uint8_t key
 	}
 }
 
+/* ns of CPU time a second. */
+static double http_work_rate(const struct http *s)
+{
+	return s->conf->work_limit / 100.0 * 1e9;
+}
+
+static void http_peer_refill(const struct http *s, struct http_peer *p, uint64_t now)
+{
+	double rate = s->conf->rate_limit, work = http_work_rate(s), seconds;
+
+	seconds = now > p->credit_ns ? (double)(now - p->credit_ns) / 1e9 : 0;
+	p->credit_ns = now;
+	p->credit = fmin(p->credit + seconds * rate, HTTP_BURST_S * rate);
+	p->work_ns = fmin(p->work_ns + seconds * work, HTTP_BURST_S * work);
+}
+
 static bool http_peer_is_idle(const struct http *s, const struct http_peer *p, uint64_t now)
 {
-	(void)s;
-	return !p->n_conns && !p->pending_bytes && now >= p->credit_ns + 2 * HTTP_SEC;
+	double ns = now > p->credit_ns ? (double)(now - p->credit_ns) : 0;
+
+	return !p->n_conns && !p->pending_bytes && ns >= HTTP_BURST_S * 1e9 &&
+	       p->work_ns + ns / 1e9 * http_work_rate(s) >= 0;
 }
 
 struct http_peer *http_peer_of(struct http *s, const struct sockaddr *addr, uint32_t uid)
@@ -62,7 +82,8 @@ struct http_peer *http_peer_of(struct http *s, const struct sockaddr *addr, uint
 	memset(free_slot, 0, sizeof(*free_slot));
 	memcpy(free_slot->key, key, sizeof(key));
 	free_slot->is_used = true;
-	free_slot->credit = 2.0 * s->conf->rate_limit;
+	free_slot->credit = HTTP_BURST_S * s->conf->rate_limit;
+	free_slot->work_ns = HTTP_BURST_S * http_work_rate(s);
 	free_slot->credit_ns = now;
 	return free_slot;
 }
@@ -90,20 +111,26 @@ int http_peer_admit(struct http *s, struct http_peer *p, const struct sockaddr *
 
 int http_peer_spend(struct http *s, struct http_peer *p)
 {
-	uint64_t now = s->host->now_ns(s->ctx);
-	double max = 2.0 * s->conf->rate_limit;
-
+	http_peer_refill(s, p, s->host->now_ns(s->ctx));
 	if (!s->conf->rate_limit)
 		return 0;
-	if (now > p->credit_ns)
-		p->credit += (double)(now - p->credit_ns) / 1e9 * s->conf->rate_limit;
-	p->credit_ns = now;
-	if (p->credit > max)
-		p->credit = max;
 	if (p->credit < 1)
 		return -EAGAIN;
 	p->credit -= 1;
 	return 0;
+}
+
+uint32_t http_peer_wait_s(const struct http *s, const struct http_peer *p)
+{
+	if (!s->conf->work_limit || p->work_ns >= 0)
+		return 0;
+	return 1 + (uint32_t)(-p->work_ns / http_work_rate(s));
+}
+
+void http_peer_charge(const struct http *s, struct http_peer *p, uint64_t cpu_ns)
+{
+	if (s->conf->work_limit)
+		p->work_ns -= (double)cpu_ns;
 }
 
 bool http_pending_fits(struct http *s, const struct http_peer *p, uint64_t bytes)

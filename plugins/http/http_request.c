@@ -3,9 +3,11 @@
 #include "http_req.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 int http_route(void *http, const struct lnx_http_route *desc, void *arg)
 {
@@ -270,8 +272,38 @@ static int http_request_check(struct lnx_http_req *req)
 	return rc;
 }
 
+/* Everybody may ask whether the agent lives. */
+static bool http_work_is_left(struct lnx_http_req *req)
+{
+	const uint32_t alive = LNX_HTTP_OPS | LNX_HTTP_OPEN;
+	struct http *s = req->http;
+	uint32_t wait_s = http_peer_wait_s(s, req->conn->peer);
+	char text[16];
+
+	if (!wait_s || (req->route->desc->flags & alive) == alive)
+		return true;
+	s->host->metric_add(s->ctx, s->m_refused_work, 1);
+	(void)snprintf(text, sizeof(text), "%u", wait_s);
+	(void)http_set_header(req, MHD_HTTP_HEADER_RETRY_AFTER, text);
+	(void)http_error(req, 429, "too_much_work",
+			 "the answers to this client took more than %u %% of a CPU",
+			 s->conf->work_limit);
+	return false;
+}
+
+/* Handlers run on the loop. What counts is their own time: on a busy machine they take longer, which is nobody's fault. */
+static uint64_t http_cpu_ns(void)
+{
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* a thread has one */
+	return (uint64_t)t.tv_sec * HTTP_SEC + (uint64_t)t.tv_nsec;
+}
+
 static void http_request_run(struct lnx_http_req *req)
 {
+	uint64_t from_ns;
+
 	if (req->http->is_stopping) {
 		(void)http_error(req, 503, "stopping", "the agent is stopping");
 		return;
@@ -281,7 +313,11 @@ static void http_request_run(struct lnx_http_req *req)
 				 (unsigned long long)req->http->conf->max_body);
 		return;
 	}
+	if (!http_work_is_left(req))
+		return;
+	from_ns = http_cpu_ns();
 	req->route->desc->handle(req->route->arg, req);
+	http_peer_charge(req->http, req->conn->peer, http_cpu_ns() - from_ns);
 	if (!req->answer && !req->wait)
 		(void)http_error(req, 500, "internal", "the handler gave no answer");
 }

@@ -2,6 +2,8 @@
 /* Requests that are too large, too many, too slow, or not what they seem. */
 #include "test_client.h"
 
+#include <time.h>
+
 /* A request on a connection of its own, kept in <e>; the answer is in last(). */
 static struct client *last_client;
 
@@ -232,6 +234,76 @@ static void a_client_over_its_rate_is_told_to_wait(void **state)
 	end(&e);
 }
 
+/* Takes 30 ms of CPU, as a question to the history may. */
+static void work(void *arg, struct lnx_http_req *req)
+{
+	const struct lnx_svc_http *http = arg;
+	clock_t until = clock() + CLOCKS_PER_SEC / 1000 * 30;
+
+	while (clock() < until)
+		;
+	(void)http->respond(req, 200, NULL, "[]", 2);
+}
+
+/* Few requests can hold the loop as well as many: what their answers cost counts. */
+static void a_client_over_its_work_is_told_to_wait(void **state)
+{
+	static const struct lnx_http_route route = { sizeof(route), 0, "GET", "/work", NULL, work };
+	static const char req[] = "GET /work HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	const struct lnx_svc_http *http;
+	struct env e;
+	void *self;
+	int i, n_answered = 0;
+
+	(void)state;
+	env_init(&e);
+	env_conf(&e, "work_limit=1");
+	env_start(&e);
+	http = testhost_service(e.t, "http/1", &self);
+	assert_int_equal(http->route(self, &route, (void *)(uintptr_t)http), 0);
+	/* 20 ms at once, then 10 ms a second */
+	for (i = 0; i < 20; i++)
+		n_answered += ask(&e, req) == 200;
+	assert_in_range(n_answered, 1, 5);
+	HAS("too_much_work");
+	HAS("Retry-After: ");
+	assert_true(testhost_metric(e.t, "linnix_http_refused_total", "why=work") ==
+		    20 - n_answered);
+	assert_float_equal(testhost_metric(e.t, "linnix_http_refused_total", "why=rate"), 0, 0);
+	assert_int_equal(get(&e, "GET", "/healthz", ""), 200); /* the agent lives */
+	assert_int_equal(get(&e, "GET", "/readyz", ""), 429);
+	assert_int_equal(ask_on(&e, client_unix(&e), req), 200); /* another client */
+	assert_true(testhost_advance(e.t, 5 * HTTP_SEC) >= 0);
+	assert_int_equal(ask(&e, req), 200);
+	/* who was refused and closes all its connections is no new client */
+	while (ask(&e, req) == 200)
+		;
+	client_free(last_client);
+	last_client = NULL;
+	for (i = 0; i < 5; i++)
+		env_turn(&e, 5);
+	assert_int_equal(ask(&e, req), 429);
+	end(&e);
+}
+
+static void no_work_limit_is_no_limit(void **state)
+{
+	static const struct lnx_http_route route = { sizeof(route), 0, "GET", "/work", NULL, work };
+	const struct lnx_svc_http *http;
+	struct env e;
+	void *self;
+
+	(void)state;
+	env_init(&e);
+	env_conf(&e, "work_limit=0");
+	env_start(&e);
+	http = testhost_service(e.t, "http/1", &self);
+	assert_int_equal(http->route(self, &route, (void *)(uintptr_t)http), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(get(&e, "GET", "/work", ""), 200);
+	end(&e);
+}
+
 /* A byte now and then keeps libmicrohttpd's own timeout away for ever. */
 static void slow_senders_are_cut(void **state)
 {
@@ -319,6 +391,8 @@ int main(void)
 		cmocka_unit_test(oversized_requests_are_refused),
 		cmocka_unit_test(one_connection_serves_many_requests),
 		cmocka_unit_test(a_client_over_its_rate_is_told_to_wait),
+		cmocka_unit_test(a_client_over_its_work_is_told_to_wait),
+		cmocka_unit_test(no_work_limit_is_no_limit),
 		cmocka_unit_test(slow_senders_are_cut),
 		cmocka_unit_test(an_idle_connection_is_closed),
 		cmocka_unit_test(the_body_of_a_post_is_bounded),

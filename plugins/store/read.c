@@ -128,16 +128,57 @@ static void add_text(struct lnx_buf *sql, const char *text, int is_wanted)
 		lnx_buf_str(sql, text);
 }
 
+/* Visit the record of row <row>, whose document may be long: those that are left out are never read. */
+static int visit_row(struct found *f, sqlite3_stmt *one, sqlite3_int64 row)
+{
+	int rc = sqlite3_bind_int64(one, 1, row);
+
+	if (rc == SQLITE_OK && (rc = sqlite3_step(one)) == SQLITE_ROW) {
+		struct lnx_store_record r = {
+			.size = sizeof(r),
+			.kind = f->q->kind,
+			.id = (const char *)sqlite3_column_text(one, 0),
+			.parent = (const char *)sqlite3_column_text(one, 1),
+			.ts_ns = (uint64_t)sqlite3_column_int64(one, 2),
+			.end_ns = (uint64_t)sqlite3_column_int64(one, 3),
+			.state = (uint32_t)sqlite3_column_int64(one, 4),
+			.severity = (uint32_t)sqlite3_column_int64(one, 5),
+			.doc = (const char *)sqlite3_column_text(one, 6),
+		};
+
+		r.doc_bytes = (uint64_t)sqlite3_column_bytes(one, 6);
+		if (r.id && r.parent && r.doc)
+			visit(f, &r);
+		else
+			rc = SQLITE_NOMEM;
+	}
+	(void)sqlite3_reset(one); /* the step told */
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* The row that <st> stands at, and those of memory before it. SQLITE_OK to go on. */
+static int visit_found(struct store *s, struct found *f, sqlite3_stmt *st, sqlite3_stmt *one)
+{
+	const char *id = (const char *)sqlite3_column_text(st, 1);
+
+	if (!id || store_queue_find(s, f->q->kind, id)) /* memory has a newer one */
+		return SQLITE_OK;
+	visit_memory(f, (uint64_t)sqlite3_column_int64(st, 2), id);
+	if (!f->skip)
+		return visit_row(f, one, sqlite3_column_int64(st, 0));
+	f->skip--;
+	return SQLITE_OK;
+}
+
 /* 0 or -EIO. Rows that memory knows better are left out. */
 static int visit_file(struct store *s, struct found *f)
 {
 	const struct lnx_store_query *q = f->q;
 	struct lnx_buf sql = { 0 };
-	sqlite3_stmt *st = NULL;
+	sqlite3_stmt *st = NULL, *one = NULL;
 	int rc = SQLITE_NOMEM;
 
-	lnx_buf_str(&sql, "SELECT id, parent, ts_ns, end_ns, state, severity, doc FROM record"
-			  " WHERE kind=?1");
+	lnx_buf_str(&sql, "SELECT rowid, id, ts_ns FROM record WHERE kind=?1");
 	add_text(&sql, " AND id=?2", q->id != NULL);
 	add_text(&sql, " AND parent=?3", q->parent != NULL);
 	add_text(&sql, " AND ts_ns>=?4", q->from_ns != 0);
@@ -151,6 +192,12 @@ static int visit_file(struct store *s, struct found *f)
 	if (!lnx_buf_error(&sql))
 		rc = sqlite3_prepare_v2(s->reader, sql.data, -1, &st, NULL);
 	lnx_buf_done(&sql);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(
+			s->reader,
+			"SELECT id, parent, ts_ns, end_ns, state, severity, doc FROM record"
+			" WHERE rowid=?1",
+			-1, &one, NULL);
 	if (rc == SQLITE_OK) {
 		(void)sqlite3_bind_int64(st, 1, q->kind); /* what is not in the text is ignored */
 		(void)sqlite3_bind_text(st, 2, q->id, -1, SQLITE_STATIC);
@@ -159,29 +206,13 @@ static int visit_file(struct store *s, struct found *f)
 		(void)sqlite3_bind_int64(st, 5, (sqlite3_int64)q->to_ns);
 		(void)sqlite3_bind_int64(st, 6, q->states);
 		(void)sqlite3_bind_int64(st, 7, q->min_severity);
-		while (f->left && !f->is_stopped && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-			struct lnx_store_record r = {
-				.size = sizeof(r),
-				.kind = q->kind,
-				.id = (const char *)sqlite3_column_text(st, 0),
-				.parent = (const char *)sqlite3_column_text(st, 1),
-				.ts_ns = (uint64_t)sqlite3_column_int64(st, 2),
-				.end_ns = (uint64_t)sqlite3_column_int64(st, 3),
-				.state = (uint32_t)sqlite3_column_int64(st, 4),
-				.severity = (uint32_t)sqlite3_column_int64(st, 5),
-				.doc = (const char *)sqlite3_column_text(st, 6),
-			};
-
-			if (!r.id || !r.parent || !r.doc ||
-			    store_queue_find(s, q->kind, r.id)) /* memory has a newer one */
-				continue;
-			r.doc_bytes = (uint64_t)sqlite3_column_bytes(st, 6);
-			visit_memory(f, r.ts_ns, r.id);
-			visit(f, &r);
-		}
+		while (rc == SQLITE_OK && f->left && !f->is_stopped &&
+		       (rc = sqlite3_step(st)) == SQLITE_ROW)
+			rc = visit_found(s, f, st, one);
 	}
-	(void)sqlite3_finalize(st); /* the step told */
-	return rc == SQLITE_ROW || rc == SQLITE_DONE || rc == SQLITE_OK ? 0 : -EIO;
+	(void)sqlite3_finalize(one); /* the step told */
+	(void)sqlite3_finalize(st);  /* likewise */
+	return rc == SQLITE_DONE || rc == SQLITE_OK ? 0 : -EIO;
 }
 
 int store_each(void *self, const struct lnx_store_query *q,

@@ -85,6 +85,57 @@ static void memory_and_file_are_one_list(void **state)
 	fix_close(&f);
 }
 
+/* Pages of the file that a question took. */
+static int pages(struct fix *f, uint64_t offset, const char *want)
+{
+	struct lnx_store_query q = { .size = sizeof(q), .kind = INC, .offset = offset, .limit = 1 };
+	struct store *s = testhost_state(f->t);
+	int hits = 0, misses = 0, high;
+	struct fix_list l;
+
+	assert_int_equal(sqlite3_db_status(s->reader, SQLITE_DBSTATUS_CACHE_HIT, &hits, &high, 1),
+			 0);
+	assert_int_equal(
+		sqlite3_db_status(s->reader, SQLITE_DBSTATUS_CACHE_MISS, &misses, &high, 1), 0);
+	assert_int_equal(strncmp(fix_get(f, &q, &l), want, strlen(want)), 0);
+	assert_int_equal(l.n, 1);
+	assert_int_equal(sqlite3_db_status(s->reader, SQLITE_DBSTATUS_CACHE_HIT, &hits, &high, 0),
+			 0);
+	assert_int_equal(
+		sqlite3_db_status(s->reader, SQLITE_DBSTATUS_CACHE_MISS, &misses, &high, 0), 0);
+	return hits + misses;
+}
+
+/* A page far behind costs a walk over what lies before it, not its documents. */
+static void documents_that_are_skipped_are_not_read(void **state)
+{
+	enum { RECORDS = 100, BYTES = 100000 };
+	struct lnx_store_query q = { .size = sizeof(q), .kind = INC, .id = "i00" };
+	char *doc = malloc(BYTES), id[8];
+	struct fix f = { 0 };
+	struct fix_list l;
+
+	(void)state;
+	assert_non_null(doc);
+	memset(doc, ' ', BYTES);
+	doc[0] = '{';
+	doc[BYTES - 2] = '}';
+	doc[BYTES - 1] = 0;
+	fix_open(&f);
+	for (int i = 0; i < RECORDS; i++) {
+		(void)snprintf(id, sizeof(id), "i%02d", i);
+		assert_int_equal(fix_put(&f, INC, id, "", (uint64_t)(i + 1) * SECOND, doc), 0);
+		if (i % 20 == 19)
+			while (testhost_run_jobs(f.t))
+				;
+	}
+	(void)fix_get(&f, &q, &l); /* a reader is open from here on */
+	assert_in_range(pages(&f, 0, "i99{"), BYTES / 4096, BYTES / 4096 + 200);
+	assert_in_range(pages(&f, RECORDS - 10, "i09{"), BYTES / 4096, BYTES / 4096 + 1000);
+	free(doc);
+	fix_close(&f);
+}
+
 static void states_and_severities_are_asked_for(void **state)
 {
 	struct lnx_store_query q = { .size = sizeof(q), .kind = INC };
@@ -498,6 +549,7 @@ int main(void)
 		cmocka_unit_test(a_record_is_there_at_once_and_after_a_restart),
 		cmocka_unit_test(what_waits_at_the_end_is_written),
 		cmocka_unit_test(memory_and_file_are_one_list),
+		cmocka_unit_test(documents_that_are_skipped_are_not_read),
 		cmocka_unit_test(states_and_severities_are_asked_for),
 		cmocka_unit_test(bad_records_are_refused),
 		cmocka_unit_test(a_database_of_version_1_is_brought_up),

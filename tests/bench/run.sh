@@ -234,7 +234,7 @@ part_api()
 	has nginx || { skip_part "no nginx"; return; }
 	cgroup_make || { skip_part "no cgroup2"; return; }
 	sleepers 5000 || { skip_part "cannot make 5,000 processes"; return; }
-	agent_start LINNIX_HTTP_RATE_LIMIT=0 || return
+	agent_start LINNIX_HTTP_RATE_LIMIT=0 LINNIX_HTTP_WORK_LIMIT=0 || return
 	mkdir -p "$tmp/www" "$tmp/ngx"
 	chmod 755 "$tmp" "$tmp/www"
 	for n in 100 5000; do curl -fs "$url/processes?limit=$n" -o "$tmp/www/$n"; done
@@ -273,7 +273,7 @@ part_blame()
 {
 	local n=2000 i
 	cgroup_make || { skip_part "no cgroup2"; return; }
-	agent_start LINNIX_HTTP_RATE_LIMIT=0 || return
+	agent_start LINNIX_HTTP_RATE_LIMIT=0 LINNIX_HTTP_WORK_LIMIT=0 || return
 	crowd "$n" || skip_part "cannot make $n cgroups"
 	poll 10 blamed $((n * 9 / 10)) || note "  /blame tells $(jq '.victims | length' "$tmp/blame")"
 	for ((i = 0; i < $(pick 9 31); i++)); do
