@@ -98,6 +98,7 @@ static int proc_on_exit(struct proc_state *s, const struct lnx_ev_proc_exit *ev)
 	e->p.exit_code = ev->exit_code;
 	e->p.signal = ev->signal;
 	e->exit_known = 1;
+	proc_table_is_sure(&s->table, e);
 	memcpy(e->p.comm, ev->comm, sizeof(e->p.comm));
 	proc_table_end(&s->table, e, ev->h.ts_ns);
 	return 0;
@@ -172,7 +173,8 @@ static void proc_tick(void *arg)
 	int r;
 
 	proc_table_expire(&s->table, now);
-	if (now < s->want_until_ns || s->n_missing || s->host->wanted(s->ctx, "proc.usage") > 0)
+	if (now < s->want_until_ns || s->n_missing || s->table.n_unsure ||
+	    s->host->wanted(s->ctx, "proc.usage") > 0)
 		period = PROC_TICK_NS;
 	if (now + PROC_SLACK_NS >= s->last_pass_ns + period) {
 		r = proc_refresh(s, 1);

@@ -199,6 +199,7 @@ static void proc_pass_end(struct proc_state *s, uint64_t ts_ns)
 	struct proc_entry *e, *next;
 	struct proc_scan scan;
 
+	proc_table_judge(&s->table);
 	proc_scan_setup(s, &scan);
 	s->n_missing = s->n_hidden = 0;
 	for (e = s->table.live.first; e; e = next) {
@@ -211,8 +212,7 @@ static void proc_pass_end(struct proc_state *s, uint64_t ts_ns)
 		if (e->is_missing) {
 			s->host->log(s->ctx, LNX_DEBUG, "pid %u (%.16s) ended unseen", e->p.pid,
 				     e->p.comm);
-			s->table.ghosts++;
-			proc_table_end(&s->table, e, ts_ns);
+			proc_table_end_unseen(&s->table, e, ts_ns);
 		} else {
 			e->is_missing = 1;
 			s->n_missing++;

@@ -168,14 +168,14 @@ struct proc_entry *proc_table_take(struct proc_table *t, uint32_t pid, uint64_t 
 	if (e && start_ns < e->p.start_ns)
 		return NULL;
 	if (e) {
-		t->ghosts++; /* its pid is in use again, so it is gone */
-		proc_table_end(t, e, now_ns);
+		proc_table_end_unseen(t, e, now_ns); /* its pid is in use again, so it is gone */
 	}
 	e = proc_table_find(t, pid, start_ns);
 	if (e && e->exit_known)
 		return NULL; /* it ended: what speaks of it now is late */
 	if (e) {
 		list_del(&t->exited, e); /* thought to be gone, but it is not */
+		proc_table_is_sure(t, e);
 		e->p.exit_ns = 0;
 		list_add(&t->live, e);
 		*ret_is_new = 0;
@@ -200,6 +200,10 @@ static void exited_drop(struct proc_table *t)
 {
 	struct proc_entry *e = t->exited.first;
 
+	if (e->unsure) {
+		proc_table_is_sure(t, e);
+		t->ghosts++;
+	}
 	list_del(&t->exited, e);
 	entry_free(t, e);
 }
@@ -216,6 +220,30 @@ void proc_table_end(struct proc_table *t, struct proc_entry *e, uint64_t exit_ns
 	list_add(&t->exited, e);
 	if (t->exited.n > PROC_EXITED_MAX)
 		exited_drop(t);
+}
+
+void proc_table_end_unseen(struct proc_table *t, struct proc_entry *e, uint64_t exit_ns)
+{
+	e->unsure = 1;
+	t->n_unsure++;
+	proc_table_end(t, e, exit_ns);
+}
+
+void proc_table_is_sure(struct proc_table *t, struct proc_entry *e)
+{
+	t->n_unsure -= e->unsure != 0;
+	e->unsure = 0;
+}
+
+void proc_table_judge(struct proc_table *t)
+{
+	struct proc_entry *e;
+
+	for (e = t->exited.last; e && t->n_unsure; e = e->prev)
+		if (e->unsure && e->unsure++ == PROC_JUDGED) {
+			proc_table_is_sure(t, e);
+			t->ghosts++;
+		}
 }
 
 void proc_table_expire(struct proc_table *t, uint64_t now_ns)

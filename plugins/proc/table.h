@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROC_EXITED_MAX	   4096		  /* exited processes kept */
+#define PROC_JUDGED	   3	/* refreshes until the lack of an exit event is believed */
+#define PROC_EXITED_MAX	   4096 /* exited processes kept */
 #define PROC_EXITED_NS	   60000000000ULL /* and how long */
 #define PROC_FORK_BUCKETS  10		  /* of one second: the last 9 to 10 s */
 #define PROC_STRINGS_BYTES (4u << 20)	  /* of all file names and arguments together */
@@ -48,7 +49,9 @@ struct proc_entry {
 	uint32_t is_missing;  /* the last refresh did not see it */
 	uint32_t is_coarse;   /* start_ns comes from /proc: rounded down to a tick */
 	uint32_t exit_known;  /* an exit event told how it ended */
-	uint32_t is_hidden;   /* the iterator does not show it: read from /proc */
+	uint32_t
+		unsure; /* ended without an exit event, which may be on its way: times judged + 1 */
+	uint32_t is_hidden; /* the iterator does not show it: read from /proc */
 	struct {
 		uint64_t cpu_ns, rss_bytes, read_bytes, write_bytes, minflt, majflt, run_delay_ns;
 		uint32_t n_threads, is_set;
@@ -73,7 +76,8 @@ struct proc_table {
 	uint64_t tick_ns; /* of start times in /proc */
 	uint64_t refused; /* processes that the limit kept out */
 	uint64_t ghosts;  /* ended without an exit event */
-	uint64_t found;	  /* first seen by a refresh after the start, not by a fork event */
+	uint32_t n_unsure;
+	uint64_t found; /* first seen by a refresh after the start, not by a fork event */
 };
 
 int proc_table_init(struct proc_table *t, uint32_t max_live);
@@ -88,6 +92,11 @@ struct proc_entry *proc_table_take(struct proc_table *t, uint32_t pid, uint64_t 
 				   uint64_t now_ns, int *ret_is_new);
 /* Move a live process to the exited ones; the oldest go when they are too many. */
 void proc_table_end(struct proc_table *t, struct proc_entry *e, uint64_t exit_ns);
+/* The same without an exit event. It is a ghost if none has come by the third proc_table_judge(). */
+void proc_table_end_unseen(struct proc_table *t, struct proc_entry *e, uint64_t exit_ns);
+/* Its exit event came, or it lives. */
+void proc_table_is_sure(struct proc_table *t, struct proc_entry *e);
+void proc_table_judge(struct proc_table *t);
 /* Forget exited processes that are old enough. */
 void proc_table_expire(struct proc_table *t, uint64_t now_ns);
 void proc_entry_set_string(struct proc_table *t, struct proc_entry *e, const char *filename,

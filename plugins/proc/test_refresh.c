@@ -130,20 +130,46 @@ static void ghosts_go_after_two_refreshes(void **arg)
 	assert_int_equal(testhost_advance(f->t, SECOND), 1); /* looks again soon */
 	assert_null(get(f, 10, 0));
 	assert_int_not_equal(get(f, 10, START + 5)->exit_ns, 0);
+	assert_true(testhost_metric(f->t, "linnix_process_ghosts_total", "") == 0);
+	assert_int_equal(testhost_advance(f->t, 3 * SECOND), 3); /* and no event has come */
 	assert_true(testhost_metric(f->t, "linnix_process_ghosts_total", "") == 1);
 	assert_true(testhost_metric(f->t, "linnix_processes", "state=exited") == 1);
 	/* one that was forked since the last refresh is no ghost */
 	assert_int_equal(testhost_advance(f->t, 9 * SECOND), 9);
-	assert_int_equal(fork_at(f, 1, START, 50, a + 19 * SECOND), 0);
+	assert_int_equal(fork_at(f, 1, START, 50, a + 23 * SECOND), 0);
 	assert_int_equal(testhost_advance(f->t, SECOND), 1);
 	assert_non_null(get(f, 50, 0));
 	/* and one that comes back was none */
 	assert_int_equal(testhost_advance(f->t, SECOND), 1);
 	assert_null(get(f, 50, 0));
-	add_record(f, 50, 1, a + 19 * SECOND);
+	add_record(f, 50, 1, a + 23 * SECOND);
 	set_records(f, 10 * SECOND);
 	assert_int_equal(testhost_advance(f->t, 10 * SECOND), 10);
 	assert_int_equal(get(f, 50, 0)->exit_ns, 0);
+	assert_true(testhost_metric(f->t, "linnix_process_ghosts_total", "") == 1);
+}
+
+/* The refresh is ahead of the events: it sees the heir of a pid, or two of them do not see who ended. */
+static void exits_that_come_late_make_no_ghosts(void **arg)
+{
+	struct test *f = *arg;
+	uint64_t a = TESTHOST_START_NS;
+
+	add_record(f, 10, 1, START + 5);
+	add_record(f, 11, 1, START + 6);
+	set_records(f, 0);
+	load(f);
+	f->n = 1;
+	add_record(f, 10, 1, a + SECOND);
+	set_records(f, 10 * SECOND);
+	assert_int_equal(testhost_advance(f->t, 11 * SECOND), 11);
+	assert_int_equal(get(f, 10, 0)->start_ns, a + SECOND);
+	assert_null(get(f, 11, 0));
+	assert_int_equal(exit_at(f, 10, START + 5, 0, 0), 0);
+	assert_int_equal(exit_at(f, 11, START + 6, 0, 0), 0);
+	assert_int_equal(testhost_advance(f->t, 70 * SECOND), 70);
+	assert_true(testhost_metric(f->t, "linnix_process_ghosts_total", "") == 0);
+	assert_int_equal(get(f, 10, 0)->exit_ns, 0);
 }
 
 static void processes_that_appear_unseen_are_found(void **arg)
@@ -414,6 +440,7 @@ int main(void)
 		TEST(full_bus_says_it_again_later),
 		TEST(figures_that_fall_do_no_harm),
 		TEST(ghosts_go_after_two_refreshes),
+		TEST(exits_that_come_late_make_no_ghosts),
 		TEST(processes_that_appear_unseen_are_found),
 		TEST(zombies_are_counted_not_listed),
 		TEST(without_the_probe_proc_is_read),
