@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Stands between an agent and a node of the chain, and does what a file says: settle_proxy.py PORT NODE_URL RULE_FILE
 
-The rule is one line, METHOD WHEN WHAT [ARGUMENT]. It is for the next request that has METHOD in it, and gone then; with a '*' behind
+The rule is one line, METHOD WHEN WHAT [ARGUMENT]. It is for the next request that has METHOD in it, or any, and gone then; with a '*' behind
 METHOD it stays. WHEN: before (the node never sees the request) or after (it has answered, the agent does not know). WHAT: kill PID,
 drop (hang up), status CODE, reply FILE (the file's bytes), chain ID (another chain's number in the node's answer).
 Each request's methods are appended to RULE_FILE.log.
@@ -33,7 +33,7 @@ def take_rule(body, when):
     if len(words) < 3 or words[1] != when:
         return None
     method = words[0].rstrip("*")
-    if f'"{method}"' not in body:
+    if method != "any" and f'"{method}"' not in body:
         return None
     if not words[0].endswith("*"):
         os.unlink(rule_file)
