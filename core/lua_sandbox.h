@@ -11,13 +11,15 @@
 #include <stdint.h>
 
 #define LNX_LUA_MEMORY_BYTES (32u << 20)
-#define LNX_LUA_BUDGET	     1000000u	 /* instructions a call */
-#define LNX_LUA_FILE_BYTES   (1u << 20)	 /* of a rule file */
-#define LNX_LUA_STEP	     1000	 /* instructions between two looks at the budget */
-#define LNX_LUA_CPU_NS	     1000000000u /* of a call with that budget: a net, see lua_sandbox.c */
-#define LNX_LUA_CPU_TIMES    10		 /* at most for a call with a larger one */
-#define LNX_LUA_PATTERN_WORK 1000000.0	 /* (len+1)^quantifiers of one pattern match */
-#define LNX_LUA_TABLE_OPS    1000000	 /* elements that one table.move may touch */
+#define LNX_LUA_BUDGET	     1000000u	/* instructions a call */
+#define LNX_LUA_FILE_BYTES   (1u << 20) /* of a rule file */
+#define LNX_LUA_STEP	     1000	/* instructions between two looks at the budget */
+#ifndef LNX_LUA_CPU_NS			/* an instrumented build has its own */
+#define LNX_LUA_CPU_NS 1000000000	/* of a call with that budget: a net, see lua_sandbox.c */
+#endif
+#define LNX_LUA_CPU_TIMES    10	       /* at most for a call with a larger one */
+#define LNX_LUA_PATTERN_WORK 1000000.0 /* (len+1)^quantifiers of one pattern match */
+#define LNX_LUA_TABLE_OPS    1000000   /* elements that one table.move may touch */
 
 struct lnx_lua {
 	lua_State *L;

@@ -135,6 +135,7 @@ limits_hold()
 keys_stay_where_they_are()
 {
 	local name out
+	[ -z "${LNX_SAN:-}" ] || return 0 # test_receipt.sh says why, and is skipped
 	need python3
 	for name in payer payee; do
 		out=$(python3 tests/func/settle_memory.py "${settle_pids[$name]}" "${settle_keys[$name]}" \
