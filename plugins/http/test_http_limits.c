@@ -208,7 +208,7 @@ static void one_connection_serves_many_requests(void **state)
 	assert_int_equal(ask(&e, two), 200);
 	for (i = 0; i < 20; i++)
 		assert_int_equal(client_ask(last_client, two, sizeof(two) - 1), 200);
-	assert_float_equal(testhost_metric(e.t, "linnix_http_connections", ""), 1, 0);
+	assert_true(testhost_near(testhost_metric(e.t, "linnix_http_connections", ""), 1, 0));
 	assert_true(testhost_metric(e.t, "linnix_http_requests_total", "") >= 20);
 	end(&e);
 }
@@ -327,7 +327,7 @@ static void slow_senders_are_cut(void **state)
 	}
 	assert_true(c->is_eof);
 	assert_in_range(i, 4, 8);
-	assert_float_equal(testhost_metric(e.t, "linnix_http_timeouts_total", ""), 1, 0);
+	assert_true(testhost_near(testhost_metric(e.t, "linnix_http_timeouts_total", ""), 1, 0));
 	client_free(c);
 	end(&e);
 }

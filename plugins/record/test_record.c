@@ -150,8 +150,10 @@ static void events_are_wanted_while_somebody_records(void **state)
 	/* who asks later for more does not begin anew */
 	(void)ask(f, "17", NULL);
 	assert_false(is_wanted(f));
-	assert_float_equal(testhost_metric(f->t, "linnix_recording_pieces_total", ""), 7, 0);
-	assert_float_equal(testhost_metric(f->t, "linnix_recording_missed_total", ""), 49, 0);
+	assert_true(
+		testhost_near(testhost_metric(f->t, "linnix_recording_pieces_total", ""), 7, 0));
+	assert_true(
+		testhost_near(testhost_metric(f->t, "linnix_recording_missed_total", ""), 49, 0));
 }
 
 static void the_last_seconds_need_no_subscription(void **state)
@@ -175,7 +177,8 @@ static void what_cannot_be_is_refused(void **state)
 	assert_int_equal(ask(f, "99", NULL).status, 410);
 	f->rc = -ENOMEM;
 	assert_int_equal(ask(f, "1", NULL).status, 503);
-	assert_float_equal(testhost_metric(f->t, "linnix_recording_pieces_total", ""), 0, 0);
+	assert_true(
+		testhost_near(testhost_metric(f->t, "linnix_recording_pieces_total", ""), 0, 0));
 }
 
 static void an_agent_that_cannot_record_stops_the_start(void **state)

@@ -237,6 +237,16 @@ double testhost_metric(struct testhost *t, const char *name, const char *labels)
 	return m ? m->value : (double)NAN;
 }
 
+int testhost_near(double got, double want, double within)
+{
+	double off = got > want ? got - want : want - got;
+
+	if (got == want || off <= within)
+		return 1;
+	(void)fprintf(stderr, "%.17g is not %.17g within %g\n", got, want, within); /* for people */
+	return 0;
+}
+
 double testhost_metric_count(struct testhost *t, const char *name, const char *labels)
 {
 	const struct lnx_metric *m = metric_find(t, name, labels);

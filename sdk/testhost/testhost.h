@@ -117,6 +117,8 @@ int testhost_tag(struct testhost *t, uint64_t cgroup_id, const char *namespace_,
 /* Value of a series, labels as "resource=cpu,kind=some" in any order ("" for none); of a histogram the
  * sum. NaN when there is no such series. */
 double testhost_metric(struct testhost *t, const char *name, const char *labels);
+/* A figure is <want>, or differs by <within> at most; what is no number is never near. Prints both when they differ. */
+int testhost_near(double got, double want, double within);
 double testhost_metric_count(struct testhost *t, const char *name, const char *labels);
 size_t testhost_metric_series(struct testhost *t, const char *name);
 /* LNX_HEALTH_*, or -ENOENT when never told; why: "" then. */

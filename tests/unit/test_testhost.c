@@ -531,6 +531,22 @@ static void whole_vtable_is_there(void **arg)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* A figure that is not there is near nothing. */
+static void figures_are_near_or_not(void **state)
+{
+	(void)state;
+	assert_true(testhost_near(5, 5, 0));
+	assert_true(testhost_near(-INFINITY, -INFINITY, 0));
+	assert_true(testhost_near(1.5, 1, 0.5));
+	assert_true(testhost_near(0.5, 1, 0.5));
+	assert_false(testhost_near(1.5 + 1e-12, 1, 0.5));
+	assert_false(testhost_near(5 + 1e-12, 5, 0));
+	assert_false(testhost_near(NAN, 5, 0));
+	assert_false(testhost_near(5, NAN, 0));
+	assert_false(testhost_near(NAN, NAN, 1e9));
+	assert_false(testhost_near(INFINITY, 1, 1e9));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -546,6 +562,7 @@ int main(void)
 		TEST(what_it_says_is_readable),
 		TEST(maps_and_iterators_are_fakes),
 		TEST(whole_vtable_is_there),
+		cmocka_unit_test(figures_are_near_or_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
