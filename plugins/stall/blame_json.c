@@ -166,11 +166,8 @@ static void put_part_head(struct answer *a, const struct stall_row *r, const str
 	}
 	if (c->kind == LNX_STALL_NEIGHBOUR && r->who >= STALL_WHO_FIRST &&
 	    c->culprit >= STALL_WHO_FIRST && c->culprit < STALL_WHO_MAX)
-		lnx_json_kv_bool(
-			out, "same_workload",
-			w->who[r->who].workload[0] &&
-				!strcmp(w->who[r->who].workload, w->who[c->culprit].workload) &&
-				!strcmp(w->who[r->who].namespace_, w->who[c->culprit].namespace_));
+		lnx_json_kv_bool(out, "same_workload",
+				 stall_who_is_same_workload(&w->who[r->who], &w->who[c->culprit]));
 	/* Of memory: the limit that was met, and what the heuristic goes by. */
 	if (c->kind == LNX_STALL_THROTTLED || c->limit) {
 		lnx_json_kv_str(out, "limit", c->limit ? w->limits[c->limit].text : "");

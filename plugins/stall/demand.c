@@ -19,6 +19,8 @@ static const char *const count_names[] = {
 	"request_full", "rq_unknown", "rq_replaced", "culprit_full", "victim_full",
 	"alloc_full",	"rq_lost",    "proc_full",
 };
+/* Of the reader's own, behind those of the probe. */
+static const char *const reader_names[] = { "stuck", "reader_full" };
 
 static const struct lnx_metric_desc count_desc = {
 	.name = "linnix_stall_probe_repairs_total",
@@ -348,16 +350,24 @@ void stall_demand_next(struct stall *s)
 
 /* ---- a window */
 
-static void count(struct stall *s, struct stall_demand *d, const struct stall_res_window *w)
+static void count(struct stall *s, struct stall_demand *d, const char *reason, uint64_t n,
+		  struct lnx_metric **metric)
 {
-	for (uint32_t i = 0; i < sizeof(count_names) / sizeof(count_names[0]); i++) {
-		const char *const values[] = { d->probe, count_names[i], NULL };
+	const char *const values[] = { d->probe, reason, NULL };
 
-		if (!w->count[i] ||
-		    (!d->count[i] && s->host->metric(s->ctx, &count_desc, values, &d->count[i])))
-			continue;
-		s->host->metric_add(s->ctx, d->count[i], (double)w->count[i]);
-	}
+	if (!n || (!*metric && s->host->metric(s->ctx, &count_desc, values, metric)))
+		return;
+	s->host->metric_add(s->ctx, *metric, (double)n);
+}
+
+static void count_all(struct stall *s, struct stall_demand *d, const struct stall_res_window *w)
+{
+	const uint64_t reader[] = { w->repaired, w->dropped };
+
+	for (uint32_t i = 0; i < sizeof(count_names) / sizeof(count_names[0]); i++)
+		count(s, d, count_names[i], w->count[i], &d->count[i]);
+	for (uint32_t i = 0; i < sizeof(reader) / sizeof(reader[0]); i++)
+		count(s, d, reader_names[i], reader[i], &d->count[LNX_RES_COUNTS + i]);
 }
 
 int stall_demand_rows(struct stall *s, uint64_t window_ns, uint64_t mono_ns, uint64_t now_ns)
@@ -378,7 +388,7 @@ int stall_demand_rows(struct stall *s, uint64_t window_ns, uint64_t mono_ns, uin
 		rc = rc ? rc : stall_res_rows(s, both[i], &w, window_ns, now_ns);
 		rc = rc ? rc : stall_res_procs_tasks(s, both[i], now_ns);
 		if (!rc)
-			count(s, both[i], &w);
+			count_all(s, both[i], &w);
 	}
 	return rc;
 }

@@ -40,9 +40,9 @@ struct stall_demand {
 	uint64_t rose_ns;  /* pressure was last above stall.attach_above */
 	uint64_t node_us;  /* the machine's total at the last look */
 	uint32_t has_node;
-	uint32_t attaches; /* how often */
-	struct lnx_metric *count[LNX_RES_COUNTS];
-	char why[192]; /* not attached: the reason */
+	uint32_t attaches;			      /* how often */
+	struct lnx_metric *count[LNX_RES_COUNTS + 2]; /* of the probe, of the reader */
+	char why[192];				      /* not attached: the reason */
 };
 
 struct stall_res {

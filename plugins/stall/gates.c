@@ -15,7 +15,8 @@ int stall_gates_init(struct stall_gates *g)
 	memset(g, 0, sizeof(*g));
 	g->gate = calloc(PLACES, sizeof(*g->gate));
 	g->victims = calloc(STALL_RES_GATES, sizeof(*g->victims));
-	g->parts = calloc(STALL_RES_PARTS, sizeof(*g->parts));
+	/* what of each victim went to OTHER always has a place */
+	g->parts = calloc(STALL_RES_PARTS + STALL_RES_GATES, sizeof(*g->parts));
 	if (g->gate && g->victims && g->parts)
 		return 0;
 	stall_gates_done(g);
@@ -190,10 +191,8 @@ void stall_gates_part(struct stall_gates *g, struct stall_res_victim *v, uint64_
 			g->parts[i].ns += ns;
 			return;
 		}
-	if (g->w.n_parts == STALL_RES_PARTS) {
+	if (g->w.n_parts >= STALL_RES_PARTS && culprit != STALL_RES_OTHER) {
 		g->w.dropped++;
-		if (v->n)
-			g->parts[v->first + v->n - 1].culprit = STALL_RES_OTHER;
 		return;
 	}
 	g->parts[g->w.n_parts++] = (struct stall_res_part){ culprit, ns };
@@ -218,11 +217,6 @@ void stall_gates_close(struct stall_gates *g, struct stall_res_victim *v)
 	} else if (sum < v->raw_ns) {
 		stall_gates_part(g, v, STALL_RES_OTHER, v->raw_ns - sum);
 	}
-	sum = 0;
-	for (uint32_t i = v->first; i < v->first + v->n; i++)
-		sum += g->parts[i].ns;
-	if (sum != v->raw_ns)
-		v->raw_ns = sum; /* no place for the last part: counted there */
 }
 
 static void clear_map(const struct stall_res_maps *maps, uint32_t map, uint32_t limit)

@@ -115,7 +115,8 @@ static int total_of(const struct history *h, uint32_t i, struct lnx_store_blame 
 				b->full_us == UINT64_MAX ? b->full_us : t->full_us + b->full_us;
 		if (b->confidence_permille < t->confidence_permille)
 			t->confidence_permille = b->confidence_permille;
-		if (b->method > t->method)
+		/* a psi-only part makes a sum of the CPU no more than that */
+		if ((b->method < t->method) == (t->resource == LNX_RES_CPU))
 			t->method = b->method;
 	}
 	return 1;

@@ -124,9 +124,8 @@ static void publish_edge(struct stall *s, const struct stall_win *w, const struc
 	e.edge.culprit_cpu_pct = NAN;
 	if (culprit) {
 		e.edge.culprit_cpu_pct = cpu_pct(s, c->culprit, e.edge.window_ns);
-		e.edge.same_workload = c->kind == LNX_STALL_NEIGHBOUR && victim->workload[0] &&
-				       !strcmp(victim->workload, culprit->workload) &&
-				       !strcmp(victim->namespace_, culprit->namespace_);
+		e.edge.same_workload = c->kind == LNX_STALL_NEIGHBOUR &&
+				       stall_who_is_same_workload(victim, culprit);
 		e.edge.entitled = c->kind == LNX_STALL_NEIGHBOUR &&
 				  is_entitled(victim, culprit, e.edge.culprit_cpu_pct);
 	}

@@ -7,8 +7,9 @@
 
 #include <linnix/rec_res.h>
 
-#define STALL_RES_GATES	  4096	/* as many as the probes keep */
-#define STALL_RES_PARTS	  16384 /* of one window; what does not fit goes to OTHER */
+#define STALL_RES_GATES 4096 /* as many as the probes keep */
+#define STALL_RES_PARTS \
+	16384 /* of one window that are named; what does not fit goes to OTHER, which has places of its own */
 #define STALL_RES_OTHER	  0
 #define STALL_RES_IDLE_NS 60000000000ULL /* a gate unused for that long is given back */
 #define STALL_RES_STUCK_NS \

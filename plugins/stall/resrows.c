@@ -284,6 +284,20 @@ static uint64_t pages_of(const struct making *m, uint64_t cgroup_id)
 						: 0;
 }
 
+/* True if a gate of <g> before <member> was held by <culprit>, too. */
+static int has_before(const struct making *m, const struct group *g, uint32_t member,
+		      uint64_t culprit)
+{
+	for (uint32_t i = g->first; i < member; i++) {
+		const struct stall_res_victim *v = &m->w->victims[m->order[i]];
+
+		for (uint32_t k = v->first; k < v->first + v->n; k++)
+			if (m->w->parts[k].culprit == culprit)
+				return 1;
+	}
+	return 0;
+}
+
 static int fill_row(struct making *m, const struct group *g)
 {
 	struct stall_row *row = &m->s->rows[g->row];
@@ -310,7 +324,8 @@ static int fill_row(struct making *m, const struct group *g)
 
 			stall_cell_of(m->s, row, who, &c);
 			if (c.kind != LNX_STALL_OTHER) {
-				c.amount = pages_of(m, p->culprit);
+				if (!has_before(m, g, i, p->culprit))
+					c.amount = pages_of(m, p->culprit);
 				c.limit = limit;
 			}
 			rc = stall_cell_add(m->s, row, &c);

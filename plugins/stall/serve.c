@@ -71,8 +71,7 @@ static void caused_by(const struct stall *s, const struct stall_sum *sum, uint32
 			continue;
 		}
 		*ret_others_raw_ns += (double)c->c.raw_ns;
-		if (strcmp(s->whos.who[r->who].workload, s->whos.who[who].workload) != 0 ||
-		    strcmp(s->whos.who[r->who].namespace_, s->whos.who[who].namespace_) != 0)
+		if (!stall_who_is_same_workload(&s->whos.who[r->who], &s->whos.who[who]))
 			*ret_others_ns += (double)c->c.stall_ns;
 	}
 }

@@ -8,10 +8,11 @@
 #include <string.h>
 
 #define HASH_FIRST   256
+#define HASHES	     4 /* rows, cells, tasks, amounts */
 #define PART_FROM_NS 1000000ULL
 
 struct entry {
-	uint64_t a, b;
+	uint64_t a, b, value;
 	uint32_t index; /* + 1; 0 free */
 	uint32_t pad;
 };
@@ -153,6 +154,31 @@ static int row_of(struct stall_sum *s, const struct stall_row *r, uint32_t *ret_
 	return 0;
 }
 
+/* What a culprit did counts once in a window, however many of the row it held up: the most that any of them was told. */
+static int amount_add(struct stall_sum *s, uint32_t cell, const struct stall_cell *c)
+{
+	uint64_t a = (uint64_t)cell << 32 | c->culprit;
+	struct entry *e;
+	int rc;
+
+	if (!c->amount)
+		return 0;
+	rc = find(&s->hash[3], a, 0, &e);
+	if (rc)
+		return rc;
+	if (!e->index)
+		take(&s->hash[3], e, a, 0, 0);
+	if (e->index != s->n_windows + 1) {
+		e->index = s->n_windows + 1;
+		e->value = 0;
+	}
+	if (c->amount > e->value) {
+		s->cells[cell].c.amount += c->amount - e->value;
+		e->value = c->amount;
+	}
+	return 0;
+}
+
 static int cell_add(struct stall_sum *s, uint32_t row, const struct stall_cell *c)
 {
 	uint32_t culprit = level_of(s, c->culprit), kind = c->kind;
@@ -187,8 +213,7 @@ static int cell_add(struct stall_sum *s, uint32_t row, const struct stall_cell *
 	to = &s->cells[e->index - 1];
 	to->c.stall_ns += c->stall_ns;
 	to->c.raw_ns += c->raw_ns;
-	to->c.amount += c->amount;
-	return 0;
+	return amount_add(s, (uint32_t)(to - s->cells), c);
 }
 
 static int task_add(struct stall_sum *s, const struct stall_task *t)
@@ -261,7 +286,7 @@ int stall_sum_add(struct stall_sum *s, const struct stall_win *w)
 	int rc = 0;
 
 	if (!s->hash)
-		s->hash = calloc(3, sizeof(*s->hash));
+		s->hash = calloc(HASHES, sizeof(*s->hash));
 	if (!s->hash)
 		return -ENOMEM;
 	if (!s->from_ns || w->from_ns < s->from_ns)
@@ -289,7 +314,7 @@ int stall_sum_add(struct stall_sum *s, const struct stall_win *w)
 
 void stall_sum_done(struct stall_sum *s)
 {
-	for (uint32_t i = 0; s->hash && i < 3; i++)
+	for (uint32_t i = 0; s->hash && i < HASHES; i++)
 		free(s->hash[i].e);
 	free(s->hash);
 	free(s->rows);

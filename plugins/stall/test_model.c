@@ -305,11 +305,14 @@ static void more_parts_than_there_are_places_go_to_other(void **state)
 
 	(void)state;
 	assert_int_equal(stall_gates_init(&g), 0);
-	m.gate[0].id = 7;
-	m.gate[0].r.born = 1;
+	for (uint32_t i = 0; i < 2; i++) {
+		m.gate[i].id = 7 + i;
+		m.gate[i].r.born = 1;
+	}
 	look(&g);
-	m.gate[0].r.stall_ns = 20000;
+	m.gate[0].r.stall_ns = m.gate[1].r.stall_ns = 20000;
 	look(&g);
+	assert_int_equal(g.w.n_victims, 2);
 	v = &g.victims[0];
 	for (uint64_t c = 0; c < STALL_RES_PARTS + 10; c++)
 		stall_gates_part(&g, v, 100 + c, 1);
@@ -317,9 +320,20 @@ static void more_parts_than_there_are_places_go_to_other(void **state)
 	stall_gates_close(&g, v);
 	for (uint32_t i = v->first; i < v->first + v->n; i++)
 		sum += g.parts[i].ns;
-	assert_int_equal(v->n, STALL_RES_PARTS);
+	assert_int_equal(v->n, STALL_RES_PARTS + 1);
 	assert_int_equal(sum, v->raw_ns);
+	assert_int_equal(sum, 20000);
 	assert_int_equal(g.parts[v->n - 1].culprit, STALL_RES_OTHER);
+	assert_int_equal(g.parts[v->n - 1].ns, 20000 - STALL_RES_PARTS);
+	/* Of the next nobody can be named; but how long it waited stays. */
+	v = &g.victims[1];
+	stall_gates_part(&g, v, 100, 5000);
+	assert_int_equal(g.w.dropped, 11);
+	stall_gates_close(&g, v);
+	assert_int_equal(v->n, 1);
+	assert_int_equal(v->raw_ns, 20000);
+	assert_int_equal(g.parts[v->first].culprit, STALL_RES_OTHER);
+	assert_int_equal(g.parts[v->first].ns, 20000);
 	stall_gates_done(&g);
 }
 

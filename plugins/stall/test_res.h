@@ -6,6 +6,9 @@
 #include "demand.h"
 #include "test_fixture.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #define MS 1000000ULL
 
 static inline int fd_of(struct test *f, const char *probe, const char *map)
@@ -109,6 +112,60 @@ static inline void write_text(const char *path, const char *text)
 	assert_non_null(out);
 	assert_true(fputs(text, out) >= 0);
 	assert_int_equal(fclose(out), 0);
+}
+
+/* Of memory: a hierarchy of v1 with the limit of a pod. */
+struct tree {
+	char dir[64];
+};
+
+static inline void write_file(const char *dir, const char *file, const char *text)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	write_text(path, text);
+}
+
+/* Pod "uid" may use 100 MiB, of which <used> are used. */
+static inline void make_tree(struct test *f, struct tree *t, const char *used)
+{
+	static const char *const folders[] = { "t",	     "t/poduid", "t/poduid/a",
+					       "t/poduid/b", "t/podc",	 "t/podc/c" };
+	char path[256];
+
+	(void)snprintf(t->dir, sizeof(t->dir), "/tmp/lnx-scope-XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", t->dir, folders[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	(void)snprintf(path, sizeof(path), "%s/t/poduid", t->dir);
+	write_file(path, "memory.usage_in_bytes", used);
+	write_file(path, "memory.limit_in_bytes", "104857600\n");
+	free(f->s->whos.mem_root);
+	free(f->s->whos.io_root);
+	f->s->whos.mem_root = strdup(t->dir);
+	f->s->whos.io_root = strdup(t->dir);
+	f->s->whos.is_mem_v1 = 1;
+}
+
+static inline void drop_tree(const struct tree *t)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", t->dir);
+	assert_int_equal(system(command), 0);
+}
+
+static inline void allocated(struct test *f, uint64_t id, uint64_t pages)
+{
+	uint64_t *by_cpu = calloc(stall_possible_cpus(), sizeof(*by_cpu));
+
+	assert_non_null(by_cpu);
+	by_cpu[0] = pages;
+	put(f, "mem", "allocs", &id, by_cpu);
+	free(by_cpu);
 }
 
 #endif

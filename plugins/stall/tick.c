@@ -13,7 +13,7 @@ static uint32_t window_flags(const struct stall_window *w)
 	uint32_t flags = w->torn ? STALL_F_TORN : 0;
 
 	if (w->count[LNX_LEDGER_N_WAIT_FULL] || w->count[LNX_LEDGER_N_PAIR_FULL] ||
-	    w->count[LNX_LEDGER_N_SLOT_FULL] || w->dropped)
+	    w->count[LNX_LEDGER_N_SLOT_FULL] || w->count[LNX_LEDGER_N_SLOT_BUSY] || w->dropped)
 		flags |= STALL_F_OVERFLOW;
 	return flags;
 }

@@ -37,11 +37,6 @@ static int is_workload(uint32_t who)
 	return who >= STALL_WHO_FIRST && who < STALL_WHO_MAX;
 }
 
-static int is_same_workload(const struct stall_who *a, const struct stall_who *b)
-{
-	return !strcmp(a->workload, b->workload) && !strcmp(a->namespace_, b->namespace_);
-}
-
 /* <held> is by index of whos. */
 static void sum_cells(const struct stall *s, const struct stall_win *w, struct held *held)
 {
@@ -63,7 +58,8 @@ static void sum_cells(const struct stall *s, const struct stall_win *w, struct h
 				continue;
 			}
 			h->others_raw += (double)c->raw_ns;
-			if (!is_same_workload(&s->whos.who[r->who], &s->whos.who[c->culprit]))
+			if (!stall_who_is_same_workload(&s->whos.who[r->who],
+							&s->whos.who[c->culprit]))
 				h->others_ns += (double)c->stall_ns;
 		}
 	}

@@ -189,3 +189,9 @@ int stall_who_name(struct stall_who *who, const struct lnx_workload *from, uint6
 	who->asked_ns = now_ns;
 	return 0;
 }
+
+int stall_who_is_same_workload(const struct stall_who *a, const struct stall_who *b)
+{
+	return *a->workload && !strcmp(a->workload, b->workload) &&
+	       !strcmp(a->namespace_, b->namespace_);
+}

@@ -117,6 +117,8 @@ int stall_read_word(const char *dir, const char *file, char *ret_text, size_t ca
 /* Path of <who> in the v1 hierarchy of <controller>, from one of its processes, else the v2 path. */
 void stall_who_path(const struct stall_whos *w, const struct stall_who *who, const char *controller,
 		    char *ret_path, size_t cap);
+/* True if both have a name, and the same one. */
+int stall_who_is_same_workload(const struct stall_who *a, const struct stall_who *b);
 /* Index of limits[]. A place that was not given out for <keep_ns> is taken; 0 when there is none, counted. */
 uint16_t stall_limit_put(struct stall_whos *w, const char *owner, const char *text, uint64_t now_ns,
 			 uint64_t keep_ns);

@@ -147,7 +147,9 @@ static int add_window(struct store *s, const struct lnx_ev_stall_window *w)
 	c->raw_us += w->raw_ms * 1e3;
 	c->psi_us += w->psi_ms * 1e3;
 	c->full_us += w->full_ms * 1e3;
-	c->method = w->method;
+	/* As the database sums it: of the CPU the least, of I/O and memory the most that any window was. */
+	if (!c->method || (w->method < c->method) == (w->resource == LNX_RES_CPU))
+		c->method = w->method;
 	if (sure < c->confidence)
 		c->confidence = sure;
 	for (uint32_t k = 0; k < LNX_STALL_KINDS; k++) {

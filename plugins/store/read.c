@@ -301,7 +301,7 @@ static int blame_region(struct store *s, const struct region *g,
 		"SELECT victim, resource, kind, culprit, sum(stall_us), sum(raw_us),"
 		" CASE WHEN count(psi_us)=count(*) THEN sum(psi_us) ELSE -1 END,"
 		" CASE WHEN count(full_us)=count(*) THEN sum(full_us) ELSE -1 END,"
-		" min(confidence), max(method), min(start), max(start) FROM blame"
+		" min(confidence), " STORE_METHOD ", min(start), max(start) FROM blame"
 		" WHERE span=?1 AND start>=?2 AND start<?3 GROUP BY victim, resource, kind, culprit",
 		-1, &st, NULL);
 

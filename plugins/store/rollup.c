@@ -48,8 +48,8 @@ static int rollup(sqlite3 *db, int from, int to, int64_t end_s)
 		"INSERT OR REPLACE INTO blame SELECT ?1, start-start%?1, victim, resource, kind,"
 		" culprit, sum(stall_us), sum(raw_us),"
 		" CASE WHEN count(psi_us)=count(*) THEN sum(psi_us) END,"
-		" CASE WHEN count(full_us)=count(*) THEN sum(full_us) END, min(confidence), max(method)"
-		" FROM blame WHERE span=?2 AND start>=?3 AND start<?4"
+		" CASE WHEN count(full_us)=count(*) THEN sum(full_us) END, min(confidence),"
+		" " STORE_METHOD " FROM blame WHERE span=?2 AND start>=?3 AND start<?4"
 		" GROUP BY start-start%?1, victim, resource, kind, culprit",
 		4, values);
 	if (!rc)

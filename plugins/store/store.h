@@ -20,6 +20,9 @@
 #define STORE_LIMIT_MAX	 10000
 #define STORE_HASH_BYTES 32
 
+/* How a sum over buckets was measured: of the CPU (resource 0) the least, of I/O and memory the most that any was. */
+#define STORE_METHOD "CASE resource WHEN 0 THEN min(method) ELSE max(method) END"
+
 /* enum: what an entry of the queue does */
 #define STORE_PUT    0
 #define STORE_DEL    1
