@@ -79,7 +79,9 @@ struct lnx_rules {
 	int only_file; /* -1: rules of all files run */
 	bool has_tree; /* <tree> is the root of the event being handled */
 	struct lnx_subject tree;
-	uint64_t alerts_lost;
+	uint64_t alerts_lost;	/* with those of the sets before */
+	uint64_t denied_before; /* allocations that were refused to the sets before */
+	struct lnx_metric *m_lost, *m_denied;
 	const struct lnx_key *alerting; /* whose alert is being emitted */
 	struct lnx_parse *loading;	/* NULL: no file is being loaded */
 	bool is_ticking; /* alerts wait in <late>: no handler runs that would put them behind it */

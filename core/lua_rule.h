@@ -24,7 +24,7 @@
 #define LNX_RULE_TESTS	   1024
 #define LNX_RULE_RECENT	   8  /* alerts of one rule that GET /rules tells */
 #define LNX_RULE_COST_BINS 96 /* to 2^24 ns */
-#define LNX_RULE_FIGURES   5  /* metrics beside those of alerts and evaluations */
+#define LNX_RULE_FIGURES   6  /* metrics beside those of alerts and evaluations */
 #define LNX_HOST_FACTS	   64 /* fields of host.sample */
 #define LNX_TIMED_ONE_IN \
 	17 /* calls of a rule whose cost is measured: odd, as its functions take turns */

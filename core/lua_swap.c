@@ -118,6 +118,8 @@ void lnx_rules_succeed(struct lnx_rules *to, struct lnx_rules *from, bool is_ask
 			lnx_call_drop(to, rule);
 	}
 	swap_resolve(from);
+	to->alerts_lost += from->alerts_lost;
+	to->denied_before = from->denied_before + from->lua->denied;
 }
 
 void lnx_rules_refused(struct lnx_rules *r, const struct lnx_rules *attempt)

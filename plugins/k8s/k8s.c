@@ -162,6 +162,7 @@ void k8s_measure(struct k8s *k)
 	k->host->metric_set(k->ctx, k->m_pods, k->pods.n - k->pods.n_gone);
 	k->host->metric_set(k->ctx, k->m_synced, k->state == LNX_K8S_SYNCED);
 	k->host->metric_set(k->ctx, k->m_refused, (double)k->pods.refused);
+	k->host->metric_set(k->ctx, k->m_containers_refused, (double)k->pods.containers_refused);
 }
 
 /* ---- life */
@@ -188,13 +189,18 @@ static int k8s_metrics(struct k8s *k)
 		{ .name = "linnix_k8s_refused_total",
 		  .help = "Pods over k8s.max_pods.",
 		  .kind = LNX_COUNTER },
+		{ .name = "linnix_k8s_containers_refused_total",
+		  .help = "Containers of a pod beyond its first 64, each time that it was read: they have no names.",
+		  .kind = LNX_COUNTER },
 		{ .name = "linnix_k8s_bad_objects_total",
 		  .help = "Objects that were too large or not understood.",
 		  .kind = LNX_COUNTER },
 	};
-	struct lnx_metric **const to[] = { &k->m_pods,	  &k->m_synced, &k->m_lists,
-					   &k->m_watches, &k->m_events, &k->m_failures,
-					   &k->m_refused, &k->m_bad };
+	struct lnx_metric **const to[] = { &k->m_pods,	  &k->m_synced,
+					   &k->m_lists,	  &k->m_watches,
+					   &k->m_events,  &k->m_failures,
+					   &k->m_refused, &k->m_containers_refused,
+					   &k->m_bad };
 	int rc = 0;
 	size_t i;
 

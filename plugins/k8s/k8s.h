@@ -50,7 +50,7 @@ struct k8s {
 	char node[256];	    /* "": not known */
 	char url[1536], token[16384 + 32];
 	struct lnx_metric *m_pods, *m_synced, *m_lists, *m_watches, *m_events, *m_failures,
-		*m_refused, *m_bad;
+		*m_refused, *m_containers_refused, *m_bad;
 };
 
 /* sync.c: list, then watch, for ever. */

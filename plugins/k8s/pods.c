@@ -147,6 +147,7 @@ struct k8s_pod *k8s_pods_put(struct k8s_pods *t, const struct k8s_pod *p, int *r
 	struct k8s_pod *old = i < t->n ? t->list[i] : NULL, *copy;
 
 	*ret_change = -1;
+	t->containers_refused += p->n_refused;
 	if (!old && t->n - t->n_gone >= t->max) {
 		t->refused++;
 		return NULL;

@@ -10,8 +10,9 @@
 struct k8s_pods {
 	struct k8s_pod **list; /* owned, <max> + K8S_GONE_MAX places */
 	uint32_t n, n_gone, max;
-	uint64_t round;	  /* of the list that is being read, or was last */
-	uint64_t refused; /* pods for which there was no room */
+	uint64_t round;		     /* of the list that is being read, or was last */
+	uint64_t refused;	     /* pods for which there was no room */
+	uint64_t containers_refused; /* over K8S_CONTAINERS_MAX, each time their pod was read */
 };
 
 /* 0 or -ENOMEM. */

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <linnix/buf.h>
 #include <linnix/svc_http_client.h>
 #include <linnix/svc_k8s.h>
 
 #include "items.h"
+#include "pod.h"
 #include "testhost.h"
 
 #define SECOND	   1000000000ull
@@ -457,6 +459,34 @@ static void an_expired_version_leads_to_a_list(void **state)
 	end(&e);
 }
 
+static void containers_without_room_are_counted(void **state)
+{
+	struct lnx_buf json = { 0 };
+	struct env e;
+	unsigned i;
+
+	(void)state;
+	begin(&e, "vm");
+	load(&e);
+	lnx_buf_str(&json,
+		    "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"5\"},\"items\":["
+		    "{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"uid\":\"u\"},"
+		    "\"status\":{\"containerStatuses\":[");
+	for (i = 0; i < K8S_CONTAINERS_MAX + 6; i++)
+		lnx_buf_printf(&json, "%s{\"name\":\"c%u\",\"containerID\":\"x://%u\"}",
+			       i ? "," : "", i, 1000 + i);
+	lnx_buf_str(&json, "]}}]}");
+	lnx_buf_char(&json, 0);
+	assert_int_equal(lnx_buf_error(&json), 0);
+	(void)wait_ask(&e);
+	answer(&e, 200, json.data);
+	assert_string_equal(who(&e, "", "1063"), "n/p/c63/p");
+	assert_string_equal(who(&e, "", "1064"), "nobody");
+	assert_float_equal(testhost_metric(e.t, "linnix_k8s_containers_refused_total", ""), 6, 0);
+	lnx_buf_done(&json);
+	end(&e);
+}
+
 static void a_refused_token_is_named_and_read_again(void **state)
 {
 	struct env e;
@@ -587,6 +617,7 @@ int main(void)
 		cmocka_unit_test(what_a_list_could_not_tell_is_not_gone),
 		cmocka_unit_test(a_bookmark_moves_the_version_on),
 		cmocka_unit_test(an_expired_version_leads_to_a_list),
+		cmocka_unit_test(containers_without_room_are_counted),
 		cmocka_unit_test(a_refused_token_is_named_and_read_again),
 		cmocka_unit_test(a_server_that_fails_is_asked_less_and_less),
 		cmocka_unit_test(what_could_not_be_started_is_tried_again),

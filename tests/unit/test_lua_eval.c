@@ -499,13 +499,42 @@ static void metrics_tell_alerts_and_costs(void **state)
 	assert_non_null(strstr(text.data, "linnix_rule_keys{rule=\"m\"} 1"));
 	assert_non_null(
 		strstr(text.data, "linnix_alerts_total{rule=\"m\",severity=\"warning\"} 1"));
-	assert_non_null(strstr(text.data, "linnix_rule_eval_seconds_count{rule=\"m\"} 1"));
+	assert_non_null(strstr(text.data, "linnix_rule_eval_seconds_count 1\n"));
+	assert_non_null(strstr(text.data, "linnix_rule_p99_seconds{rule=\"m\"} "));
 	assert_non_null(strstr(text.data, "linnix_rules_generation_info{hash=\""));
 	lnx_rules_free(t.rules);
 	t.rules = NULL;
 	lnx_buf_reset(&text);
 	lnx_metrics_text(t.metrics, 0, &text);
 	assert_null(strstr(text.data ? text.data : "", "rule=\"m\""));
+	lnx_buf_done(&text);
+	run_close(&t);
+}
+
+static unsigned times_in(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, what))) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/* Thousands of machines are to fit one Prometheus. */
+static void a_rule_costs_few_series(void **state)
+{
+	struct lnx_buf text = { 0 };
+	struct run t;
+
+	(void)state;
+	run_text(&t, "rule 'one' { on = 'proc.fork' }\nrule 'two' { on = 'proc.fork' }");
+	lnx_rules_collect(t.rules);
+	lnx_metrics_text(t.metrics, 0, &text);
+	assert_int_equal(times_in(text.data, "rule=\"one\""), 6);
+	/* of both: 9 buckets, +Inf, sum and count */
+	assert_int_equal(times_in(text.data, "\nlinnix_rule_eval_seconds"), 12);
 	lnx_buf_done(&text);
 	run_close(&t);
 }
@@ -554,6 +583,7 @@ int main(void)
 		cmocka_unit_test(rules_may_watch_alerts),
 		cmocka_unit_test(alerts_of_a_tick_do_not_run_inside_of_it),
 		cmocka_unit_test(metrics_tell_alerts_and_costs),
+		cmocka_unit_test(a_rule_costs_few_series),
 		cmocka_unit_test(starting_needs_a_bus_and_happens_once),
 	};
 

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "lua_engine.h"
 #include "rules_run.h"
 
 static void put(struct run *t, const char *name, const char *text)
@@ -238,6 +239,53 @@ static void alerts_counted_stay_over_a_swap(void **state)
 	run_close(&t);
 }
 
+static int full_bus(struct lnx_rules *r, const struct lnx_event *ev)
+{
+	(void)r;
+	(void)ev;
+	return -ENOBUFS;
+}
+
+static void assert_tells(struct run *t, const char *json, const char *metric)
+{
+	struct lnx_buf text = { 0 };
+
+	assert_non_null(strstr(run_json(t), json));
+	lnx_rules_collect(t->rules);
+	lnx_metrics_text(t->metrics, 0, &text);
+	if (!strstr(text.data, metric))
+		fail_msg("%s is not in %s", metric, text.data);
+	lnx_buf_done(&text);
+}
+
+static void losses_are_told_and_stay_over_a_swap(void **state)
+{
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(&t,
+		 "rule 'k' { on = 'proc.fork', by = 'child_pid' }\n"
+		 "rule 'fat' { on = 'proc.exec', when = function()\n"
+		 " local s = ('x'):rep(1e6) for i = 1, 6 do s = s .. s end return #s > 0 end }");
+	assert_tells(&t, "\"alerts_lost\":0", "linnix_rules_alerts_lost_total 0\n");
+	assert_tells(&t, "\"lua_denied\":0", "linnix_rules_lua_denied_total 0\n");
+	t.rules->emit = full_bus;
+	run_fork(&t, 1, 7, 100, "x");
+	run_fork(&t, 2, 7, 101, "x");
+	run_exec(&t, 3, 7, "x", "/x");
+	assert_tells(&t, "\"alerts_lost\":2", "linnix_rules_alerts_lost_total 2\n");
+	assert_tells(&t, "\"lua_denied\":2", "linnix_rules_lua_denied_total 2\n");
+	for (i = 0; i < 2; i++) {
+		put(&t, "b.lua",
+		    i ? "rule 'newer' { on = 'proc.exit' }" : "rule 'new' { on = 'proc.exit' }");
+		swap(&t, false);
+		assert_tells(&t, "\"alerts_lost\":2", "linnix_rules_alerts_lost_total 2\n");
+		assert_tells(&t, "\"lua_denied\":2", "linnix_rules_lua_denied_total 2\n");
+	}
+	run_close(&t);
+}
+
 static void facts_of_the_machine_go_on(void **state)
 {
 	struct run t;
@@ -328,6 +376,7 @@ int main(void)
 		cmocka_unit_test(a_shadow_is_not_taken_for_its_active_twin),
 		cmocka_unit_test(metrics_of_a_rule_go_on_growing),
 		cmocka_unit_test(alerts_counted_stay_over_a_swap),
+		cmocka_unit_test(losses_are_told_and_stay_over_a_swap),
 		cmocka_unit_test(facts_of_the_machine_go_on),
 		cmocka_unit_test(a_key_keeps_the_event_that_it_saw),
 		cmocka_unit_test(a_set_whose_tests_fail_is_not_taken),
