@@ -309,11 +309,16 @@ static int lnx_host_tag(struct lnx_ctx *c, uint64_t cgroup_id, struct lnx_tag *r
 	return lnx_tags_get(c->app->tags, cgroup_id, ret_tag);
 }
 
+void lnx_ctx_unsubscribe(struct lnx_ctx *c)
+{
+	while (c->n_subs)
+		lnx_bus_unsubscribe(c->app->bus, c->subs[--c->n_subs].handle);
+}
+
 void lnx_ctx_release(struct lnx_ctx *c)
 {
 	lnx_ctx_release_loop(c);
-	while (c->n_subs)
-		lnx_bus_unsubscribe(c->app->bus, c->subs[--c->n_subs].handle);
+	lnx_ctx_unsubscribe(c);
 	lnx_services_del_owner(c->app->services, c);
 	lnx_metrics_del_owner(c->app->metrics, c);
 }

@@ -21,7 +21,8 @@ struct lnx_crash;
 /* enum lnx_instance_status */
 #define LNX_INST_NEW	 0
 #define LNX_INST_RUNNING 1
-#define LNX_INST_FAILING 2 /* 100 handler failures in a row */
+#define LNX_INST_FAILING \
+	2 /* 100 handler failures in a row, or a script that used up its budget too often */
 #define LNX_INST_REFUSED \
 	3 /* not a plugin, wrong ABI, bad owner, init failed … <error> says which */
 #define LNX_INST_QUARANTINED 4 /* crashed the agent three times in ten minutes */
@@ -107,6 +108,8 @@ extern const struct lnx_host lnx_host_vtable;
 int lnx_ctx_subscribe(struct lnx_ctx *c, const char *event, uint32_t stage, uint32_t queue);
 /* Give back timers, fds, subscriptions, services and metrics of <c>. */
 void lnx_ctx_release(struct lnx_ctx *c);
+/* End its subscriptions; also from one of its handlers. */
+void lnx_ctx_unsubscribe(struct lnx_ctx *c);
 /* Enter and leave plugin code: the crash table knows who runs. */
 int lnx_ctx_enter(struct lnx_ctx *c);
 void lnx_ctx_leave(struct lnx_ctx *c, int before);

@@ -130,6 +130,24 @@ static void plugin_flush(struct lua_inst *in)
 	in->late = out;
 }
 
+/* Each of its calls holds up the agent for as long as its budget lasts. What it has said and its stop() stay. */
+static void plugin_silence(struct lua_inst *in)
+{
+	static const char why[] =
+		"too many of its calls used up their budget: it gets no events and no timers until "
+		"the agent is restarted";
+	unsigned i;
+
+	lnx_ctx_unsubscribe(in->ctx);
+	for (i = 0; i < LNX_LUA_PLUGIN_TIMERS; i++)
+		if (in->timers[i].timer) /* not deleted: one of them may be running */
+			in->host->timer_stop(in->ctx, in->timers[i].timer);
+	in->ctx->status = LNX_INST_FAILING;
+	(void)snprintf(in->ctx->error, sizeof(in->ctx->error), "%s", why); /* fits */
+	in->host->health(in->ctx, "budget", LNX_HEALTH_LOST, why);
+	in->host->log(in->ctx, LNX_ERROR, "%s", why);
+}
+
 int lnx_lua_plugin_call(struct lua_inst *in, int fn, bool with_event, bool with_conf)
 {
 	lua_State *L = in->engine.lua->L;
@@ -150,6 +168,13 @@ int lnx_lua_plugin_call(struct lua_inst *in, int fn, bool with_event, bool with_
 	in->is_running = false;
 	if (rc < 0)
 		in->host->log(in->ctx, LNX_WARN, "%s:%d: %s", in->script->path, err.line, err.msg);
+	if (rc == -ETIME) {
+		in->over += LNX_LUA_PLUGIN_OVER;
+		if (in->over >= LNX_LUA_PLUGIN_OVER_MAX)
+			plugin_silence(in);
+	} else if (in->over) {
+		in->over--;
+	}
 	plugin_flush(in);
 	return rc;
 }

@@ -17,6 +17,9 @@ struct lnx_lua_plugin;
 #define LNX_LUA_PLUGIN_METRICS 64
 #define LNX_LUA_PLUGIN_TIMERS  32	  /* armed at a time, of one instance */
 #define LNX_LUA_PLUGIN_LATE    (1u << 20) /* bytes of events that one call may publish */
+#define LNX_LUA_PLUGIN_OVER    16 /* good calls that make up for one that used up its budget */
+#define LNX_LUA_PLUGIN_OVER_MAX \
+	(3 * LNX_LUA_PLUGIN_OVER) /* three in a row, or one in every few: it is called no more */
 
 /* Read the script at <path>, run it once in a sandbox, and take what it declares. Returns 0, -ENOMEM, or another error with
  * its text: "line 7: unknown field …". Its table lives as long as the result; every instance runs the script anew. */

@@ -53,6 +53,7 @@ struct lua_inst {
 	int ref_conf;	   /* table of options, or LUA_NOREF */
 	bool is_begun;	   /* the script gave its table, right or wrong */
 	bool is_declared, is_running;
+	unsigned over; /* of calls that used up their budget: see LNX_LUA_PLUGIN_OVER */
 	struct lua_timer timers[LNX_LUA_PLUGIN_TIMERS];
 	struct lnx_buf late; /* events, each padded to 8 bytes, published after the call */
 };

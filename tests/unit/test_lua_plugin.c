@@ -310,6 +310,52 @@ static void a_script_that_fails_is_refused_or_failing(void **state)
 	assert_int_equal(c->status, LNX_INST_RUNNING);
 }
 
+/* Each event would hold up the agent for a million instructions. */
+static void a_script_that_uses_up_its_budget_is_called_no_more(void **state)
+{
+	struct fixture *f = *state;
+	struct lnx_ctx *c = load(f,
+				 "plugin 'p' { on = 'proc.exit', on_event = function(ev)\n"
+				 "  if ev.signal == 2 then while true do end end\n"
+				 "  agent.every('1s', function() while true do end end)\n"
+				 "end }",
+				 NULL);
+	unsigned i;
+
+	deliver_exit(f, 1, 0);
+	assert_true(ev_run(f->app->loop, EVRUN_NOWAIT)); /* the timer is armed */
+	for (i = 0; i < 10; i++)
+		deliver_exit(f, 10 + i, 2);
+	assert_int_equal(c->failures, 3);
+	assert_int_equal(c->n_subs, 0);
+	assert_int_equal(lnx_bus_wanted(f->app->bus, LNX_EV_PROC_EXIT), 0);
+	assert_int_equal(c->status, LNX_INST_FAILING);
+	assert_non_null(strstr(c->error, "budget"));
+	assert_int_equal(c->n_health, 1);
+	assert_int_equal(c->health[0].state, LNX_HEALTH_LOST);
+	assert_false(ev_run(f->app->loop, EVRUN_NOWAIT)); /* nothing to wait for */
+}
+
+static void now_and_then_a_call_may_take_too_long(void **state)
+{
+	struct fixture *f = *state;
+	struct lnx_ctx *c = load(f,
+				 "plugin 'p' { on = 'proc.exit', on_event = function(ev)\n"
+				 "  if ev.signal == 2 then while true do end end\n"
+				 "end }",
+				 NULL);
+	unsigned i;
+
+	for (i = 0; i < 20 * 8; i++)
+		deliver_exit(f, i, i % 20 ? 0 : 2);
+	assert_int_equal(c->failures, 8);
+	assert_int_equal(c->status, LNX_INST_RUNNING);
+	for (i = 0; i < 20; i++) /* every second one is too often */
+		deliver_exit(f, i, i % 2 ? 0 : 2);
+	assert_in_range(c->failures, 11, 13);
+	assert_int_equal(c->status, LNX_INST_FAILING);
+}
+
 static void an_init_that_fails_refuses_it(void **state)
 {
 	struct fixture *f = *state;
@@ -411,6 +457,8 @@ int main(void)
 		TEST(mistakes_of_the_file_are_told_with_their_line),
 		TEST(the_file_is_held_to_the_rules_of_plugins),
 		TEST(a_script_that_fails_is_refused_or_failing),
+		TEST(a_script_that_uses_up_its_budget_is_called_no_more),
+		TEST(now_and_then_a_call_may_take_too_long),
 		TEST(an_init_that_fails_refuses_it),
 		TEST(publishing_to_oneself_is_cut_by_the_hops),
 		TEST(each_event_is_published_once),
