@@ -124,6 +124,8 @@ int lnx_task_print(const struct lnx_cli *cli, const json_t *task)
 		{ "token", "token" },
 		{ "max_amount", "most" },
 		{ "actual_amount", "actual" },
+		{ "allowance", "allowance" },
+		{ "withdrawal", "withdrawal" },
 		{ "arbiter", "arbiter" },
 	};
 
@@ -218,6 +220,12 @@ static int show_dry(const struct lnx_cli *cli, const char *path)
 	return code;
 }
 
+/* In a phase of <phases>, or where it will come to none of them any more. */
+static bool is_there(const json_t *task, const char *phases)
+{
+	return lnx_task_in_phase(task, phases) || json_is_true(json_object_get(task, "final"));
+}
+
 /* What was accepted: wait as asked, then show it. <phases>: where it is to come to. Exit code. */
 static int follow(const struct lnx_cli *cli, const struct lnx_cli_args *args, const char *path,
 		  const char *phases)
@@ -232,8 +240,10 @@ static int follow(const struct lnx_cli *cli, const struct lnx_cli_args *args, co
 	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
 		return LNX_EXIT_USAGE;
 	(void)snprintf(all, sizeof(all), "%s,failed", phases); /* fits */
-	code = lnx_task_wait(cli, path, ns ? ns : DURABLE_NS, ns ? lnx_task_in_phase : is_durable,
-			     all, &task);
+	code = lnx_task_wait(cli, path, ns ? ns : DURABLE_NS, ns ? is_there : is_durable, all,
+			     &task);
+	if (code == LNX_EXIT_OK && ns && !lnx_task_in_phase(task, all))
+		code = LNX_EXIT_FAILURE; /* it is over, in another way */
 	if (!ns && json_is_true(json_object_get(task, "durable")))
 		code = LNX_EXIT_OK; /* kept; the chain takes longer than we wait without --wait */
 	if (task) {
@@ -272,11 +282,12 @@ static bool is_op_over(const json_t *task, const char *kind)
 	       !strcmp(state, "abandoned");
 }
 
-/* What changes no phase: with --wait until its operation is confirmed. One that is gone had no effect: the agent keeps a confirmed one
- * for longer. Exit code. */
-static int follow_op(const struct lnx_cli *cli, const struct lnx_cli_args *args, const char *path,
-		     const char *kind)
+/* A withdrawal changes no phase: with --wait until its operation is over. Of one that the agent has forgotten already the task tells
+ * how it ended. Exit code. */
+static int follow_withdrawal(const struct lnx_cli *cli, const struct lnx_cli_args *args,
+			     const char *path)
 {
+	static const char kind[] = "withdraw";
 	json_t *task = NULL;
 	const char *state;
 	const json_t *op;
@@ -292,9 +303,9 @@ static int follow_op(const struct lnx_cli *cli, const struct lnx_cli_args *args,
 		return code;
 	shown = lnx_task_print(cli, task);
 	op = op_of(task, kind);
-	state = lnx_json_get_str(op, "state");
+	state = op ? lnx_json_get_str(op, "state") : lnx_json_get_str(task, "withdrawal");
 	if (code != LNX_EXIT_OK || strcmp(state, "confirmed") != 0) {
-		lnx_cli_say("task: %s is %s: %s", kind, op ? state : "not done",
+		lnx_cli_say("task: %s is %s: %s", kind, *state ? state : "not done",
 			    op ? lnx_json_get_str(op, "error") : "the agent's log says why");
 		code = LNX_EXIT_FAILURE;
 	}
@@ -376,7 +387,7 @@ static int act(struct lnx_cli *cli, const struct lnx_cli_args *args, const char 
 	json_decref(task);
 	if (code != LNX_EXIT_OK)
 		return code;
-	return phases ? follow(cli, args, path, phases) : follow_op(cli, args, path, action);
+	return phases ? follow(cli, args, path, phases) : follow_withdrawal(cli, args, path);
 }
 
 static int show(struct lnx_cli *cli, const char *word)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "allow.h"
 #include "call.h"
 #include "op.h"
 
@@ -94,17 +95,13 @@ void astray_look(struct settle *s, struct task *t)
 
 static void take_back(struct settle *s, const struct task *t)
 {
-	const struct op *op = op_find(s, OP_APPROVE, t->id, "back");
-	struct abi_value a[2];
+	const struct op *op = op_find(s, OP_APPROVE, t->id, ALLOW_BACK);
 	struct u256 zero;
 
 	if (op && (op->state <= OP_CONFIRMED || s->conf->dry_run))
 		return;
 	u256_from_u64(0, &zero);
-	abi_set_address(&a[0], s->settlement);
-	abi_set_word(&a[1], zero.b);
-	(void)op_queue(s, OP_APPROVE, t->id, "back", s->token, TOKEN_APPROVE, a,
-		       2); /* no room now: the next turn tries again */
+	allow_set_back(s, t, &zero);
 }
 
 void astray_due(struct settle *s, struct task *t)
@@ -116,7 +113,7 @@ void astray_due(struct settle *s, struct task *t)
 		return; /* the agent began anew, and it was not looked at yet */
 	if (is_drawn(s, t))
 		take_back(s, t);
-	op = op_find(s, OP_APPROVE, t->id, "back");
+	op = op_find(s, OP_APPROVE, t->id, ALLOW_BACK);
 	say(t,
 	    !op				? ""
 	    : op->state == OP_CONFIRMED ? ": the allowance was taken back"

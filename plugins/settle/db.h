@@ -69,6 +69,8 @@ struct op {
 	struct attempt attempts[OP_ATTEMPTS];
 	/* in memory only */
 	uint32_t is_dirty, is_dry, tries, is_asked, n_missing;
+	uint32_t is_told;      /* one of two endpoints tells that it is in the chain */
+	uint64_t planned_turn; /* the last that looked whether it may be signed */
 	uint64_t asked_turn;   /* the last that asked about it */
 	uint64_t next_try_ns;  /* since boot; the wall time in the file is only a hint */
 	const char *unwanted;  /* literal: why nothing is to take its place; NULL: it is wanted */
@@ -107,6 +109,10 @@ struct task {
 	/* in memory only */
 	uint32_t is_dirty, is_durable, is_dry;
 	uint32_t is_pending; /* payer: a reorganisation may yet bring its create to the chain */
+	uint32_t
+		withdrawal; /* enum op_state: how its withdrawal ended, which is forgotten; 0: none did */
+	uint64_t withdrawal_block;
+	uint32_t is_left; /* payer: something of its allowance is left, and needed no more */
 	uint32_t is_settled_deep; /* over, and no reorganisation will change that */
 	uint32_t asked_at;	  /* place in the batch of this turn; 0 none */
 	uint32_t is_covered;	  /* allowance mode: the payer's allowance and balance suffice */

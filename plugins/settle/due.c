@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "allow.h"
 #include "astray.h"
 #include "collect.h"
 #include "keccak.h"
@@ -45,7 +46,8 @@ static void told(struct settle *s, struct task *t, uint32_t kind)
 {
 	const struct op *op = op_find(s, kind, t->id, "");
 
-	if (op && (op->state == OP_FAILED || op->state == OP_ABANDONED))
+	if (op && (op->state == OP_FAILED || op->state == OP_ABANDONED) &&
+	    strcmp(t->phase, PHASE_FAILED) != 0 && strcmp(t->phase, PHASE_CANCELLED) != 0)
 		task_set(s, t, PHASE_FAILED, "%s: %s", op_kinds[kind].name, op->error);
 }
 
@@ -160,11 +162,11 @@ static void due_cancelling(struct settle *s, struct task *t)
 	int is_open = 0;
 
 	for (struct op *op = s->ops; op; op = op->next)
-		if (!memcmp(op->task, t->id, 32)) {
+		if (!memcmp(op->task, t->id, 32) && !op_is_back(op)) {
 			op_unwant(s, op, CANCELLED_BY_PAYER);
 			is_open |= op->state != OP_CONFIRMED && op_is_live(s, op);
 		}
-	if (!is_open && (!create || create->state > OP_CONFIRMED))
+	if (!is_open && (!create || create->state > OP_CONFIRMED) && !allow_is_left(s, t))
 		task_set(s, t, PHASE_CANCELLED, CANCELLED_BY_PAYER);
 }
 
@@ -239,6 +241,7 @@ void task_due(struct settle *s)
 	int is_alarm = 0;
 
 	find_pending(s);
+	allow_find(s);
 	for (struct task *t = s->tasks; t; t = t->next) {
 		if (t->is_dry || task_is_final(t))
 			continue;
@@ -254,6 +257,7 @@ void task_due(struct settle *s)
 		is_alarm |= !strcmp(t->reason, UNDISPUTED);
 	}
 	astray_tell(s);
+	allow_due(s);
 	if (!is_alarm)
 		s->host->health(s->ctx, "chain-receipt", LNX_HEALTH_OK, "");
 }
@@ -307,6 +311,8 @@ void task_json(struct settle *s, const struct task *t, struct lnx_buf *out)
 	lnx_json_kv_bool(out, "durable", t->is_durable && !t->is_dirty);
 	lnx_json_kv_bool(out, "final", task_is_final(t));
 	lnx_json_kv_bool(out, "dry_run", t->is_dry != 0);
+	if (t->role == TASK_PAYER)
+		lnx_json_kv_str(out, "allowance", allow_name(s, t));
 	if (t->role == TASK_PAYEE && !t->is_escrow)
 		lnx_json_kv_bool(out, "covered", t->is_covered != 0);
 	put_parties(t, out);
@@ -319,6 +325,8 @@ void task_json(struct settle *s, const struct task *t, struct lnx_buf *out)
 	lnx_json_kv_u64(out, "head_block", s->head);
 	put_hex(out, "receipt_hash", t->receipt_hash, 32);
 	lnx_json_kv_bool(out, "has_receipt", t->has_receipt != 0);
+	lnx_json_kv_str(out, "withdrawal", t->withdrawal ? op_state_names[t->withdrawal] : "");
+	lnx_json_kv_u64(out, "withdrawal_block", t->withdrawal_block);
 	lnx_json_key(out, "created");
 	lnx_json_ts(out, (uint64_t)t->created_ms * SETTLE_MS);
 	lnx_json_key(out, "changed");

@@ -52,6 +52,8 @@ static void take_loaded(struct settle *s, struct db_loaded *l)
 	}
 	for (struct task *t = s->tasks; t; t = t->next)
 		s->n_tasks++;
+	for (const struct op *op = s->ops; op; op = op->next)
+		op_note(s, op);
 	task_restarted(s);
 }
 

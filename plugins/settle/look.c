@@ -121,6 +121,8 @@ static void look_second_head(struct settle *s)
 		s->differs = "the nonce";
 		if (n < s->nonce_latest)
 			s->nonce_latest = n;
+		else
+			s->nonce_told = n;
 	}
 	look_second_fees(s, block);
 }
@@ -175,6 +177,7 @@ static int look_head(struct settle *s)
 		return -ESTALE;
 	s->head = number;
 	s->head_max = number;
+	s->nonce_told = s->nonce_latest;
 	s->tip = tip_of(s, &c[ASK_FEES]);
 	look_second_head(s);
 	s->deep_block = deep_block(s);
@@ -264,6 +267,7 @@ static void look_fate(struct settle *s, struct op *op, uint32_t n, unsigned i)
 		return;
 	}
 	op->found.is_unknown = 1;
+	op->is_told |= json_is_object(r) || json_is_object(other->result);
 	s->differs = other->method;
 }
 
@@ -432,6 +436,7 @@ static void looked_blocks(struct settle *s)
 		if (other && (hex_parse(rpc_text_at(other->result, "hash"), other_hash, 32) ||
 			      memcmp(hash, other_hash, 32) != 0)) {
 			s->differs = other->method;
+			op->is_told = 1;
 			continue;
 		}
 		if (memcmp(hash, op->found.block_hash, 32) == 0)
@@ -442,6 +447,15 @@ static void looked_blocks(struct settle *s)
 	look_end(s);
 }
 
+/* What no reorganisation reaches: were another's transaction taken back, ours, which was given up, could be mined after all. */
+static uint64_t sure_block(const struct settle *s)
+{
+	uint64_t deep = s->deep_block ? s->deep_block - 1 : 0,
+		 sure = s->head > s->conf->reorg_depth ? s->head - s->conf->reorg_depth : 0;
+
+	return deep < sure ? deep : sure;
+}
+
 static void ask_blocks(struct settle *s)
 {
 	unsigned n = 0;
@@ -450,7 +464,7 @@ static void ask_blocks(struct settle *s)
 	rpc_reset(&s->batch);
 	hex_format(s->address, 20, hex);
 	(void)rpc_add(&s->batch, "eth_getTransactionCount", "[\"%s\",\"0x%llx\"]", hex,
-		      (unsigned long long)(s->deep_block ? s->deep_block - 1 : 0));
+		      (unsigned long long)sure_block(s));
 	for (struct op *op = s->ops; op; op = op->next) {
 		if (!op->is_asked)
 			continue;
@@ -517,6 +531,7 @@ static void looked(struct settle *s)
 		if (!op->is_asked)
 			continue;
 		memset(&op->found, 0, sizeof(op->found));
+		op->is_told = 0;
 		for (uint32_t n = 0; n < op->n_attempts; n++)
 			if (op->attempts[n].nonce == op->nonce) {
 				if (!op->found.is_there)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allow.h"
 #include "call.h"
 #include "task.h"
 #include "tx1559.h"
@@ -73,10 +74,12 @@ static void dirty(struct settle *s, struct op *op)
 	settle_wake(s);
 }
 
-/* May it be wanted again? What protects money does not wait until no reorganisation can undo that it was taken back. */
+/* May it be wanted again? What protects money does not wait until no reorganisation can undo that it was taken back, and an allowance
+ * may have to be set back more than once. */
 static int is_ended(const struct op *op)
 {
 	return op->state == OP_FAILED || op->state == OP_ABANDONED ||
+	       (op->state == OP_CONFIRMED && op_is_back(op)) ||
 	       (op->state == OP_MINED && op->unwanted && op_protects(op));
 }
 
@@ -164,6 +167,16 @@ struct op *op_queue_task(struct settle *s, uint32_t kind, const struct task *t)
 	return op_queue(s, kind, t->id, "", s->settlement, calls[kind], &id, 1);
 }
 
+void op_note(struct settle *s, const struct op *op)
+{
+	struct task *t = op->kind == OP_WITHDRAW && !op->is_dry ? task_find(s, op->task) : NULL;
+
+	if (!t || is_set_aside(op))
+		return;
+	t->withdrawal = op->state >= OP_CONFIRMED ? op->state : 0;
+	t->withdrawal_block = op->state == OP_CONFIRMED ? op->block : 0;
+}
+
 void op_set(struct settle *s, struct op *op, uint32_t state, const char *fmt, ...)
 {
 	va_list ap;
@@ -176,6 +189,7 @@ void op_set(struct settle *s, struct op *op, uint32_t state, const char *fmt, ..
 			     "%s: %s%s%s", op->key, op_state_names[state], *op->error ? ": " : "",
 			     op->error);
 	op->state = state;
+	op_note(s, op);
 	dirty(s, op);
 }
 
@@ -262,6 +276,11 @@ int op_is_revoke(const struct op *op)
 
 	return op->kind == OP_APPROVE && op->n_data >= 32 &&
 	       !memcmp(op->data + op->n_data - 32, zero, 32);
+}
+
+int op_is_back(const struct op *op)
+{
+	return op->kind == OP_APPROVE && strstr(op->key, ":" ALLOW_BACK) != NULL;
 }
 
 int op_is_out(const struct op *op)
@@ -424,6 +443,13 @@ void op_json(const struct op *op, struct lnx_buf *out)
 	lnx_json_kv_str(out, "kind", op_kinds[op->kind].name);
 	lnx_json_kv_str(out, "state", op_state_names[op->state]);
 	lnx_json_kv_str(out, "error", op->error);
+	if (op->kind == OP_APPROVE && op->n_data >= 32) {
+		struct u256 amount;
+
+		memcpy(amount.b, op->data + op->n_data - 32, 32);
+		u256_format(&amount, wei);
+		lnx_json_kv_str(out, "amount", wei);
+	}
 	lnx_json_kv_bool(out, "is_cancelled",
 			 op->state >= OP_MINED && op->state <= OP_FAILED ? op->unwanted != NULL
 									 : a && a->is_cancel);

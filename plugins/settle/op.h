@@ -42,6 +42,8 @@ struct op *op_queue(struct settle *s, uint32_t kind, const uint8_t task[32], con
 		    unsigned n_args);
 /* A call whose only argument is the task. */
 struct op *op_queue_task(struct settle *s, uint32_t kind, const struct task *t);
+/* How a withdrawal ended stays with its task: that is over before, and the operation is forgotten. */
+void op_note(struct settle *s, const struct op *op);
 /* Its state, with why. */
 void op_set(struct settle *s, struct op *op, uint32_t state, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -59,6 +61,8 @@ void op_hurry(struct op *op);
 void op_restore(const struct settle *s, struct op *op);
 /* Does it take an allowance back? */
 int op_is_revoke(const struct op *op);
+/* Does it set an allowance back to what open tasks need? */
+int op_is_back(const struct op *op);
 /* Signed, and not known to be in the chain. */
 int op_is_out(const struct op *op);
 /* Does it protect money? Then it waits for nothing that is out: whoever hides what became of that holds up no dispute. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allow.h"
 #include "call.h"
 #include "op.h"
 #include "prepare.h"
@@ -310,6 +311,8 @@ static void decide(struct settle *s, struct op *op)
 	else {
 		op_set(s, op, OP_ABANDONED, "%s", why);
 		op_count(s, op, "abandoned");
+		if (op_is_back(op) && rc == -EALREADY)
+			allow_over(s);
 	}
 }
 
@@ -337,10 +340,64 @@ static int is_too_late(struct settle *s, struct op *op)
 	return 1;
 }
 
-void plan_begin(struct settle *s, void (*then)(struct settle *s))
+/* Does it hold one of the places? What is in the chain by the word of one endpoint does not: whoever hides that holds up nothing, and
+ * who makes it up gets more transactions out of us, no more than the outbox has. */
+static int has_place(const struct settle *s, const struct op *op)
+{
+	return op_is_out(op) && !op->is_told && op->nonce >= s->nonce_told;
+}
+
+/* Those that wait for a place, as too many are out. */
+static void tell_waiting(struct settle *s, unsigned n)
+{
+	char text[SETTLE_WHY];
+
+	(void)snprintf(
+		text, sizeof(text),
+		"%u transactions are out and not mined: %u operations that protect money wait for them",
+		OUT_MAX, n); /* fits */
+	s->host->health(s->ctx, "chain-outbox", n ? LNX_HEALTH_DEGRADED : LNX_HEALTH_OK,
+			n ? text : "");
+	s->host->metric_set(s->ctx, s->m_waiting, n);
+}
+
+/* Which is to be looked at now: the first; while something is out, and in every second turn, of those that protect money the one that
+ * was not looked at for longest. <n_out>, <n_places>: that are out, and of them those that hold a place. */
+static struct op *next_op(struct settle *s, unsigned n_out, unsigned n_places)
 {
 	uint64_t now = s->host->now_ns(s->ctx);
-	unsigned n_out = 0;
+	int is_fair = n_out || s->plan_turn % 2;
+	unsigned n_waiting = 0;
+	struct op *found = NULL;
+
+	for (struct op *op = s->ops; op; op = op->next) {
+		int protects = op_protects(op);
+
+		if (op->state != OP_QUEUED || op->next_try_ns > now || (n_out && !protects) ||
+		    is_too_late(s, op))
+			continue;
+		n_waiting += n_places >= OUT_MAX;
+		if (!found || (is_fair && protects &&
+			       (!op_protects(found) || op->planned_turn < found->planned_turn)))
+			found = op;
+	}
+	tell_waiting(s, n_waiting);
+	return n_waiting ? NULL : found;
+}
+
+/* 1: one of those that are out was signed anew. */
+static int renew_one(struct settle *s)
+{
+	for (struct op *op = s->ops; op; op = op->next)
+		if (op_is_out(op) && renew(s, op))
+			return 1;
+	return 0;
+}
+
+void plan_begin(struct settle *s, void (*then)(struct settle *s))
+{
+	unsigned n_out = 0, n_places = 0;
+	struct op *next;
 
 	s->after_plan = then;
 	s->plan = NULL;
@@ -348,25 +405,21 @@ void plan_begin(struct settle *s, void (*then)(struct settle *s))
 		then(s);
 		return;
 	}
-	for (struct op *op = s->ops; op; op = op->next) {
-		if (!op_is_out(op))
-			continue;
-		n_out++;
-		if (renew(s, op)) {
-			then(s);
-			return;
-		}
+	for (const struct op *op = s->ops; op; op = op->next) {
+		n_out += op_is_out(op) != 0;
+		n_places += has_place(s, op) != 0;
 	}
 	if (!n_out)
 		s->host->health(s->ctx, "chain-fees", LNX_HEALTH_OK, "");
-	for (struct op *op = s->ops; op && !s->plan; op = op->next)
-		if (op->state == OP_QUEUED && op->next_try_ns <= now &&
-		    (!n_out || (n_out < OUT_MAX && op_protects(op))) && !is_too_late(s, op))
-			s->plan = op;
-	if (!s->plan) {
+	next = next_op(s, n_out, n_places);
+	/* however many there are to renew, in every second turn there is time for one that waits */
+	s->has_renewed = !(next && s->has_renewed) && renew_one(s);
+	if (s->has_renewed || !next || next->state != OP_QUEUED) {
 		then(s);
 		return;
 	}
+	next->planned_turn = ++s->plan_turn;
+	s->plan = next;
 	rpc_reset(&s->batch);
 	s->n_alike = prepare_ask(s, s->plan);
 	settle_ask_twin(s, s->batch.n, prepared);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "allow.h"
 #include "astray.h"
 #include "call.h"
 #include "register.h"
@@ -16,22 +17,11 @@
 #define ASK_IS_AS     1 /* create: our registry */
 #define ASK_GET	      2 /* create: any registry */
 #define ASK_EXT	      1 /* settle, by the payer */
+#define ASK_LEFT      1 /* an allowance that is set back */
 #define ASK_ALLOWANCE 3
 #define ASK_BALANCE   4
 
-#define APPROVE_TRIES 3
-#define DRAFT_GAS     1000000u /* its digits count, not what it says */
-
-/* What the settlement contract must be allowed to take: open tasks without escrow, and this one. */
-static int needed(const struct settle *s, const struct task *t, struct u256 *ret)
-{
-	*ret = t->max;
-	for (const struct task *o = s->tasks; o; o = o->next)
-		if (o != t && o->role == TASK_PAYER && !o->is_escrow && !o->is_dry &&
-		    o->status == TASK_CREATED && u256_add(ret, &o->max, ret))
-			return -ERANGE;
-	return 0;
-}
+#define DRAFT_GAS 1000000u /* its digits count, not what it says */
 
 /* Does it pay for a receipt that has to be the one which was judged? */
 static int pays(const struct task *t, const struct op *op)
@@ -68,6 +58,11 @@ unsigned prepare_ask(struct settle *s, struct op *op)
 	}
 	if (pays(t, op))
 		(void)call_add(b, s->settlement, SETTLEMENT_GET_EXT, a, 1); /* a[0] is the task */
+	if (t && op_is_back(op)) {
+		abi_set_address(&a[0], s->address);
+		abi_set_address(&a[1], s->settlement);
+		(void)call_add(b, s->token, TOKEN_ALLOWANCE, a, 2);
+	}
 	n_alike = b->n;
 	op_ask_data_fee(s, op, DRAFT_GAS, s->tip, 2 * s->base_fee + s->tip);
 	(void)call_add_from(b, "eth_estimateGas", s->address, op->to, op->data, op->n_data,
@@ -111,42 +106,6 @@ static int judge_payee(struct settle *s, struct task *t, char why[OP_TEXT])
 	return -EPERM;
 }
 
-/* With a task of that name that was cancelled, and is wanted again. */
-static int was_taken_back(const struct op *op)
-{
-	return !strcmp(op->error, CANCELLED_BY_PAYER) || !strcmp(op->error, OP_TAKEN_BACK);
-}
-
-/* An allowance for exactly what is open; some tokens want it at 0 before it changes. */
-static int approve(struct settle *s, const struct task *t, const struct u256 *need,
-		   char why[OP_TEXT])
-{
-	struct abi_value a[2];
-	char more[8];
-	struct op *op = NULL;
-
-	abi_set_address(&a[0], s->settlement);
-	abi_set_word(&a[1], need->b);
-	for (unsigned i = 0; i < APPROVE_TRIES; i++) {
-		(void)snprintf(more, sizeof(more), "%u", i); /* fits */
-		op = op_find(s, OP_APPROVE, t->id, more);
-		if (op && (op->state == OP_CONFIRMED || op->state == OP_MINED) && !op->unwanted)
-			continue; /* and it was taken back since */
-		if (op && (op->state == OP_FAILED ||
-			   (op->state == OP_ABANDONED && !was_taken_back(op)))) {
-			(void)snprintf(why, OP_TEXT, "approve: %.150s", op->error);
-			return -EPERM;
-		}
-		if (!op || op->state == OP_ABANDONED)
-			(void)op_queue(s, OP_APPROVE, t->id, more, s->token, TOKEN_APPROVE, a,
-				       2); /* no room now: the next turn tries again */
-		(void)snprintf(why, OP_TEXT, "waits for the allowance");
-		return -EAGAIN;
-	}
-	(void)snprintf(why, OP_TEXT, "the allowance was taken back %d times", APPROVE_TRIES);
-	return -EPERM;
-}
-
 static int judge_create(struct settle *s, struct op *op, struct task *t, char why[OP_TEXT])
 {
 	const struct rpc_call *c = s->batch.calls;
@@ -157,7 +116,7 @@ static int judge_create(struct settle *s, struct op *op, struct task *t, char wh
 	if (rc)
 		return rc;
 	if (call_words(&c[ASK_ALLOWANCE], "(uint256)", &allowance, 1) ||
-	    call_words(&c[ASK_BALANCE], "(uint256)", &balance, 1) || needed(s, t, &need)) {
+	    call_words(&c[ASK_BALANCE], "(uint256)", &balance, 1) || allow_needed(s, t, &need)) {
 		(void)snprintf(why, OP_TEXT, "the token does not tell balance and allowance");
 		return -EAGAIN;
 	}
@@ -172,7 +131,7 @@ static int judge_create(struct settle *s, struct op *op, struct task *t, char wh
 		(void)snprintf(why, OP_TEXT, "%s", PREPARE_ALLOWANCE_FIRST);
 		return -ENODATA;
 	}
-	return approve(s, t, &need, why);
+	return allow_give(s, t, &need, why);
 }
 
 /* <v>: the task, as getTask has it. */
@@ -207,6 +166,8 @@ int prepare_judge(struct settle *s, struct op *op, char why[OP_TEXT])
 			       "no allowance is given while a task is open that pays another");
 		return -EAGAIN;
 	}
+	if (t && op_is_back(op))
+		return allow_judge(s, op, t, &s->batch.calls[ASK_LEFT], why);
 	if (!t || !op_kinds[op->kind].from)
 		return 0;
 	if (call_words(&s->batch.calls[ASK_TASK], SETTLEMENT_TASK, v, 9)) {
@@ -234,7 +195,7 @@ int prepare_reverted(struct settle *s, struct op *op, const char *why)
 	struct u256 zero;
 
 	/* what time or another operation can change */
-	if (op_is_revoke(op))
+	if (op_is_revoke(op) || op_is_back(op))
 		return -EAGAIN;
 	if (op->kind == OP_APPROVE) {
 		u256_from_u64(0, &zero);

@@ -90,18 +90,40 @@ static void sent(struct settle *s)
 	s->after_send(s);
 }
 
+static uint64_t sent_ns(const struct op *op)
+{
+	return op->attempts[op->n_attempts - 1].last_sent_ns;
+}
+
+/* Those that were not sent for longest, however many are sent again and again. */
+static void choose(struct settle *s)
+{
+	struct op *oldest = NULL;
+
+	for (struct op *op = s->ops; op; op = op->next)
+		op->is_asked = 0;
+	if (s->conf->dry_run || s->state != CHAIN_READY)
+		return;
+	for (unsigned n = 0; n < SENDS && (!n || oldest); n++) {
+		oldest = NULL;
+		for (struct op *op = s->ops; op; op = op->next)
+			if (!op->is_asked && is_due(s, op) &&
+			    (!oldest || sent_ns(op) < sent_ns(oldest)))
+				oldest = op;
+		if (oldest)
+			oldest->is_asked = 1;
+	}
+}
+
 void send_begin(struct settle *s, void (*then)(struct settle *s))
 {
-	unsigned n = 0;
-
 	s->after_send = then;
 	rpc_reset(&s->batch);
+	choose(s);
 	for (struct op *op = s->ops; op; op = op->next) {
 		struct attempt *a;
 		char *hex;
 
-		op->is_asked =
-			n < SENDS && !s->conf->dry_run && s->state == CHAIN_READY && is_due(s, op);
 		if (!op->is_asked)
 			continue;
 		a = &op->attempts[op->n_attempts - 1];
@@ -115,7 +137,6 @@ void send_begin(struct settle *s, void (*then)(struct settle *s))
 		free(hex);
 		stamp(s, a);
 		op->is_dirty = 1;
-		n++;
 	}
 	settle_ask_twin(s, s->batch.n, sent); /* one that keeps them to itself stops nothing */
 }

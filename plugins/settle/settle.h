@@ -122,6 +122,9 @@ struct settle {
 	uint32_t n_ops, n_tasks;
 	uint64_t look_round, look_turn;
 	uint64_t nonce_floor; /* above every nonce of ours that was mined */
+	uint64_t nonce_told;  /* of two endpoints the higher */
+	uint64_t plan_turn;
+	uint32_t has_renewed; /* the turn before gave something a better price */
 	uint64_t log_block;   /* logs up to it were read */
 	uint64_t log_head, log_to, log_span;
 	uint64_t log_task_to;
@@ -140,7 +143,8 @@ struct settle {
 	struct lnx_timer *timer;
 	struct collector *collectors;
 	uint32_t n_collectors, is_stopping;
-	struct lnx_metric *m_depth, *m_seconds, *m_reorgs, *m_fees, *m_block, *m_refused, *m_astray;
+	struct lnx_metric *m_depth, *m_seconds, *m_reorgs, *m_fees, *m_block, *m_refused, *m_astray,
+		*m_left, *m_back, *m_waiting;
 };
 
 static inline int64_t settle_now_ms(const struct settle *s)

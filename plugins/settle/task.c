@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "abi.h"
+#include "allow.h"
 #include "astray.h"
 #include "call.h"
 #include "collect.h"
@@ -144,8 +145,8 @@ void task_set(struct settle *s, struct task *t, const char *phase, const char *f
 int task_is_final(const struct task *t)
 {
 	if (is_over(t))
-		return t->is_settled_deep != 0;
-	return t->status == TASK_NONE && !t->is_pending &&
+		return t->is_settled_deep && !t->is_left;
+	return t->status == TASK_NONE && !t->is_pending && !t->is_left &&
 	       (!strcmp(t->phase, PHASE_FAILED) || !strcmp(t->phase, PHASE_CANCELLED));
 }
 
@@ -167,6 +168,7 @@ void task_restarted(struct settle *s)
 				s, t, PHASE_OFFERED,
 				"the agent ended while it ran: what was measured is lost, run it again");
 	}
+	allow_find(s); /* before any of their operations is forgotten */
 }
 
 /* ---- accept */

@@ -320,6 +320,40 @@ static void a_dispute_that_is_wanted_again_begins_with_no_attempt(void **state)
 	assert_ptr_equal(f.s.ops, next);
 }
 
+/* The task is over for long: nothing keeps the operation, and whoever waits for it is told all the same. */
+static void how_a_withdrawal_ended_stays_with_its_task(void **state)
+{
+	struct lnx_buf out = { 0 };
+	char why[TASK_ERROR];
+	struct op *op;
+
+	(void)state;
+	add_task();
+	f.task.status = TASK_SETTLED;
+	f.task.is_settled_deep = 1;
+	assert_int_equal(task_wish(&f.s, &f.task, "withdraw", "", 0, why), 0);
+	op = op_find(&f.s, OP_WITHDRAW, f.task.id, "");
+	assert_int_equal(f.task.withdrawal, 0);
+	op->block = 99;
+	op_set(&f.s, op, OP_CONFIRMED, "%s", "");
+	op->is_dirty = 0;
+	op_sweep(&f.s);
+	assert_non_null(f.s.ops); /* a reorganisation could take it back */
+	f.s.head = 99 + f.conf.reorg_depth;
+	op_sweep(&f.s);
+	assert_null(f.s.ops);
+	task_json(&f.s, &f.task, &out);
+	assert_non_null(strstr(out.data, "\"withdrawal\":\"confirmed\",\"withdrawal_block\":99"));
+	lnx_buf_done(&out);
+	/* another has not ended yet; a dry run of one changes nothing */
+	assert_int_equal(task_wish(&f.s, &f.task, "withdraw", "", 1, why), 0);
+	assert_int_equal(f.task.withdrawal, OP_CONFIRMED);
+	f.s.ops->state = OP_ABANDONED;
+	op_sweep(&f.s);
+	assert_int_equal(task_wish(&f.s, &f.task, "withdraw", "", 0, why), 0);
+	assert_int_equal(f.task.withdrawal, 0);
+}
+
 /* Its operation is forgotten with it, but not by the file: the name is free all the same. */
 static void a_name_that_came_to_nothing_is_free_in_the_file(void **state)
 {
@@ -406,6 +440,7 @@ int main(void)
 		TEST(a_used_nonce_is_not_signed_again),
 		TEST(a_settle_that_is_out_does_not_pay_another_receipt),
 		TEST(a_payer_takes_back_what_is_not_on_the_chain),
+		TEST(how_a_withdrawal_ended_stays_with_its_task),
 		TEST(a_name_that_came_to_nothing_is_free_in_the_file),
 	};
 

@@ -44,6 +44,29 @@ static void only_a_clear_answer_gives_a_nonce_back(void **state)
 	assert_true(op->nonce == OP_NO_NONCE);
 }
 
+/* A reorganisation could take another's transaction back and mine ours, which was given up: nobody asks before that cannot be. */
+static void a_nonce_that_another_used_is_ours_until_no_reorganisation_changes_that(void **state)
+{
+	static const char *const told[] = { HEAD, "\"0x9\"", "\"0x1\"", FEES, "null", NULL };
+	static const struct {
+		unsigned confirmations, depth;
+		const char *block;
+	} cases[] = { { 1, 32, "\"0x44\"" }, { 50, 32, "\"0x32\"" }, { 1, 200, "\"0x0\"" } };
+
+	(void)state;
+	(void)add_op(0, OP_SENT);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		f.s.confirmations = cases[i].confirmations;
+		f.conf.reorg_depth = cases[i].depth;
+		look_begin(&f.s, looked_at);
+		answer(told);
+		assert_string_equal(f.s.batch.calls[0].method, "eth_getTransactionCount");
+		if (!strstr(f.s.batch.calls[0].params, cases[i].block))
+			fail_msg("%u: %s", i, f.s.batch.calls[0].params);
+		answer((const char *const[]){ "\"0x0\"", NULL });
+	}
+}
+
 static void the_open_one_is_asked_about_however_many_are_confirmed(void **state)
 {
 	struct op *open;
@@ -283,6 +306,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_error_is_no_reorganisation, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_a_clear_answer_gives_a_nonce_back, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_nonce_that_another_used_is_ours_until_no_reorganisation_changes_that,
+			setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_open_one_is_asked_about_however_many_are_confirmed, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_open_one_is_asked_about_in_turn, setup,

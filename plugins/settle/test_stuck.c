@@ -255,6 +255,136 @@ static void a_receipt_is_seen_though_the_create_is_hidden(void **state)
 	assert_int_equal(op->state, OP_SENT);
 }
 
+/* ---- many that are out */
+
+/* Eight that were mined, by the word of the second endpoint alone. */
+static void look_eight(const char *first)
+{
+	const char *const one[] = { HEAD,  "\"0x0\"", "\"0x1\"", FEES,	first, first, first,
+				    first, first,     first,	 first, first, NULL };
+	const char *mined = "{\"blockHash\":\"" BAD_WORD "\",\"status\":\"0x1\"}";
+	const char *const two[] = { HEAD,  "\"0x0\"", "\"0x1\"", FEES,	mined, mined, mined,
+				    mined, mined,     mined,	 mined, mined, NULL };
+	const char *const deep[] = { "\"0x0\"", NULL };
+
+	f.s.n_tasks = 0;
+	look_begin(&f.s, looked_at);
+	answer(one);
+	answer(two);
+	answer(deep);
+	answer(deep);
+}
+
+static struct op *eight_and_one(void)
+{
+	struct op *ninth;
+
+	for (unsigned i = 0; i < 8; i++)
+		add_out(i)->kind = OP_DISPUTE;
+	ninth = add_op(8, OP_QUEUED);
+	ninth->n_attempts = 0;
+	ninth->kind = OP_DISPUTE;
+	f.s.nonce_latest = 0;
+	return ninth;
+}
+
+static void plan_nothing(void)
+{
+	plan_begin(&f.s, looked_at);
+	assert_null(f.s.plan);
+}
+
+static void planned(const struct op *op)
+{
+	plan_begin(&f.s, looked_at);
+	assert_ptr_equal(f.s.plan, op);
+	f.s.rpc.asks[0].e = NULL;
+	rpc_reset(&f.s.batch);
+}
+
+static void eight_that_are_hidden_hold_up_no_ninth(void **state)
+{
+	struct op *ninth = eight_and_one();
+
+	(void)state;
+	second_endpoint();
+	plan_nothing(); /* nobody tells that one of them was mined: it could not be mined before them */
+	assert_int_equal(testhost_health(f.t, "chain-outbox"), LNX_HEALTH_DEGRADED);
+	look_eight("null");
+	assert_int_equal(f.ops[0].state, OP_SENT);
+	planned(ninth);
+	assert_int_equal(testhost_health(f.t, "chain-outbox"), LNX_HEALTH_OK);
+	look_eight("!"); /* nor does one that answers with an error hide them any better */
+	planned(ninth);
+	/* or their nonces are used, whatever of */
+	for (unsigned i = 0; i < 8; i++)
+		f.ops[i].is_told = 0;
+	plan_nothing();
+	f.s.nonce_told = 3;
+	planned(ninth);
+}
+
+static void of_those_that_protect_each_has_its_turn(void **state)
+{
+	struct op *out = add_out(0), *settle = add_op(1, OP_QUEUED), *a = add_op(2, OP_QUEUED),
+		  *b = add_op(3, OP_QUEUED);
+
+	(void)state;
+	settle->n_attempts = a->n_attempts = b->n_attempts = 0;
+	a->kind = b->kind = OP_DISPUTE;
+	planned(a);
+	planned(b); /* though the first is tried again at once */
+	planned(a);
+	out->state = OP_CONFIRMED;
+	/* and they and others take turns */
+	planned(b);
+	planned(settle);
+	planned(a);
+	planned(settle);
+}
+
+/* All that are out are slow, in every turn: there is time for what waits between. */
+static void better_prices_hold_up_no_dispute(void **state)
+{
+	struct op *dispute;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		(void)add_out(i);
+	dispute = add_op(4, OP_QUEUED);
+	dispute->n_attempts = 0;
+	dispute->kind = OP_DISPUTE;
+	f.s.nonce_latest = 0;
+	on(40 * SETTLE_SEC);
+	plan_nothing();
+	assert_int_equal(f.ops[0].n_attempts, 2);
+	planned(dispute);
+	plan_nothing();
+	assert_int_equal(f.ops[1].n_attempts, 2);
+}
+
+static void what_was_not_sent_for_longest_is_sent_first(void **state)
+{
+	unsigned sent[20] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++)
+		(void)add_out(i);
+	f.ops[19].attempts[0].last_sent_ns = 0;
+	for (unsigned turn = 0; turn < 3; turn++) {
+		on(11 * SETTLE_SEC); /* all of them are due, in every turn */
+		send_begin(&f.s, looked_at);
+		assert_int_equal(f.s.batch.n, 8);
+		for (unsigned i = 0; i < 20; i++)
+			sent[i] += f.ops[i].is_asked;
+		assert_true(sent[19]);
+		rpc_reset(&f.s.batch);
+		f.s.rpc.asks[0].e = NULL;
+	}
+	for (unsigned i = 0; i < 20; i++)
+		assert_true(sent[i]);
+}
+
 /* ---- astray */
 
 static void look_payee(const char *payee, const char *status)
@@ -411,6 +541,10 @@ int main(void)
 		TEST(a_dispute_is_in_haste_near_its_end),
 		TEST(a_node_that_speaks_as_we_do_decides_nothing),
 		TEST(a_receipt_is_seen_though_the_create_is_hidden),
+		TEST(eight_that_are_hidden_hold_up_no_ninth),
+		TEST(of_those_that_protect_each_has_its_turn),
+		TEST(better_prices_hold_up_no_dispute),
+		TEST(what_was_not_sent_for_longest_is_sent_first),
 		TEST(a_task_that_pays_another_raises_an_alarm),
 		TEST(what_is_final_is_asked_of_both_nodes),
 		TEST(confirmations_are_a_number_or_a_tag),

@@ -119,6 +119,7 @@ int task_wish(struct settle *s, struct task *t, const char *action, const char *
 		free(t->simulation);
 		t->simulation = NULL;
 	}
+	op_note(s, op); /* a new one has not ended */
 	settle_wake(s);
 	return 0;
 }

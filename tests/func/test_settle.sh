@@ -302,7 +302,7 @@ waits_for() { api "$1" "/tasks/$2" | jq -e --arg w "$3" 'any(.operations[]; .sta
 # A payee that the token does not pay: the escrow waits for it.
 a_blacklisted_payee_fetches_it_later()
 {
-	local id before
+	local id before waits
 	before=$(balance payee)
 	id=$(new_task b1 1) || exit 1
 	as_account "${settle_addresses[payer]}" "$token" "$1$(word "${settle_addresses[payee],,}")$(printf '%064x' 1)"
@@ -310,13 +310,28 @@ a_blacklisted_payee_fetches_it_later()
 	poll 20 phase_is payee "$id" settled || fail "$(task_of payee "$id")"
 	[ "$(balance payee)" = "$before" ] || fail "paid in spite of the blacklist"
 	as_account "${settle_addresses[payer]}" "$token" "$1$(word "${settle_addresses[payee],,}")$(printf '%064x' 0)"
-	cli payee task withdraw "$id" --wait 40s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
-	grep -q 'withdraw *confirmed' "$tmp/out" || fail "it did not wait: $(cat "$tmp/out")"
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	"$linnix" --url "unix:$tmp/payee/sock" task withdraw "$id" --wait 40s >"$tmp/out" 2>&1 &
+	waits=$!
+	poll 20 operation payee "$id" withdraw true || fail "$(task_of payee "$id")"
+	is_alive "$waits" || fail "it did not wait: $(cat "$tmp/out")"
+	# it looks again when its operation is over, and forgotten
+	kill -STOP "$waits"
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	mine 1
+	poll 20 operation payee "$id" withdraw '.state == "confirmed"' || fail "$(task_of payee "$id")"
 	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee)"
 	# what does nothing does not say that it did
-	! cli payee task withdraw "$id" --wait 20s >"$tmp/out" 2>&1 || fail "withdrawn twice: $(cat "$tmp/out")"
+	! cli payee task withdraw "$id" --wait 20s >"$tmp/again" 2>&1 || fail "withdrawn twice: $(cat "$tmp/again")"
 	[ "$(($(balance payee) - before))" = 1000000 ] || fail "the payee has $(balance payee)"
+	mine 40
+	poll 20 has_forgotten_its_operations payee "$id" || fail "$(task_of payee "$id")"
+	kill -CONT "$waits"
+	wait "$waits" || fail "$(cat "$tmp/out")"
+	grep -q 'withdrawal *confirmed' "$tmp/out" || fail "it does not tell of it: $(cat "$tmp/out")"
 }
+
+has_forgotten_its_operations() { api "$1" "/tasks/$2" | jq -e '.final and .operations == []' >/dev/null; }
 
 # Neither what the agent writes nor what it says nor what it gives to children has the key in it.
 the_key_is_nowhere()

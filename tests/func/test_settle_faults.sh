@@ -87,6 +87,7 @@ a_lost_answer_sends_nothing_twice()
 	[ "$(balance payer)" = 98000000 ] || fail "the payer has $(balance payer)"
 	reorganised_it_is_sent_again
 	slow_it_gets_a_better_price_at_the_same_nonce
+	an_allowance_for_nothing_is_taken_back
 	cancelled_while_it_is_out_it_does_not_land
 	a_reorganisation_mines_what_was_taken_back
 	what_is_no_answer_is_an_error
@@ -130,6 +131,29 @@ slow_it_gets_a_better_price_at_the_same_nonce()
 	poll 40 phase_is payer slow open || fail "$(task_of payer slow)"
 	[ "$(($(nonce_of payer) - before))" -eq 2 ] || fail "$(($(nonce_of payer) - before)) transactions"
 	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
+}
+
+# What was given for a create that never came is taken back, whoever dies meanwhile.
+an_allowance_for_nothing_is_taken_back()
+{
+	local has selector=createTaskEscrowed'(bytes32,bytes32,address,address,uint256,uint256)'
+	has=$(balance payer)
+	lies payer "eth_estimateGas:$(selector "$selector") error busy"
+	create never 7 >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 30 operation payer never approve '.state == "confirmed"' || fail "$(task_of payer never)"
+	[ "$(allowance)" = 7000000 ] || fail "the allowance is $(allowance)"
+	lies payer "eth_estimateGas:0x095ea7b3 error busy"
+	cli payer task cancel never >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	poll 20 operation payer never approve '.amount == "0" and (.error | test("busy"))' || fail "$(task_of payer never)"
+	settle_kill payer
+	settle_spawn payer
+	poll 20 answers_tasks payer || fail "no API"
+	api payer /tasks/never | jq -e '.phase == "cancelling" and .allowance == "left" and (.final | not)' >/dev/null || fail "$(task_of payer never)"
+	[ "$(allowance)" = 7000000 ] || fail "the allowance is $(allowance)"
+	lies payer
+	poll 30 phase_is payer never cancelled || fail "$(task_of payer never)"
+	[ "$(balance payer) $(allowance)" = "$has 0" ] || fail "the payer has $(balance payer), allowed $(allowance)"
+	[ "$(get_metric payer linnix_chain_allowances_taken_back_total)" = 1 ] || fail "it was not counted"
 }
 
 # Nothing of it is mined but its nonce, which holds up nobody; the name is free again.
