@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The chain's payee against the one that was asked for. */
+/* The chain's payee and terms against those that were asked for. */
 #include "astray.h"
 
 #include <string.h>
@@ -9,8 +9,11 @@
 #include "op.h"
 
 /* enum: places behind the task's first question */
-#define AT_EXT	 1
-#define AT_FIRST 3 /* contracts that have no getTaskExt: the first record of the DID is paid */
+#define AT_EXT	   1
+#define AT_DISPUTE 2
+#define AT_FIRST   3 /* contracts that have no getTaskExt: the first record of the DID is paid */
+
+#define PAYEE "payee"
 
 static int is_ours(const struct task *t)
 {
@@ -33,7 +36,7 @@ static int is_paid(const struct task *t)
 /* Nothing is held: what the payer allowed is drawn. */
 static int is_drawn(const struct settle *s, const struct task *t)
 {
-	return (!t->is_escrow || s->is_compat) && t->status == TASK_CREATED;
+	return (!t->is_escrow || t->is_drawn || s->is_compat) && t->status == TASK_CREATED;
 }
 
 void astray_ask(struct settle *s, const struct task *t)
@@ -46,22 +49,50 @@ void astray_ask(struct settle *s, const struct task *t)
 	(void)call_add(&s->batch, s->registry, REGISTRY_GET_ADDRESS, &did, 1); /* errors stick */
 }
 
-/* Does this endpoint tell that our task pays another? <c>: its answers about it. */
-static int pays_other(const struct settle *s, const struct task *t, const struct rpc_call *c,
-		      uint8_t ret[20])
+/* Whom it pays, where that is another. */
+static const char *other_payee(const struct settle *s, const struct task *t,
+			       const struct rpc_call *c, uint8_t ret[20])
+{
+	struct abi_value x[3];
+
+	if (s->is_compat ? call_words(&c[AT_FIRST], "(address)", x, 1)
+			 : call_words(&c[AT_EXT], SETTLEMENT_EXT, x, 3))
+		return NULL;
+	if (!memcmp(x[0].word.b + 12, t->payee, 20) || is_zero(x[0].word.b + 12))
+		return NULL;
+	memcpy(ret, x[0].word.b + 12, 20);
+	return PAYEE;
+}
+
+/* In what does this endpoint tell of our task otherwise than it was made? NULL: in nothing. <c>: its answers about it. */
+static const char *look_other(const struct settle *s, struct task *t, const struct rpc_call *c)
 {
 	struct abi_value v[9], x[3];
+	const char *other;
+	int has_ext;
 
 	if (call_words(&c[0], SETTLEMENT_TASK, v, 9) || task_status_of(s, v) == TASK_NONE ||
 	    memcmp(v[2].word.b + 12, s->address, 20) != 0)
-		return 0;
-	if (s->is_compat ? call_words(&c[AT_FIRST], "(address)", x, 1)
-			 : call_words(&c[AT_EXT], SETTLEMENT_EXT, x, 3))
-		return 0;
-	if (!memcmp(x[0].word.b + 12, t->payee, 20) || is_zero(x[0].word.b + 12))
-		return 0;
-	memcpy(ret, x[0].word.b + 12, 20);
-	return 1;
+		return NULL;
+	has_ext = !call_words(&c[AT_EXT], SETTLEMENT_EXT, x, 3);
+	t->is_drawn |= has_ext && u256_is_zero(&x[1].word);
+	if (u256_cmp(&v[7].word, &t->told_max) > 0)
+		t->told_max = v[7].word;
+	other = other_payee(s, t, c, t->pays);
+	if (other)
+		return other;
+	if (memcmp(v[1].word.b, t->payee_did32, 32) != 0)
+		return "DID of its payee";
+	if (memcmp(v[6].word.b + 12, t->token, 20) != 0)
+		return "token";
+	if (u256_cmp(&v[7].word, &t->max) != 0)
+		return "amount";
+	if (has_ext && u256_is_zero(&x[1].word) != !t->is_escrow)
+		return "mode";
+	if (t->has_arbiter && !call_words(&c[AT_DISPUTE], SETTLEMENT_DISPUTE_OF, x, 3) &&
+	    memcmp(x[0].word.b + 12, t->arbiter, 20) != 0)
+		return "arbiter";
+	return NULL;
 }
 
 static void say(const struct task *t, const char *more, char ret[TASK_ERROR])
@@ -70,21 +101,33 @@ static void say(const struct task *t, const char *more, char ret[TASK_ERROR])
 
 	address_format(t->pays, pays);
 	address_format(t->payee, asked);
-	(void)snprintf(ret, TASK_ERROR, "the contract pays %s, not %s that it was made for%s", pays,
-		       asked, more); /* fits */
+	if (!strcmp(t->astray, PAYEE))
+		(void)snprintf(ret, TASK_ERROR,
+			       "the contract pays %s, not %s that it was made for%s", pays, asked,
+			       more); /* fits */
+	else
+		(void)snprintf(
+			ret, TASK_ERROR,
+			"the contract has a task of that name with another %s than it was made with%s",
+			t->astray, more); /* fits */
 }
 
 void astray_look(struct settle *s, struct task *t)
 {
 	const struct rpc_call *second = settle_second(s, t->asked_at);
-	uint32_t was = t->is_astray;
+	uint32_t was = t->is_astray && t->astray;
 	char text[TASK_ERROR], hex[67];
+	const char *other;
 
 	if (!is_ours(t))
 		return;
-	t->is_astray = (pays_other(s, t, &s->batch.calls[t->asked_at], t->pays) ||
-			(second && pays_other(s, t, second, t->pays))) &&
-		       is_paid(t);
+	t->is_drawn = 0;
+	u256_from_u64(0, &t->told_max);
+	other = look_other(s, t, &s->batch.calls[t->asked_at]);
+	if (second && !other)
+		other = look_other(s, t, second);
+	t->is_astray = other && is_paid(t);
+	t->astray = t->is_astray ? other : NULL;
 	if (!t->is_astray || was)
 		return;
 	hex_format(t->id, 32, hex);
@@ -109,7 +152,7 @@ void astray_due(struct settle *s, struct task *t)
 	const struct op *op;
 	char text[TASK_ERROR];
 
-	if (is_zero(t->pays))
+	if (!t->astray)
 		return; /* the agent began anew, and it was not looked at yet */
 	if (is_drawn(s, t))
 		take_back(s, t);
@@ -132,7 +175,9 @@ void astray_tell(struct settle *s)
 		if (t->is_astray && !task_is_final(t)) {
 			hex_format(t->id, 32, hex);
 			(void)snprintf(text, sizeof(text),
-				       "task %.18s pays another than was asked for",
+				       t->astray && strcmp(t->astray, PAYEE) != 0
+					       ? "task %.18s has other terms than were asked for"
+					       : "task %.18s pays another than was asked for",
 				       hex); /* fits */
 			s->host->health(s->ctx, "chain-payee", LNX_HEALTH_DEGRADED, text);
 			return;

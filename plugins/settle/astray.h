@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* A task of ours that the contract would pay to somebody else than was asked for. Without escrow it takes no address: the registry
- * may change between the look at it and the block. */
+/* A task of ours that the contract would pay to somebody else than was asked for, or that it has with other terms. Without escrow it
+ * takes no address: the registry may change between the look at it and the block. Another program of the key may use the name. */
 #ifndef LNX_SETTLE_ASTRAY_H
 #define LNX_SETTLE_ASTRAY_H
 

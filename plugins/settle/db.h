@@ -116,8 +116,11 @@ struct task {
 	uint32_t is_settled_deep; /* over, and no reorganisation will change that */
 	uint32_t asked_at;	  /* place in the batch of this turn; 0 none */
 	uint32_t is_covered;	  /* allowance mode: the payer's allowance and balance suffice */
-	uint32_t is_astray;	  /* payer: an endpoint tells that it pays another, */
-	uint8_t pays[20];	  /* this one */
+	uint32_t is_astray;	  /* payer: an endpoint tells of it otherwise than it was made, */
+	const char *astray;	  /* in this; literal, NULL: not looked at yet */
+	uint8_t pays[20];	  /* whom it pays by that, where that is another */
+	uint32_t is_drawn;	  /* by that nothing is held of it: an allowance is drawn */
+	struct u256 told_max;	  /* payer: the most that an endpoint tells it may cost */
 	uint32_t payee_tries;	  /* looks for the payee's record that told nothing */
 	uint64_t round, status_block, arbiter_deadline;
 	uint64_t log_from;	 /* payer: logs before it were read for its receipt; 0: none yet */

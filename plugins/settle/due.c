@@ -144,7 +144,7 @@ static void due_submitted(struct settle *s, struct task *t)
 {
 	if (!strcmp(t->phase, PHASE_VERIFIED)) {
 		go_on_paying(s, t);
-		if (s->conf->auto_settle && t->status_block <= s->deep_block)
+		if (s->conf->auto_settle && t->status_block <= s->deep_block && !t->is_astray)
 			due(s, t, OP_SETTLE);
 	} else if (!strcmp(t->phase, PHASE_REJECTED)) {
 		if (may_dispute(s, t))

@@ -33,6 +33,7 @@ static int spent(const struct settle *s, int64_t since_ms, const uint8_t *did32,
 	u256_from_u64(0, ret);
 	for (const struct task *t = s->tasks; t; t = t->next) {
 		int is_over = task_is_final(t) || t->status >= TASK_SETTLED;
+		const struct u256 *most;
 
 		if (t->role != TASK_PAYER || t->is_dry || t->created_ms < since_ms ||
 		    (did32 && memcmp(did32, t->payee_did32, 32) != 0))
@@ -41,7 +42,8 @@ static int spent(const struct settle *s, int64_t since_ms, const uint8_t *did32,
 			is_over = 0;
 		if (is_over && !is_paid_out(t->status))
 			continue;
-		if (u256_add(ret, is_over ? &t->actual : &t->max, ret))
+		most = u256_cmp(&t->told_max, &t->max) > 0 ? &t->told_max : &t->max;
+		if (u256_add(ret, is_over ? &t->actual : most, ret))
 			return -ERANGE;
 	}
 	return 0;

@@ -42,7 +42,7 @@ static const struct {
 	    .kind = LNX_GAUGE },
 	  offsetof(struct settle, m_block) },
 	{ { .name = "linnix_chain_astray_total",
-	    .help = "Tasks of this agent that the contract pays to another than was asked for.",
+	    .help = "Tasks of this agent that the contract pays to another than was asked for, or has with other terms.",
 	    .kind = LNX_COUNTER },
 	  offsetof(struct settle, m_astray) },
 	{ { .name = "linnix_chain_allowances_left",

@@ -430,6 +430,24 @@ static const struct rpc_call *held(struct settle *s, struct task *t)
 	return a;
 }
 
+/* What was agreed, as the payee is told of it. */
+static void look_terms(const struct settle *s, struct task *t, const struct rpc_call *c)
+{
+	struct abi_value v[9], x[3];
+
+	if (call_words(&c[0], SETTLEMENT_TASK, v, 9))
+		return;
+	memcpy(t->payee_did32, v[1].word.b, 32);
+	memcpy(t->token, v[6].word.b + 12, 20);
+	t->max = v[7].word;
+	if (!call_words(&c[1], SETTLEMENT_EXT, x, 3)) {
+		memcpy(t->payee, x[0].word.b + 12, 20);
+		t->is_escrow = x[1].word.b[31];
+	}
+	if (s->is_compat)
+		memcpy(t->payee, s->address, 20); /* the registry has one address of our DID */
+}
+
 /* What the chain says of it, in three answers. */
 static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 {
@@ -456,25 +474,20 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 		task_set(s, t, PHASE_FAILED, "somebody else took its id");
 		return;
 	}
-	memcpy(t->payee_did32, v[1].word.b, 32);
+	if (t->role == TASK_PAYEE) /* the payer's are what it asked for */
+		look_terms(s, t, c);
 	memcpy(t->payer, v[2].word.b + 12, 20);
-	memcpy(t->token, v[6].word.b + 12, 20);
 	(void)u256_to_u64(&v[3].word, &t->deadline);	     /* uint48 */
 	(void)u256_to_u64(&v[4].word, &t->dispute_deadline); /* uint48 */
-	t->max = v[7].word;
 	if (!call_words(&c[1], SETTLEMENT_EXT, x, 3)) {
-		if (t->role == TASK_PAYEE) /* the payer's is whom it asked for */
-			memcpy(t->payee, x[0].word.b + 12, 20);
-		t->is_escrow = x[1].word.b[31];
 		if (status == TASK_SUBMITTED && task_has_other(t, &v[8].word, x[2].word.b))
 			look_again(s, t);
 		memcpy(t->receipt_hash, x[2].word.b, 32);
 	}
-	if (s->is_compat && t->role == TASK_PAYEE)
-		memcpy(t->payee, s->address, 20); /* the registry has one address of our DID */
 	t->actual = v[8].word;
 	if (!call_words(&c[2], SETTLEMENT_DISPUTE_OF, x, 3)) {
-		memcpy(t->arbiter, x[0].word.b + 12, 20);
+		if (!t->has_arbiter) /* the contract's */
+			memcpy(t->arbiter, x[0].word.b + 12, 20);
 		(void)u256_to_u64(&x[1].word, &t->arbiter_deadline); /* uint48 */
 	}
 	if (status != t->status) {

@@ -2,13 +2,10 @@
 /* What is out and does not end holds up nothing that protects money, and no clock stops it. */
 #include "test_out.h"
 
-#include "astray.h"
 #include "options.h"
-#include "prepare.h"
 
 #define DAY_NS	(86400 * SETTLE_SEC)
 #define ADDRESS "0x000000000000000000000000000000000000beef"
-#define SIXTEEN "0000000000000000000000000000000000000000000000000000000000000010"
 
 /* ---- clocks */
 
@@ -385,68 +382,6 @@ static void what_was_not_sent_for_longest_is_sent_first(void **state)
 		assert_true(sent[i]);
 }
 
-/* ---- astray */
-
-static void look_payee(const char *payee, const char *status)
-{
-	char task[700], ext[300];
-	const char *const first[] = { HEAD, "\"0x9\"", "\"0x1\"", FEES, task, ext, "!", NULL };
-
-	(void)snprintf(task, sizeof(task),
-		       "\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS "%s" ZEROS THREE ZEROS "\"", status);
-	(void)snprintf(ext, sizeof(ext), "\"0x%s" ZEROS ZEROS "\"", payee);
-	f.s.look_round++;
-	look_begin(&f.s, looked_at);
-	answer(first);
-}
-
-static void a_task_that_pays_another_raises_an_alarm(void **state)
-{
-	struct abi_value a[2];
-	char why[OP_TEXT] = "";
-	struct op *back, *approve;
-
-	(void)state;
-	add_task();
-	memset(f.s.address, 0, 20);
-	f.task.status = TASK_CREATED;
-	f.task.is_escrow = 0;
-	f.task.payee[19] = 3;
-	look_payee(THREE, ONE);
-	assert_string_equal(f.task.phase, PHASE_OPEN);
-	assert_int_equal(testhost_health(f.t, "chain-payee"), LNX_HEALTH_OK);
-	look_payee(SIXTEEN, ONE);
-	assert_string_equal(f.task.phase, PHASE_FAILED);
-	assert_non_null(strstr(f.task.reason, "the contract pays 0x"));
-	assert_non_null(strstr(f.task.reason, "the allowance is being taken back"));
-	assert_int_equal(f.task.payee[19], 3); /* as asked for: its receipt is judged by that */
-	assert_int_equal(testhost_health(f.t, "chain-payee"), LNX_HEALTH_DEGRADED);
-	back = op_find(&f.s, OP_APPROVE, f.task.id, "back");
-	assert_non_null(back);
-	assert_true(op_is_revoke(back));
-	assert_false(prepare_pays(&f.s, back));
-	/* whatever came of it (the token was paused), it is tried again */
-	back->state = OP_FAILED;
-	look_payee(SIXTEEN, ONE);
-	assert_int_equal(back->state, OP_QUEUED);
-	/* and nobody is allowed anything as long as it is open */
-	abi_set_address(&a[0], f.s.settlement);
-	abi_set_u64(&a[1], 5);
-	approve = op_queue(&f.s, OP_APPROVE, f.task.id, "0", f.s.token, TOKEN_APPROVE, a, 2);
-	assert_int_equal(prepare_judge(&f.s, approve, why), -EAGAIN);
-	assert_int_equal(prepare_judge(&f.s, back, why), 0);
-	/* a reorganisation put it right */
-	look_payee(THREE, ONE);
-	assert_string_equal(f.task.phase, PHASE_OPEN);
-	assert_int_equal(prepare_judge(&f.s, approve, why), 0);
-	assert_int_equal(testhost_health(f.t, "chain-payee"), LNX_HEALTH_OK);
-	/* it was paid before anybody looked */
-	look_payee(SIXTEEN, THREE);
-	assert_string_equal(f.task.phase, "settled");
-	assert_non_null(strstr(f.task.reason, "the contract pays 0x"));
-	assert_int_equal(testhost_health(f.t, "chain-payee"), LNX_HEALTH_DEGRADED);
-}
-
 /* ---- when is it done? */
 
 static void look_tag(const char *one, const char *other)
@@ -545,7 +480,6 @@ int main(void)
 		TEST(of_those_that_protect_each_has_its_turn),
 		TEST(better_prices_hold_up_no_dispute),
 		TEST(what_was_not_sent_for_longest_is_sent_first),
-		TEST(a_task_that_pays_another_raises_an_alarm),
 		TEST(what_is_final_is_asked_of_both_nodes),
 		TEST(confirmations_are_a_number_or_a_tag),
 	};

@@ -143,6 +143,20 @@ a_record_that_moves_in_the_same_block_raises_an_alarm()
 	poll 30 phase_is payer "$id" expired || fail "$(task_of payer "$id")"
 	poll 60 phase_is payer next open || fail "$(task_of payer next)"
 	! health payer 'pays another than was asked for' || fail "it is over, and /readyz says it still"
+	a_task_of_that_name_with_other_terms_raises_an_alarm "$(jq -r '.did_hash[2:]' "$tmp/proof")" 0x14dC79964da2C08b23698B3D3cc7Ca32193d9955
+}
+
+# Another program made it with the same key; or the state file was lost, and the name is used anew.
+a_task_of_that_name_with_other_terms_raises_an_alarm()
+{
+	local id
+	id=$(rpc "$settle_rpc" eth_call "[{\"to\":\"$settlement\",\"data\":\"$(selector 'computeTaskId(address,bytes32)')$(word "${settle_addresses[payer],,}")$(keccak taken)\"},\"latest\"]" | jq -r .)
+	allow 3000000
+	as_account "${settle_addresses[payer]}" "$settlement" "$(selector 'createTaskEscrowed(bytes32,bytes32,address,address,uint256,uint256)')${id#0x}$1$(word "${2,,}")$(word "${token,,}")$(printf '%064x%064x' 3000000 100)"
+	! cli payer task create --name taken --payee "$did" --amount 1 --wait 30s >"$tmp/out" 2>&1 || fail "taken for ours: $(cat "$tmp/out")"
+	poll 20 reason_is "$id" 'the contract has a task of that name with another amount than it was made with' || fail "$(task_of payer "$id")"
+	health payer 'has other terms than were asked for' || fail "/readyz does not say it"
+	[ "$(api payer "/tasks/$id" | jq -r '.max_amount + " " + .chain_status')" = "1000000 created" ] || fail "$(task_of payer "$id")"
 }
 
 reason_is() { [ "$(api payer "/tasks/$1" | jq -r .reason)" = "$2" ]; }
