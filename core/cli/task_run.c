@@ -185,9 +185,10 @@ static int outcome(struct run *r, const struct lnx_cli_args *args, int child)
 
 	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
 		return LNX_EXIT_USAGE;
-	code = lnx_task_wait(
-		r->cli, r->path, ns, lnx_task_in_phase,
-		child ? "offered,failed" : "submitted,settled,disputed,resolved,failed", &task);
+	code = lnx_task_wait(r->cli, r->path, ns, lnx_task_in_phase,
+			     child ? "offered,failed"
+				   : "submitted,settled,disputed,resolved,failed,offered",
+			     &task);
 	if (task)
 		(void)lnx_task_print(r->cli, task); /* the code below says more */
 	if (task && (code != LNX_EXIT_OK || lnx_task_in_phase(task, "failed,offered"))) {

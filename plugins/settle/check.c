@@ -130,7 +130,7 @@ static void check_gaps(struct check *c, const struct receipt *r)
 		check_bad(c, "events: size, sequence and gaps do not add up");
 }
 
-/* Without an event nothing was used, and what was lost is owned up to. */
+/* Without an event nothing was used, nothing is paid, and what was lost is owned up to. */
 static void check_claims(struct check *c, const struct receipt *r)
 {
 	const struct usage *u = &r->usage;
@@ -148,6 +148,8 @@ static void check_claims(struct check *c, const struct receipt *r)
 	if (u->cpu_ns || u->rss_peak_kib || u->read_bytes || u->write_bytes || u->execs ||
 	    u->stall_ns || u->has_net_tx || u->has_exit)
 		check_bad(c, "usage: it says what no event bears out: there is none");
+	if (!u256_is_zero(&r->actual_amount))
+		check_bad(c, "price: it asks for money, and there is no event that anything ran");
 }
 
 static void check_window(struct check *c, const struct receipt *r)

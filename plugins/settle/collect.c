@@ -354,6 +354,9 @@ static void end(struct collector *c, struct task *t)
 		task_set(s, t, PHASE_OFFERED,
 			 "its command ended with %d: there is no receipt for that",
 			 (int)c->usage.exit_code);
+	else if (t && !c->tree.n)
+		task_set(s, t, PHASE_OFFERED,
+			 "nothing was measured: without a single event there is no receipt");
 	else if (t)
 		rc = prove(s, c, t, why);
 	/* what was measured is kept as long as there is no room for it */

@@ -35,7 +35,9 @@ static int spent(const struct settle *s, int64_t since_ms, const uint8_t *did32,
 		int is_over = task_is_final(t) || t->status >= TASK_SETTLED;
 		const struct u256 *most;
 
-		if (t->role != TASK_PAYER || t->is_dry || t->created_ms < since_ms ||
+		/* what is not on the chain yet will be paid now, whenever it was asked for */
+		if (t->role != TASK_PAYER || t->is_dry ||
+		    (t->created_ms < since_ms && (t->status != TASK_NONE || is_over)) ||
 		    (did32 && memcmp(did32, t->payee_did32, 32) != 0))
 			continue;
 		if (t->status == TASK_DISPUTED)

@@ -133,15 +133,30 @@ static uint64_t time_of(const struct settle *s, unsigned i)
 	return other && ret[0] != ret[1] ? 0 : ret[0];
 }
 
-/* The block in which we created it; 0: not known. */
-static uint64_t created_block(const struct settle *s, const struct task *t)
+/* Is the block known in which we created it? */
+static int is_create_seen(const struct settle *s, const struct task *t)
 {
 	const struct op *op = op_find(s, OP_CREATE, t->id, "");
 
-	return op && op->state == OP_CONFIRMED ? op->block : 0;
+	return op && op->state == OP_CONFIRMED;
 }
 
-/* Without its times nobody knows whether the work was done within the task: it stays as it is, and silence does not pay it. */
+/* That block; where the create is hidden, the one that its deadline was counted from. */
+static uint64_t created_block(const struct settle *s, const struct task *t)
+{
+	if (is_create_seen(s, t))
+		return op_find(s, OP_CREATE, t->id, "")->block;
+	return t->deadline > t->deadline_blocks ? t->deadline - t->deadline_blocks : 0;
+}
+
+/* Does its window begin before that? */
+static int is_early(const struct signed_receipt *sr, uint64_t created_s)
+{
+	return sr->r.start_ns / SETTLE_SEC + CHECK_SKEW_S < created_s;
+}
+
+/* Without its times nobody knows whether the work was done within the task: it stays as it is, and silence does not pay it. Nor does
+ * an end of the task that may be made up say that the work was done before it began. */
 static void judge(struct settle *s, struct task *t, const struct brought *b, uint64_t created_s,
 		  uint64_t submitted_s)
 {
@@ -157,14 +172,14 @@ static void judge(struct settle *s, struct task *t, const struct brought *b, uin
 		check_bad(&c, "%s", why);
 	} else {
 		check_payload(&c, &sr, s->secp);
-		check_task(s, &c, t, &sr, created_s, submitted_s);
+		check_task(s, &c, t, &sr, is_create_seen(s, t) ? created_s : 0, submitted_s);
 	}
 	if (c.n_bad) {
 		op = op_find(s, OP_SETTLE, t->id, "");
 		if (op)
 			op_unwant(s, op, "the receipt that came instead is not good");
 		task_set(s, t, PHASE_REJECTED, "%s", c.bad[0]);
-	} else if (!submitted_s || (!created_s && created_block(s, t))) {
+	} else if (!submitted_s || !created_s || is_early(&sr, created_s)) {
 		s->differs = "when a receipt came";
 	} else {
 		task_set(s, t, PHASE_VERIFIED, "%s", "");

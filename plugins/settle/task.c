@@ -490,6 +490,8 @@ static void look_one(struct settle *s, struct task *t, const struct rpc_call *c)
 			memcpy(t->arbiter, x[0].word.b + 12, 20);
 		(void)u256_to_u64(&x[1].word, &t->arbiter_deadline); /* uint48 */
 	}
+	if (t->role == TASK_PAYER && t->status == TASK_NONE && t->created_ms < settle_stamp_ms(s))
+		t->created_ms = settle_stamp_ms(s); /* limits count from when the money left */
 	if (status != t->status) {
 		t->status = status;
 		t->status_block = s->head;

@@ -80,6 +80,14 @@ static void without_events_nothing_was_used(void **state)
 	EXPECT_EMPTY(f.r.usage.has_exit = true, usage);
 }
 
+/* A fixed price is for work, and there is no sign of any. */
+static void without_events_nothing_is_paid(void **state)
+{
+	(void)state;
+	EXPECT_EMPTY((f.r.price_model = PRICE_FIXED, f.r.actual_amount = f.r.unit_price),
+		     "price: it asks for money, and there is no event that anything ran");
+}
+
 static void what_was_lost_is_owned_up_to(void **state)
 {
 	(void)state;
@@ -239,6 +247,7 @@ int main(void)
 		cmocka_unit_test(gaps_lie_in_order_inside_of_the_sequence),
 		cmocka_unit_test(that_nothing_was_seen_may_be_said),
 		cmocka_unit_test(without_events_nothing_was_used),
+		cmocka_unit_test(without_events_nothing_is_paid),
 		cmocka_unit_test(what_was_lost_is_owned_up_to),
 		cmocka_unit_test(a_window_goes_forward_by_both_clocks),
 		cmocka_unit_test(clocks_may_differ_by_so_much_and_no_more),

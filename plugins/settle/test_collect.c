@@ -19,15 +19,17 @@ static int status_json(void *self, struct lnx_buf *out)
 static const struct lnx_svc_core core = { .size = sizeof(core), .status_json = status_json };
 static char dir[] = "/tmp/lnx-collect-XXXXXX";
 
-/* The outbox is full when the work ends: its receipt is made when there is room. */
-static void measured_work_waits_for_room(void **state)
+static const struct collect_ask nothing = { .cgroup = "", .output_sha256 = "" };
+
+/* A task of ours is measured. */
+static void measure(void)
 {
 	static struct identity_secret secret;
 	static struct identity identity = { .secret = &secret };
-	struct collect_ask ask = { .pid = (uint64_t)getpid(), .cgroup = "", .output_sha256 = "" };
-	char why[TASK_ERROR] = "", path[600];
+	struct collect_ask ask = nothing;
+	char why[TASK_ERROR] = "";
 
-	(void)state;
+	ask.pid = (uint64_t)getpid();
 	add_task();
 	assert_int_equal(
 		crypto_sign_seed_keypair(identity.ed25519, secret.ed25519, secret.ed25519_seed), 0);
@@ -41,7 +43,46 @@ static void measured_work_waits_for_room(void **state)
 	(void)snprintf(f.task.phase, sizeof(f.task.phase), "%s", PHASE_OFFERED); /* fits */
 	if (collect_begin(&f.s, &f.task, &ask, why) < 0)
 		fail_msg("%s", why);
-	assert_int_equal(collect_finish(&f.s, &f.task, &ask, why), 0);
+}
+
+static void forget_events(void)
+{
+	char path[600], id[67];
+
+	hex_format(f.task.id, 32, id);
+	(void)snprintf(path, sizeof(path), "%s/%s.events", dir, id); /* fits */
+	(void)unlink(path);
+}
+
+/* Nothing was seen of it: whoever is paid for that is paid for nothing. */
+static void without_an_event_there_is_no_receipt(void **state)
+{
+	char why[TASK_ERROR] = "";
+
+	(void)state;
+	measure();
+	assert_int_equal(collect_finish(&f.s, &f.task, &nothing, why), 0);
+	testhost_jobs_inline(f.t, 1);
+	for (unsigned i = 0; i < 40; i++)
+		assert_true(testhost_advance(f.t, SETTLE_SEC / 2) >= 0);
+	assert_string_equal(f.task.phase, PHASE_OFFERED);
+	assert_string_equal(f.task.reason,
+			    "nothing was measured: without a single event there is no receipt");
+	assert_null(op_find(&f.s, OP_SUBMIT, f.task.id, ""));
+	forget_events();
+}
+
+/* The outbox is full when the work ends: its receipt is made when there is room. */
+static void measured_work_waits_for_room(void **state)
+{
+	static const uint8_t leaf[32] = { 1 };
+	char why[TASK_ERROR] = "";
+
+	(void)state;
+	measure();
+	merkle_add(&f.s.collectors->tree, leaf);
+	f.s.collectors->seq = 1;
+	assert_int_equal(collect_finish(&f.s, &f.task, &nothing, why), 0);
 	f.s.n_ops = SETTLE_OPS;
 	testhost_jobs_inline(f.t, 1);
 	for (unsigned i = 0; i < 40; i++)
@@ -56,14 +97,13 @@ static void measured_work_waits_for_room(void **state)
 	assert_int_equal(f.s.n_collectors, 0);
 	assert_non_null(op_find(&f.s, OP_SUBMIT, f.task.id, ""));
 	free(f.task.receipt);
-	hex_format(f.task.id, 32, why);
-	(void)snprintf(path, sizeof(path), "%s/%s.events", dir, why); /* fits */
-	(void)unlink(path);
+	forget_events();
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(without_an_event_there_is_no_receipt),
 		TEST(measured_work_waits_for_room),
 	};
 	int rc;

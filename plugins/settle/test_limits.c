@@ -182,6 +182,23 @@ static void what_was_paid_counts_and_what_came_back_does_not(void **state)
 	allowed(10 * UNIT);
 }
 
+/* Its create is hidden, or out for long: the window begins when the money leaves. */
+static void what_is_not_on_the_chain_yet_counts_however_old(void **state)
+{
+	struct task *t;
+
+	(void)state;
+	f.conf.hourly_cents = 1000;
+	t = add(9 * UNIT, 5 * HOUR_MS);
+	allowed(10 * UNIT);
+	t->status = TASK_NONE;
+	refused(UNIT + 1, "hourly_cents (1000)", "1");
+	(void)snprintf(t->phase, sizeof(t->phase), "%s", PHASE_FAILED); /* fits */
+	allowed(10 * UNIT);
+	t->is_pending = 1; /* and may come yet */
+	refused(UNIT + 1, "hourly_cents (1000)", "1");
+}
+
 /* More reserved than the limit (it was lowered since): nothing is left, and nothing wraps. */
 static void over_a_lowered_limit_nothing_is_left(void **state)
 {
@@ -298,6 +315,8 @@ static void a_task_of_a_boot_at_1970_is_of_today(void **state)
 	at(now + DAY_MS * SETTLE_MS);
 	refused(2 * UNIT + 1, "monthly_cents (1000)", "2");
 	at(now + 31ull * DAY_MS * SETTLE_MS);
+	refused(2 * UNIT + 1, "monthly_cents (1000)", "2"); /* it waits still */
+	t->status = TASK_CREATED;
 	allowed(10 * UNIT);
 }
 
@@ -311,6 +330,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_limit_of_a_counterparty_is_of_one, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_was_paid_counts_and_what_came_back_does_not,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_on_the_chain_yet_counts_however_old,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(over_a_lowered_limit_nothing_is_left, setup,
 						teardown),

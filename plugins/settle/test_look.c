@@ -147,6 +147,17 @@ static void look_task(const char *actual, const char *hash)
 	answer(first);
 }
 
+static void limits_count_a_task_from_when_it_is_on_the_chain(void **state)
+{
+	(void)state;
+	add_task();
+	look_task(ONE, TWO);
+	assert_int_equal(f.task.created_ms, 0); /* it was there before */
+	f.task.status = TASK_NONE;
+	look_task(ONE, TWO);
+	assert_int_equal(f.task.created_ms, settle_stamp_ms(&f.s));
+}
+
 static void a_receipt_that_took_the_place_of_another_is_judged_again(void **state)
 {
 	static const uint8_t none[32];
@@ -314,6 +325,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_open_one_is_asked_about_in_turn, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(figures_of_a_liar_do_not_wrap, setup, teardown),
+		cmocka_unit_test_setup_teardown(limits_count_a_task_from_when_it_is_on_the_chain,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_receipt_that_took_the_place_of_another_is_judged_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_one_hides_the_other_tells, setup, teardown),
