@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Stands between an agent and a node of the chain, and does what a file says: settle_proxy.py PORT NODE_URL RULE_FILE
+"""Stands between an agent and a node of the chain, and does what a file says: settle_proxy.py PORT NODE_URL RULE_FILE [CERTIFICATE]
+
+With a CERTIFICATE (and its key, in one file) it speaks TLS.
 
 The rule is one line, METHOD WHEN WHAT [ARGUMENT]. It is for the next request that has METHOD in it, or any, and gone then; with a '*' behind
 METHOD it stays. WHEN: before (the node never sees the request) or after (it has answered, the agent does not know). WHAT: kill PID,
@@ -14,6 +16,7 @@ import http.server
 import json
 import os
 import signal
+import ssl
 import sys
 import urllib.request
 
@@ -158,4 +161,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+if len(sys.argv) > 4:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4])
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()

@@ -335,6 +335,33 @@ damage_and_missing_settings_stop_signing()
 	poll 10 answers_tasks payer || fail "no API"
 	! create x 1 >"$tmp/out" 2>&1 || fail "signs on a damaged file"
 	cmp "$tmp/before" "$tmp/payer/settle.db" || fail "the file was changed"
+	settle_kill payer
+	rm "$tmp/payer/settle.db"
+	only_a_node_of_the_right_authority_is_believed
+}
+
+# Over TLS: what is told by whom chain.ca_file does not vouch for is not even asked for.
+only_a_node_of_the_right_authority_is_believed()
+{
+	local name port
+	need openssl python3
+	for name in node other; do
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$name" -addext subjectAltName=IP:127.0.0.1 \
+			-keyout "$tmp/$name.pem" -out "$tmp/$name.crt" 2>"$tmp/certs.log" || fail "$(cat "$tmp/certs.log")"
+		cat "$tmp/$name.crt" >>"$tmp/$name.pem"
+	done
+	port=$(free_port)
+	python3 tests/func/settle_proxy.py "$port" "$settle_rpc" "$tmp/tls.rule" "$tmp/node.pem" >"$tmp/tls.proxy" 2>&1 &
+	settle_urls=https://127.0.0.1:$port
+	settle_conf payer "ca_file: $tmp/other.crt"
+	settle_spawn payer
+	poll 20 log_of payer 'connecting: .*(certificate|issuer)' || fail "$(tail -5 "$tmp/payer/log")"
+	! grep -q 'settle: using' "$tmp/payer/log" || fail "it believes anybody: $(tail -5 "$tmp/payer/log")"
+	[ ! -e "$tmp/tls.rule.log" ] || fail "it asked: $(cat "$tmp/tls.rule.log")"
+	settle_kill payer
+	settle_conf payer "ca_file: $tmp/node.crt"
+	settle_spawn payer
+	poll 20 log_of payer "settle: using https://127.0.0.1:$port" || fail "$(tail -5 "$tmp/payer/log")"
 }
 
 # What an agent without chain.enabled does not do.
