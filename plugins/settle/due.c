@@ -30,14 +30,15 @@ static int is_zero(const uint8_t address[20])
 }
 
 /* Queue it once; what came of it is told as the reason. One that was given up, as another had done it already, is due again when
- * a reorganisation took that back. */
+ * a reorganisation took that back; one that reverted, for whatever reason, when no reorganisation can let it work. */
 static void due(struct settle *s, struct task *t, uint32_t kind)
 {
 	const struct op *op = op_find(s, kind, t->id, "");
 
 	if (s->is_compat)
 		return; /* there is no such function */
-	if (!op || (op->state == OP_ABANDONED && !s->conf->dry_run))
+	if (!op || (op->state == OP_ABANDONED && !s->conf->dry_run) ||
+	    (op->state == OP_FAILED && !op_is_live(s, op)))
 		(void)op_queue_task(s, kind, t); /* no room now: the next turn tries again */
 }
 
@@ -98,7 +99,8 @@ static void dispute(struct settle *s, struct task *t, const char *reason)
 	const struct op *op = op_find(s, OP_DISPUTE, t->id, "");
 	char why[TASK_ERROR];
 
-	if (!op || (op->state == OP_ABANDONED && !strcmp(op->error, OP_TAKEN_BACK)) ||
+	if (!op || op->state == OP_FAILED ||
+	    (op->state == OP_ABANDONED && !strcmp(op->error, OP_TAKEN_BACK)) ||
 	    (op->state == OP_MINED && op->unwanted))
 		(void)task_wish(s, t, "dispute", reason, 0, why); /* again next turn */
 }
@@ -118,10 +120,30 @@ static int is_silence_near(const struct settle *s, const struct task *t)
 	return t->n_unjudged >= UNJUDGED_LOOKS && s->head_max + margin >= end;
 }
 
-static void due_unjudged(struct settle *s, struct task *t)
+/* It is paid by silence, and somebody has to look at it. */
+static void alarm_of(struct settle *s, const struct task *t, const char *why)
 {
 	char hex[67], text[SETTLE_WHY];
 
+	hex_format(t->id, 32, hex);
+	(void)snprintf(text, sizeof(text),
+		       "task %.18s: %s, and it is not disputed: look at it, it is paid for", hex,
+		       why); /* fits */
+	s->host->health(s->ctx, "chain-receipt", LNX_HEALTH_DEGRADED, text);
+}
+
+/* Nobody objects to a receipt that is not good: it has no arbiter, or chain.auto_dispute is off, or the objection came to nothing. */
+static int is_let_pass(const struct settle *s, const struct task *t)
+{
+	const struct op *op = op_find(s, OP_DISPUTE, t->id, "");
+
+	return t->role == TASK_PAYER && t->status == TASK_SUBMITTED &&
+	       !strcmp(t->phase, PHASE_REJECTED) &&
+	       (!op || op->state > OP_CONFIRMED || op->unwanted);
+}
+
+static void due_unjudged(struct settle *s, struct task *t)
+{
 	if (strcmp(t->phase, PHASE_SUBMITTED) != 0)
 		task_set(s, t, PHASE_SUBMITTED, "%s", "");
 	if (!is_silence_near(s, t))
@@ -132,11 +154,7 @@ static void due_unjudged(struct settle *s, struct task *t)
 		task_set(s, t, PHASE_SUBMITTED, TASK_UNJUDGED ": disputed");
 		return;
 	}
-	hex_format(t->id, 32, hex);
-	(void)snprintf(text, sizeof(text),
-		       "task %.18s: %s, and it is not disputed: look at it, it is paid for", hex,
-		       TASK_UNJUDGED); /* fits */
-	s->host->health(s->ctx, "chain-receipt", LNX_HEALTH_DEGRADED, text);
+	alarm_of(s, t, TASK_UNJUDGED);
 	task_set(s, t, PHASE_SUBMITTED, UNDISPUTED);
 }
 
@@ -254,7 +272,9 @@ void task_due(struct settle *s)
 			due_payer(s, t);
 		else
 			due_payee(s, t);
-		is_alarm |= !strcmp(t->reason, UNDISPUTED);
+		is_alarm |= !strcmp(t->reason, UNDISPUTED) || is_let_pass(s, t);
+		if (is_let_pass(s, t))
+			alarm_of(s, t, "its receipt is not good");
 	}
 	astray_tell(s);
 	allow_due(s);

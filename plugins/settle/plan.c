@@ -16,7 +16,7 @@
 #define FEE_MAX	 (1ull << 62)
 #define NEAR_END 60 /* blocks before a deadline in which fees rise twice as fast */
 #define SPARE	 4  /* attempts that are kept for taking it back */
-#define OUT_MAX	 8  /* that are out at a time */
+#define OUT_MAX	 8u /* that are out at a time */
 
 /* 1.125 times and one more: every node takes that for a replacement. */
 static uint64_t raised(uint64_t v)

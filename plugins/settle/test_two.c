@@ -96,6 +96,64 @@ static void a_receipt_without_an_arbiter_that_could_not_be_judged_is_told(void *
 	assert_int_equal(testhost_health(f.t, "chain-receipt"), LNX_HEALTH_OK);
 }
 
+/* It is not good, and silence pays it all the same. */
+static void a_receipt_that_nobody_objects_to_is_told(void **state)
+{
+	(void)state;
+	unjudged_task();
+	(void)snprintf(f.task.phase, sizeof(f.task.phase), "%s", PHASE_REJECTED); /* fits */
+	f.s.head = 100;
+	f.task.dispute_deadline = 150;
+	task_due(&f.s); /* it has no arbiter */
+	assert_null(disputed());
+	assert_int_equal(testhost_health(f.t, "chain-receipt"), LNX_HEALTH_DEGRADED);
+	f.task.arbiter[0] = 1;
+	f.conf.auto_dispute = 0;
+	task_due(&f.s);
+	assert_int_equal(testhost_health(f.t, "chain-receipt"), LNX_HEALTH_DEGRADED);
+	f.conf.auto_dispute = 1;
+	task_due(&f.s);
+	assert_int_equal(disputed()->state, OP_QUEUED);
+	assert_int_equal(testhost_health(f.t, "chain-receipt"), LNX_HEALTH_OK);
+	/* the objection reverted: once more, as long as there is time for it */
+	disputed()->state = OP_FAILED;
+	task_due(&f.s);
+	assert_int_equal(disputed()->state, OP_QUEUED);
+	disputed()->state = OP_FAILED;
+	f.s.head = 150;
+	task_due(&f.s);
+	assert_int_equal(disputed()->state, OP_FAILED);
+	assert_int_equal(testhost_health(f.t, "chain-receipt"), LNX_HEALTH_DEGRADED);
+	f.task.status = TASK_SETTLED;
+	task_due(&f.s);
+	assert_int_equal(testhost_health(f.t, "chain-receipt"), LNX_HEALTH_OK);
+}
+
+/* What sends money home, or to us, is not given up for one revert. */
+static void what_is_due_and_reverted_is_tried_again_when_that_is_deep(void **state)
+{
+	struct op *op;
+
+	(void)state;
+	add_task();
+	f.task.status = TASK_CREATED;
+	f.task.deadline = 90;
+	f.s.head = 100;
+	task_due(&f.s);
+	op = op_find(&f.s, OP_EXPIRE, f.task.id, "");
+	assert_non_null(op);
+	op->state = OP_FAILED;
+	op->n_attempts = 1;
+	op->id = 1;
+	op->block = 101;
+	task_due(&f.s);
+	assert_int_equal(op->state, OP_FAILED);
+	f.s.head = 101 + f.conf.reorg_depth;
+	task_due(&f.s);
+	assert_ptr_not_equal(op_find(&f.s, OP_EXPIRE, f.task.id, ""), op);
+	assert_int_equal(op_find(&f.s, OP_EXPIRE, f.task.id, "")->state, OP_QUEUED);
+}
+
 static void of_two_receipts_none_is_judged_and_silence_pays_none(void **state)
 {
 	(void)state;
@@ -465,6 +523,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_receipt_without_an_arbiter_that_could_not_be_judged_is_told, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(a_receipt_that_nobody_objects_to_is_told, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_due_and_reverted_is_tried_again_when_that_is_deep, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			of_two_receipts_none_is_judged_and_silence_pays_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_task_that_we_made_is_not_hidden, setup, teardown),
