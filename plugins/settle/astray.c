@@ -101,7 +101,11 @@ static void say(const struct task *t, const char *more, char ret[TASK_ERROR])
 
 	address_format(t->pays, pays);
 	address_format(t->payee, asked);
-	if (!strcmp(t->astray, PAYEE))
+	if (!strcmp(t->astray, PAYEE) && is_zero(t->payee))
+		(void)snprintf(ret, TASK_ERROR,
+			       "the contract pays %s, which no record proves to be its payee%s",
+			       pays, more); /* fits */
+	else if (!strcmp(t->astray, PAYEE))
 		(void)snprintf(ret, TASK_ERROR,
 			       "the contract pays %s, not %s that it was made for%s", pays, asked,
 			       more); /* fits */
@@ -119,8 +123,9 @@ void astray_look(struct settle *s, struct task *t)
 	char text[TASK_ERROR], hex[67];
 	const char *other;
 
-	if (!is_ours(t))
-		return;
+	if (!is_ours(t) || !strcmp(t->phase, PHASE_CHECKING))
+		return; /* whom it is to pay is not known yet */
+	t->is_compared |= t->status != TASK_NONE;
 	t->is_drawn = 0;
 	u256_from_u64(0, &t->told_max);
 	other = look_other(s, t, &s->batch.calls[t->asked_at]);

@@ -119,6 +119,7 @@ struct task {
 	uint32_t is_astray;	  /* payer: an endpoint tells of it otherwise than it was made, */
 	const char *astray;	  /* in this; literal, NULL: not looked at yet */
 	uint8_t pays[20];	  /* whom it pays by that, where that is another */
+	uint32_t is_compared;	  /* what the chain has of it was held against what was asked for */
 	uint32_t is_drawn;	  /* by that nothing is held of it: an allowance is drawn */
 	struct u256 told_max;	  /* payer: the most that an endpoint tells it may cost */
 	uint32_t payee_tries;	  /* looks for the payee's record that told nothing */

@@ -198,7 +198,7 @@ static void due_payer(struct settle *s, struct task *t)
 	} else if (t->status == TASK_CREATED) {
 		if (t->is_astray)
 			astray_due(s, t);
-		else
+		else if (t->is_compared && strcmp(t->phase, PHASE_CHECKING) != 0)
 			task_set(s, t, PHASE_OPEN, "%s", "");
 		if (s->head > t->deadline)
 			due(s, t, OP_EXPIRE);

@@ -239,6 +239,7 @@ int task_accept(struct settle *s, const struct task_ask *ask, struct task **ret,
 	t->deadline_blocks = ask->deadline_blocks;
 	t->payee_tries = 0;
 	payee_forget(s, id);
+	t->is_compared = 0;
 	t->created_ms = settle_stamp_ms(s);
 	task_set(s, t, PHASE_CHECKING, "%s", "");
 	*ret = t;

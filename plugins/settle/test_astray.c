@@ -148,6 +148,35 @@ static void other_terms_raise_an_alarm_and_pay_nothing(void **state)
 	assert_non_null(op_find(&f.s, OP_SETTLE, f.task.id, ""));
 }
 
+/* It is on the chain before the payee's record was looked up: another program made it, or the state file was lost. */
+static void one_that_is_there_already_is_compared_when_its_payee_is_known(void **state)
+{
+	static const struct terms asked = { 0, 0, 3, 1, 0, TASK_CREATED };
+
+	(void)state;
+	add_task();
+	memset(f.s.address, 0, 20);
+	f.task.status = TASK_NONE;
+	(void)snprintf(f.task.phase, sizeof(f.task.phase), "%s", PHASE_CHECKING); /* fits */
+	look_terms(asked);
+	assert_int_equal(f.task.status, TASK_CREATED);
+	assert_string_equal(f.task.phase, PHASE_CHECKING);
+	assert_int_equal(testhost_health(f.t, "chain-payee"), LNX_HEALTH_OK);
+	/* known, and not looked at since */
+	(void)snprintf(f.task.phase, sizeof(f.task.phase), "%s", PHASE_ACCEPTED); /* fits */
+	f.task.payee[19] = 3;
+	task_due(&f.s);
+	assert_string_equal(f.task.phase, PHASE_ACCEPTED);
+	look_terms(asked);
+	assert_string_equal(f.task.phase, PHASE_OPEN);
+	/* no record proved anybody */
+	(void)snprintf(f.task.phase, sizeof(f.task.phase), "%s", PHASE_FAILED); /* fits */
+	f.task.payee[19] = 0;
+	look_terms(asked);
+	assert_string_equal(f.task.phase, PHASE_FAILED);
+	assert_non_null(strstr(f.task.reason, "which no record proves to be its payee"));
+}
+
 /* More is at stake than was asked for: that counts. */
 static void what_the_contract_may_take_counts_for_the_limits(void **state)
 {
@@ -172,6 +201,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(a_task_that_pays_another_raises_an_alarm),
 		TEST(other_terms_raise_an_alarm_and_pay_nothing),
+		TEST(one_that_is_there_already_is_compared_when_its_payee_is_known),
 		TEST(what_the_contract_may_take_counts_for_the_limits),
 	};
 
