@@ -343,7 +343,8 @@ LNX_SUB int lnx_ledger_take_mail(struct lnx_ledger_cpu *c, const struct lnx_ledg
 
 	if (!c || !tab)
 		return 0;
-	m = &c->mail[LNX_BOUND(at & (LNX_LEDGER_MAIL - 1), LNX_LEDGER_MAIL)];
+	at = LNX_BOUND(at & (LNX_LEDGER_MAIL - 1), LNX_LEDGER_MAIL);
+	m = LNX_LEDGER_MAIL_AT(c, at);
 	word = m->word;
 	if (word == LNX_MAIL_BUSY)
 		c->mail_new = 1; /* the sender is not ready: look again */
@@ -379,7 +380,7 @@ LNX_FN void lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 
 	__sync_val_compare_and_swap(&c->mail_new, 1, 0);
 	for (i = 0; i < LNX_LEDGER_MAIL; i++)
-		if (c->mail[i].word)
+		if (LNX_LEDGER_MAIL_AT(c, i)->word)
 			lnx_ledger_take_mail(c, tab, i, now);
 }
 
@@ -389,7 +390,7 @@ LNX_FN int lnx_ledger_send(struct lnx_ledger_cpu *dst, __u32 handle, __u64 queue
 	__u32 i;
 
 	for (i = 0; i < LNX_LEDGER_MAIL; i++) {
-		struct lnx_ledger_mail *m = &dst->mail[i];
+		struct lnx_ledger_mail *m = LNX_LEDGER_MAIL_AT(dst, i);
 
 		if (m->word || __sync_val_compare_and_swap(&m->word, 0, LNX_MAIL_BUSY))
 			continue;

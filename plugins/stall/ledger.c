@@ -166,12 +166,13 @@ static uint64_t take_mail(struct seen *s, const struct lnx_ledger_cpu *c,
 	uint64_t oldest = 0;
 
 	for (uint32_t i = 0; i < LNX_LEDGER_MAIL; i++) {
-		uint32_t handle = (uint32_t)(c->mail[i].word >> 32);
-		uint32_t age = (uint32_t)((now >> LNX_LEDGER_MAIL_SHIFT) - c->mail[i].word);
+		const struct lnx_ledger_mail *m = LNX_LEDGER_MAIL_AT(c, i);
+		uint32_t handle = (uint32_t)(m->word >> 32);
+		uint32_t age = (uint32_t)((now >> LNX_LEDGER_MAIL_SHIFT) - m->word);
 		uint64_t ns = (uint64_t)age << LNX_LEDGER_MAIL_SHIFT;
 		uint32_t up = handle;
 
-		if (c->mail[i].word <= 1 || age >> 31)
+		if (m->word <= 1 || age >> 31)
 			continue;
 		for (uint32_t k = 0; up && k <= LNX_LEDGER_UPS; k++) {
 			fly_wait(s, up, c->cur, ns);

@@ -57,6 +57,7 @@ void stall_cpus_reset(void *cpus, uint32_t n_cpus)
 		c->clock_next = 0;
 		c->clock_above = 0;
 		memset(c->mail, 0, sizeof(c->mail));
+		memset(c->mail_more, 0, sizeof(c->mail_more));
 		memset(c->wait, 0, sizeof(c->wait));
 		for (uint32_t k = 0; k < LNX_LEDGER_SLOTS; k++)
 			c->sum[k].pos = 0;
@@ -85,7 +86,7 @@ int stall_slot_is_quiet(const void *cpus, uint32_t n_cpus, uint32_t handle)
 			if (c->wait[k].handle == handle)
 				return 0;
 		for (uint32_t k = 0; k < LNX_LEDGER_MAIL; k++)
-			if (c->mail[k].word >> 32 == handle)
+			if (LNX_LEDGER_MAIL_AT(c, k)->word >> 32 == handle)
 				return 0;
 	}
 	return 1;

@@ -64,7 +64,7 @@ AT(lnx_ledger_sum, self_ns, 32);
 AT(lnx_ledger_sum, pos, 40);
 AT(lnx_ledger_sum, pad, 44);
 
-SIZE(lnx_ledger_cpu, 234944);
+SIZE(lnx_ledger_cpu, 235200);
 AT(lnx_ledger_cpu, seq, 0);
 AT(lnx_ledger_cpu, cur, 4);
 AT(lnx_ledger_cpu, since, 8);
@@ -99,6 +99,7 @@ AT(lnx_ledger_cpu, pairs, 136576);
 AT(lnx_ledger_cpu, clock_low, 234880);
 AT(lnx_ledger_cpu, clock_above, 234888);
 AT(lnx_ledger_cpu, pad, 234892);
+AT(lnx_ledger_cpu, mail_more, 234944);
 
 SIZE(lnx_ledger_slot, 24);
 AT(lnx_ledger_slot, cgroup_id, 0);

@@ -357,9 +357,9 @@ void scene_crowd(struct lab *l)
 		  (double)w->count[LNX_LEDGER_N_EVICTED], 1000);
 	lost = (double)(w->count[LNX_LEDGER_N_UNTRACKED] + w->count[LNX_LEDGER_N_STALE_LEAVE] +
 			w->count[LNX_LEDGER_N_MAIL_FULL]);
-	/* The balancer moves more of them at a time than a CPU has places for mail: that is counted, too. */
+	/* The balancer may move them faster than a CPU reads its mail: that is counted, too. */
 	lab_most(l, "lost of the switches, %",
-		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 6);
+		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 2);
 	scene_counts(l);
 	scene_against_psi(l, a, 0.05);
 	lab_window(l);

@@ -17,7 +17,9 @@
 #define LNX_LEDGER_PAIRS  4096 /* per CPU, a power of two */
 #define LNX_LEDGER_PROBES 8    /* places tried for one pair */
 #define LNX_LEDGER_PROCS  512  /* per CPU, a power of two */
-#define LNX_LEDGER_MAIL	  16   /* migrations on their way to one CPU */
+#define LNX_LEDGER_MAIL \
+	32 /* migrations on their way to one CPU: as many as the balancer moves at once */
+#define LNX_LEDGER_MAIL_FIRST 16 /* of them in mail[], the rest in mail_more[] */
 #define LNX_LEDGER_WAITERS \
 	256 /* waiting tasks remembered in place; more are in a map, as far as it goes. A power of two */
 #define LNX_LEDGER_CACHE   1024 /* a power of two */
@@ -162,7 +164,7 @@ struct lnx_ledger_cpu {
 	__u64 own_ns;	 /* <cur> waited that long for itself, not yet in sum[]: nor in node_ns */
 	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
 	__u64 count[LNX_LEDGER_COUNTS];
-	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL];
+	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL_FIRST];
 	struct lnx_ledger_wait wait[LNX_LEDGER_WAITS];
 	__u64 pair_used[LNX_LEDGER_PAIRS / 64]; /* a bit per place of pairs[] that was ever used */
 	__u64 slot_used[LNX_LEDGER_SLOTS / 64]; /* a bit per slot that ran or waited here */
@@ -173,7 +175,12 @@ struct lnx_ledger_cpu {
 	__u64 clock_low;   /* the smallest offset of those that grew faster than clock_offset may */
 	__u32 clock_above; /* how many there were in a row */
 	__u32 pad[13];
+	struct lnx_ledger_mail mail_more[LNX_LEDGER_MAIL - LNX_LEDGER_MAIL_FIRST];
 };
+
+/* The <i>th piece of mail. */
+#define LNX_LEDGER_MAIL_AT(c, i) \
+	((i) < LNX_LEDGER_MAIL_FIRST ? &(c)->mail[i] : &(c)->mail_more[(i)-LNX_LEDGER_MAIL_FIRST])
 
 /* A slot. cgroup_id and owner are written by the probe, the rest by the reader. */
 struct lnx_ledger_slot {
