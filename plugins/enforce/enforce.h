@@ -49,7 +49,7 @@ struct enf_conf {
 /* A process to be signalled. */
 struct enf_proc {
 	uint32_t pid;
-	uint64_t start_ticks;
+	uint64_t start_ticks, cgroup_id;
 };
 
 struct act {

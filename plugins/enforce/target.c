@@ -82,6 +82,26 @@ static int is_protected_path(const struct enforce *s, const char *path)
 	return 0;
 }
 
+/* A cgroup's pod and name: 0 or -EPERM. One that is not known might be any. */
+static int check_name(struct enforce *s, uint64_t cgroup_id, char *why, size_t cap)
+{
+	struct lnx_workload w = { .size = sizeof(w) };
+
+	if (s->workload->get(s->workload_self, cgroup_id, &w) < 0) {
+		(void)snprintf(why, cap, "cgroup %llu is not known: it might be protected",
+			       (unsigned long long)cgroup_id); /* fits */
+		return -EPERM;
+	}
+	if (w.is_ignored) {
+		(void)snprintf(why, cap, "the pod is labelled linnix.dev/ignore");
+		return -EPERM;
+	}
+	if (!is_protected_path(s, w.path))
+		return 0;
+	(void)snprintf(why, cap, "cgroup %.200s is protected", w.path);
+	return -EPERM;
+}
+
 uint64_t enf_ticks(uint64_t start_ns)
 {
 	long hz = sysconf(_SC_CLK_TCK);
@@ -144,7 +164,6 @@ static int check_pid(const struct enforce *s, const struct self *self, uint32_t 
 }
 
 struct tree {
-	struct enforce *s;
 	struct enf_proc *procs;
 	uint32_t n, is_full;
 	uint32_t grew;
@@ -160,8 +179,11 @@ static int add_child(void *arg, const struct lnx_proc *p)
 	for (i = 0; i < t->n; i++)
 		if (t->procs[i].pid == p->pid)
 			return 0;
+	/* of the one that is meant, and not of an earlier one of its number, whose orphans the table has not looked at since */
 	for (i = 0; i < t->n; i++)
-		if (t->procs[i].pid == p->ppid)
+		if (t->procs[i].pid == p->ppid &&
+		    (!p->parent_start_ns ||
+		     t->procs[i].start_ticks == enf_ticks(p->parent_start_ns)))
 			break;
 	if (i == t->n)
 		return 0;
@@ -169,7 +191,7 @@ static int add_child(void *arg, const struct lnx_proc *p)
 		t->is_full = 1;
 		return 1;
 	}
-	t->procs[t->n++] = (struct enf_proc){ p->pid, enf_ticks(p->start_ns) };
+	t->procs[t->n++] = (struct enf_proc){ p->pid, enf_ticks(p->start_ns), p->cgroup_id };
 	t->grew = 1;
 	return 0;
 }
@@ -177,13 +199,19 @@ static int add_child(void *arg, const struct lnx_proc *p)
 /* The process and all that descend from it, parents first. */
 static int find_tree(struct enforce *s, struct act *a, char *why, size_t cap)
 {
-	struct tree t = { .s = s, .procs = calloc(ENF_TREE, sizeof(*t.procs)) };
+	const struct lnx_proc *root = s->proc->get(s->proc_self, a->pid, a->start_ns);
+	struct tree t = { .procs = NULL };
 
+	if (!root) {
+		(void)snprintf(why, cap, "process %u is not known", a->pid);
+		return -EPERM;
+	}
+	t.procs = calloc(ENF_TREE, sizeof(*t.procs));
 	if (!t.procs) {
 		(void)snprintf(why, cap, "out of memory");
 		return -EPERM;
 	}
-	t.procs[t.n++] = (struct enf_proc){ a->pid, enf_ticks(a->start_ns) };
+	t.procs[t.n++] = (struct enf_proc){ a->pid, enf_ticks(a->start_ns), root->cgroup_id };
 	do {
 		t.grew = 0;
 		(void)s->proc->each(s->proc_self, 0, add_child, &t);
@@ -218,6 +246,20 @@ static int check_process(const struct act *a, char *why, size_t cap)
 	return -EPERM;
 }
 
+/* Does it, as /proc says now, descend from the first <n>? One of the table that does not is no longer of the tree. */
+static int is_of_tree(const struct act *a, uint32_t n, const struct enf_proc *p)
+{
+	struct undo_stat st;
+	uint32_t i;
+
+	if (undo_stat(p->pid, &st) < 0 || st.start_ticks != p->start_ticks)
+		return 0;
+	for (i = 0; i < n && a->procs[i].pid != st.ppid; i++)
+		;
+	/* looked at last: if it is the one that is meant now, it was when it was the parent */
+	return i < n && undo_stat(st.ppid, &st) == 0 && st.start_ticks == a->procs[i].start_ticks;
+}
+
 static int check_signal(struct enforce *s, struct act *a, char *why, size_t cap)
 {
 	struct self self;
@@ -228,11 +270,17 @@ static int check_signal(struct enforce *s, struct act *a, char *why, size_t cap)
 		rc = find_tree(s, a, why, cap);
 	find_self(s, &self);
 	for (i = 0; !rc && i < a->n_procs; i++) {
-		rc = check_pid(s, &self, a->procs[i].pid, why, cap);
+		struct enf_proc p = a->procs[i];
+
+		if (i && !is_of_tree(a, n, &p))
+			continue;
+		rc = check_pid(s, &self, p.pid, why, cap);
+		if (!rc)
+			rc = check_name(s, p.cgroup_id, why, cap);
 		if (rc == -ESRCH)
 			rc = 0;
 		else
-			a->procs[n++] = a->procs[i];
+			a->procs[n++] = p;
 	}
 	if (rc)
 		return rc;
@@ -333,21 +381,6 @@ static int check_dir(const struct enforce *s, const char *root, const char *path
 	return walk_dir(&w, dir, 0);
 }
 
-/* Its name and its pod: 0 or -EPERM. */
-static int check_name(struct enforce *s, struct act *a, char *why, size_t cap)
-{
-	struct lnx_workload w = { .size = sizeof(w) };
-
-	if (s->workload->get(s->workload_self, a->cgroup_id, &w) == 0 && w.is_ignored) {
-		(void)snprintf(why, cap, "the pod is labelled linnix.dev/ignore");
-		return -EPERM;
-	}
-	if (!is_protected_path(s, a->path))
-		return 0;
-	(void)snprintf(why, cap, "cgroup %.200s is protected", a->path);
-	return -EPERM;
-}
-
 static int check_cgroup(struct enforce *s, struct act *a, char *why, size_t cap)
 {
 	char dir[1024];
@@ -380,7 +413,7 @@ int enf_check(struct enforce *s, struct act *a, char *why, size_t cap)
 		(void)snprintf(why, cap, "%s is not among enforce.verbs", enf_verbs[a->verb]);
 		return -EPERM;
 	}
-	if (*a->path && check_name(s, a, why, cap))
+	if (*a->path && check_name(s, a->cgroup_id, why, cap))
 		return -EPERM;
 	return a->verb == LNX_ACTION_SIGNAL ? check_signal(s, a, why, cap)
 					    : check_cgroup(s, a, why, cap);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +31,10 @@
 struct fix {
 	struct testhost *t;
 	char root[64], last_id[64], text[512];
-	pid_t child, late; /* late: a child of child, 0 none */
+	pid_t child, late;    /* late: told to be a child of child, 0 none */
+	int forks;	      /* where the child is told to fork */
+	uint64_t late_parent; /* start of its parent, 0 not known */
+	uint64_t late_cgroup; /* 0: that of the child */
 	uint64_t ino;
 	const char *path; /* of the cgroup */
 	uint32_t is_ignored;
@@ -90,7 +94,7 @@ static int who_get(void *self, uint64_t id, struct lnx_workload *ret)
 {
 	struct fix *f = self;
 
-	if (id != f->ino && id != VICTIM)
+	if ((id != f->ino || id == 4711) && id != VICTIM)
 		return -ENOENT;
 	*ret = (struct lnx_workload){ .size = sizeof(*ret), .cgroup_id = id, .slot_cgroup_id = id };
 	ret->path = id == VICTIM ? "/shop" : f->path;
@@ -146,6 +150,8 @@ static int proc_each(void *self, uint32_t all, int (*each)(void *arg, const stru
 		return 1;
 	p.ppid = p.pid;
 	p.pid = (uint32_t)f->late;
+	p.parent_start_ns = f->late_parent;
+	p.cgroup_id = f->late_cgroup ? f->late_cgroup : f->ino;
 	assert_int_equal(undo_stat(p.pid, &st), 0);
 	p.start_ns = st.start_ticks * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
 	(void)each(arg, &p);
@@ -249,15 +255,50 @@ static void conf(struct fix *f, const char *key, const char *value, const char *
 	assert_int_equal(testhost_conf(f->t, text), 0);
 }
 
-static pid_t sleeper(void)
+/* It makes a sleeping child for each byte that comes at <fd>, and tells its number there. */
+static void sleeps_and_forks(int fd)
 {
-	pid_t pid = fork();
+	pid_t pid = 0;
+	char c;
 
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a test fails */
-		for (;;)
-			pause();
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a test fails */
+	while (read(fd, &c, 1) == 1) {
+		pid = fork();
+		if (pid == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* likewise */
+			break;
+		}
+		if (write(fd, &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
+			break;
 	}
+	for (;;)
+		pause();
+}
+
+static pid_t sleeper(int *ret_fd)
+{
+	int pair[2];
+	pid_t pid;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)close(pair[0]);
+		sleeps_and_forks(pair[1]);
+	}
+	assert_true(pid > 0);
+	(void)close(pair[1]);
+	*ret_fd = pair[0];
+	return pid;
+}
+
+/* One more process of the child's. */
+__attribute__((unused)) static pid_t grandchild(const struct fix *f)
+{
+	pid_t pid;
+
+	assert_int_equal(write(f->forks, "", 1), 1);
+	assert_int_equal(read(f->forks, &pid, sizeof(pid)), sizeof(pid));
 	assert_true(pid > 0);
 	return pid;
 }
@@ -276,7 +317,7 @@ static void fix_make(struct fix *f)
 	assert_int_equal(stat(dir, &st), 0);
 	f->ino = st.st_ino;
 	f->path = "/batch";
-	f->child = sleeper();
+	f->child = sleeper(&f->forks);
 	(void)snprintf(text, sizeof(text), "%d\n", (int)f->child);
 	put(f, "cgroup.procs", text);
 	put(f, "cpu.max", "max 100000\n");
@@ -329,6 +370,7 @@ static void fix_close(struct fix *f)
 	testhost_free(f->t);
 	(void)kill(f->child, SIGKILL);
 	(void)waitpid(f->child, NULL, 0);
+	(void)close(f->forks);
 	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", f->root, files[i]);
 		(void)remove(path);

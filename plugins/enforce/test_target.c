@@ -178,6 +178,61 @@ static void a_tree_of_the_process_that_was_meant(void **unused)
 	fix_close(&f);
 }
 
+/* A parent's number came again before the table looked at its orphans. */
+static void an_orphan_is_nobody_elses_child(void **unused)
+{
+	struct fix f;
+	int fd;
+
+	(void)unused;
+	fix_make(&f);
+	fix_start(&f);
+	f.late = grandchild(&f);
+	f.late_parent = child_proc(&f).start_ns;
+	ask(&f, LNX_ACTION_SIGNAL, SIGTERM, 1);
+	has(&f, "send TERM to 2 processes: ");
+	f.late_parent -= SECOND;
+	testhost_set_now(f.t, testhost_now(f.t) + ENF_QUIET);
+	ask(&f, LNX_ACTION_SIGNAL, SIGTERM, 1);
+	has(&f, "send TERM to 1 process: ");
+	/* its parent's start is not known, and that it is another one by now is only told by /proc */
+	f.late_parent = 0;
+	f.late = sleeper(&fd);
+	testhost_set_now(f.t, testhost_now(f.t) + ENF_QUIET);
+	ask(&f, LNX_ACTION_SIGNAL, SIGTERM, 1);
+	has(&f, "send TERM to 1 process: ");
+	assert_int_equal(kill(f.late, SIGKILL), 0);
+	(void)waitpid(f.late, NULL, 0);
+	(void)close(fd);
+	fix_close(&f);
+}
+
+/* Each of a tree may be somewhere else than its root. */
+static void the_cgroup_of_each_process_counts(void **unused)
+{
+	struct fix f;
+
+	(void)unused;
+	fix_make(&f);
+	conf(&f, "protect", "shop", "");
+	fix_start(&f);
+	f.late = grandchild(&f);
+	f.late_cgroup = VICTIM;
+	refused(&f, LNX_ACTION_SIGNAL, SIGTERM, "cgroup /shop is protected");
+	f.late_cgroup = 4711;
+	refused(&f, LNX_ACTION_SIGNAL, SIGTERM, "cgroup 4711 is not known");
+	f.late_cgroup = 0;
+	ask(&f, LNX_ACTION_SIGNAL, SIGTERM, 1);
+	assert_int_equal(state(&f), LNX_ACTION_DRY_RUN);
+	fix_close(&f);
+	/* nor is one of which nobody knows where it is sent anything */
+	fix_make(&f);
+	fix_start(&f);
+	f.ino = 4711;
+	refused(&f, LNX_ACTION_SIGNAL, SIGTERM, "cgroup 4711 is not known");
+	fix_close(&f);
+}
+
 /* The name of a process may hold what ends it in /proc. */
 static void a_name_moves_no_field(void **unused)
 {
@@ -224,6 +279,8 @@ int main(void)
 		cmocka_unit_test(more_than_can_be_looked_at),
 		cmocka_unit_test(another_cgroup_or_the_root),
 		cmocka_unit_test(a_tree_of_the_process_that_was_meant),
+		cmocka_unit_test(an_orphan_is_nobody_elses_child),
+		cmocka_unit_test(the_cgroup_of_each_process_counts),
 		cmocka_unit_test(a_name_moves_no_field),
 		cmocka_unit_test(the_guardian_is_ours),
 	};
