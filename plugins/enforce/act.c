@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The life of an action: asked for, shown, approved (by a person, or after the grace period where the rule is trusted),
- * written to the journal, held by the guardian, done, measured, taken back. */
+/* An action up to its approval: asked for, shown, approved (by a person, or after the grace period where the rule is
+ * trusted), or not. What follows is in steps.c. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <math.h>
@@ -10,8 +10,6 @@
 #include <string.h>
 
 #include "act.h"
-
-#define SLOW (5 * ENF_SEC) /* journal and guardian answer within this, or it is not done */
 
 struct act *enf_find(struct enforce *s, const char *id, int *ret_rc)
 {
@@ -33,16 +31,6 @@ struct act *enf_find(struct enforce *s, const char *id, int *ret_rc)
 static int is_waiting(const struct act *a)
 {
 	return a->state == LNX_ACTION_PROPOSED || a->phase != ENF_IDLE;
-}
-
-static uint32_t n_in_force(const struct enforce *s)
-{
-	const struct act *a;
-	uint32_t n = 0;
-
-	for (a = s->newest; a; a = a->next)
-		n += a->phase == ENF_IN_FORCE || a->phase == ENF_GUARDING;
-	return n;
 }
 
 /* Is what it would be done to the same? */
@@ -89,7 +77,7 @@ struct act *enf_act_new(struct enforce *s)
 
 	if (s->n == ENF_ACTS) {
 		for (p = &s->newest; *p; p = &(*p)->next)
-			if (!is_waiting(*p))
+			if (!is_waiting(*p) && !(*p)->owed)
 				last = p;
 		if (!last) {
 			s->host->metric_add(s->ctx, s->m_dropped, 1);
@@ -103,16 +91,16 @@ struct act *enf_act_new(struct enforce *s)
 	return calloc(1, sizeof(*a));
 }
 
-static void is_over(struct act *a, uint64_t now)
+void enf_idle(struct act *a, uint64_t now)
 {
 	a->phase = ENF_IDLE;
 	a->due_ns = a->until_ns = 0;
 	a->over_ns = now;
 }
 
-static void refuse(struct enforce *s, struct act *a, uint32_t state)
+void enf_refuse(struct enforce *s, struct act *a, uint32_t state)
 {
-	is_over(a, s->host->now_ns(s->ctx));
+	enf_idle(a, s->host->now_ns(s->ctx));
 	enf_tell(s, a, state);
 }
 
@@ -208,7 +196,7 @@ static int is_sane(const struct lnx_ev_action_request *q)
 	return 0;
 }
 
-static int is_auto(const struct enforce *s, const char *rule)
+int enf_is_auto(const struct enforce *s, const char *rule)
 {
 	const char *const *r;
 
@@ -216,6 +204,15 @@ static int is_auto(const struct enforce *s, const char *rule)
 		if (fnmatch(*r, rule, 0) == 0)
 			return 1;
 	return 0;
+}
+
+int enf_is_dry(struct enforce *s, struct act *a)
+{
+	if (!s->conf->dry_run)
+		return 0;
+	(void)snprintf(a->text, sizeof(a->text), "enforce.dry_run: nothing is done");
+	enf_refuse(s, a, LNX_ACTION_DRY_RUN);
+	return 1;
 }
 
 void enf_take(struct enforce *s, struct act *a, const char *why)
@@ -242,15 +239,12 @@ void enf_take(struct enforce *s, struct act *a, const char *why)
 	if (!rc)
 		rc = enf_plan(s, a, a->text, sizeof(a->text));
 	if (rc) {
-		refuse(s, a, LNX_ACTION_REFUSED);
+		enf_refuse(s, a, LNX_ACTION_REFUSED);
 		return;
 	}
-	if (s->conf->dry_run) {
-		(void)snprintf(a->text, sizeof(a->text), "enforce.dry_run: nothing is done");
-		refuse(s, a, LNX_ACTION_DRY_RUN);
+	if (enf_is_dry(s, a))
 		return;
-	}
-	a->is_auto = (uint32_t)is_auto(s, a->rule);
+	a->is_auto = (uint32_t)enf_is_auto(s, a->rule);
 	a->due_ns = now + (a->is_auto ? s->conf->grace_ns : s->conf->ask_for_ns);
 	(void)snprintf(a->text, sizeof(a->text),
 		       a->is_auto ? "done in %.0f s unless it is rejected or the alert is over%s%s"
@@ -276,10 +270,10 @@ int enf_request(struct enforce *s, const struct lnx_event *ev)
 
 /* ---- what ends a proposal by itself */
 
-static void expire(struct enforce *s, struct act *a, const char *why)
+void enf_expire(struct enforce *s, struct act *a, const char *why)
 {
 	(void)snprintf(a->text, sizeof(a->text), "%s", why); /* a short literal */
-	is_over(a, s->host->now_ns(s->ctx));
+	enf_idle(a, s->host->now_ns(s->ctx));
 	enf_tell(s, a, LNX_ACTION_EXPIRED);
 }
 
@@ -303,7 +297,7 @@ int enf_alert(struct enforce *s, const struct lnx_event *ev)
 				a->keys[n++] = a->keys[i];
 		if (n != a->n_keys && n == 0 && a->state == LNX_ACTION_PROPOSED &&
 		    a->phase == ENF_IDLE)
-			expire(s, a, "the alert is over");
+			enf_expire(s, a, "the alert is over");
 		a->n_keys = n;
 	}
 	return 0;
@@ -348,7 +342,7 @@ static int check_again(struct enforce *s, struct act *a, char *why, size_t cap)
 	return rc;
 }
 
-static int is_who(const char *who, char *text, size_t cap)
+int enf_is_who(const char *who, char *text, size_t cap)
 {
 	if (*who && strlen(who) < LNX_ENFORCE_WHO_MAX)
 		return 1;
@@ -368,10 +362,14 @@ int enf_approve(struct enforce *s, struct act *a, const char *who, char *text, s
 {
 	int rc;
 
-	if (!is_who(who, text, cap))
+	if (!enf_is_who(who, text, cap))
 		return -EINVAL;
 	if (a->state != LNX_ACTION_PROPOSED || a->phase != ENF_IDLE)
 		return not_waiting(a, text, cap);
+	if (enf_is_dry(s, a)) { /* it was not when this was proposed */
+		(void)snprintf(text, cap, "refused: %.400s", a->text);
+		return -EPERM;
+	}
 	(void)snprintf(a->by, sizeof(a->by), "%s", who); /* fits */
 	rc = check_again(s, a, a->text, sizeof(a->text));
 	if (!rc && s->journal < 0) {
@@ -379,9 +377,14 @@ int enf_approve(struct enforce *s, struct act *a, const char *who, char *text, s
 			       s->conf->journal);
 		rc = -EPERM;
 	}
+	if (!rc && enf_audit(s, a, "action-approved") < 0) {
+		(void)snprintf(a->text, sizeof(a->text),
+			       "the log of decisions takes no entry now: nothing is done without");
+		rc = -EPERM;
+	}
 	if (rc) {
 		(void)snprintf(text, cap, "refused: %.400s", a->text);
-		refuse(s, a, LNX_ACTION_REFUSED);
+		enf_refuse(s, a, LNX_ACTION_REFUSED);
 		return -EPERM;
 	}
 	a->phase = ENF_JOURNALING;
@@ -391,7 +394,7 @@ int enf_approve(struct enforce *s, struct act *a, const char *who, char *text, s
 		(void)snprintf(a->text, sizeof(a->text), "the journal cannot be written: %s",
 			       strerror(-rc));
 		(void)snprintf(text, cap, "%.400s", a->text);
-		refuse(s, a, LNX_ACTION_FAILED);
+		enf_refuse(s, a, LNX_ACTION_FAILED);
 		return -ENOBUFS;
 	}
 	(void)snprintf(text, cap, "approved: %.400s", a->plan); /* cut: for people */
@@ -410,173 +413,13 @@ int enf_dry(struct enforce *s, struct act *a, char *text, size_t cap)
 
 int enf_reject(struct enforce *s, struct act *a, const char *who, char *text, size_t cap)
 {
-	if (!is_who(who, text, cap))
+	if (!enf_is_who(who, text, cap))
 		return -EINVAL;
 	if (a->state != LNX_ACTION_PROPOSED || a->phase != ENF_IDLE)
 		return not_waiting(a, text, cap);
 	(void)snprintf(a->by, sizeof(a->by), "%s", who); /* fits */
 	(void)snprintf(a->text, sizeof(a->text), "rejected");
 	(void)snprintf(text, cap, "rejected");
-	refuse(s, a, LNX_ACTION_REJECTED);
+	enf_refuse(s, a, LNX_ACTION_REJECTED);
 	return 0;
-}
-
-/* ---- the steps */
-
-static void fail(struct enforce *s, struct act *a)
-{
-	s->host->log(s->ctx, LNX_ERROR, "action %s was not done: %s", a->id, a->text);
-	guard_forget(s, a);
-	journal_end(s, a->id);
-	refuse(s, a, LNX_ACTION_FAILED);
-	if (!n_in_force(s))
-		guard_quit(s);
-}
-
-static void do_it(struct enforce *s, struct act *a)
-{
-	uint64_t now = s->host->now_ns(s->ctx);
-
-	/* the last look: what was approved a moment ago may have ended since */
-	if (enf_check(s, a, a->text, sizeof(a->text)) ||
-	    enf_apply(s, a, a->text, sizeof(a->text))) {
-		fail(s, a);
-		return;
-	}
-	s->hourly[s->n_hourly++ % ENF_HOURLY] = enf_wall(s);
-	a->applied_ns = now;
-	a->phase = a->n_undo ? ENF_IN_FORCE : ENF_IDLE;
-	enf_measure_before(s, a, now);
-	(void)snprintf(a->text, sizeof(a->text), "done: %.400s", a->plan); /* cut: for people */
-	s->host->log(s->ctx, LNX_INFO, "action %s by %s: %s", a->id, a->by, a->plan);
-	enf_tell(s, a, LNX_ACTION_APPLIED);
-	if (!a->n_undo) {
-		a->phase = ENF_IN_FORCE; /* until it is measured */
-		journal_end(s, a->id);
-	}
-}
-
-void enf_journaled(struct enforce *s, struct act *a, int rc)
-{
-	uint64_t now = s->host->now_ns(s->ctx);
-
-	if (rc < 0 || s->is_stopping) {
-		(void)snprintf(a->text, sizeof(a->text), "the journal cannot be written: %s",
-			       rc < 0 ? strerror(-rc) : "the agent stops");
-		fail(s, a);
-		return;
-	}
-	a->until_ns = now + a->lease_ns;
-	if (!a->n_undo) {
-		do_it(s, a);
-		return;
-	}
-	for (uint32_t i = 0; i < a->n_undo; i++)
-		a->undo[i].deadline_ns = a->until_ns;
-	a->phase = ENF_GUARDING;
-	rc = guard_add(s, a);
-	if (rc < 0) {
-		(void)snprintf(a->text, sizeof(a->text),
-			       "the guardian that would undo it cannot be started: %s",
-			       strerror(-rc));
-		fail(s, a);
-	}
-}
-
-void enf_guarded(struct enforce *s, struct act *a)
-{
-	do_it(s, a);
-}
-
-void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *how, int is_left)
-{
-	guard_forget(s, a);
-	if (is_left)
-		s->n_left++; /* its line stays without an end */
-	else
-		journal_end(s, a->id);
-	(void)snprintf(a->text, sizeof(a->text), "%.300s (%.150s)", how, who); /* fits */
-	is_over(a, s->host->now_ns(s->ctx));
-	enf_tell(s, a, is_left ? LNX_ACTION_FAILED : LNX_ACTION_UNDONE);
-	s->host->log(s->ctx, is_left ? LNX_ERROR : LNX_INFO, "action %s: %s", a->id, a->text);
-	if (!n_in_force(s))
-		guard_quit(s);
-}
-
-int enf_undo(struct enforce *s, struct act *a, const char *who, char *text, size_t cap)
-{
-	char how[128];
-	int is_left;
-
-	if (!is_who(who, text, cap))
-		return -EINVAL;
-	if (a->phase != ENF_IN_FORCE || !a->n_undo) {
-		(void)snprintf(text, cap, "it is not in force: it is %s", enf_states[a->state]);
-		return -EALREADY;
-	}
-	is_left = enf_undo_now(a, how, sizeof(how));
-	(void)snprintf(text, cap, "%s", how); /* fits */
-	enf_is_over(s, a, who, how, is_left);
-	return is_left ? -EIO : 0;
-}
-
-void enf_undo_all(struct enforce *s, const char *why)
-{
-	char how[128];
-	struct act *a;
-
-	for (a = s->newest; a; a = a->next) {
-		if (a->phase == ENF_JOURNALING || a->phase == ENF_GUARDING) {
-			(void)snprintf(a->text, sizeof(a->text), "%s", why); /* a short literal */
-			fail(s, a);
-		} else if (a->phase == ENF_IN_FORCE && a->n_undo) {
-			int is_left = enf_undo_now(a, how, sizeof(how));
-
-			enf_is_over(s, a, why, how, is_left);
-		}
-	}
-}
-
-/* ---- time */
-
-static void tick_one(struct enforce *s, struct act *a, uint64_t now)
-{
-	char who[LNX_ENFORCE_WHO_MAX], text[LNX_ENFORCE_TEXT_MAX];
-
-	if (a->phase == ENF_IN_FORCE) {
-		enf_measure(s, a, now);
-		if (a->phase == ENF_IN_FORCE && !a->n_undo && a->is_measured)
-			is_over(a, now);
-		else if (a->phase == ENF_IN_FORCE && a->n_undo && now >= a->until_ns + SLOW &&
-			 !enf_undo(s, a, "linnix: the lease is over", text, sizeof(text)))
-			enf_leased(s, a); /* the guardian was silent */
-		return;
-	}
-	if (!a->due_ns || now < a->due_ns)
-		return;
-	if (a->phase != ENF_IDLE) {
-		(void)snprintf(a->text, sizeof(a->text), "the %s does not answer",
-			       a->phase == ENF_GUARDING ? "guardian" : "journal");
-		fail(s, a);
-	} else if (a->state == LNX_ACTION_PROPOSED && a->is_auto) {
-		(void)snprintf(who, sizeof(who), "auto (rule %.63s)", a->rule); /* fits */
-		(void)enf_approve(s, a, who, text,
-				  sizeof(text)); /* a refusal is told by its event */
-	} else if (a->state == LNX_ACTION_PROPOSED) {
-		expire(s, a, "nobody approved it in time");
-	}
-}
-
-void enf_tick(struct enforce *s, uint64_t now_ns)
-{
-	struct act *a;
-
-	for (a = s->newest; a; a = a->next)
-		tick_one(s, a, now_ns);
-	enf_ask_again(s, now_ns);
-	s->host->metric_set(s->ctx, s->m_in_force, n_in_force(s));
-	for (a = s->newest; a && a->phase == ENF_IDLE; a = a->next)
-		;
-	if (!a)
-		journal_trim(s);
 }

@@ -3,8 +3,6 @@
 #ifndef LNX_ENFORCE_ACT_H
 #define LNX_ENFORCE_ACT_H
 
-#include <jansson.h>
-
 #include "enforce.h"
 
 /* ---- target.c: who is meant, and whether it may be touched. <why> is for people. */
@@ -19,14 +17,15 @@ uint64_t enf_ticks(uint64_t start_ns);
 void enf_mounts(struct enforce *s);
 /* What would be written or sent: fills undo and plan. 0 or -EPERM. */
 int enf_plan(struct enforce *s, struct act *a, char *why, size_t cap);
-/* Do it. 0 or -errno: then nothing of it is left. */
-int enf_apply(struct enforce *s, struct act *a, char *why, size_t cap);
+/* Do it. 0 or -errno: then a part may have been done. */
+int enf_apply(struct act *a, char *why, size_t cap);
 void enf_undo_results(const uint32_t results[UNDO_RESULTS], char *said, size_t cap);
 /* Take it back; <said> (may be NULL): how it went, for people. True if something could not be. */
 int enf_undo_now(struct act *a, char *said, size_t cap);
 void enf_act_free(struct act *a);
 
-/* ---- act.c: the life of an action */
+/* ---- act.c: an action up to its approval */
+#define SLOW (5 * ENF_SEC) /* journal and guardian answer within this, or it is not done */
 int enf_request(struct enforce *s, const struct lnx_event *ev);
 /* A place in memory, NULL: none, counted. */
 struct act *enf_act_new(struct enforce *s);
@@ -34,23 +33,34 @@ struct act *enf_act_new(struct enforce *s);
 void enf_take(struct enforce *s, struct act *a, const char *why);
 /* An alert is over: what only it asked for needs no more to be done. */
 int enf_alert(struct enforce *s, const struct lnx_event *ev);
-void enf_tick(struct enforce *s, uint64_t now_ns);
 int enf_approve(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
 /* What an approval would do now: <text>. As approve, and nothing changes. */
 int enf_dry(struct enforce *s, struct act *a, char *text, size_t cap);
 int enf_reject(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
 /* -EPERM: there may be no more in this hour. */
 int enf_is_over_limit(struct enforce *s, char *why, size_t cap);
+struct act *enf_find(struct enforce *s, const char *id, int *ret_rc);
+/* What it did is over, or never came to be. */
+void enf_idle(struct act *a, uint64_t now);
+void enf_refuse(struct enforce *s, struct act *a, uint32_t state);
+void enf_expire(struct enforce *s, struct act *a, const char *why);
+/* True if nothing is done, as is configured: then it is told. */
+int enf_is_dry(struct enforce *s, struct act *a);
+int enf_is_auto(const struct enforce *s, const char *rule);
+/* True if <who> decides is told; else <text> says so. */
+int enf_is_who(const char *who, char *text, size_t cap);
+
+/* ---- steps.c: an action after its approval */
+void enf_tick(struct enforce *s, uint64_t now_ns);
 int enf_undo(struct enforce *s, struct act *a, const char *who, char *text, size_t cap);
 /* The steps after the journal and after the guardian's acknowledgement. */
 void enf_journaled(struct enforce *s, struct act *a, int rc);
 void enf_guarded(struct enforce *s, struct act *a);
-/* Its time is over. <who> or what ended it, and <how> it came out; <is_left>: it is in force all the same, which the next
- * start sees in the journal. */
+/* Its time is over. <who> or what ended it, and <how> it came out; <is_left>: it is in force all the same; that is
+ * tried again, and the next start sees it in the journal. */
 void enf_is_over(struct enforce *s, struct act *a, const char *who, const char *how, int is_left);
 /* Take back all that is in force. */
 void enf_undo_all(struct enforce *s, const char *why);
-struct act *enf_find(struct enforce *s, const char *id, int *ret_rc);
 
 /* ---- again.c */
 /* The lease of <a> is over. */
@@ -72,8 +82,11 @@ void guard_forget(struct enforce *s, const struct act *a);
 void guard_quit(struct enforce *s);
 
 /* ---- journal.c */
-/* Open it; undo what an earlier run left in force. 0, -EBUSY (the guardian of an earlier run still has it), -errno. */
+/* Open it; undo what an earlier run left in force: how that went is in s->ended and s->left. 0, -EBUSY (the guardian of an
+ * earlier run still has it), -errno. Where nothing is to be done it is not made: -ENOENT. */
 int journal_open(struct enforce *s);
+/* What an earlier run left and could not be undone is tried again. */
+void journal_retry(struct enforce *s);
 void journal_close(struct enforce *s);
 /* Write that <a> begins, on a worker; enf_journaled() follows. 0 or -errno. */
 int journal_begin(struct enforce *s, const struct act *a);
@@ -91,11 +104,16 @@ const char *enf_text(const json_t *o, const char *key);
 const char *enf_signal(uint32_t signal);
 /* <a> came to <state>: event, store, and the chained log. */
 void enf_tell(struct enforce *s, struct act *a, uint32_t state);
+/* An entry of it in the chained log. 0, or why it is not taken. */
+int enf_audit(struct enforce *s, const struct act *a, const char *what);
+/* What the store did not take then is given to it again. */
+void enf_settle(struct enforce *s, struct act *a);
 void enf_json(struct enforce *s, const struct act *a, struct lnx_buf *out);
 void enf_fill(struct enforce *s, const struct act *a, char *id, size_t cap, struct lnx_action *ret);
 
 /* ---- recover.c */
-/* Put records right that an earlier run left. 0, or -EAGAIN and other errors of the store: ask again. */
+/* Put records right that an earlier run left, once journal_open() has told. 0, or -EAGAIN and other errors of the store: ask
+ * again. */
 int enf_recover(struct enforce *s);
 
 /* ---- routes.c */

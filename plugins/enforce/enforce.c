@@ -16,17 +16,18 @@ static void tell_health(struct enforce *s, int journal_rc)
 	char why[256] = "", file[300];
 	const char *root = *s->cpu_root ? s->cpu_root : s->v2_root;
 
-	if (s->conf->dry_run)
-		return; /* it needs neither */
 	if (journal_rc < 0)
 		(void)snprintf(why, sizeof(why),
-			       "the journal %.150s cannot be used (%s): nothing is done without it",
+			       "the journal %.150s cannot be used (%s): nothing is done without "
+			       "it, nor what an earlier run left taken back",
 			       s->conf->journal, strerror(-journal_rc)); /* fits */
 	s->host->health(s->ctx, "journal",
 			journal_rc == 0	       ? LNX_HEALTH_OK
 			: journal_rc == -EBUSY ? LNX_HEALTH_DEGRADED
 					       : LNX_HEALTH_LOST,
 			why);
+	if (s->conf->dry_run)
+		return;						     /* it writes none */
 	(void)snprintf(file, sizeof(file), "%s/cgroup.procs", root); /* fits */
 	if (eaccess(file, W_OK) < 0)
 		(void)snprintf(
@@ -39,14 +40,26 @@ static void tell_health(struct enforce *s, int journal_rc)
 	s->host->health(s->ctx, "cgroups", *why ? LNX_HEALTH_DEGRADED : LNX_HEALTH_OK, why);
 }
 
-/* Once the guardian of an earlier run has ended. */
+/* There is no journal, and as nothing is to be done none is made. */
+static int needs_no_journal(const struct enforce *s)
+{
+	return s->conf->dry_run && s->journal_rc == -ENOENT;
+}
+
+/* Once the guardian of an earlier run has ended. Also where nothing is to be done any more: what that run did is undone. */
 static void open_journal(struct enforce *s)
 {
 	int rc;
 
-	if (s->conf->dry_run || s->journal >= 0)
+	if (s->journal >= 0 || needs_no_journal(s))
 		return;
 	rc = journal_open(s);
+	if (rc == 0)
+		s->is_recovered = 0;
+	if (rc == -ENOENT && s->conf->dry_run) {
+		s->journal_rc = rc;
+		return;
+	}
 	if (rc < 0 && rc != -EBUSY && rc != s->journal_rc)
 		s->host->log(s->ctx, LNX_ERROR, "the journal %s cannot be used: %s",
 			     s->conf->journal, strerror(-rc));
@@ -59,7 +72,7 @@ static void tick(void *arg)
 	struct enforce *s = arg;
 
 	open_journal(s);
-	if (!s->is_recovered && (s->journal >= 0 || s->conf->dry_run))
+	if (!s->is_recovered && s->journal_rc != -EBUSY)
 		s->is_recovered = enf_recover(s) == 0;
 	enf_tick(s, s->host->now_ns(s->ctx));
 }
@@ -191,6 +204,8 @@ static int reload(void *state, const void *conf)
 	struct enforce *s = state;
 
 	s->conf = conf;
+	if (s->journal >= 0)
+		tell_health(s, 0);
 	return 0;
 }
 
@@ -200,6 +215,10 @@ static void stop(void *state)
 
 	s->is_stopping = 1;
 	enf_undo_all(s, "linnix: the agent stops");
+	for (const struct act *a = s->newest; a; a = a->next)
+		if (a->owed)
+			s->host->log(s->ctx, LNX_WARN,
+				     "action %s: the store did not take what became of it", a->id);
 	guard_quit(s);
 	if (s->journal >= 0)
 		(void)fsync(

@@ -3,6 +3,7 @@
 #ifndef LNX_ENFORCE_H
 #define LNX_ENFORCE_H
 
+#include <jansson.h>
 #include <linnix/buf.h>
 #include <linnix/ev_action.h>
 #include <linnix/ev_alert.h>
@@ -29,6 +30,7 @@
 #define ENF_SETTLE	 (2 * ENF_SEC) /* the window in which it was done is neither before nor after */
 #define ENF_HELPED_RATIO 0.8	       /* of the stall of before, and 10 ms/s less at least */
 #define ENF_HELPED_MS	 10
+#define ENF_OWED_DOC	 (1u << 31)
 #define ENF_QUIET	 (600 * ENF_SEC) /* what was turned down is not asked for again for so long */
 
 struct enf_conf {
@@ -45,6 +47,7 @@ struct enf_conf {
 #define ENF_JOURNALING 1
 #define ENF_GUARDING   2 /* the guardian is to acknowledge */
 #define ENF_IN_FORCE   3
+#define ENF_LEFT       4 /* it could not be taken back: that is tried again */
 
 /* A process to be signalled. */
 struct enf_proc {
@@ -74,6 +77,8 @@ struct act {
 	struct enf_proc *procs; /* owned */
 	uint32_t n_undo, n_acked, n_procs;
 	uint32_t is_measured, n_keys;
+	uint32_t
+		owed; /* what the store did not take: entries of the log by state, and ENF_OWED_DOC */
 	uint64_t keys[ENF_KEYS]; /* alerts that fire and ask for it */
 };
 
@@ -103,7 +108,11 @@ struct enforce {
 	int journal; /* -1: not open */
 	int journal_rc;
 	uint32_t n_journaling; /* lines that a worker has */
-	uint32_t n_left;       /* actions whose undo failed: the next start tries again */
+	json_t *left; /* NULL or an object: lines of an earlier run that could not be undone, by id */
+	uint32_t n_left; /* in it */
+	json_t *ended; /* NULL or an object: how those of an earlier run came to their end, by id */
+	uint32_t n_told_left; /* in health */
+	uint64_t retry_ns;    /* when those of an earlier run are tried again */
 	uint32_t is_stopping, is_recovered;
 	struct guard guard;
 	char view_id[128]; /* of what enforce/1 lends */

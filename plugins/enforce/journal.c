@@ -25,11 +25,6 @@ static uint64_t hour_ago(struct enforce *s)
 
 /* ---- reading what an earlier run left */
 
-struct old {
-	json_t *begun; /* id to its line */
-	uint64_t hour_ago_ns;
-};
-
 static uint64_t u64_of(const json_t *o, const char *key)
 {
 	json_int_t v = json_integer_value(json_object_get(o, key));
@@ -37,7 +32,12 @@ static uint64_t u64_of(const json_t *o, const char *key)
 	return v > 0 ? (uint64_t)v : 0;
 }
 
-static void read_line(struct enforce *s, struct old *old, const char *line, size_t n)
+static void is_ended(struct enforce *s, const char *id, const char *how)
+{
+	(void)json_object_set_new(s->ended, id, json_string(how)); /* out of memory: not known */
+}
+
+static void read_line(struct enforce *s, uint64_t hour_ago_ns, const char *line, size_t n)
 {
 	json_t *o = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
 	const char *op = enf_text(o, "op"), *id = enf_text(o, "id");
@@ -45,17 +45,20 @@ static void read_line(struct enforce *s, struct old *old, const char *line, size
 	if (strlen(id) != UNDO_ID - 1) {
 		s->host->log(s->ctx, LNX_WARN, "journal: a line that cannot be read is left out");
 	} else if (strcmp(op, "begin") == 0) {
-		(void)json_object_set(old->begun, id,
-				      o); /* out of memory: nothing to undo is known */
-		if (u64_of(o, "ts_ns") > old->hour_ago_ns)
+		(void)json_object_set(s->left, id, o); /* out of memory: nothing to undo is known */
+		if (u64_of(o, "ts_ns") > hour_ago_ns)
 			s->hourly[s->n_hourly++ % ENF_HOURLY] = u64_of(o, "ts_ns");
 	} else if (strcmp(op, "end") == 0) {
-		(void)json_object_del(old->begun, id); /* it may be there twice */
+		(void)json_object_del(s->left, id); /* it may be there twice */
+		is_ended(s, id,
+			 strcmp(enf_text(o, "by"), "guardian") == 0
+				 ? "undone by the guardian, when the agent died"
+				 : "undone before the agent ended");
 	}
 	json_decref(o);
 }
 
-static int read_all(struct enforce *s, struct old *old)
+static int read_all(struct enforce *s, uint64_t hour_ago_ns)
 {
 	struct stat st;
 	char *text, *at, *end;
@@ -76,7 +79,7 @@ static int read_all(struct enforce *s, struct old *old)
 	text[n] = 0;
 	for (at = text; (end = strchr(at, '\n')); at = end + 1)
 		if (end > at)
-			read_line(s, old, at, (size_t)(end - at));
+			read_line(s, hour_ago_ns, at, (size_t)(end - at));
 	/* what follows the last line end was being written when it ended: it was not done */
 	free(text);
 	return 0;
@@ -105,26 +108,26 @@ static int get_undo(const json_t *o, struct undo *u)
 }
 
 /* An action that nobody ended: of this boot it is taken back; after another nothing of it is left. True if it could not be. */
-static int undo_old(struct enforce *s, const char *id, const json_t *begin)
+static int undo_old(struct enforce *s, const char *id, const json_t *begin, char *how, size_t cap)
 {
 	uint32_t results[UNDO_RESULTS] = { 0 };
 	int rc, is_now = strcmp(enf_text(begin, "boot_id"), s->host->ident(s->ctx)->boot_id) == 0;
 	const json_t *list = json_object_get(begin, "undo"), *o;
 	struct undo u;
-	char how[128] = "nothing to undo";
 	size_t i;
 
 	json_array_foreach(list, i, o)
 	{
-		if (is_now && get_undo(o, &u) == 0)
-			results[undo_run(&u, &rc)]++;
+		if (is_now)
+			results[get_undo(o, &u) == 0 ? undo_run(&u, &rc) : UNDO_FAILED]++;
 	}
-	if (is_now)
-		enf_undo_results(results, how, sizeof(how));
-	else
-		(void)snprintf(how, sizeof(how), "gone: the machine was started anew"); /* fits */
-	s->host->log(s->ctx, LNX_WARN,
-		     "action %s was in force when the agent and its guardian died: %s", id, how);
+	enf_undo_results(results, how, cap);
+	if (!is_now)
+		(void)snprintf(how, cap, "gone: the machine was started anew"); /* fits */
+	else if (!*how)
+		(void)snprintf(how, cap, "nothing to undo"); /* likewise */
+	if (!results[UNDO_FAILED])
+		is_ended(s, id, how);
 	return results[UNDO_FAILED] > 0;
 }
 
@@ -168,16 +171,44 @@ static int rewrite(struct enforce *s, uint64_t hour_ago_ns)
 	return 0;
 }
 
-int journal_open(struct enforce *s)
+/* What nobody ended is undone; what could not be stays in s->left and in the file. */
+static int undo_all_old(struct enforce *s, uint64_t hour_ago_ns)
 {
-	struct old old = { .hour_ago_ns = hour_ago(s) };
+	char how[128];
 	const char *id;
 	json_t *begin;
 	void *next;
 	int rc;
 
-	s->journal =
-		open(s->conf->journal, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	json_object_foreach_safe(s->left, next, id, begin)
+	{
+		int is_left = undo_old(s, id, begin, how, sizeof(how));
+
+		s->host->log(s->ctx, is_left ? LNX_ERROR : LNX_WARN,
+			     "action %s was in force when the agent and its guardian died: %s", id,
+			     how);
+		if (!is_left)
+			(void)json_object_del(s->left, id); /* it is there */
+	}
+	rc = rewrite(s, hour_ago_ns);
+	json_object_foreach(s->left, id, begin)
+	{
+		(void)json_object_set_new(begin, "ts_ns",
+					  json_integer(0)); /* of the hour it is already */
+		if (rc == 0)
+			rc = keep(s, begin);
+	}
+	if (rc == 0 && fsync(s->journal) < 0)
+		rc = -errno;
+	return rc;
+}
+
+int journal_open(struct enforce *s)
+{
+	int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW, rc;
+	uint64_t since_ns = hour_ago(s);
+
+	s->journal = open(s->conf->journal, s->conf->dry_run ? flags : flags | O_CREAT, 0600);
 	if (s->journal < 0)
 		return -errno;
 	if (flock(s->journal, LOCK_EX | LOCK_NB) < 0) {
@@ -185,32 +216,36 @@ int journal_open(struct enforce *s)
 		journal_close(s);
 		return rc;
 	}
-	s->n_hourly = s->n_left = 0;
-	old.begun = json_object();
-	rc = old.begun ? read_all(s, &old) : -ENOMEM;
-	if (rc == 0) {
-		json_object_foreach_safe(old.begun, next, id, begin)
-		{
-			if (undo_old(s, id, begin))
-				s->n_left++;
-			else
-				(void)json_object_del(old.begun, id); /* it is there */
-		}
-		rc = rewrite(s, old.hour_ago_ns);
-		json_object_foreach(old.begun, id, begin)
-		{
-			(void)json_object_set_new(begin, "ts_ns",
-						  json_integer(0)); /* of the hour it is already */
-			if (rc == 0)
-				rc = keep(s, begin);
-		}
-		if (rc == 0 && fsync(s->journal) < 0)
-			rc = -errno;
-	}
-	json_decref(old.begun);
+	s->n_hourly = 0;
+	s->left = json_object();
+	s->ended = json_object();
+	rc = s->left && s->ended ? read_all(s, since_ns) : -ENOMEM;
+	if (rc == 0)
+		rc = undo_all_old(s, since_ns);
 	if (rc < 0)
 		journal_close(s);
+	else
+		s->n_left = (uint32_t)json_object_size(s->left);
 	return rc;
+}
+
+void journal_retry(struct enforce *s)
+{
+	char how[128];
+	const char *id;
+	json_t *begin;
+	void *next;
+
+	json_object_foreach_safe(s->left, next, id, begin)
+	{
+		if (undo_old(s, id, begin, how, sizeof(how)))
+			continue;
+		s->host->log(s->ctx, LNX_INFO, "action %s of an earlier run: %s", id, how);
+		journal_end(s, id);
+		(void)json_object_del(s->left, id); /* it is there */
+		s->is_recovered = 0;		    /* its record is to say so */
+	}
+	s->n_left = (uint32_t)json_object_size(s->left);
 }
 
 void journal_close(struct enforce *s)
@@ -218,6 +253,10 @@ void journal_close(struct enforce *s)
 	if (s->journal >= 0)
 		(void)close(s->journal); /* what matters was fsynced */
 	s->journal = -1;
+	json_decref(s->left);
+	json_decref(s->ended);
+	s->left = s->ended = NULL;
+	s->n_left = 0;
 }
 
 /* ---- writing */

@@ -334,16 +334,10 @@ static int apply_signal(const struct act *a, char *why, size_t cap)
 	return rc < 0 ? rc : -ESRCH;
 }
 
-int enf_apply(struct enforce *s, struct act *a, char *why, size_t cap)
+int enf_apply(struct act *a, char *why, size_t cap)
 {
-	int rc;
-
-	(void)s;
-	rc = a->verb == LNX_ACTION_SIGNAL ? apply_signal(a, why, cap)
-					  : apply_file(&a->undo[0], why, cap);
-	if (rc < 0)
-		(void)enf_undo_now(a, NULL, 0); /* what was written just now */
-	return rc;
+	return a->verb == LNX_ACTION_SIGNAL ? apply_signal(a, why, cap)
+					    : apply_file(&a->undo[0], why, cap);
 }
 
 void enf_undo_results(const uint32_t results[UNDO_RESULTS], char *said, size_t cap)
@@ -351,7 +345,7 @@ void enf_undo_results(const uint32_t results[UNDO_RESULTS], char *said, size_t c
 	static const char *const words[] = { "undone",
 					     "left as it is: somebody else has changed it since",
 					     "gone: its cgroup or process has ended",
-					     "NOT undone; the next start tries again" };
+					     "NOT undone; it is tried again" };
 
 	/* the worst is what is said */
 	for (unsigned i = UNDO_RESULTS; i-- > 0;)

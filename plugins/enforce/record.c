@@ -67,7 +67,8 @@ void enf_json(struct enforce *s, const struct act *a, struct lnx_buf *out)
 	lnx_buf_char(out, '{');
 	lnx_json_kv_str(out, "id", id);
 	lnx_json_kv_str(out, "state", enf_states[a->state]);
-	lnx_json_kv_bool(out, "in_force", a->phase == ENF_IN_FORCE && a->n_undo);
+	lnx_json_kv_bool(out, "in_force",
+			 (a->phase == ENF_IN_FORCE || a->phase == ENF_LEFT) && a->n_undo);
 	lnx_json_kv_str(out, "verb", enf_verbs[a->verb]);
 	if (a->verb == LNX_ACTION_SIGNAL)
 		lnx_json_kv_str(out, "signal", enf_signal(a->signal));
@@ -128,13 +129,16 @@ void enf_fill(struct enforce *s, const struct act *a, char *id, size_t cap, stru
 
 /* ---- store and log */
 
-static void save(struct enforce *s, const struct act *a)
+/* 0, or -errno: the store counts what it refuses. */
+static int save(struct enforce *s, const struct act *a)
 {
 	struct lnx_store_record r = { .size = sizeof(r), .kind = LNX_STORE_ACTION };
 	struct lnx_buf doc = { 0 };
+	int rc;
 
 	enf_json(s, a, &doc);
-	if (!lnx_buf_error(&doc)) {
+	rc = lnx_buf_error(&doc);
+	if (!rc) {
 		r.id = a->id;
 		r.parent = a->incident;
 		r.doc = doc.data;
@@ -142,17 +146,17 @@ static void save(struct enforce *s, const struct act *a)
 		r.ts_ns = a->asked_wall_ns;
 		r.end_ns = a->over_ns ? s->host->wall_ns(s->ctx, a->over_ns) : 0;
 		r.state = a->state;
-		(void)s->store->put(s->store_self, &r); /* the store counts what it refuses */
+		rc = s->store->put(s->store_self, &r);
 	}
 	lnx_buf_done(&doc);
+	return rc;
 }
 
-static void audit(struct enforce *s, const struct act *a)
+int enf_audit(struct enforce *s, const struct act *a, const char *what)
 {
 	struct lnx_buf doc = { 0 };
-	char what[32];
+	int rc;
 
-	(void)snprintf(what, sizeof(what), "action-%s", enf_states[a->state]); /* fits */
 	lnx_buf_char(&doc, '{');
 	lnx_json_kv_str(&doc, "verb", enf_verbs[a->verb]);
 	lnx_json_kv_str(&doc, "rule", a->rule);
@@ -163,10 +167,24 @@ static void audit(struct enforce *s, const struct act *a)
 	lnx_json_kv_str(&doc, "by", a->by);
 	lnx_json_kv_str(&doc, "text", a->text);
 	lnx_buf_char(&doc, '}');
-	if (!lnx_buf_error(&doc))
-		(void)s->store->log(s->store_self, enf_wall(s), a->id, what,
-				    doc.data); /* likewise */
+	rc = lnx_buf_error(&doc);
+	if (!rc)
+		rc = s->store->log(s->store_self, enf_wall(s), a->id, what, doc.data);
 	lnx_buf_done(&doc);
+	return rc;
+}
+
+void enf_settle(struct enforce *s, struct act *a)
+{
+	char what[32];
+
+	if (a->owed & ENF_OWED_DOC && save(s, a) == 0)
+		a->owed &= ~ENF_OWED_DOC;
+	for (uint32_t i = 0; a->owed && i <= LNX_ACTION_MEASURED; i++) {
+		(void)snprintf(what, sizeof(what), "action-%s", enf_states[i]); /* fits */
+		if (a->owed >> i & 1 && enf_audit(s, a, what) == 0)
+			a->owed &= ~(1u << i);
+	}
 }
 
 /* ---- the event */
@@ -226,6 +244,6 @@ void enf_tell(struct enforce *s, struct act *a, uint32_t state)
 	a->state = state;
 	s->host->metric_add(s->ctx, s->m_states[state], 1);
 	publish(s, a);
-	save(s, a);
-	audit(s, a);
+	a->owed |= ENF_OWED_DOC | 1u << state;
+	enf_settle(s, a);
 }

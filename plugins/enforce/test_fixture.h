@@ -27,6 +27,7 @@
 
 #define SECOND 1000000000ULL
 #define VICTIM 77
+#define OLD    "01HZZZZZZZZZZZZZZZZZZZZZZY" /* an action of an earlier run */
 
 struct fix {
 	struct testhost *t;
@@ -43,7 +44,11 @@ struct fix {
 	uint64_t later_ns;	   /* a request means a process that started so much later */
 	double stalled_ms;	   /* of the victim, in any window */
 	int n_evidence;
-	char last_doc[4096], last_what[32];
+	char last_doc[4096], last_what[32], last_entry[1024];
+	const char *old_doc; /* of an earlier run, in the store; NULL: none */
+	uint32_t old_state;
+	int log_rc, put_rc; /* how the store answers */
+	uint32_t n_logs;
 	const struct lnx_svc_enforce *svc;
 	void *self;
 };
@@ -54,16 +59,33 @@ static int store_put(void *self, const struct lnx_store_record *r)
 {
 	struct fix *f = self;
 
+	if (f->put_rc)
+		return f->put_rc;
 	(void)snprintf(f->last_id, sizeof(f->last_id), "%s", r->id);
 	(void)snprintf(f->last_doc, sizeof(f->last_doc), "%s", r->doc);
+	if (f->old_doc && strstr(f->old_doc, r->id)) {
+		f->old_doc = f->last_doc;
+		f->old_state = r->state;
+	}
 	return 0;
 }
 
 static int store_each(void *self, const struct lnx_store_query *q,
 		      int (*each)(void *arg, const struct lnx_store_record *r), void *arg)
 {
-	(void)self, (void)q, (void)each, (void)arg;
-	return 0; /* it is empty */
+	struct lnx_store_record r = { .size = sizeof(r), .kind = LNX_STORE_ACTION };
+	struct fix *f = self;
+
+	if (!f->old_doc || !(q->states >> f->old_state & 1))
+		return 0;
+	r.id = OLD;
+	r.parent = "";
+	r.doc = f->old_doc;
+	r.doc_bytes = strlen(r.doc);
+	r.ts_ns = TESTHOST_WALL_NS;
+	r.state = f->old_state;
+	(void)each(arg, &r);
+	return 1;
 }
 
 static int store_log(void *self, uint64_t ts_ns, const char *subject, const char *what,
@@ -72,7 +94,11 @@ static int store_log(void *self, uint64_t ts_ns, const char *subject, const char
 	struct fix *f = self;
 
 	assert_true(ts_ns && strlen(subject) == 26 && doc[0] == '{');
+	if (f->log_rc)
+		return f->log_rc;
+	f->n_logs++;
 	(void)snprintf(f->last_what, sizeof(f->last_what), "%s", what);
+	(void)snprintf(f->last_entry, sizeof(f->last_entry), "%s", doc);
 	return 0;
 }
 
@@ -449,6 +475,11 @@ static int approve(struct fix *f)
 static int is_applied(void *arg)
 {
 	return state(arg) == LNX_ACTION_APPLIED;
+}
+
+__attribute__((unused)) static int is_failed(void *arg)
+{
+	return state(arg) == LNX_ACTION_FAILED;
 }
 
 __attribute__((unused)) static void approve_and_wait(struct fix *f)

@@ -2,11 +2,6 @@
 /* No more than is allowed, and nothing that could not be taken back. */
 #include "test_fixture.h"
 
-static int is_failed(void *arg)
-{
-	return state(arg) == LNX_ACTION_FAILED;
-}
-
 static void so_many_in_an_hour_and_no_more(void **unused)
 {
 	struct fix f;
