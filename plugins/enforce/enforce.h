@@ -21,8 +21,8 @@
 #include "undo.h"
 
 #define ENF_SEC		 UNDO_SEC
-#define ENF_ACTS	 64   /* in memory, those that wait, are in force, or are over */
-#define ENF_TREE	 128  /* processes that one action may signal */
+#define ENF_ACTS	 64	     /* in memory, those that wait, are in force, or are over */
+#define ENF_TREE	 GUARD_CONTS /* processes that one action may signal */
 #define ENF_LOOKED_AT	 8192 /* processes of a cgroup that are checked against the protected ones */
 #define ENF_ANCESTORS	 32
 #define ENF_KEYS	 16 /* alerts that ask for the same; of more, the last ones are not waited for */
@@ -75,7 +75,7 @@ struct act {
 	double before, after;	/* ms/s; NaN: not measured */
 	struct undo *undo;	/* owned; NULL: nothing to take back */
 	struct enf_proc *procs; /* owned */
-	uint32_t n_undo, n_acked, n_procs;
+	uint32_t n_undo, n_procs;
 	uint32_t is_measured, n_keys;
 	uint32_t
 		owed; /* what the store did not take: entries of the log by state, and ENF_OWED_DOC */

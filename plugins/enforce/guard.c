@@ -151,12 +151,12 @@ static void on_message(void *arg, int fd, uint32_t bits)
 	struct act *a;
 	char how[128];
 	int unused;
-	ssize_t n = recv(fd, &m, sizeof(m), MSG_DONTWAIT);
+	ssize_t n = recv(fd, &m, GUARD_MSG_BYTES(0), MSG_DONTWAIT);
 
 	(void)bits;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n != (ssize_t)sizeof(m)) {
+	if (n != (ssize_t)GUARD_MSG_BYTES(0)) {
 		(void)s->host->fd_set(s->ctx, s->guard.watch,
 				      0); /* its death is told by the other fd */
 		return;
@@ -165,7 +165,7 @@ static void on_message(void *arg, int fd, uint32_t bits)
 	a = enf_find(s, m.undo.id, &unused);
 	if (!a)
 		return;
-	if (m.op == GUARD_ACK && a->phase == ENF_GUARDING && ++a->n_acked == a->n_undo) {
+	if (m.op == GUARD_ACK && a->phase == ENF_GUARDING) {
 		enf_guarded(s, a);
 	} else if (m.op == GUARD_DONE && a->phase == ENF_IN_FORCE) {
 		enf_undo_results(m.results, how, sizeof(how));
@@ -219,44 +219,52 @@ static int start(struct enforce *s)
 	return rc;
 }
 
-static int tell(struct enforce *s, uint32_t op, const char *id, const struct undo *u)
+static int tell(struct enforce *s, const struct guard_msg *m)
 {
-	struct guard_msg m = { .op = op };
-
-	if (u)
-		m.undo = *u;
-	if (id)
-		memcpy(m.undo.id, id, sizeof(m.undo.id));
-	return send(s->guard.fd, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	return send(s->guard.fd, m, GUARD_MSG_BYTES(m->n_conts), MSG_NOSIGNAL | MSG_DONTWAIT) < 0
+		       ? -errno
+		       : 0;
 }
 
 int guard_add(struct enforce *s, const struct act *a)
 {
-	int rc = 0;
+	struct guard_msg m = { .op = GUARD_ADD, .undo = a->undo[0] };
 
 	if (s->guard.fd < 0 && s->guard.pid)
 		return -EAGAIN; /* the one before has not quite ended */
-	if (s->guard.fd < 0)
-		rc = start(s);
-	for (uint32_t i = 0; !rc && i < a->n_undo; i++)
-		rc = tell(s, GUARD_ADD, a->id, &a->undo[i]);
-	if (rc < 0 && s->guard.fd >= 0)
-		(void)tell(s, GUARD_FORGET, a->id, NULL); /* else it finds nothing that is ours */
-	return rc;
+	if (s->guard.fd < 0) {
+		int rc = start(s);
+
+		if (rc < 0)
+			return rc;
+	}
+	memcpy(m.undo.id, a->id, sizeof(m.undo.id));
+	for (uint32_t i = 0; a->undo[0].kind == UNDO_CONT && i < a->n_undo; i++)
+		m.conts[m.n_conts++] = (struct guard_cont){ .pid = a->undo[i].pid,
+							    .start_ticks = a->undo[i].start_ticks };
+	return tell(s, &m);
 }
 
+/* What it holds for longer than it should would let go on what somebody else has stopped: one that does not take its words
+ * is ended, and its death takes back the rest. */
 void guard_forget(struct enforce *s, const struct act *a)
 {
-	if (s->guard.fd >= 0)
-		(void)tell(s, GUARD_FORGET, a->id, NULL); /* likewise */
+	struct guard_msg m = { .op = GUARD_FORGET };
+
+	if (s->guard.fd < 0)
+		return;
+	memcpy(m.undo.id, a->id, sizeof(m.undo.id));
+	if (tell(s, &m) < 0)
+		(void)undo_kill(s->guard.pidfd, SIGKILL); /* it has ended, then */
 }
 
 void guard_quit(struct enforce *s)
 {
+	static const struct guard_msg quit = { .op = GUARD_QUIT };
 	struct guard *g = &s->guard;
 
 	if (g->fd >= 0)
-		(void)tell(s, GUARD_QUIT, NULL, NULL); /* else the end of the socket does it */
+		(void)tell(s, &quit); /* else the end of the socket does it */
 	drop_socket(s);
 	if (!s->is_stopping || !g->pid)
 		return;

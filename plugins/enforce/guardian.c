@@ -37,13 +37,21 @@ static void forget(const char *id)
 	n_held = n;
 }
 
+static void tell(const struct guard_msg *m)
+{
+	(void)send(GUARD_SOCKET, m, GUARD_MSG_BYTES(0),
+		   MSG_NOSIGNAL); /* the agent's death is noticed by the next read */
+}
+
 /* Undo all of one action, last first. What cannot be undone is left to the next start, by the journal. */
 static void undo_action(const char *id_of, int is_told)
 {
-	struct guard_msg m = { .op = GUARD_DONE };
+	static struct guard_msg m;
 	unsigned i;
 	int rc;
 
+	memset(&m, 0, GUARD_MSG_BYTES(0));
+	m.op = GUARD_DONE;
 	memcpy(m.undo.id, id_of, sizeof(m.undo.id));
 	for (i = n_held; i-- > 0;)
 		if (strcmp(held[i].id, m.undo.id) == 0)
@@ -52,14 +60,34 @@ static void undo_action(const char *id_of, int is_told)
 	if (!m.results[UNDO_FAILED])
 		write_end(m.undo.id);
 	if (is_told)
-		(void)send(GUARD_SOCKET, &m, sizeof(m),
-			   MSG_NOSIGNAL); /* its death is noticed by the next read */
+		tell(&m);
 }
 
 static void undo_all(void)
 {
 	while (n_held)
 		undo_action(held[n_held - 1].id, 0);
+}
+
+/* Hold what an action is undone by, or, where there is no room for all of it, nothing: then it is not acknowledged, and not
+ * done. */
+static void hold(struct guard_msg *m)
+{
+	unsigned i, n = m->n_conts ? m->n_conts : 1;
+
+	if (n > UNDO_MAX - n_held)
+		return;
+	for (i = 0; i < n; i++) {
+		held[n_held] = m->undo;
+		if (m->n_conts) {
+			held[n_held].pid = m->conts[i].pid;
+			held[n_held].start_ticks = m->conts[i].start_ticks;
+		}
+		n_held++;
+	}
+	m->op = GUARD_ACK;
+	m->n_conts = 0;
+	tell(m);
 }
 
 /* What the agent said. Returns 0 when there is nothing left to wait for. */
@@ -70,18 +98,15 @@ static int handle(void)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 1;
-	if (n != (ssize_t)sizeof(m)) {
+	if (n < (ssize_t)GUARD_MSG_BYTES(0) || m.n_conts > GUARD_CONTS ||
+	    n != (ssize_t)GUARD_MSG_BYTES(m.n_conts)) {
 		undo_all();
 		return 0;
 	}
 	m.undo.id[UNDO_ID - 1] = 0;
 	switch (m.op) {
 	case GUARD_ADD:
-		if (n_held == UNDO_MAX)
-			return 1; /* not acknowledged: not done */
-		held[n_held++] = m.undo;
-		m.op = GUARD_ACK;
-		(void)send(GUARD_SOCKET, &m, sizeof(m), MSG_NOSIGNAL); /* likewise */
+		hold(&m);
 		return 1;
 	case GUARD_FORGET:
 		forget(m.undo.id);

@@ -239,7 +239,7 @@ int enf_plan(struct enforce *s, struct act *a, char *why, size_t cap)
 
 	free(a->undo);
 	a->undo = NULL;
-	a->n_undo = a->n_acked = 0;
+	a->n_undo = 0;
 	if (a->verb == LNX_ACTION_SIGNAL)
 		return plan_signal(a, why, cap);
 	u = a->undo = calloc(1, sizeof(*a->undo));

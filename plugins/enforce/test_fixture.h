@@ -32,8 +32,10 @@
 struct fix {
 	struct testhost *t;
 	char root[64], last_id[64], text[512];
-	pid_t child, late;    /* late: told to be a child of child, 0 none */
-	int forks;	      /* where the child is told to fork */
+	pid_t child, late;   /* late: told to be a child of child, 0 none */
+	int forks;	     /* where the child is told to fork */
+	pid_t kin[ENF_TREE]; /* more children of child */
+	uint32_t n_kin;
 	uint64_t late_parent; /* start of its parent, 0 not known */
 	uint64_t late_cgroup; /* 0: that of the child */
 	uint64_t ino;
@@ -172,9 +174,17 @@ static int proc_each(void *self, uint32_t all, int (*each)(void *arg, const stru
 		if (each(arg, &more))
 			return 0;
 	}
+	p.ppid = p.pid;
+	p.parent_start_ns = p.start_ns;
+	for (uint32_t i = 0; i < f->n_kin; i++) {
+		p.pid = (uint32_t)f->kin[i];
+		assert_int_equal(undo_stat(p.pid, &st), 0);
+		p.start_ns = st.start_ticks * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK));
+		if (each(arg, &p))
+			return 0;
+	}
 	if (!f->late)
 		return 1;
-	p.ppid = p.pid;
 	p.pid = (uint32_t)f->late;
 	p.parent_start_ns = f->late_parent;
 	p.cgroup_id = f->late_cgroup ? f->late_cgroup : f->ino;
@@ -281,17 +291,24 @@ static void conf(struct fix *f, const char *key, const char *value, const char *
 	assert_int_equal(testhost_conf(f->t, text), 0);
 }
 
+/* Also when a test fails, or has ended before this is said. */
+static void end_with(pid_t parent)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
+}
+
 /* It makes a sleeping child for each byte that comes at <fd>, and tells its number there. */
 static void sleeps_and_forks(int fd)
 {
-	pid_t pid = 0;
+	pid_t pid = 0, self = getpid();
 	char c;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a test fails */
 	while (read(fd, &c, 1) == 1) {
 		pid = fork();
 		if (pid == 0) {
-			(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* likewise */
+			end_with(self);
 			break;
 		}
 		if (write(fd, &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
@@ -303,13 +320,14 @@ static void sleeps_and_forks(int fd)
 
 static pid_t sleeper(int *ret_fd)
 {
+	pid_t pid, self = getpid();
 	int pair[2];
-	pid_t pid;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	pid = fork();
 	if (pid == 0) {
 		(void)close(pair[0]);
+		end_with(self);
 		sleeps_and_forks(pair[1]);
 	}
 	assert_true(pid > 0);

@@ -164,6 +164,74 @@ static void a_process_younger_than_the_plan_is_not_stopped(void **unused)
 	fix_close(&f);
 }
 
+static int are_stopped(void *arg)
+{
+	const struct fix *f = arg;
+
+	for (uint32_t i = 0; i < f->n_kin; i++)
+		if (proc_state(f->kin[i]) != 'T')
+			return 0;
+	return 1;
+}
+
+static int go_on(void *arg)
+{
+	const struct fix *f = arg;
+
+	for (uint32_t i = 0; i < f->n_kin; i++)
+		if (proc_state(f->kin[i]) == 'T')
+			return 0;
+	return 1;
+}
+
+/* More entries than the socket takes messages while the guardian is being started. */
+static void a_whole_tree_is_stopped_and_goes_on(void **unused)
+{
+	struct fix f;
+
+	(void)unused;
+	fix_make(&f);
+	conf(&f, "dry_run", "false", "");
+	fix_start(&f);
+	while (f.n_kin < ENF_TREE - 1)
+		f.kin[f.n_kin++] = grandchild(&f);
+	ask(&f, LNX_ACTION_SIGNAL, SIGSTOP, 1);
+	has(&f, "send STOP to 128 processes: ");
+	approve_and_wait(&f);
+	assert_int_equal(testhost_run_until(f.t, are_stopped, &f, 10000), 0);
+	/* the agent dies, as far as the guardian can tell */
+	assert_int_equal(shutdown(((struct enforce *)testhost_state(f.t))->guard.fd, SHUT_RDWR), 0);
+	assert_int_equal(testhost_run_until(f.t, go_on, &f, 10000), 0);
+	f.n_kin = 0;
+	fix_close(&f);
+}
+
+static int has_no_guardian(void *arg)
+{
+	return ((const struct enforce *)arg)->guard.pid == 0;
+}
+
+/* It would undo at the end of a lease what is not ours any more. */
+static void a_guardian_that_takes_no_word_is_ended(void **unused)
+{
+	struct enforce *s;
+	struct fix f;
+
+	(void)unused;
+	fix_open(&f);
+	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
+	approve_and_wait(&f);
+	s = testhost_state(f.t);
+	assert_int_equal(kill(s->guard.pid, SIGSTOP), 0);
+	for (int i = 0; i < 1000; i++)
+		guard_forget(s, s->newest);
+	assert_int_equal(testhost_run_until(f.t, has_no_guardian, s, 10000), 0);
+	assert_int_equal(state(&f), LNX_ACTION_UNDONE);
+	has(&f, "the guardian has died");
+	is_max(&f, "max 100000");
+	fix_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +241,8 @@ int main(void)
 		cmocka_unit_test(requests_make_sense_and_leases_end),
 		cmocka_unit_test(a_guardian_that_others_may_write_is_not_started),
 		cmocka_unit_test(a_process_younger_than_the_plan_is_not_stopped),
+		cmocka_unit_test(a_whole_tree_is_stopped_and_goes_on),
+		cmocka_unit_test(a_guardian_that_takes_no_word_is_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

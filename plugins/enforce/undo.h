@@ -38,6 +38,8 @@ struct undo {
 #define GUARD_SOCKET  3
 #define GUARD_JOURNAL 4
 
+#define GUARD_CONTS 128 /* processes of one message */
+
 /* enum guard_op: what the plugin sends; the guardian answers with GUARD_ACK and GUARD_DONE. */
 #define GUARD_ADD    1
 #define GUARD_FORGET 2 /* all of action <id>: it was undone, or never done */
@@ -45,11 +47,22 @@ struct undo {
 #define GUARD_ACK    4 /* it is held */
 #define GUARD_DONE   5 /* the lease of action <id> is over and it was undone */
 
+/* A stopped process that is to go on. */
+struct guard_cont {
+	uint64_t start_ticks;
+	uint32_t pid, pad;
+};
+
+/* All of an action is one message: the socket takes only so many that nobody has read. Sent as far as it is used. */
 struct guard_msg {
 	uint32_t op;
 	uint32_t results[UNDO_RESULTS]; /* of GUARD_DONE: how many entries came out how */
-	struct undo undo;
+	uint32_t n_conts;		/* of GUARD_ADD; 0: <undo> itself is what is held */
+	struct undo undo;		/* id and deadline are those of all */
+	struct guard_cont conts[GUARD_CONTS];
 };
+#define GUARD_MSG_BYTES(n_conts) \
+	(offsetof(struct guard_msg, conts) + (n_conts) * sizeof(struct guard_cont))
 
 /* Contents of <file> in folder <dirfd>, without the line end. Returns 0 or -errno. */
 int undo_read(int dirfd, const char *file, char *ret, size_t cap);
