@@ -159,6 +159,28 @@ static void who_of(const json_t *user, char *ret, size_t cap)
 	(void)snprintf(ret, cap, "slack %s (%s)", safe_id, safe_name); /* fits */
 }
 
+/* The answer quotes names of the host: as a block of plain text, in which Slack looks for nothing, and for clients without blocks
+ * with the markup escaped. */
+static void put_answer(const char *text, struct lnx_buf *out)
+{
+	struct lnx_buf safe = { 0 };
+
+	slack_escape(&safe, *text ? text : "-", SLACK_TEXT_BYTES); /* Slack takes no empty text */
+	lnx_buf_str(out, "{\"response_type\":\"ephemeral\",\"replace_original\":false,\"text\":");
+	if (lnx_buf_error(&safe))
+		out->error = -ENOMEM;
+	else
+		lnx_json_str(out, safe.data);
+	lnx_buf_str(
+		out,
+		",\"blocks\":[{\"type\":\"section\",\"text\":{\"type\":\"plain_text\",\"emoji\":false,"
+		"\"text\":");
+	if (!lnx_buf_error(&safe))
+		lnx_json_str(out, safe.data);
+	lnx_buf_str(out, "}}]}");
+	lnx_buf_done(&safe);
+}
+
 static void on_payload(struct slack *s, struct lnx_http_req *req, const json_t *p)
 {
 	const json_t *action = json_array_get(json_object_get(p, "actions"), 0);
@@ -181,9 +203,7 @@ static void on_payload(struct slack *s, struct lnx_http_req *req, const json_t *
 	who_of(json_object_get(p, "user"), who, sizeof(who));
 	decide(s, verb, id, who, text, sizeof(text));
 	s->n.host->log(s->n.ctx, LNX_INFO, "%s of action %.100s by %s: %s", verb, id, who, text);
-	lnx_buf_str(&body, "{\"response_type\":\"ephemeral\",\"replace_original\":false,\"text\":");
-	lnx_json_str(&body, text);
-	lnx_buf_char(&body, '}');
+	put_answer(text, &body);
 	if (lnx_buf_error(&body))
 		(void)s->http->error(req, 503, "no_memory", "out of memory");
 	else

@@ -56,6 +56,9 @@ static void text_object(struct lnx_buf *out, const char *key, const char *type,
 		lnx_json_next(out);
 	lnx_buf_char(out, '{');
 	lnx_json_kv_str(out, "type", type);
+	if (!strcmp(type,
+		    "mrkdwn")) /* links are those that are written as such: else Slack finds some in names */
+		lnx_json_kv_bool(out, "verbatim", 1);
 	if (!lnx_buf_error(text) && text->data)
 		lnx_json_kv_str(out, "text", text->data);
 	else

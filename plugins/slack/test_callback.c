@@ -54,6 +54,26 @@ static void a_click_is_decided_once(void **state)
 	end(&e);
 }
 
+/* A process can be named so. */
+static void names_in_an_answer_make_no_link(void **state)
+{
+	struct env e;
+
+	(void)state;
+	begin(&e, "http.listen=0.0.0.0:3000");
+	e.decide_more = ": kill <http://a.io|k> & http://b.io";
+	click(&e, NOW, payload(&e, "approve", NULL, ""));
+	assert_int_equal(e.status, 200);
+	assert_null(strchr(e.answer, '<'));
+	assert_non_null(strstr(
+		e.answer,
+		"false,\"text\":\"it is done: kill &lt;http://a.io|k&gt; &amp; http://b.io\",\"blocks\":[{"));
+	assert_non_null(strstr(
+		e.answer,
+		"{\"type\":\"plain_text\",\"emoji\":false,\"text\":\"it is done: kill &lt;"));
+	end(&e);
+}
+
 static void one_that_is_good_for_long_is_remembered_for_long(void **state)
 {
 	struct env e;
@@ -251,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example_of_slack),
 		cmocka_unit_test(a_click_is_decided_once),
+		cmocka_unit_test(names_in_an_answer_make_no_link),
 		cmocka_unit_test(one_that_is_good_for_long_is_remembered_for_long),
 		cmocka_unit_test(more_than_are_remembered_are_refused),
 		cmocka_unit_test(without_enforce_it_says_so),

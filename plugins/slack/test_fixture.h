@@ -37,6 +37,7 @@ struct env {
 	/* the action */
 	uint32_t state;
 	char decided[64], who[128], told[64];
+	const char *decide_more;  /* what the sentence quotes; NULL: nothing */
 	int decide_rc, n_actions; /* more of the same */
 	const char *tail;	  /* behind a good signature */
 };
@@ -150,7 +151,8 @@ static int decide(struct env *e, const char *verb, const char *id, const char *w
 {
 	(void)snprintf(e->decided, sizeof(e->decided), "%s %s", verb, id);
 	(void)snprintf(e->who, sizeof(e->who), "%s", who);
-	(void)snprintf(text, cap, "it is %s", e->decide_rc ? "refused" : "done");
+	(void)snprintf(text, cap, "it is %s%s", e->decide_rc ? "refused" : "done",
+		       e->decide_more ? e->decide_more : "");
 	return e->decide_rc;
 }
 

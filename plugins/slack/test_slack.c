@@ -74,6 +74,10 @@ static void names_make_no_markup(void **state)
 	assert_int_equal(lnx_buf_error(&out), 0);
 	assert_null(strstr(out.data, "<!channel"));
 	assert_null(strstr(out.data, "<http://evil"));
+	/* and Slack looks for no links of its own in them */
+	assert_int_equal(count(out.data, "\"type\":\"mrkdwn\",\"verbatim\":true,"),
+			 count(out.data, "\"mrkdwn\""));
+	assert_true(count(out.data, "\"mrkdwn\"") >= 6);
 	assert_non_null(strstr(
 		out.data, "&lt;!channel&gt; &amp; &lt;http://evil|x&gt; \\\"q\\\" \\u001b[31m ?"));
 	assert_non_null(strstr(

@@ -222,14 +222,59 @@ static void trim_word(char *word)
 		word[--n] = 0;
 }
 
+static int is_among(const char *list, const char *word, size_t n)
+{
+	char key[24];
+
+	return snprintf(key, sizeof(key), " %.*s ", (int)n, word) < (int)sizeof(key) &&
+	       strcasestr(list, key);
+}
+
+/* "evil.com", which a program that shows the text may make a link of. Files of a cgroup and names of units are none. */
+static int is_host(const char *part, size_t n)
+{
+	static const char files[] = " cpu cpuset memory io pids cgroup hugetlb misc ",
+			  unit_kinds[] =
+				  " service slice scope socket timer mount target device swap ";
+	const char *dot = memchr(part, '.', n), *last = dot;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!isalnum((unsigned char)part[i]) && !strchr("-.", part[i]))
+			return 0;
+		if (part[i] == '.')
+			last = part + i;
+	}
+	if (!dot || dot == part || part + n - last < 3 ||
+	    is_among(files, part, (size_t)(dot - part)))
+		return 0;
+	return !is_among(unit_kinds, last + 1, (size_t)(part + n - last) - 1);
+}
+
+/* A link without "://", or an address of mail. */
+static int is_link(const char *word)
+{
+	for (size_t n; *word; word += n + (word[n] != 0)) {
+		n = strcspn(word, "/:?#");
+		if (is_host(word, n))
+			return 1;
+		if (memchr(word, '@', n))
+			return 1;
+	}
+	return 0;
+}
+
 /* A word without digits: each of its parts may be a number, "twenty" and "five" of "twenty-five". */
 static void check_letters(struct check *c, const json_t *ids, char *word, const char *next)
 {
 	char *save = NULL;
 	double v;
 
-	if (word[strcspn(word, "-/._:+")] && has_word(c, ids, word, 0))
+	if (word[strcspn(word, "-/._:+@")] && has_word(c, ids, word, 0))
 		return; /* a name that is in a fact */
+	if (is_link(word)) {
+		bad(c, "not_plain", "'%.40s' may be taken for a link", word);
+		return;
+	}
 	for (char *part = strtok_r(word, "-/._:+", &save); part;
 	     part = strtok_r(NULL, "-/._:+", &save))
 		if (spelled(part, &v) && !has_number(c, ids, v, *save ? NULL : unit_of(next)))

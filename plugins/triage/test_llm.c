@@ -238,6 +238,31 @@ static void a_good_answer_takes_the_place_of_ours(void **state)
 	testhost_free(e.t);
 }
 
+/* A dot makes no host name of the words that people have for limits, units and files. */
+static void words_with_dots_are_no_links(void **state)
+{
+	static const char *const texts[] = {
+		"Workload batch has no cpu.max, see memory.high, e.g. of its slice.",
+		"The units batch.service and system.slice share a node, i.e. its CPU.",
+		"The file is /sys/fs/cgroup/cpu.weight, or cpu.cfs_quota_us.",
+	};
+	char content[512];
+	struct env e;
+
+	(void)state;
+	begin(&e, "llm.budget=100");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		(void)snprintf(content, sizeof(content), ANSWER(S("%s", "\"E2\""), ""), texts[i]);
+		event(&e, LNX_INCIDENT_OPENED, 1);
+		(void)testhost_advance(e.t, 2 * SECOND);
+		e.stalled_ms++; /* another question */
+		answer(&e, content);
+		if (counted(&e, "accepted") != (double)i + 1)
+			fail_msg("refused: %s", texts[i]);
+	}
+	testhost_free(e.t);
+}
+
 static void what_cannot_be_checked_is_dropped(void **state)
 {
 	static const struct {
@@ -304,6 +329,10 @@ static void what_cannot_be_checked_is_dropped(void **state)
 		{ ANSWER(S("it lost \\uff15\\uff11\\uff13 ms", "\"E2\""), ""), "not_plain" },
 		{ ANSWER(S("see http://evil.example", "\"E1\""), ""), "not_plain" },
 		{ ANSWER(S("see WWW.evil.example", "\"E1\""), ""), "not_plain" },
+		{ ANSWER(S("see evil.com/fix", "\"E1\""), ""), "not_plain" },
+		{ ANSWER(S("see (evil.example): fix it", "\"E1\""), ""), "not_plain" },
+		{ ANSWER(S("run sh/get.evil.io?x", "\"E1\""), ""), "not_plain" },
+		{ ANSWER(S("ask root@evil now", "\"E1\""), ""), "not_plain" },
 		{ ANSWER(S("run `kill -9 1`", "\"E1\""), ""), "not_plain" },
 		{ ANSWER(S("<!channel> now", "\"E1\""), ""), "not_plain" },
 		{ ANSWER(S("red \\u001b[31m", "\"E1\""), ""), "not_plain" },
@@ -488,6 +517,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_answer_takes_the_place_of_ours),
+		cmocka_unit_test(words_with_dots_are_no_links),
 		cmocka_unit_test(what_cannot_be_checked_is_dropped),
 		cmocka_unit_test(names_are_data),
 		cmocka_unit_test(an_answer_without_end_is_dropped),

@@ -28,6 +28,10 @@ def text_object(o, most, kinds=TEXT):
         raise ValueError(f"text of type {o['type']}")
     if not 1 <= len(o["text"]) <= most:
         raise ValueError(f"a text of {len(o['text'])} characters, at most {most}")
+    if o["type"] == "mrkdwn" and o.get("verbatim") is not True:
+        raise ValueError("a text in which Slack looks for links")
+    if o["type"] != "mrkdwn" and "verbatim" in o:
+        raise ValueError("verbatim is of mrkdwn alone")
     for tag in re.findall(r"<([^>]*)>", o["text"]):
         if not re.match(r"(https?://|!date\^\d+\^)", tag):
             raise ValueError(f"markup <{tag}>")
