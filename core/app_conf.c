@@ -96,8 +96,8 @@ static int lnx_config_find_plugins(struct lnx_app *app, const struct lnx_node *r
 	app->plugins = calloc(1, sizeof(*app->plugins));
 	if (!known || !app->plugins)
 		goto out;
-	/* what is wrong here is reported by the full bind */
-	if (lnx_option_bind(args, &errors, &warnings, &set) == 0) {
+	(void)lnx_option_bind(args, &errors, &warnings, &set); /* reported by the full bind */
+	if (set) {
 		state_file = core.plugins_state_file;
 		if (core.plugins_dir[0])
 			dirs = core.plugins_dir;
@@ -202,7 +202,10 @@ static void conf_say(void *arg, const char *key, const char *text)
 	struct conf_check *k = arg;
 	const struct lnx_node *at = conf_place(k, key);
 	int origin = LNX_FROM_DEFAULT;
+	size_t from;
 
+	if (lnx_optset_is_wrong(k->config->set, k->section, key))
+		return; /* that was said, and what is looked at here is not what was meant */
 	k->n++;
 	(void)lnx_optset_get(k->config->set, k->section, key, &origin);
 	if (origin == LNX_FROM_DEFAULT) /* what is missing is missing in its section */
@@ -213,7 +216,13 @@ static void conf_say(void *arg, const char *key, const char *text)
 		lnx_buf_str(k->errors, "environment: ");
 	else if (origin == LNX_FROM_FLAG)
 		lnx_buf_str(k->errors, "flag: ");
-	lnx_buf_printf(k->errors, "%s.%s: %s\n", k->section, key, text);
+	from = k->errors->size;
+	lnx_buf_printf(k->errors, "%s.%s: %s", k->section, key, text);
+	for (; from < k->errors->size; from++)
+		if ((unsigned char)k->errors->data[from] < 0x20 || k->errors->data[from] == 0x7f)
+			k->errors->data[from] =
+				'?'; /* a value quoted there is not ours: none may forge a line */
+	lnx_buf_char(k->errors, '\n');
 }
 
 /* A misspelt one would go on running. */
@@ -258,20 +267,20 @@ static int lnx_config_check(struct lnx_app *app, const struct lnx_config *c,
 int lnx_app_config_load(struct lnx_app *app, struct lnx_config **ret_config, struct lnx_buf *errors,
 			struct lnx_buf *warnings)
 {
-	struct lnx_bind_args args = { .file = app->config_path,
-				      .env = environ,
-				      .flags = app->args.flags };
+	struct lnx_bind_args args = {
+		.file = app->config_path, .env = environ, .flags = app->args.flags, .keeps_wrong = 1
+	};
 	struct lnx_node *root = NULL;
 	struct lnx_config *c = NULL;
-	int rc = lnx_config_read(app, &root, errors), rc_bind;
+	int rc = lnx_config_read(app, &root, errors), rc_also;
 
 	args.root = root;
 	if (!app->plugins) {
-		rc_bind = lnx_config_find_plugins(app, root, &args);
-		if (rc_bind == 0)
-			rc_bind = lnx_plugins_add_named(app, root);
+		rc_also = lnx_config_find_plugins(app, root, &args);
+		if (rc_also == 0)
+			rc_also = lnx_plugins_add_named(app, root);
 		if (rc == 0)
-			rc = rc_bind;
+			rc = rc_also;
 	}
 	if (rc < 0)
 		goto out;
@@ -282,8 +291,9 @@ int lnx_app_config_load(struct lnx_app *app, struct lnx_config **ret_config, str
 	args.sections = c->sections;
 	args.n_sections = c->n_sections;
 	rc = lnx_option_bind(&args, errors, warnings, &c->set);
+	rc_also = c->set ? lnx_config_check(app, c, root, errors) : 0; /* all mistakes at once */
 	if (rc == 0)
-		rc = lnx_config_check(app, c, root, errors);
+		rc = rc_also;
 	if (rc < 0)
 		goto out;
 	*ret_config = c;

@@ -93,6 +93,7 @@ static bool table_check(struct lnx_binder *b, const struct lnx_section *s,
 	if (wrong)
 		lnx_bind_error(b, NULL, "%s.%s: the option table is wrong: %s", s->name, o->key,
 			       wrong);
+	b->has_bad_table |= wrong != NULL;
 	return !wrong;
 }
 
@@ -198,6 +199,7 @@ static bool slot_resolve(struct lnx_binder *b, struct lnx_slot *s, struct lnx_op
 		r = slot_parse(b, s, order[i], &e->val, &err);
 		if (r < 0)
 			bind_value_error(b, s, order[i], r, &err);
+		e->is_wrong |= r < 0;
 		if (r != 0)
 			e->origin = order[i];
 		is_given |= r != 0;
@@ -253,6 +255,7 @@ static void required_check(struct lnx_binder *b)
 			continue;
 		if (s->entry->origin != LNX_FROM_DEFAULT && !s->entry->val.text)
 			continue; /* given, but wrong: that was said */
+		s->entry->is_wrong = true;
 		lnx_bind_error(b, lnx_conf_get(b->args->root, s->section->name),
 			       "%s.%s: is required (or set %s)", s->section->name, s->option->key,
 			       s->env_name);
@@ -350,6 +353,7 @@ int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors,
 {
 	struct lnx_binder *b = calloc(1, sizeof(*b));
 	struct lnx_optset *set = calloc(1, sizeof(*set));
+	bool is_kept = false;
 	int r = -ENOMEM;
 
 	if (b && set) {
@@ -359,19 +363,21 @@ int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors,
 		r = bind_all(b);
 		if (r == -EINVAL)
 			errors_print(b, errors);
-		if (r == 0) {
+		is_kept = r == 0 ||
+			  (r == -EINVAL && args->keeps_wrong && b->slots && !b->has_bad_table);
+		if (is_kept)
 			conf_write(b);
+		if (r == 0)
 			lnx_bind_env_wipe(b);
-		}
 		free(b->slots);
 		lnx_buf_done(&b->texts);
 	}
 	free(b);
 	if (r == -ENOMEM)
 		lnx_buf_str(errors, "out of memory\n");
-	if (r < 0)
-		lnx_optset_free(set);
-	else
+	if (is_kept)
 		*ret_set = set;
+	else
+		lnx_optset_free(set);
 	return r;
 }

@@ -33,12 +33,15 @@ struct lnx_bind_args {
 	unsigned n_sections;
 	/* names of sections that are valid but not loaded now, NULL at the end; may be NULL */
 	const char *const *known;
+	uint32_t
+		keeps_wrong; /* 1: also with errors the rest is bound, for who checks it further; see lnx_optset_is_wrong */
 };
 
 /* Bind everything, report everything. Returns 0, -EINVAL with all lines in <errors>, or -ENOMEM. <warnings> gets unknown
  * LINNIX_* variables. On failure *ret_set, the conf structs and <enabled> are untouched; on success a conf struct is
  * cleared first. NODE_NAME is node.name when LINNIX_NODE_NAME is not set; chain.private_key of the file beats the
- * environment. A value that a stronger source hides is checked, too. Variables of options that are read once are wiped. */
+ * environment. A value that a stronger source hides is checked, too. Variables of options that are read once are wiped. With
+ * <keeps_wrong>, -EINVAL fills the conf structs and *ret_set (NULL if there is none) as well, what is wrong with a weaker value. */
 int lnx_option_bind(const struct lnx_bind_args *args, struct lnx_buf *errors,
 		    struct lnx_buf *warnings, struct lnx_optset **ret_set);
 void lnx_optset_free(struct lnx_optset *s);
@@ -46,6 +49,8 @@ void lnx_optset_free(struct lnx_optset *s);
  * no such option; and where it came from. */
 const char *lnx_optset_get(const struct lnx_optset *s, const char *section, const char *key,
 			   int *ret_origin);
+/* An error of this option was reported; the value is not what was meant. */
+int lnx_optset_is_wrong(const struct lnx_optset *s, const char *section, const char *key);
 /* All values as YAML, with a comment on each that tells the origin; reads back as the same but for secrets. */
 void lnx_optset_dump(const struct lnx_optset *s, struct lnx_buf *out);
 /* Overwrite the values of options that are read once (LNX_OPTF_ONCE), in the set and in what the conf structs point to. */

@@ -26,6 +26,7 @@ struct lnx_optent {
 	uint32_t type, flags;
 	int origin;    /* enum lnx_origin */
 	bool is_wiped; /* there was one, and its plugin has taken it */
+	bool is_wrong; /* an error was reported of one of its sources */
 	struct lnx_optval val;
 };
 
@@ -59,7 +60,7 @@ struct lnx_binder {
 	struct lnx_buf texts; /* of the errors, a NUL after each */
 	struct lnx_bind_error errors[LNX_BIND_MAX_ERRORS];
 	unsigned n_errors; /* also those that are not kept */
-	bool is_out_of_memory;
+	bool is_out_of_memory, has_bad_table;
 };
 
 /* Note an error at a place of the file, or of no file (NULL). */

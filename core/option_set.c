@@ -108,6 +108,13 @@ const char *lnx_optset_get(const struct lnx_optset *s, const char *section, cons
 	return e->val.text ? e->val.text : "";
 }
 
+int lnx_optset_is_wrong(const struct lnx_optset *s, const char *section, const char *key)
+{
+	const struct lnx_optent *e = set_find(s, section, key);
+
+	return e && e->is_wrong;
+}
+
 /* What libyaml would not read back as it is: controls, line and paragraph separators, byte order marks, non-characters. */
 static bool dump_must_escape(uint32_t c)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linnix/notifier.h>
 
 #include "alertmanager.h"
 
@@ -99,11 +100,46 @@ static void other_labels_end_the_alert_of_before(void **state)
 	lnx_buf_done(&keep);
 }
 
+static void a_url_that_cannot_be_asked_is_refused(void **state)
+{
+	static const char *const good[] = { "https://am", "http://127.0.0.1:9093",
+					    "https://[::1]:443/x", "https://[::1]",
+					    "https://u:p@am:1/a?b=%20#c" };
+	static const struct {
+		const char *url, *why;
+	} bad[] = {
+		{ "am:9093", "must be http:// or https://" },
+		{ "https://am/ x", "has a character that must be written as %XX" },
+		{ "https://am/\nx", "has a character that must be written as %XX" },
+		{ "https://am/\xc3\xa9", "has a character that must be written as %XX" },
+		{ "https://", "has no host" },
+		{ "https:///x", "has no host" },
+		{ "https://:9093", "has no host" },
+		{ "https://u@/x", "has no host" },
+		{ "https://[::1", "has no host" },
+		{ "https://[::1]x", "has no host" },
+		{ "https://am:90x3/", "has a port that is no number" },
+		{ "https://am:900000/", "has a port that is no number" },
+		{ "https://[::1]:x", "has a port that is no number" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_null(lnx_notifier_url_fault(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *why = lnx_notifier_url_fault(bad[i].url);
+
+		if (!why || strcmp(why, bad[i].why) != 0)
+			fail_msg("%s: %s", bad[i].url, why ? why : "is taken");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_fires_has_no_end),
 		cmocka_unit_test(one_that_is_over_has_its_end),
+		cmocka_unit_test(a_url_that_cannot_be_asked_is_refused),
 		cmocka_unit_test(other_labels_end_the_alert_of_before),
 	};
 

@@ -3,6 +3,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <linnix/notifier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,8 +142,7 @@ static void conf_check(const void *conf, void (*say)(void *arg, const char *key,
 	size_t n = strlen(url);
 	char why[256];
 
-	if (!n || (n < 200 && url[n - 1] != '/' && !url[strcspn(url, " \"<>\\")] &&
-		   (!strncmp(url, "http://", 7) || !strncmp(url, "https://", 8))))
+	if (!n || (n < 200 && url[n - 1] != '/' && !lnx_notifier_url_fault(url)))
 		return;
 	(void)snprintf(
 		why, sizeof(why),

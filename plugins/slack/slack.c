@@ -13,8 +13,9 @@ static int put_url(struct slack *s, struct lnx_buf *out, char *why, uint64_t cap
 	char secret[LNX_SECRET_MAX];
 	int rc = lnx_secret_read(s->conf->webhook_url_file, secret, why, cap);
 
-	if (rc == 0 && strncmp(secret, "https://", 8) != 0 && strncmp(secret, "http://", 7) != 0) {
-		(void)snprintf(why, cap, "%s holds no https:// URL", s->conf->webhook_url_file);
+	if (rc == 0 && lnx_notifier_url_fault(secret)) {
+		(void)snprintf(why, cap, "%s holds no https:// URL: it %s",
+			       s->conf->webhook_url_file, lnx_notifier_url_fault(secret));
 		rc = -EINVAL;
 	}
 	if (rc == 0)

@@ -4,6 +4,7 @@
 #include "llm.h"
 
 #include <errno.h>
+#include <linnix/notifier.h>
 #include <linnix/secret.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,8 +306,7 @@ void llm_conf_check(const void *conf, void (*say)(void *arg, const char *key, co
 
 	if (!*e)
 		return;
-	if (strlen(e) > 900 || e[strcspn(e, " \t\"<>\\?#")] ||
-	    (strncmp(e, "http://", 7) != 0 && strncmp(e, "https://", 8) != 0)) {
+	if (strlen(e) > 900 || strpbrk(e, "?#") || lnx_notifier_url_fault(e)) {
 		(void)snprintf(why, sizeof(why), "'%.60s' must be http:// or https://, up to /v1",
 			       e); /* fits */
 		say(arg, "llm.endpoint", why);

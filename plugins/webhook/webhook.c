@@ -31,6 +31,11 @@ static int put_url(struct webhook *w, struct lnx_buf *out, char *why, uint64_t c
 		return 0;
 	}
 	rc = lnx_secret_read(w->conf->url_file, secret, why, cap);
+	if (rc == 0 && lnx_notifier_url_fault(secret)) {
+		(void)snprintf(why, cap, "%s holds no URL: it %s", w->conf->url_file,
+			       lnx_notifier_url_fault(secret));
+		rc = -EINVAL;
+	}
 	if (rc == 0)
 		lnx_buf_str(out, secret);
 	explicit_bzero(secret, sizeof(secret));

@@ -100,6 +100,17 @@ all_errors_at_once()
 	for line in 2 3 5 6 7; do
 		grep -q "c\\.yaml:$line:" <<<"$out" || fail "nothing about line $line in: $out"
 	done
+	# Of the tables and of the plugins, each once.
+	printf 'store:\n  keep: 1s\nslack:\n  enabled: true\nhttp:\n  listen: 0.0.0.0:1\n  ops_listen: [1]\nalertmanager:\n  enabled: true\n  url: "https://am/ x"\n' >"$tmp/c.yaml"
+	code=0
+	out=$("$linnixd" --config "$tmp/c.yaml" --check-config 2>&1) || code=$?
+	[ "$code" -eq 2 ] || fail "exit code $code"
+	for line in 2:3:.store.keep: 3:1:.slack.webhook_url_file: 6:3:.http.listen: 7:3:.http.ops_listen: 10:3:.alertmanager.url:; do
+		[ "$(grep -c "c\\.yaml:$line" <<<"$out")" -eq 1 ] || fail "$line is not there once: $out"
+	done
+	# A value that is quoted cannot forge a line.
+	printf 'alertmanager: { enabled: true, url: "here\\nc.yaml:1:1: forged" }\n' >"$tmp/c.yaml"
+	refuses 'c\.yaml:1:[0-9]*: alertmanager\.url: .here\?c\.yaml:1:1: forged'
 }
 
 toml_gets_a_hint()

@@ -49,7 +49,8 @@ int run_bind(struct run *r)
 				      .flags = r->flags,
 				      .sections = r->sections,
 				      .n_sections = 3,
-				      .known = known };
+				      .known = known,
+				      .keeps_wrong = r->keeps_wrong };
 
 	r->sections[0] = (struct lnx_section){ "http", http_options, &r->http, sizeof(r->http), 9 };
 	r->sections[1] =

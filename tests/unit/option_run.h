@@ -29,6 +29,7 @@ struct run {
 	struct lnx_node *root;
 	const char *const *flags;
 	char *const *env;
+	uint32_t keeps_wrong;
 	int rc;
 };
 

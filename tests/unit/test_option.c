@@ -40,6 +40,34 @@ static void without_a_file_the_defaults_hold(void **state)
 	run_done(&r);
 }
 
+/* For who checks further: an error of one option hides none of another. */
+static void what_is_right_can_be_kept_beside_what_is_wrong(void **state)
+{
+	static const char *const env[] = { "LINNIX_HTTP_MAX_CLIENTS=none", NULL };
+	struct run r = { .env = (char *const *)(uintptr_t)env, .keeps_wrong = 1 };
+
+	(void)state;
+	assert_int_equal(
+		run_yaml(&r,
+			 "http: {max_clients: 70, timeout: 1, ratio: 7, listen: here, nosuch: 1}\n"
+			 "triage: {enabled: true, name: n}"),
+		-EINVAL);
+	assert_non_null(strstr(errors_of(&r), "http.ratio"));
+	assert_non_null(r.set);
+	assert_string_equal(r.http.listen, "here");
+	assert_string_equal(r.http.token, "");
+	assert_null(r.http.allowed_hosts[0]);
+	assert_float_equal(r.http.ratio, 0.5, 0);
+	assert_int_equal(r.http.max_clients, 70); /* of the file: the variable is no number */
+	assert_string_equal(r.triage.name, "n");
+	assert_int_equal(r.sections[1].enabled, 1);
+	assert_int_equal(lnx_optset_is_wrong(r.set, "http", "ratio"), 1);
+	assert_int_equal(lnx_optset_is_wrong(r.set, "http", "max_clients"), 1);
+	assert_int_equal(lnx_optset_is_wrong(r.set, "http", "listen"), 0);
+	assert_int_equal(lnx_optset_is_wrong(r.set, "http", "nosuch"), 0);
+	run_done(&r);
+}
+
 static void every_type_is_read_from_the_file(void **state)
 {
 	struct run r = { 0 };
@@ -546,6 +574,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_file_the_defaults_hold),
 		cmocka_unit_test(every_type_is_read_from_the_file),
+		cmocka_unit_test(what_is_right_can_be_kept_beside_what_is_wrong),
 		cmocka_unit_test(empty_sections_and_values_mean_the_default),
 		cmocka_unit_test(durations_and_sizes_have_units),
 		cmocka_unit_test(wrong_values_are_named_with_the_reason),

@@ -55,16 +55,47 @@ static inline int lnx_notifier_token(const char *file, struct lnx_buf *headers, 
 	return rc;
 }
 
+/* What keeps <url> from being one that can be asked, as "it has no host"; NULL: nothing. */
+static inline const char *lnx_notifier_url_fault(const char *url)
+{
+	const char *host, *port, *p;
+	size_t n;
+
+	if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
+		return "must be http:// or https://";
+	for (p = url; *p; p++)
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f ||
+		    strchr("\"<>\\^`{|}", *p))
+			return "has a character that must be written as %XX";
+	host = strstr(url, "://") + 3;
+	n = strcspn(host, "/?#");
+	for (p = host; p < host + n; p++) /* whom to ask stands behind the last @ */
+		if (*p == '@') {
+			n -= (size_t)(p + 1 - host);
+			host = p + 1;
+		}
+	port = (const char *)memchr(host, *host == '[' ? ']' : ':', n);
+	if (*host == '[' && port)
+		port++;
+	if (!n || *host == ':' || (*host == '[' && (!port || (port < host + n && *port != ':'))))
+		return "has no host";
+	for (p = port ? port + 1 : host + n; p < host + n; p++)
+		if (*p < '0' || *p > '9' || p - port > 5)
+			return "has a port that is no number";
+	return NULL;
+}
+
 /* For lnx_plugin.check: <url> of key "url" is one. */
 static inline void lnx_notifier_check_url(const char *url,
 					  void (*say)(void *arg, const char *key, const char *text),
 					  void *arg)
 {
+	const char *fault = lnx_notifier_url_fault(url);
 	char text[160];
 
-	if (!strncmp(url, "https://", 8) || !strncmp(url, "http://", 7))
+	if (!fault)
 		return;
-	(void)snprintf(text, sizeof(text), "'%.80s' must be http:// or https://", url); /* fits */
+	(void)snprintf(text, sizeof(text), "'%.80s' %s", url, fault); /* fits */
 	say(arg, "url", text);
 }
 
