@@ -51,7 +51,8 @@ struct collector {
 	uint64_t retry_ns;  /* its receipt is not tried before: there was no room for it */
 	struct lnx_buf spool;
 	struct spool_job *job;
-	uint64_t spool_lost;
+	uint64_t spool_bytes; /* for the file, so far */
+	uint64_t spool_lost;  /* events that it does not have */
 	uint32_t args_policy; /* enum leaf_args */
 	uint32_t is_exe_stale;
 	struct exe_job *exe;	    /* that runs; its program is not the newest: is_exe_stale */
@@ -79,6 +80,9 @@ void collect_done(struct settle *s);
 /* ---- spool.c: the events file */
 /* Make <path>. 0 or -errno. */
 int spool_begin(struct collector *c, char why[TASK_ERROR]);
+/* Add the line of an event, if there is room for it. After one that the file does not have no other is of use: none is opened from a
+ * part of them. */
+void spool_line(struct collector *c, const uint8_t salt[LEAF_SALT], const struct lnx_buf *json);
 /* Write what is collected, if enough or <is_end>. */
 void spool_flush(struct collector *c, int is_end);
 /* Is nothing on its way? */

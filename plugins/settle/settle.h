@@ -46,6 +46,7 @@ struct settle_conf {
 	uint64_t task_cents, hourly_cents, daily_cents, monthly_cents, counterparty_cents;
 	uint32_t price_model, pad;
 	const char *price_unit;
+	uint64_t events_max; /* bytes of one task */
 };
 
 /* enum settle_mode */

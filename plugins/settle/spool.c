@@ -11,6 +11,8 @@
 
 #include "collect.h"
 
+#define LINE_MORE (2 * LEAF_SALT + 2) /* bytes of a line besides the event */
+
 struct spool_job {
 	struct settle *s; /* the collector may be gone */
 	struct lnx_buf lines;
@@ -42,6 +44,22 @@ int spool_begin(struct collector *c, char why[TASK_ERROR])
 	}
 	(void)close(fd);
 	return 0;
+}
+
+void spool_line(struct collector *c, const uint8_t salt[LEAF_SALT], const struct lnx_buf *json)
+{
+	size_t before = c->spool.size;
+
+	if (!c->spool_lost && before <= COLLECT_SPOOL_MAX &&
+	    c->spool_bytes + json->size + LINE_MORE <= c->s->conf->events_max) {
+		leaf_put_line(&c->spool, salt, json->data, json->size);
+		c->spool_bytes += c->spool.size - before;
+		return;
+	}
+	if (!c->spool_lost++)
+		c->s->host->log(c->s->ctx, LNX_WARN,
+				"%s: it does not get all events (chain.events_max, or a slow disk)",
+				c->path);
 }
 
 static int run(void *arg)

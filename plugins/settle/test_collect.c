@@ -5,6 +5,7 @@
 #include "collect.h"
 #include "identity.h"
 
+#include <linnix/ev_workload.h>
 #include <linnix/svc_core.h>
 #include <sodium.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ static void measure(void)
 		crypto_sign_seed_keypair(identity.ed25519, secret.ed25519, secret.ed25519_seed), 0);
 	f.s.identity = &identity;
 	f.conf.events_dir = dir;
+	f.conf.events_max = 1u << 30;
 	assert_int_equal(testhost_provide(f.t, "core/1", &core, NULL), 0);
 	f.task.role = TASK_PAYEE;
 	f.task.status = TASK_CREATED;
@@ -72,6 +74,59 @@ static void without_an_event_there_is_no_receipt(void **state)
 	forget_events();
 }
 
+/* The root has all of them, the file no more than it may: nobody fills the disk with events. */
+static void the_file_of_events_has_a_bound(void **state)
+{
+	struct leaf leaf = { .type = "proc.exec", .pid = 1 };
+	struct lnx_buf out = { 0 };
+	struct collector *c;
+
+	(void)state;
+	measure();
+	c = f.s.collectors;
+	f.conf.events_max = 1000;
+	for (unsigned i = 0; i < 10; i++)
+		collect_leaf(c, &leaf);
+	assert_int_equal(c->tree.n, 10);
+	assert_true(c->spool.size > 200 && c->spool.size <= 1000);
+	assert_int_equal(c->spool_bytes, c->spool.size);
+	assert_true(c->spool_lost > 0 && c->spool_lost < 10);
+	f.conf.events_max = 100000; /* no more: one is missing already */
+	collect_leaf(c, &leaf);
+	assert_int_equal(c->spool_bytes, c->spool.size);
+	task_json(&f.s, &f.task, &out);
+	assert_non_null(strstr(out.data, "\"events\":11,"));
+	assert_null(strstr(out.data, "\"not_in_file\":0"));
+	lnx_buf_done(&out);
+	collect_done(&f.s);
+	forget_events();
+}
+
+static void a_cgroup_too_many_is_told(void **state)
+{
+	struct lnx_ev_cgroup ev = {
+		.h = { .size = sizeof(ev), .type = LNX_EV_CGROUP_NEW, .fixed = sizeof(ev) }
+	};
+	struct collector *c;
+
+	(void)state;
+	measure();
+	c = f.s.collectors;
+	c->cgroups[c->n_cgroups++] = 7;
+	ev.parent_id = 7;
+	for (uint64_t id = 100; id < 115; id++) {
+		ev.cgroup_id = id;
+		assert_int_equal(collect_event(&f.s, &ev.h), 0);
+	}
+	assert_int_equal(c->n_cgroups, 16);
+	assert_false(c->is_degraded);
+	ev.cgroup_id++;
+	assert_int_equal(collect_event(&f.s, &ev.h), 0);
+	assert_true(c->is_degraded);
+	collect_done(&f.s);
+	forget_events();
+}
+
 /* The outbox is full when the work ends: its receipt is made when there is room. */
 static void measured_work_waits_for_room(void **state)
 {
@@ -103,6 +158,8 @@ static void measured_work_waits_for_room(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(the_file_of_events_has_a_bound),
+		TEST(a_cgroup_too_many_is_told),
 		TEST(without_an_event_there_is_no_receipt),
 		TEST(measured_work_waits_for_room),
 	};
