@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* GET /workloads: containers, units and other leaf cgroups with what is known of them now. */
 #include <errno.h>
+#include <inttypes.h>
 #include <linnix/buf.h>
 #include <linnix/svc_http.h>
 #include <linnix/svc_stall.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,7 @@
 #include "workload.h"
 
 #define WINDOW_NS 10000000000ull /* of the stall figures */
+#define READ_MAX  512 /* rows whose files one answer reads: some ten files each, on the loop */
 
 struct row {
 	struct workload_entry *e;
@@ -34,6 +37,25 @@ static const char *const sort_keys[] = {
 	"psi_cpu_pct", "psi_memory_pct", "psi_io_pct",	      "throttled_total_ms",
 	NULL
 };
+
+/* A key that is of files, and what is known without them: tells whose are worth reading. Others stand for themselves. */
+static unsigned key_without_files(unsigned key)
+{
+	switch (key) {
+	case 6:
+		return 4; /* working set: anonymous memory of its processes */
+	case 7:
+		return 3; /* of the limit: CPU */
+	case 11:
+		return 5; /* throttled since it was made: in the last seconds */
+	}
+	return key;
+}
+
+static bool is_of_files(unsigned key)
+{
+	return key == 4 || key_without_files(key) != key;
+}
 
 static double row_key(const struct row *r, unsigned key)
 {
@@ -150,9 +172,50 @@ static void row_fill(struct workload *w, struct row *r, uint32_t resource)
 		(void)((const struct lnx_svc_stall *)vtable)
 			->workload(self, resource, r->e->id, WINDOW_NS,
 				   &r->cpu); /* unknown stays NaN, none is 0 */
+	usage_unknown(&r->files);
+	r->files.anon_bytes = r->e->anon_bytes;
+}
+
+static void row_read(const struct workload *w, struct row *r)
+{
 	usage_read(w->root, r->e->path, &r->files);
 	if (!r->files.has_memory)
 		r->files.anon_bytes = r->e->anon_bytes;
+}
+
+static void rows_sort(struct row *rows, uint64_t n, unsigned key, bool is_ascending)
+{
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		rows[i].key = row_key(&rows[i], key);
+	qsort(rows, n, sizeof(*rows), is_ascending ? by_key_asc : by_key_desc);
+}
+
+/* Sort <n> rows and read the files of those from <from> to <to>, as far as READ_MAX allows; a key of files needs those of all,
+ * and has those of the likely ones. Returns how many are shown, or stand where they do, without. */
+static uint64_t rows_order(const struct workload *w, struct row *rows, uint64_t n,
+			   const struct filter *f, uint64_t from, uint64_t to)
+{
+	unsigned key = (unsigned)f->key;
+	uint64_t i, left = READ_MAX, n_missing = 0;
+
+	if (is_of_files(key)) {
+		rows_sort(rows, n, key_without_files(key), f->is_ascending);
+		for (i = 0; i < n && left; i++, left--)
+			row_read(w, &rows[i]);
+		n_missing = n - i;
+	}
+	rows_sort(rows, n, key, f->is_ascending);
+	for (i = from; !is_of_files(key) && i < n && i < to; i++) {
+		if (left) {
+			row_read(w, &rows[i]);
+			left--;
+		} else {
+			n_missing++;
+		}
+	}
+	return n_missing;
 }
 
 /* ---- JSON */
@@ -314,14 +377,32 @@ static const char *stall_why(struct workload *w, uint32_t resource)
 		       : "";
 }
 
+/* <n_missing> rows are without the figures of their files. */
+static void tell_degraded(struct workload *w, const struct lnx_svc_http *http,
+			  struct lnx_http_req *req, uint32_t resource, uint64_t n_missing)
+{
+	const char *why = stall_why(w, resource);
+	char text[512];
+
+	if (!*why && !n_missing)
+		return;
+	if (n_missing)
+		(void)snprintf(
+			text, sizeof(text),
+			"%.300s%sthe files of %" PRIu64
+			" workloads were not read (at most %d in an answer): their memory, limits and throttling "
+			"are not known",
+			why, *why ? "; " : "", n_missing, READ_MAX); /* for people */
+	(void)http->set_header(req, "X-Linnix-Degraded", n_missing ? text : why);
+}
+
 static void workload_list(void *arg, struct lnx_http_req *req)
 {
 	struct workload *w = arg;
 	const struct lnx_svc_http *http;
 	struct filter filter;
-	const char *why;
 	struct lnx_buf out = { 0 };
-	uint64_t limit, offset, i, n = 0;
+	uint64_t limit, offset, i, n = 0, n_missing;
 	struct workload_entry *e;
 	struct row *rows;
 	const void *vtable;
@@ -346,18 +427,15 @@ static void workload_list(void *arg, struct lnx_http_req *req)
 			continue;
 		rows[n].e = e;
 		row_fill(w, &rows[n], filter.resource);
-		rows[n].key = row_key(&rows[n], (unsigned)filter.key);
 		n++;
 	}
-	qsort(rows, n, sizeof(*rows), filter.is_ascending ? by_key_asc : by_key_desc);
+	n_missing = rows_order(w, rows, n, &filter, offset, offset + limit);
 	lnx_buf_char(&out, '[');
 	for (i = offset; i < n && i - offset < limit; i++)
 		row_json(&out, &rows[i], w);
 	lnx_buf_char(&out, ']');
 	free(rows);
-	why = stall_why(w, filter.resource);
-	if (*why)
-		(void)http->set_header(req, "X-Linnix-Degraded", why);
+	tell_degraded(w, http, req, filter.resource, n_missing);
 	if (lnx_buf_error(&out))
 		(void)http->error(req, 503, "no_memory", "out of memory");
 	else

@@ -149,13 +149,18 @@ static uint64_t read_memory_limit(const char *root, const char *base, const char
 	return max ? max : read_limit(base, "/memory", path, "memory.limit_in_bytes");
 }
 
+void usage_unknown(struct usage_files *ret_files)
+{
+	memset(ret_files, 0, sizeof(*ret_files));
+	ret_files->working_set_bytes = ret_files->pinned_bytes = NAN;
+	ret_files->throttled_total_ms = ret_files->cfs_periods = ret_files->throttled_periods = NAN;
+}
+
 void usage_read(const char *root, const char *path, struct usage_files *ret_files)
 {
 	char base[4096];
 
-	memset(ret_files, 0, sizeof(*ret_files));
-	ret_files->working_set_bytes = ret_files->pinned_bytes = NAN;
-	ret_files->throttled_total_ms = ret_files->cfs_periods = ret_files->throttled_periods = NAN;
+	usage_unknown(ret_files);
 	v1_base(root, base, sizeof(base));
 	read_memory(root, base, path, ret_files);
 	read_quota(root, base, path, ret_files);

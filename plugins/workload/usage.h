@@ -19,6 +19,8 @@ struct usage_files {
 	double throttled_total_ms, cfs_periods, throttled_periods;
 };
 
+/* Nothing of it is known. */
+void usage_unknown(struct usage_files *ret_files);
 /* <root>: of the v2 hierarchy; v1 controllers are looked for beside it. */
 void usage_read(const char *root, const char *path, struct usage_files *ret_files);
 
