@@ -15,7 +15,10 @@
 #define LIST_IDLE_S 30
 #define WATCH_S \
 	240 /* and up to as much again: the server ends it, not at the same time for all nodes */
-#define WATCH_IDLE 90 /* seconds over that in which a dead connection is noticed */
+#define WATCH_FIRST_S \
+	75 /* likewise of the first, which tells whether this server sends bookmarks: one a minute */
+#define WATCH_IDLE    90  /* seconds over the whole in which a dead connection is noticed */
+#define WATCH_QUIET_S 150 /* the same where bookmarks come: two and a half are missing */
 
 bool k8s_find_api(struct k8s *k)
 {
@@ -88,7 +91,8 @@ static void escape(const char *from, char *ret, size_t cap)
 static unsigned make_url(struct k8s *k)
 {
 	char node[3 * sizeof(k->node)], version[3 * sizeof(k->version)];
-	unsigned watch_s = WATCH_S + (unsigned)(k->random >> 33) % WATCH_S;
+	unsigned least = k->has_watched ? WATCH_S : WATCH_FIRST_S;
+	unsigned watch_s = least + (unsigned)(k->random >> 33) % least;
 
 	escape(k->node, node, sizeof(node));
 	escape(k->version, version, sizeof(version));
@@ -127,7 +131,9 @@ int k8s_ask(struct k8s *k, const struct lnx_http_ask *callbacks)
 		ask.ca_file = k->conf->ca_file; /* else the system's */
 	ask.max_body_bytes = UINT64_MAX; /* one object at a time is held, and that is bounded */
 	ask.total_timeout_ns = k->is_watch ? 0 : LIST_S * SECOND;
-	ask.idle_timeout_ns = k->is_watch ? (watch_s + WATCH_IDLE) * SECOND : LIST_IDLE_S * SECOND;
+	ask.idle_timeout_ns = SECOND * (!k->is_watch	   ? LIST_IDLE_S
+					: k->has_bookmarks ? WATCH_QUIET_S
+							   : watch_s + WATCH_IDLE);
 	rc = k->http->start(k->http_self, &ask, &k->call);
 	explicit_bzero(k->token, sizeof(k->token));
 	if (rc < 0)

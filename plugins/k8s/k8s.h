@@ -35,8 +35,10 @@ struct k8s {
 	struct lnx_timer *timer; /* of the next list or watch */
 	uint32_t state;		 /* enum lnx_k8s_state */
 	int type_pod;
-	bool is_watch;	/* the running call; else it lists */
-	bool is_relist; /* the next one lists */
+	bool is_watch;	    /* the running call; else it lists */
+	bool is_relist;	    /* the next one lists */
+	bool has_watched;   /* a watch went on until its time was over */
+	bool has_bookmarks; /* the server sends them */
 	bool is_from_etcd; /* the next list asks for the newest state: the cache's version was refused */
 	bool has_bytes;	    /* of the running call */
 	bool is_partial;    /* the running list: what it does not name may be there */

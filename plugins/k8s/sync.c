@@ -115,6 +115,9 @@ static int sync_line(struct k8s *k, const char *data, size_t n)
 	case K8S_ERROR:
 		(void)snprintf(k->message, sizeof(k->message), "%s", line.message); /* fits */
 		return line.code == 410 ? -ESTALE : -EREMOTEIO;
+	case K8S_BOOKMARK:
+		k->has_bookmarks = true;
+		break;
 	default:
 		break;
 	}
@@ -223,6 +226,7 @@ static void sync_watch_done(struct k8s *k, int rc, const char *why)
 	}
 	if (k->host->now_ns(k->ctx) - k->began_ns > WATCH_GOOD_NS)
 		k->failures = 0;
+	k->has_watched = k->has_watched || rc == 0;
 	if (rc == 0 && k->has_bytes) { /* its time was over: nothing is missed meanwhile */
 		sync_later(k, BACKOFF_MIN_MS);
 		return;

@@ -459,6 +459,69 @@ static void an_expired_version_leads_to_a_list(void **state)
 	end(&e);
 }
 
+static unsigned watch_seconds(struct env *e)
+{
+	const char *at = strstr(e->url, "timeoutSeconds=");
+
+	assert_non_null(at);
+	return (unsigned)strtoul(at + 15, NULL, 10);
+}
+
+/* Nobody says that a connection is dead; what is known of pods must not be old for minutes in silence. */
+static void where_bookmarks_come_silence_is_noticed_soon(void **state)
+{
+	struct env e;
+
+	(void)state;
+	begin(&e, "vm");
+	load(&e);
+	(void)wait_ask(&e);
+	answer_file(&e, "podlist_1.20.json");
+	(void)wait_ask(&e); /* the first watch is short */
+	assert_in_range(watch_seconds(&e), 75, 150);
+	assert_int_equal(e.ask.idle_timeout_ns, (watch_seconds(&e) + 90) * SECOND);
+	(void)testhost_advance(e.t, 75 * SECOND);
+	answer(&e, 200, BOOKMARK);
+	(void)wait_ask(&e);
+	assert_in_range(watch_seconds(&e), 240, 480);
+	assert_int_equal(e.ask.idle_timeout_ns, 150 * SECOND);
+	(void)testhost_advance(e.t, 150 * SECOND);
+	finish(&e, -ETIMEDOUT, 200, "nothing came for 150 s");
+	assert_int_equal(e.svc->state(e.self), LNX_K8S_STALE);
+	assert_non_null(strstr(why(&e), "nothing came for 150 s"));
+	/* it goes on from the last version */
+	assert_true(wait_ask(&e) <= 1500);
+	assert_non_null(strstr(e.url, "resourceVersion=9001"));
+	assert_int_equal(e.ask.on_head(e.ask.arg, 200), 0);
+	assert_int_equal(e.svc->state(e.self), LNX_K8S_SYNCED);
+	end(&e);
+}
+
+static void without_bookmarks_silence_is_no_fault(void **state)
+{
+	struct env e;
+	unsigned i;
+
+	(void)state;
+	begin(&e, "vm");
+	load(&e);
+	(void)wait_ask(&e);
+	answer_file(&e, "podlist_1.20.json");
+	for (i = 0; i < 4; i++) {
+		(void)wait_ask(&e);
+		assert_non_null(strstr(e.url, "watch=1"));
+		if (i)
+			assert_in_range(watch_seconds(&e), 240, 480);
+		assert_int_equal(e.ask.idle_timeout_ns, (watch_seconds(&e) + 90) * SECOND);
+		assert_int_equal(e.ask.on_head(e.ask.arg, 200), 0);
+		(void)testhost_advance(e.t, watch_seconds(&e) * SECOND);
+		finish(&e, 0, 200, "");
+		assert_int_equal(e.svc->state(e.self), LNX_K8S_SYNCED);
+	}
+	assert_float_equal(testhost_metric(e.t, "linnix_k8s_lists_total", ""), 1, 0);
+	end(&e);
+}
+
 static void containers_without_room_are_counted(void **state)
 {
 	struct lnx_buf json = { 0 };
@@ -617,6 +680,8 @@ int main(void)
 		cmocka_unit_test(what_a_list_could_not_tell_is_not_gone),
 		cmocka_unit_test(a_bookmark_moves_the_version_on),
 		cmocka_unit_test(an_expired_version_leads_to_a_list),
+		cmocka_unit_test(where_bookmarks_come_silence_is_noticed_soon),
+		cmocka_unit_test(without_bookmarks_silence_is_no_fault),
 		cmocka_unit_test(containers_without_room_are_counted),
 		cmocka_unit_test(a_refused_token_is_named_and_read_again),
 		cmocka_unit_test(a_server_that_fails_is_asked_less_and_less),
