@@ -13,8 +13,11 @@
 #include "app.h"
 #include "offline.h"
 
+#define REPLAY_OPEN_BITS 14
+
 struct replay {
 	struct lnx_replay *out;
+	uint32_t *open; /* buckets of alerts that fire: place + 1; 0: none */
 	struct lnx_app *app;
 	struct lnx_rules *rules;
 	uint64_t seq; /* of the event that is played; 0: time goes on */
@@ -39,30 +42,37 @@ static void replay_copy(char *to, size_t cap, const struct lnx_event *ev, struct
 	(void)snprintf(to, cap, "%.*s", (int)s.len, (const char *)ev + s.off); /* cut is fine */
 }
 
-/* The alert of the same key that still fires. */
-static struct lnx_replay_fire *replay_open(const struct replay *r, const struct lnx_ev_alert *a)
+/* Where the alerts of <rule> and <key> that still fire are linked. */
+static uint32_t *replay_bucket(struct replay *r, const char *rule, uint64_t key)
+{
+	uint64_t h = key ^ 14695981039346656037u;
+
+	for (; *rule; rule++)
+		h = (h ^ (unsigned char)*rule) * 1099511628211u;
+	return &r->open[(h * 0x9e3779b97f4a7c15u) >> (64 - REPLAY_OPEN_BITS)];
+}
+
+/* The link to the alert of the same rule and key that still fires, or to the end of its bucket. */
+static uint32_t *replay_open(struct replay *r, const struct lnx_ev_alert *a)
 {
 	char rule[sizeof(r->out->fires->rule)];
-	struct lnx_replay_fire *best = NULL;
-	size_t i;
+	uint32_t *at;
 
 	replay_copy(rule, sizeof(rule), &a->h, a->rule);
-	for (i = r->out->n; i-- > 0;) {
-		struct lnx_replay_fire *f = &r->out->fires[i];
+	for (at = replay_bucket(r, rule, a->key); *at; at = &r->out->fires[*at - 1].next_open) {
+		const struct lnx_replay_fire *f = &r->out->fires[*at - 1];
 
-		if (f->resolved_ns || f->since_ns != a->since_ns || strcmp(f->rule, rule) != 0)
-			continue;
-		if (f->pid == a->subject_pid && f->cgroup_id == a->subject_cgroup_id)
-			return f;
-		best = best ? best : f;
+		if (f->key == a->key && strcmp(f->rule, rule) == 0)
+			break;
 	}
-	return best;
+	return at;
 }
 
 static void replay_begin(struct replay *r, const struct lnx_ev_alert *a)
 {
 	struct lnx_replay *out = r->out;
 	struct lnx_replay_fire *f;
+	uint32_t *bucket;
 
 	if (out->n == LNX_REPLAY_FIRES) {
 		out->left_out++;
@@ -95,7 +105,10 @@ static void replay_begin(struct replay *r, const struct lnx_ev_alert *a)
 	f->value = a->value;
 	f->threshold = a->threshold;
 	f->seq = r->seq;
-	out->n++;
+	f->key = a->key;
+	bucket = replay_bucket(r, f->rule, f->key);
+	f->next_open = *bucket;
+	*bucket = (uint32_t)++out->n;
 	if (!f->workload || !f->say)
 		r->rc = -ENOMEM;
 }
@@ -104,12 +117,15 @@ static int replay_on_alert(void *arg, const struct lnx_event *ev)
 {
 	const struct lnx_ev_alert *a = (const void *)ev;
 	struct replay *r = arg;
-	struct lnx_replay_fire *f = replay_open(r, a);
+	uint32_t *at = replay_open(r, a);
+	struct lnx_replay_fire *f = *at ? &r->out->fires[*at - 1] : NULL;
 	char *say;
 
 	if (a->state == LNX_ALERT_RESOLVED) {
-		if (f)
+		if (f) {
 			f->resolved_ns = ev->ts_ns;
+			*at = f->next_open;
+		}
 		return 0;
 	}
 	if (!f) {
@@ -241,7 +257,8 @@ int lnx_replay_run(const struct lnx_replay_conf *conf, struct lnx_buf *errors,
 	int rc;
 
 	memset(ret_replay, 0, sizeof(*ret_replay));
-	rc = lnx_offline_new(conf->plugins_dir, &r.app);
+	r.open = calloc(1u << REPLAY_OPEN_BITS, sizeof(*r.open));
+	rc = r.open ? lnx_offline_new(conf->plugins_dir, &r.app) : -ENOMEM;
 	if (rc == 0)
 		rc = lnx_rec_open(conf->data, conf->size, r.app->registry, &reader, err);
 	if (rc == 0)
@@ -253,6 +270,7 @@ int lnx_replay_run(const struct lnx_replay_conf *conf, struct lnx_buf *errors,
 	lnx_rec_close(reader);
 	lnx_rules_free(r.rules);
 	lnx_offline_free(r.app);
+	free(r.open);
 	if (rc < 0)
 		lnx_replay_done(ret_replay);
 	return rc;

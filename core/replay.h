@@ -28,6 +28,8 @@ struct lnx_replay_fire {
 	uint64_t resolved_ns; /* 0: fires at the end */
 	uint64_t seq;	      /* event of the recording that made it fire; 0: time did */
 	double value, threshold;
+	uint64_t key;	    /* what the rule groups by, as a number */
+	uint32_t next_open; /* place + 1 of another of the same bucket that fires; 0: none */
 };
 
 struct lnx_replay {

@@ -136,6 +136,31 @@ static const char each_fork[] =
 	"when = function(w) return w.count > 0 end, value = 'count', "
 	"say = '{comm} {count}' }";
 
+/* They began in the same instant, and each is an alert of its own, from its own beginning to its own end. */
+static void alerts_of_one_instant_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	unsigned i;
+
+	for (i = 0; i < 40; i++)
+		forks(f, 1, 5, 100 + i);
+	forks(f, 8, 5, 107); /* only this one goes on */
+	forks(f, 12, 5, 900);
+	assert_int_equal(
+		replay(f, "rule 'child' { on = 'proc.fork', where = { child_pid = { lt = 900 } },"
+			  " by = 'child_pid', window = 'count 5s', keep = '1s',"
+			  " when = function(w) return w.count > 0 end }"),
+		0);
+	assert_int_equal(f->r.n, 41);
+	for (i = 0; i < 40; i++) {
+		assert_int_equal(f->r.fires[i].pid, 100 + i);
+		assert_int_equal(f->r.fires[i].seq, 1 + i);
+		assert_in_range(f->r.fires[i].resolved_ns, BEGIN + 6 * SECOND, BEGIN + 8 * SECOND);
+	}
+	assert_int_equal(f->r.fires[40].pid, 107);
+	assert_int_equal(f->r.fires[40].resolved_ns, 0);
+}
+
 static void the_state_is_known_and_no_rule_sees_it(void **state)
 {
 	struct fixture *f = *state;
@@ -361,6 +386,7 @@ static void two_sets_are_compared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(alerts_of_one_instant_are_told_apart),
 		TEST(the_state_is_known_and_no_rule_sees_it),
 		TEST(time_is_that_of_the_events),
 		TEST(timers_run_between_events),
