@@ -388,17 +388,17 @@ static int bind_global_unknown(lua_State *L)
 
 static int bind_global_new(lua_State *L)
 {
-	const char *name = luaL_checkstring(L, 2);
+	const char *name = luaL_checkstring(L, 2), *version;
 	char shown[64];
 
 	if (strcmp(name, "linnix") == 0) {
 		/* `linnix = 1`: the version of the language that the file is written in */
 		if (lua_isinteger(L, 3) && lua_tointeger(L, 3) == LNX_RULES_VERSION)
 			return 0;
-		return luaL_error(
-			L, "the file is written for version %s, this is version %d",
-			lnx_lua_printable(luaL_tolstring(L, 3, NULL), shown, sizeof(shown)),
-			LNX_RULES_VERSION);
+		version = lua_isstring(L, 3) ? lua_tostring(L, 3) : luaL_typename(L, 3);
+		return luaL_error(L, "the file is written for version %s, this is version %d",
+				  lnx_lua_printable(version, shown, sizeof(shown)),
+				  LNX_RULES_VERSION);
 	}
 	return luaL_error(L, "'%s' is not declared: write local %s",
 			  lnx_lua_printable(name, shown, sizeof(shown)), shown);

@@ -7,6 +7,7 @@
 #include "log.h"
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,9 +18,16 @@
 #ifndef LNX_LUA_CPU_NS			/* an instrumented build has its own */
 #define LNX_LUA_CPU_NS 1000000000	/* of a call with that budget: a net, see lua_sandbox.c */
 #endif
-#define LNX_LUA_CPU_TIMES    10	       /* at most for a call with a larger one */
-#define LNX_LUA_PATTERN_WORK 1000000.0 /* (len+1)^quantifiers of one pattern match */
-#define LNX_LUA_TABLE_OPS    1000000   /* elements that one table.move may touch */
+#define LNX_LUA_CPU_TIMES      10	 /* at most for a call with a larger one */
+#define LNX_LUA_BYTES_PER_STEP 64	 /* of work in C that count as one instruction */
+#define LNX_LUA_PATTERN_WORK   1000000.0 /* (len+1)^quantifiers of one pattern match */
+#define LNX_LUA_TABLE_OPS      1000000	 /* elements that one table.move may touch */
+
+/* enum lnx_lua_why: what a call went over */
+#define LNX_LUA_OVER_BUDGET 0
+#define LNX_LUA_OVER_TIME   1 /* of the CPU */
+#define LNX_LUA_OVER_TOTAL  2 /* total_max */
+#define LNX_LUA_STOPPED	    3
 
 struct lnx_lua {
 	lua_State *L;
@@ -27,11 +35,18 @@ struct lnx_lua {
 	uint64_t budget; /* instructions a call */
 	uint64_t limit;	 /* of the running call */
 	uint64_t spent;	 /* by the running call */
+	uint64_t unseen; /* of it, paid since somebody looked at the clock */
 	uint64_t cpu_until_ns;
-	bool is_exceeded; /* the running call went over its budget */
-	bool is_late;	  /* it was the CPU time that it went over */
-	bool is_sure;	  /* the error of the running call does not hang on what an event holds */
-	uint64_t denied;  /* allocations refused by the cap */
+	uint64_t serial;	 /* of the running call */
+	uint64_t total;		 /* spent by all calls so far, and what else the owner counts */
+	uint64_t total_max;	 /* no call goes on beyond it; 0: no bound */
+	const atomic_bool *stop; /* set by another thread: no call goes on; NULL: none does */
+	bool is_running;	 /* a call runs */
+	bool is_exceeded;	 /* it went over its budget */
+	bool is_soon;		 /* the hook is set to come with the next instruction */
+	unsigned why;		 /* enum lnx_lua_why, with is_exceeded */
+	bool is_sure;	 /* the error of the running call does not hang on what an event holds */
+	uint64_t denied; /* allocations refused by the cap */
 	/* Called for each line that runs, or NULL. Set it, and lua_sethook to nothing, between two calls. */
 	void (*on_line)(lua_State *L, lua_Debug *ar);
 	void *owner; /* for C functions that rules call */
@@ -59,6 +74,8 @@ void lnx_lua_load(lua_State *L, unsigned chunk, const char *text, size_t bytes, 
 void lnx_lua_env(lua_State *L);
 /* Inside of a call: pay for work done in C; raises when the budget is gone. */
 void lnx_lua_charge(lua_State *L, uint64_t instructions);
+/* total_max is reached or <stop> is set: there is no use in further calls. */
+bool lnx_lua_is_over(const struct lnx_lua *l);
 /* Raise "unknown <what> '<name>' (did you mean '<near>'?)"; <near> may be NULL. */
 int lnx_lua_unknown(lua_State *L, const char *what, const char *name, const char *near);
 

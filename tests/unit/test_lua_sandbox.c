@@ -140,6 +140,227 @@ static void pattern_bombs_are_refused(void **state)
 	run_refuses("while true do string.find(('a'):rep(900), 'a*b') end", ":1" BUDGET);
 }
 
+#define LONG(n, plen) "the pattern is too costly: " plen " bytes on " n " bytes"
+
+static void long_patterns_and_replacements_are_refused(void **state)
+{
+	(void)state;
+	run_refuses("local _ = ('a'):rep(20000):find(('a'):rep(10000) .. 'b.')",
+		    ":1: " LONG("20000", "10002"));
+	run_refuses("local _ = ('a'):rep(20000):find(('a'):rep(10000) .. 'b', 1, true)",
+		    ":1: " LONG("20000", "10001"));
+	/* plain: the first byte ties nothing */
+	run_refuses("local _ = ('^'):rep(20000):find(('^'):rep(10000) .. 'b', 1, true)",
+		    ":1: " LONG("20000", "10001"));
+	run_refuses("local _ = ('a'):rep(20000):gmatch('^' .. ('a'):rep(10000))",
+		    ":1: " LONG("20000", "10001"));
+	run_refuses("local _ = ('x'):rep(20000):gsub('x', ('%0'):rep(300))",
+		    ":1: " LONG("20000", "1"));
+	run_refuses(
+		"local s, r = ('x'):rep(2000), ('%0'):rep(300)\nwhile true do s:gsub('x', r) end",
+		":2" BUDGET);
+	run_refuses("local s = ('x'):rep(2000) while true do s:gsub('x', string.upper) end",
+		    ":1" BUDGET);
+	run_refuses("local s = ('x'):rep(1000):rep(8000) for i = 1, 9 do s:find(1) end",
+		    ":1" BUDGET);
+}
+
+static void a_replacement_costs_as_often_as_it_is_made(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(&t, "local s, r = ('x'):rep(20000), ('y'):rep(1000)\n"
+		     "for i = 1, 100 do assert(#s:gsub('x', r, 1) == 20999) end\n"
+		     "assert(s:gsub('^x', r) == r .. ('x'):rep(19999))\n"
+		     "assert(s:gsub('z', 'y', -1) == s)\n"
+		     "assert(('a1'):gsub('%d', 2) == 'a2')");
+	run_close(&t);
+}
+
+/* Three iterators, made where nobody counts it: each call that uses them pays. */
+static void the_iterator_of_gmatch_is_paid_for_where_it_runs(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"local its = {} for i = 1, 3 do its[i] = ('a'):rep(2000):gmatch('a-b') end\n"
+		"rule 'dear' { on = 'proc.fork', when = function()\n"
+		"  for i = 1, 3 do assert(its[i]() == nil) end\n"
+		"  for i = 1, 300000 do end return true end }\n"
+		"rule 'cheap' { on = 'proc.fork', when = function()\n"
+		"  local n = 0 for w in ('a b c'):gmatch('%a') do n = n + 1 end return n == 3 end }");
+	run_fork(&t, 1, 5, 6, "x");
+	assert_int_equal(t.n_alerts, 1);
+	assert_string_equal(t.alerts[0].rule, "cheap");
+	assert_non_null(strstr(run_json(&t), ":4" BUDGET + 4));
+	run_close(&t);
+}
+
+static void large_pieces_of_memory_are_paid_for(void **state)
+{
+	(void)state;
+	run_refuses(
+		"local s, i = ('x'):rep(1000):rep(3000), 0\nwhile true do i = i + 1 local t = s .. i end",
+		":2" BUDGET);
+	run_refuses("local s, t = ('x'):rep(1000):rep(3000), {} for i = 1, 200 do t[i] = s end\n"
+		    "while true do pcall(table.concat, t) end",
+		    ":2" BUDGET);
+}
+
+/* A text run in a bare state. */
+struct chunk {
+	const char *text;
+};
+
+static int run_chunk(lua_State *L)
+{
+	const struct chunk *c = lua_touserdata(L, 1);
+
+	lnx_lua_env(L);
+	lnx_lua_load(L, 1, c->text, strlen(c->text), -1);
+	lua_call(L, 0, 0);
+	return 0;
+}
+
+static int pay_late(lua_State *L)
+{
+	lnx_lua_charge(L, LNX_LUA_STEP - 1); /* nobody looks yet */
+	lnx_lua_of(L)->cpu_until_ns = 1;
+	lnx_lua_charge(L, 1);
+	return 0;
+}
+
+static void who_pays_is_asked_for_the_time(void **state)
+{
+	struct lnx_lua *l = NULL;
+	struct lnx_err err;
+
+	(void)state;
+	assert_int_equal(lnx_lua_new(0, 0, &l), 0);
+	assert_int_equal(lnx_lua_call(l, pay_late, NULL, 0, &err), -ETIME);
+	assert_string_equal(err.msg, "took longer than its 1000 ms of CPU time");
+	lnx_lua_free(l);
+}
+
+static void a_state_can_be_stopped_and_bounded(void **state)
+{
+	struct chunk loop = { "\n\nwhile true do pcall(error) end" }, short_one = { "local x = 1" };
+	struct lnx_lua *l = NULL;
+	atomic_bool stop = false;
+	struct lnx_err err;
+
+	(void)state;
+	assert_int_equal(lnx_lua_new(0, 0, &l), 0);
+	l->total_max = 5000000;
+	assert_int_equal(lnx_lua_call(l, run_chunk, &loop, 100000000, &err), -ETIME);
+	assert_string_equal(err.msg,
+			    "used up what all tests together may take: 5000000 instructions");
+	assert_int_equal(err.line, 3);
+	assert_true(lnx_lua_is_over(l));
+	l->total_max = 0;
+	l->stop = &stop;
+	assert_int_equal(lnx_lua_call(l, run_chunk, &short_one, 0, &err), 0);
+	assert_false(lnx_lua_is_over(l));
+	stop = true;
+	assert_true(lnx_lua_is_over(l));
+	assert_int_equal(lnx_lua_call(l, run_chunk, &loop, 0, &err), -ETIME);
+	assert_string_equal(err.msg, "was stopped: nobody waits for it any more");
+	lnx_lua_free(l);
+}
+
+static void keys_come_in_order(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"local t, s = { zeta = 1, eta = 2, alpha = 3, beta = 4, Beta = 5, be = 6, gamma = 7, [''] = 8,\n"
+		"  [true] = 9, [false] = 10, [10] = 11, [-1] = 12, [2.5] = 13, [2] = 14, [math.mininteger] = 15,\n"
+		"  [1e300] = 16, ['delta\\0x'] = 17, ['delta\\0'] = 18 }, {}\n"
+		"for k, v in pairs(t) do s[#s + 1] = v end\n"
+		"assert(table.concat(s, ' ') == '15 12 14 13 11 16 8 5 3 6 4 18 17 2 7 1 10 9')");
+	run_close(&t);
+}
+
+static void walking_a_table_allows_what_lua_allows(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"local t, n = { a = 1, b = 2, c = 3 }, 0\n"
+		"for k, v in pairs(t) do n = n + v t[k] = nil if k == 'a' then t.b = nil end end\n"
+		"assert(n == 4 and next(t) == nil)\n"
+		"t = { 'x', 'y', z = 3 }\n"
+		"assert(next(t) == 1 and next(t, 1) == 2 and next(t, 2) == 'z' and next(t, 'z') == nil)\n"
+		"local k, v = next(t, 2) assert(v == 3)\n"
+		"for k, v in next, t do n = n + 1 end assert(n == 7)\n"
+		"for k in pairs({}) do error('none') end\n"
+		"n = 0 for k in pairs({ [t] = 1, a = 2 }) do n = n + 1 end assert(n == 2)");
+	run_close(&t);
+	run_refuses(
+		"for k in pairs({ [{}] = 1, [{}] = 2 }) do end",
+		":1: two keys of the table are no numbers or texts, but table: they have no order");
+	run_refuses(
+		"local k = next({ [{}] = 1, [{}] = 2 })",
+		":1: two keys of the table are no numbers or texts, but table: they have no order");
+	run_refuses("for k in pairs(nil) do end",
+		    ":1: bad argument #1 to 'pairs' (table expected, got nil)");
+	run_refuses("local t = {} for i = 1, 40000 do t[i] = i end\nwhile true do pairs(t) end",
+		    ":2" BUDGET);
+	run_refuses("local t = {} for i = 1, 40000 do t[i] = i end\nwhile true do next(t) end",
+		    ":2" BUDGET);
+}
+
+static void sorting_is_stable_and_whole(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"local t = {} for i = 1, 1000 do t[i] = { (i * 7919) % 13, i } end\n"
+		"table.sort(t, function(a, b) return a[1] < b[1] end)\n"
+		"for i = 2, #t do\n"
+		"  assert(t[i - 1][1] < t[i][1] or t[i - 1][1] == t[i][1] and t[i - 1][2] < t[i][2])\n"
+		"end\n"
+		"t = { 3, 1, 2 } table.sort(t) assert(table.concat(t) == '123')\n"
+		"table.sort(t, function(a, b) return a > b end) assert(table.concat(t) == '321')\n"
+		"t = { 'b', 'a', 'c', 'B' } table.sort(t) assert(table.concat(t) == 'Babc')\n"
+		"t = { 2, 'x', 1 } assert(not pcall(table.sort, t) and t[1] == 2 and t[2] == 'x' and t[3] == 1)\n"
+		"t = {} table.sort(t) assert(#t == 0) t = { 1 } table.sort(t) assert(t[1] == 1)");
+	run_close(&t);
+	run_refuses(
+		"local p, t = ('x'):rep(90000), {} for i = 1, 250 do t[i] = p .. (i * 7919 % 251) end\n"
+		"while true do table.sort(t) end",
+		":2" BUDGET);
+}
+
+static void addresses_are_not_told(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"assert(tostring({}) == 'table' and tostring(next) == 'function' and tostring(host) == 'userdata')\n"
+		"assert(tostring(1) == '1' and tostring(nil) == 'nil' and tostring(true) == 'true')\n"
+		"assert(tostring('x') == 'x' and tostring(1.5) == '1.5')\n"
+		"assert(('%s %5.1f%% %s|%-6s|'):format({}, 1.25, next, host) == 'table   1.2% function|userdata|')\n"
+		"assert(('%d %q %s'):format(3, 'a', nil) == '3 \"a\" nil')\n"
+		"assert(not pcall(string.format, '%d', {}) and not pcall(string.format, '%s'))\n"
+		"assert(not pcall(tostring))");
+	run_close(&t);
+	run_refuses("local s = ('%p'):format({})",
+		    ":1: string.format: %p is another one in each run");
+	run_refuses("linnix = {}", ":1: the file is written for version table, this is version 1");
+}
+
 static void ordinary_patterns_work(void **state)
 {
 	struct run t;
@@ -279,6 +500,16 @@ int main(void)
 		cmocka_unit_test(metatables_and_coroutines_are_out_of_reach),
 		cmocka_unit_test(repeating_nothing_is_nothing),
 		cmocka_unit_test(pattern_bombs_are_refused),
+		cmocka_unit_test(long_patterns_and_replacements_are_refused),
+		cmocka_unit_test(a_replacement_costs_as_often_as_it_is_made),
+		cmocka_unit_test(the_iterator_of_gmatch_is_paid_for_where_it_runs),
+		cmocka_unit_test(large_pieces_of_memory_are_paid_for),
+		cmocka_unit_test(who_pays_is_asked_for_the_time),
+		cmocka_unit_test(a_state_can_be_stopped_and_bounded),
+		cmocka_unit_test(keys_come_in_order),
+		cmocka_unit_test(walking_a_table_allows_what_lua_allows),
+		cmocka_unit_test(sorting_is_stable_and_whole),
+		cmocka_unit_test(addresses_are_not_told),
 		cmocka_unit_test(ordinary_patterns_work),
 		cmocka_unit_test(nothing_of_the_host_is_there),
 		cmocka_unit_test(only_text_is_loaded),
