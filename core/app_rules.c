@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +34,10 @@ struct rules_waiter {
 struct lnx_app_rules {
 	struct lnx_dirwatch *watch;
 	unsigned generation;
-	unsigned serial; /* of the newest load that began: what an older one gives is stale */
-	bool is_busy;	 /* a load runs on a worker */
-	bool is_again;	 /* and another one is wanted after it */
+	unsigned serial;       /* of the newest load that began: what an older one gives is stale */
+	struct rules_job *job; /* that runs on a worker; NULL: none */
+	bool was_stopped;      /* the last one was, for a newer change: the next one may end */
+	bool is_again;	       /* and another one is wanted after it */
 	bool is_again_asked;
 	bool has_failed;       /* the last load was refused */
 	uint64_t good_wall_ns; /* of the last one that was not */
@@ -52,7 +54,8 @@ struct rules_job {
 	char *dirs[RULES_DIRS_MAX + 1];
 	unsigned serial;
 	bool is_asked, has_hash;
-	uint64_t hash; /* of the rules that run */
+	uint64_t hash;	  /* of the rules that run */
+	atomic_bool stop; /* nobody wants it any more */
 	struct lnx_buf errors;
 	struct lnx_rules *built;
 	int rc;
@@ -123,6 +126,7 @@ static struct rules_job *rules_job_new(struct lnx_app *app, bool is_asked)
 		.tags = app->tags,
 		.wall_ns = lnx_app_wall_ns,
 		.arg = app,
+		.stop = &j->stop,
 	};
 	return j;
 }
@@ -135,7 +139,9 @@ static int rules_build(void *arg)
 	j->rc = lnx_rules_new(&j->conf, &j->errors, &j->built);
 	if (j->rc < 0)
 		return j->rc;
-	if (lnx_rules_errors(j->built))
+	if (atomic_load(&j->stop))
+		j->rc = -ECANCELED;
+	else if (lnx_rules_errors(j->built))
 		j->rc = -EINVAL;
 	else if (!j->is_asked && j->has_hash && lnx_rules_hash(j->built) == j->hash)
 		j->rc = -EALREADY;
@@ -251,7 +257,8 @@ static void rules_on_built(void *arg, int rc)
 	struct lnx_app_rules *x = app->rules_load;
 	unsigned serial = j->serial;
 
-	x->is_busy = false;
+	x->job = NULL;
+	x->was_stopped = rc == -ECANCELED && x->is_again;
 	if (rc == -ECANCELED || app->is_stopping)
 		rc = -ECANCELED;
 	else if (serial == x->serial)
@@ -259,7 +266,8 @@ static void rules_on_built(void *arg, int rc)
 	else
 		rc = x->has_failed ? -EINVAL : 0; /* a later one was faster */
 	rules_job_free(j);
-	rules_tell(x, serial, rc);
+	if (!x->was_stopped) /* else they learn what comes of the next one */
+		rules_tell(x, serial, rc);
 	if (x->is_again && !app->is_stopping) {
 		x->is_again = false;
 		lnx_app_rules_reload_later(app, x->is_again_asked);
@@ -271,9 +279,13 @@ void lnx_app_rules_reload_later(struct lnx_app *app, bool is_asked)
 	struct lnx_app_rules *x = app->rules_load;
 	struct rules_job *j;
 
-	if (x->is_busy) {
+	if (x->job) {
 		x->is_again_asked = is_asked || (x->is_again && x->is_again_asked);
 		x->is_again = true;
+		if (!x->was_stopped) { /* what it reads is of yesterday; but not each time, or none ever ends */
+			x->is_again_asked |= x->job->is_asked;
+			atomic_store(&x->job->stop, true);
+		}
 		return;
 	}
 	j = rules_job_new(app, is_asked);
@@ -283,7 +295,7 @@ void lnx_app_rules_reload_later(struct lnx_app *app, bool is_asked)
 		rules_tell(x, UINT_MAX, -ENOBUFS);
 		return;
 	}
-	x->is_busy = true;
+	x->job = j;
 }
 
 int lnx_app_rules_reload_for(struct lnx_app *app, void (*done)(void *arg, int rc), void *arg)
@@ -324,6 +336,8 @@ void lnx_app_rules_unwatch(struct lnx_app *app)
 	lnx_dirwatch_free(x->watch);
 	x->watch = NULL;
 	x->is_again = false;
+	if (x->job)
+		atomic_store(&x->job->stop, true);
 	if (app->workers)
 		lnx_workers_flush(app->workers, x);
 	rules_tell(x, UINT_MAX, -ECANCELED);

@@ -97,6 +97,8 @@ void lnx_rules_flush(struct lnx_rules *r);
 void lnx_rules_stop(struct lnx_rules *r);
 
 /* lua_eval.c */
+#define LNX_EVAL_TIMER_WORK \
+	20 /* instructions that a timer counts for, in a test, beside those of Lua */
 int lnx_eval_event(void *route, const struct lnx_event *ev);
 void lnx_eval_timers(struct lnx_rules *r, uint64_t now_ns);
 /* A key is going away: what fires is resolved. */
@@ -140,6 +142,9 @@ int lnx_alert_name(const struct lnx_rules *r, const struct lnx_rule *rule, const
 /* lua_tell.c: a call of the rule took so long */
 void lnx_cost_add(struct lnx_rule *rule, uint64_t ns);
 void lnx_rules_metrics(struct lnx_rules *r);
+
+/* lua_test.c: from now on calls end when all of them together took conf.test_work */
+void lnx_test_bound(struct lnx_rules *r);
 
 /* lua_rehearse.c: the call of <rule> that failed would fail in the agent, too */
 void lnx_rehearse_note(struct lnx_rules *r, struct lnx_rule *rule);

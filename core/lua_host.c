@@ -82,6 +82,7 @@ int lnx_rules_new(const struct lnx_rules_conf *conf, struct lnx_buf *errors,
 	rc = lnx_lua_new(conf->memory_max, conf->budget, &r->lua);
 	if (rc == 0) {
 		r->lua->owner = r;
+		r->lua->stop = conf->stop;
 		rc = lnx_lua_call(r->lua, lnx_lua_bind_open, r, 0, NULL) < 0 ? -ENOMEM : 0;
 	}
 	for (p = conf->files; rc == 0 && p && *p; p++)
@@ -155,6 +156,7 @@ int lnx_rules_start(struct lnx_rules *r)
 		luaL_unref(r->lua->L, LUA_REGISTRYINDEX, r->tests[i].fires);
 	}
 	r->n_tests = 0;
+	r->lua->stop = NULL;
 	r->is_started = true;
 	lnx_rules_metrics(r);
 	for (i = 0; rc == 0 && i < lnx_registry_count(r->conf.registry); i++)

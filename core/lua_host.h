@@ -8,9 +8,11 @@
 #include "metrics.h"
 #include <linnix/buf.h>
 #include <linnix/svc_proc.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
-#define LNX_RULES_VERSION 1 /* of the language: `linnix = 1` in a rule file */
+#define LNX_RULES_VERSION   1		 /* of the language: `linnix = 1` in a rule file */
+#define LNX_RULES_TEST_WORK 500000000ULL /* instructions that all tests of a set may take */
 
 struct lnx_rules;
 struct lnx_tags;
@@ -23,6 +25,9 @@ struct lnx_rules_conf {
 	struct lnx_metrics *metrics; /* may be NULL */
 	size_t memory_max;	     /* of the state; 0: 32 MiB */
 	uint64_t budget;	     /* instructions a call; 0: 1,000,000 */
+	uint64_t test_work;	     /* of all tests, or of a rehearsal; 0: LNX_RULES_TEST_WORK */
+	/* Set by another thread: loading and tests end soon, the set is not wanted. NULL: never. Until lnx_rules_start. */
+	const atomic_bool *stop;
 	/* Process table, or NULL; asked when a rule needs it. */
 	const struct lnx_svc_proc *(*proc)(void *arg, void **ret_self);
 	void *arg;
@@ -61,7 +66,7 @@ uint64_t lnx_rules_hash(const struct lnx_rules *r);
 /* GET /rules tells the errors of <attempt> (may be NULL: none) as those of a set that was refused. */
 void lnx_rules_refused(struct lnx_rules *r, const struct lnx_rules *attempt);
 /* Run the tests of a set that is to be started; one that fails is an error as those of loading.
- * Returns 0, -EINVAL or -ENOMEM. */
+ * Returns 0, -EINVAL, -ECANCELED (conf.stop) or -ENOMEM. */
 int lnx_rules_vet(struct lnx_rules *r, struct lnx_buf *errors);
 /* Rules disabled after failures; first such name or NULL. */
 const char *lnx_rules_disabled(const struct lnx_rules *r, unsigned *ret_n);

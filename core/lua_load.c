@@ -252,8 +252,9 @@ int lnx_load_dir(struct lnx_rules *r, const char *dir, struct lnx_buf *errors)
 		return 0;
 	}
 	for (i = 0; i < n; i++) {
-		if (rc == 0 && (size_t)snprintf(path, sizeof(path), "%s/%s", dir,
-						names[i]->d_name) < sizeof(path))
+		if (rc == 0 && !lnx_lua_is_over(r->lua) &&
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name) <
+			    sizeof(path))
 			rc = lnx_load_file(r, path, errors);
 		free(names[i]);
 	}

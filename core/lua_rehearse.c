@@ -70,24 +70,33 @@ static void rehearse_event(const struct lnx_event_desc *desc, bool is_full, uint
 		rehearse_field(u, &desc->fields[i]);
 }
 
-int lnx_rules_rehearse(struct lnx_rules *r, struct lnx_buf *errors)
+/* All events, for as long as the work that tests may take. */
+static void rehearse_play(struct lnx_rules *r)
 {
-	int (*emit)(struct lnx_rules * rules, const struct lnx_event *ev) = r->emit;
 	union rehearse_space u;
 	unsigned i, k;
 
-	if (r->is_started)
-		return -EBUSY;
-	r->rehearsal = errors;
-	r->emit = NULL;
 	for (k = 0; k < REHEARSE_EVENTS; k++)
 		for (i = 0; i < lnx_registry_count(r->conf.registry); i++) {
-			if (!r->routes[i].rules)
+			if (!r->routes[i].rules || lnx_lua_is_over(r->lua))
 				continue;
 			rehearse_event(lnx_registry_at(r->conf.registry, i), k > 0,
 				       REHEARSE_T0_NS + k * REHEARSE_STEP_NS, &u);
 			(void)lnx_eval_event(&r->routes[i], &u.h);
 		}
+}
+
+int lnx_rules_rehearse(struct lnx_rules *r, struct lnx_buf *errors)
+{
+	int (*emit)(struct lnx_rules * rules, const struct lnx_event *ev) = r->emit;
+
+	if (r->is_started)
+		return -EBUSY;
+	lnx_test_bound(r);
+	r->rehearsal = errors;
+	r->emit = NULL;
+	rehearse_play(r);
+	r->lua->total_max = 0;
 	lnx_eval_reset(r);
 	r->emit = emit;
 	r->rehearsal = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* test{} blocks: a feed of events in virtual time, the rules of the same file, and what must fire. */
+/* test{} blocks: events in virtual time, the rules of the same file, and what must fire. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,207 +8,17 @@
 
 #include <linnix/ev_action.h>
 #include <linnix/ev_alert.h>
-#include <linnix/ev_proc.h>
 
-#include "lua_engine.h"
 #include "lua_load.h"
 #include "lua_test_proc.h"
+#include "lua_test_run.h"
 #include "tags.h"
 
-#define TEST_EVENTS_MAX	 500000
-#define TEST_BYTES_MAX	 (64u << 20)
-#define TEST_FIRES_MAX	 256
-#define TEST_BUDGET	 50		  /* times that of a rule's call */
-#define TEST_ZERO_NS	 1000000000000ULL /* CLOCK_BOOTTIME of second 0 */
-#define TEST_SECONDS_MAX 1000000
-#define TEST_PIDS	 65536
-
-struct test_event {
-	uint64_t ts_ns;
-	size_t at; /* in bytes; SIZE_MAX: only time passes */
-	unsigned order;
-};
-
-struct test_fire {
-	const struct lnx_rule *rule;
-	double at_s, over_s; /* over: when it was resolved, NaN if not */
-	uint32_t severity;   /* highest */
-	uint64_t key;
-	const char *act; /* what it asked for, or NULL */
-	unsigned n_asks; /* and how often */
-};
-
-struct test_run {
-	struct lnx_rules *r;
-	const struct lnx_rule_test *test;
-	struct lnx_buf bytes;
-	struct test_event *events;
-	unsigned n_events, cap_events, n_fires;
-	uint32_t next_pid;
-	uint32_t *roots; /* of pids seen */
-	struct lnx_tags *tags;
-	struct lnx_test_procs *procs;
-	struct test_fire fires[TEST_FIRES_MAX];
-	struct lnx_buf *tap; /* comments on what differs */
-	unsigned n_bad;
-};
+#define TEST_BUDGET	50  /* times that of a rule's call */
+#define TEST_EVENT_WORK 100 /* instructions that an event counts for, beside those of Lua */
+#define TEST_RULE_WORK	20  /* and each rule that looks at it */
 
 static const char *const test_severities[] = { "info", "warning", "critical", NULL };
-
-static struct test_run *test_of(lua_State *L)
-{
-	const struct lnx_rules *r = lnx_lua_of(L)->owner;
-
-	if (!r->emit_arg)
-		(void)luaL_error(L, "the feed of a test is over");
-	return r->emit_arg;
-}
-
-static uint64_t test_time(lua_State *L)
-{
-	double s = luaL_checknumber(L, 1);
-
-	if (!(s >= 0 && s <= TEST_SECONDS_MAX))
-		(void)luaL_error(L, "the time of an event is 0 to %d seconds", TEST_SECONDS_MAX);
-	return TEST_ZERO_NS + (uint64_t)llround(s * 1e9);
-}
-
-static void test_add(lua_State *L, struct test_run *t, uint64_t ts_ns, const void *ev, size_t n)
-{
-	static const char zero[8];
-	struct test_event *e;
-	unsigned cap;
-	void *p;
-
-	if (t->n_events == TEST_EVENTS_MAX)
-		(void)luaL_error(L, "a test feeds at most %d events", TEST_EVENTS_MAX);
-	if (t->n_events == t->cap_events) {
-		cap = t->cap_events ? 2 * t->cap_events : 256;
-		p = realloc(t->events, cap * sizeof(*t->events));
-		if (!p) {
-			(void)luaL_error(L, "not enough memory");
-			return;
-		}
-		t->events = p;
-		t->cap_events = cap;
-	}
-	e = &t->events[t->n_events];
-	*e = (struct test_event){ ts_ns, ev ? t->bytes.size : SIZE_MAX, t->n_events };
-	if (ev) {
-		lnx_buf_add(&t->bytes, ev, n);
-		lnx_buf_add(&t->bytes, zero, (8 - n % 8) % 8);
-		if (lnx_buf_error(&t->bytes))
-			(void)luaL_error(L, "the events of a test are larger than %d MiB",
-					 (int)(TEST_BYTES_MAX >> 20));
-	}
-	t->n_events++;
-}
-
-/* What a feed leaves out of a process event. */
-static void test_defaults(struct test_run *t, struct lnx_event *ev)
-{
-	struct lnx_ev_proc_fork *f = (struct lnx_ev_proc_fork *)ev;
-
-	if (ev->type != LNX_EV_PROC_FORK)
-		return;
-	f->ppid = f->ppid ? f->ppid : f->h.pid ? f->h.pid : 100;
-	f->h.pid = f->h.pid ? f->h.pid : f->ppid;
-	f->child_pid = f->child_pid ? f->child_pid : t->next_pid++;
-	f->start_ns = f->start_ns ? f->start_ns : f->h.ts_ns;
-	if (t->next_pid >= TEST_PIDS)
-		t->next_pid = 1000;
-	if (!f->comm[0])
-		memcpy(f->comm, "test", 5);
-}
-
-static int test_feed_as(lua_State *L, const struct lnx_event_desc *desc, int at)
-{
-	struct test_run *t = test_of(L);
-	uint64_t ts_ns = test_time(L);
-	union {
-		struct lnx_event h;
-		char bytes[LNX_EVENT_MAX];
-	} u;
-	size_t n;
-
-	if (lua_isnoneornil(L, at)) {
-		lua_settop(L, at - 1);
-		lua_newtable(L);
-	}
-	luaL_checktype(L, at, LUA_TTABLE);
-	n = lnx_build_event(L, t->r, desc, at, ts_ns, &u, sizeof(u));
-	test_defaults(t, &u.h);
-	test_add(L, t, ts_ns, &u, n);
-	return 0;
-}
-
-static int test_feed_event(lua_State *L)
-{
-	const char *name = luaL_checkstring(L, 2);
-	const struct lnx_registry *reg = test_of(L)->r->conf.registry;
-	const struct lnx_event_desc *desc = lnx_registry_find(reg, name);
-	char shown[64];
-
-	if (!desc)
-		return lnx_lua_unknown(L, "event", lnx_lua_printable(name, shown, sizeof(shown)),
-				       lnx_registry_suggest(reg, name));
-	return test_feed_as(L, desc, 3);
-}
-
-/* t.fork, t.exec, t.exit, t.sample: upvalue 1 is the name of the event. */
-static int test_feed_named(lua_State *L)
-{
-	const char *name = lua_tostring(L, lua_upvalueindex(1));
-	const struct lnx_event_desc *desc = lnx_registry_find(test_of(L)->r->conf.registry, name);
-
-	return desc ? test_feed_as(L, desc, 2) : luaL_error(L, "unknown event '%s'", name);
-}
-
-static int test_idle(lua_State *L)
-{
-	test_add(L, test_of(L), test_time(L), NULL, 0);
-	return 0;
-}
-
-static int test_unknown(lua_State *L)
-{
-	static const char *const names[] = {
-		"fork", "exec", "exit", "sample", "event", "idle", NULL
-	};
-	const char *name = luaL_checkstring(L, 2);
-	char shown[64];
-
-	return lnx_lua_unknown(L, "feed", lnx_lua_printable(name, shown, sizeof(shown)),
-			       lnx_suggest(name, names));
-}
-
-static int test_call_feed(lua_State *L)
-{
-	static const char *const named[][2] = { { "fork", "proc.fork" },
-						{ "exec", "proc.exec" },
-						{ "exit", "proc.exit" },
-						{ "sample", "host.sample" } };
-	const struct test_run *t = lua_touserdata(L, 1);
-	unsigned i;
-
-	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, t->test->feed);
-	lua_newtable(L);
-	for (i = 0; i < 4; i++) {
-		lua_pushstring(L, named[i][1]);
-		lua_pushcclosure(L, test_feed_named, 1);
-		lua_setfield(L, -2, named[i][0]);
-	}
-	lua_pushcfunction(L, test_feed_event);
-	lua_setfield(L, -2, "event");
-	lua_pushcfunction(L, test_idle);
-	lua_setfield(L, -2, "idle");
-	lua_createtable(L, 0, 1);
-	lua_pushcfunction(L, test_unknown);
-	lua_setfield(L, -2, "__index");
-	(void)lua_setmetatable(L, -2);
-	lua_call(L, 1, 0);
-	return 0;
-}
 
 static uint32_t test_root(struct lnx_rules *r, uint32_t pid, uint32_t ppid)
 {
@@ -309,6 +119,9 @@ static void test_play(struct test_run *t)
 			(void)lnx_eval_event(route, ev);
 		else
 			lnx_eval_timers(r, e->ts_ns);
+		r->lua->total += TEST_EVENT_WORK + (route ? route->n * TEST_RULE_WORK : 0);
+		if (lnx_lua_is_over(r->lua))
+			return;
 	}
 }
 
@@ -403,15 +216,31 @@ static void test_error(struct test_run *t, const struct lnx_err *err)
 		       err->line ? err->line : t->test->line, err->msg);
 }
 
+/* The work of all tests is used up, as a call said or, when none did, as it is said here. */
+static void test_over(struct test_run *t, const char *how)
+{
+	struct lnx_err err = { .line = 0 };
+
+	if (t->n_bad)
+		return;
+	(void)lnx_err_set(&err, 0, "%s what all tests together may take: %llu instructions", how,
+			  (unsigned long long)t->r->lua->total_max);
+	test_error(t, &err);
+}
+
 static void test_one(struct test_run *t)
 {
 	struct lnx_rules *r = t->r;
 	struct lnx_err err = { .line = 0 };
 	unsigned i;
 
+	if (lnx_lua_is_over(r->lua)) {
+		test_over(t, "is not run: those before it used up");
+		return;
+	}
 	lnx_eval_reset(r);
 	r->only_file = (int)t->test->file;
-	if (lnx_lua_call(r->lua, test_call_feed, t, r->lua->budget * TEST_BUDGET, &err) < 0) {
+	if (lnx_lua_call(r->lua, lnx_test_feed, t, r->lua->budget * TEST_BUDGET, &err) < 0) {
 		test_error(t, &err);
 		return;
 	}
@@ -422,7 +251,9 @@ static void test_one(struct test_run *t)
 			err.line = r->rules[i]->error_line;
 			test_error(t, &err);
 		}
-	if (lnx_lua_call(r->lua, test_compare, t, 0, &err) < 0)
+	if (lnx_lua_is_over(r->lua))
+		test_over(t, "used up");
+	else if (lnx_lua_call(r->lua, test_compare, t, 0, &err) < 0)
 		test_error(t, &err);
 }
 
@@ -514,7 +345,14 @@ static void test_to_error(const struct test_run *t, struct lnx_buf *errors)
 	lnx_load_error(t->r, errors, t->r->files[t->test->file].path, &err);
 }
 
-/* All tests, to <tap> or, those that fail, to <errors>. Returns failures or -errno. */
+void lnx_test_bound(struct lnx_rules *r)
+{
+	r->lua->total = 0;
+	r->lua->total_max = r->conf.test_work ? r->conf.test_work : LNX_RULES_TEST_WORK;
+}
+
+/* All tests, to <tap> or, those that fail, to <errors>, which tells nothing of those that then are not run. Returns failures or
+ * -errno. */
 static int test_all(struct lnx_rules *r, struct lnx_buf *tap, struct lnx_buf *errors)
 {
 	struct lnx_buf notes = { .max = 1 << 20 };
@@ -532,7 +370,10 @@ static int test_all(struct lnx_rules *r, struct lnx_buf *tap, struct lnx_buf *er
 	t->tap = &notes;
 	t->bytes.max = TEST_BYTES_MAX;
 	before = test_enter(t);
+	lnx_test_bound(r);
 	for (i = 0; t->roots && rc >= 0 && i < r->n_tests; i++) {
+		if (!tap && lnx_lua_is_over(r->lua))
+			break;
 		rc = test_run(t, i);
 		failures += rc > 0;
 		if (tap)
@@ -541,6 +382,7 @@ static int test_all(struct lnx_rules *r, struct lnx_buf *tap, struct lnx_buf *er
 			test_to_error(t, errors);
 	}
 	test_leave(r, &before);
+	r->lua->total_max = 0;
 	if (!t->roots || rc < 0)
 		failures = -ENOMEM;
 	lnx_buf_done(&t->bytes);
@@ -567,6 +409,8 @@ int lnx_rules_vet(struct lnx_rules *r, struct lnx_buf *errors)
 {
 	int rc = test_all(r, NULL, errors);
 
+	if (r->conf.stop && atomic_load(r->conf.stop))
+		return -ECANCELED;
 	if (rc == 0)
 		rc = lnx_buf_error(&r->errors_json);
 	return rc > 0 ? -EINVAL : rc;

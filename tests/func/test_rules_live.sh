@@ -175,6 +175,37 @@ asking_reloads_too()
 	[ "$code" = 0 ] || fail "exit status $code"
 }
 
+tests_without_end_hold_up_neither_an_edit_nor_the_end()
+{
+	agent_with_rules
+	{
+		echo 'rule "slow" { on = "proc.exec", where = { comm = "x" } }'
+		for n in {1..100}; do echo "test '$n' { feed = function(t) for i = 1, 1e7 do local _ = i + i end end, fires = {} }"; done
+	} >"$tmp/slow.lua"
+	# One of them, not all.
+	is_bounded() { get /rules | jq -e '[.errors[].message] | length == 1 and (.[0] | contains("used up what all tests together may take"))' >/dev/null; }
+	cp "$tmp/slow.lua" "$tmp/next"
+	mv "$tmp/next" "$rules/slow.lua"
+	poll 60 is_bounded || fail "$(get /rules | jq -c .errors)"
+	rm "$rules/slow.lua"
+	poll 20 is_sound || fail "$(get /rules | jq -c .errors)"
+	# What is taken back while its tests run is not waited for; nor at the end.
+	ticks() { awk '{ s += $14 } END { print s }' "/proc/$agent"/task/*/stat; }
+	works() { [ "$(ticks)" -gt $((before + 10)) ]; }
+	before=$(ticks)
+	mv "$tmp/slow.lua" "$rules/slow.lua"
+	poll 20 works || fail "the tests do not begin"
+	one_rule second >"$rules/slow.lua"
+	poll 20 has_rule second || fail "$(get /rules | jq -c .errors)"
+	is_sound || fail "$(get /rules | jq -c .errors)"
+	before=$(ticks)
+	for n in {1..100}; do echo "test '$n' { feed = function(t) while true do end end, fires = {} }"; done >"$tmp/next"
+	mv "$tmp/next" "$rules/slow.lua"
+	poll 20 works || fail "the tests do not begin"
+	stop_agent TERM
+	[ "$code" = 0 ] || fail "exit status $code"
+}
+
 firing_state_outlives_the_edit_of_a_neighbour()
 {
 	need_root
@@ -249,6 +280,6 @@ runs_in_one_cgroup_are_a_crash_loop()
 
 run an_edit_is_taken_within_a_second_and_a_broken_one_is_told editors_that_rename_and_links_that_swap_are_followed \
 	folder_that_vanishes_changes_nothing_until_it_is_back swapped_a_hundred_times_in_a_second_it_ends_with_the_last \
-	a_thousand_files_are_taken_at_once asking_reloads_too \
+	a_thousand_files_are_taken_at_once asking_reloads_too tests_without_end_hold_up_neither_an_edit_nor_the_end \
 	rule_that_fails_three_times_is_told_everywhere_until_it_is_mended firing_state_outlives_the_edit_of_a_neighbour \
 	runs_in_one_cgroup_are_a_crash_loop

@@ -25,18 +25,24 @@ struct outcome {
 	int failed;
 };
 
-static void play(struct outcome *o, const char *text)
+static void play_for(struct outcome *o, const char *text, uint64_t test_work)
 {
 	const char *dirs[] = { NULL, NULL };
 
 	memset(o, 0, sizeof(*o));
 	run_open(&o->t);
+	o->t.conf.test_work = test_work;
 	dirs[0] = o->t.dir;
 	(void)run_file(&o->t, "a.lua", text, strlen(text));
 	o->t.conf.dirs = dirs;
 	assert_int_equal(lnx_rules_new(&o->t.conf, &o->t.errors, &o->t.rules), 0);
 	assert_string_equal(o->t.errors.data ? o->t.errors.data : "", "");
 	o->failed = lnx_rules_test(o->t.rules, &o->tap, &o->n);
+}
+
+static void play(struct outcome *o, const char *text)
+{
+	play_for(o, text, 0);
 }
 
 static void finish(struct outcome *o)
@@ -228,6 +234,88 @@ static void tests_leave_no_trace_in_what_then_runs(void **state)
 	finish(&o);
 }
 
+#define WORK " what all tests together may take: 1000000 instructions"
+
+/* Each way to be long: in a function of a rule, in a feed, by events alone, by time alone. */
+static void tests_of_a_set_have_a_bound_in_all(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "rule 'r' { on = 'proc.fork', by = 'ppid',\n"
+		  " when = function() for i = 1, 200000 do end return false end }\n"
+		  "test 't' { feed = function(t) for i = 1, 1000 do t.fork(i, { ppid = 5 }) end end, fires = {} }",
+		  "a.lua:2: used up" },
+		{ "test 't' { feed = function(t)\n for i = 1, 400000 do local _ = i .. 'x' end end, fires = {} }\n",
+		  "a.lua:2: used up" },
+		{ "rule 'r' { on = 'proc.fork', by = 'ppid', where = { ppid = 9 } }\n"
+		  "test 't' { feed = function(t) for i = 1, 40000 do t.idle(i) end end, fires = {} }",
+		  "a.lua:2: used up" },
+		{ "rule 'r' { on = 'proc.fork', by = 'ppid', window = 'count 1s', lasting = '1d', when = function() return true end }\n"
+		  "test 't' { feed = function(t) t.fork(1, { ppid = 5 }) t.idle(1000000) end, fires = {} }",
+		  "a.lua:2: used up" },
+	};
+	struct outcome o;
+	char line[256];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		(void)snprintf(line, sizeof(line), "%s" WORK, texts[i][1]);
+		play_for(&o, texts[i][0], 1000000);
+		if (o.failed != 1 || !strstr(o.tap.data, line))
+			print_error("%u: %s", i, o.tap.data);
+		assert_int_equal(o.failed, 1);
+		assert_non_null(strstr(o.tap.data, line));
+		finish(&o);
+	}
+	/* what follows is not run, and says so */
+	play_for(&o,
+		 "test 'long' { feed = function(t) while true do end end, fires = {} }\n"
+		 "test 'short' { feed = function(t) end, fires = {} }",
+		 1000000);
+	assert_int_equal(o.failed, 2);
+	assert_non_null(strstr(o.tap.data, "a.lua:2: is not run: those before it used up" WORK));
+	finish(&o);
+	/* and does not count for what then runs */
+	play_for(&o, RULE "test 't' { feed = function(t) t.fork(1) end, fires = {} }", 10000);
+	assert_int_equal(o.failed, 0);
+	finish(&o);
+}
+
+static void a_set_that_nobody_wants_any_more_is_left(void **state)
+{
+	const char *dirs[] = { NULL, NULL };
+	struct lnx_buf errors = { 0 };
+	atomic_bool stop = false;
+	struct run t;
+
+	(void)state;
+	run_open(&t);
+	dirs[0] = t.dir;
+	(void)run_file(&t, "a.lua", RULE, strlen(RULE));
+	t.conf.dirs = dirs;
+	t.conf.stop = &stop;
+	assert_int_equal(lnx_rules_new(&t.conf, &errors, &t.rules), 0);
+	assert_int_equal(lnx_rules_vet(t.rules, &errors), 0);
+	stop = true;
+	assert_int_equal(lnx_rules_vet(t.rules, &errors), -ECANCELED);
+	lnx_rules_free(t.rules);
+	assert_int_equal(lnx_rules_new(&t.conf, &errors, &t.rules), 0);
+	assert_int_equal(lnx_rules_count(t.rules), 0); /* no file is even read */
+	lnx_rules_free(t.rules);
+	/* once it runs, what stopped the building of others is none of its business */
+	stop = false;
+	assert_int_equal(lnx_rules_new(&t.conf, &errors, &t.rules), 0);
+	assert_int_equal(lnx_rules_start(t.rules), 0);
+	stop = true;
+	run_fork(&t, 0, 1, 2, "x");
+	run_fork(&t, 0.1, 1, 3, "x");
+	run_fork(&t, 0.2, 1, 4, "x");
+	assert_int_equal(t.n_alerts, 1);
+	assert_int_equal(errors.size, 0);
+	lnx_buf_done(&errors);
+	run_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +327,8 @@ int main(void)
 		cmocka_unit_test(a_feed_may_take_longer_than_a_call_of_a_rule),
 		cmocka_unit_test(a_rule_that_fails_in_a_test_fails_the_test),
 		cmocka_unit_test(tests_leave_no_trace_in_what_then_runs),
+		cmocka_unit_test(tests_of_a_set_have_a_bound_in_all),
+		cmocka_unit_test(a_set_that_nobody_wants_any_more_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
