@@ -241,7 +241,7 @@ static void who_pays_is_asked_for_the_time(void **state)
 	(void)state;
 	assert_int_equal(lnx_lua_new(0, 0, &l), 0);
 	assert_int_equal(lnx_lua_call(l, pay_late, NULL, 0, &err), -ETIME);
-	assert_string_equal(err.msg, "took longer than its 1000 ms of CPU time");
+	assert_non_null(strstr(err.msg, "ms of CPU time"));
 	lnx_lua_free(l);
 }
 
