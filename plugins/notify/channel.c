@@ -66,7 +66,7 @@ static void channel_go(void *arg)
 			continue;
 		it->waits = 1; /* not kept: a restart looks itself */
 		it->what = LNX_NOTICE_UPDATE;
-		it->queued_wall_ns = notify_wall(ch->n);
+		item_stamp(ch, it);
 	}
 	if (next_ns(ch, now) <= now)
 		send_message(ch);

@@ -47,6 +47,20 @@ void item_del(struct lnx_channel *ch, struct item *it)
 	free(it);
 }
 
+void item_stamp(struct lnx_channel *ch, struct item *it)
+{
+	it->queued_wall_ns = notify_wall(ch->n);
+	it->queued_ns = ch->n->host->now_ns(ch->n->ctx);
+	it->age_ns = 0;
+}
+
+uint64_t item_age_ns(const struct lnx_channel *ch, const struct item *it)
+{
+	uint64_t now = ch->n->host->now_ns(ch->n->ctx);
+
+	return it->age_ns + (now > it->queued_ns ? now - it->queued_ns : 0);
+}
+
 void item_queue(struct lnx_channel *ch, struct item *it, uint32_t what)
 {
 	/* who was told nothing yet hears of an opening, not of a change; an end is told as one */
@@ -55,7 +69,7 @@ void item_queue(struct lnx_channel *ch, struct item *it, uint32_t what)
 	else if (what == LNX_NOTICE_UPDATE && !it->is_told && !it->is_sent)
 		what = LNX_NOTICE_OPEN;
 	if (!it->waits || it->is_sent)
-		it->queued_wall_ns = notify_wall(ch->n);
+		item_stamp(ch, it);
 	it->waits = 1;
 	it->is_given_up = 0;
 	it->what = what;

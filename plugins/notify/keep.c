@@ -32,6 +32,8 @@ void keep_save(struct lnx_channel *ch, struct item *it)
 	lnx_json_kv_bool(&doc, "told", (int)it->is_told);
 	lnx_json_kv_bool(&doc, "given_up", (int)it->is_given_up);
 	lnx_json_kv_u64(&doc, "rev", it->rev);
+	lnx_json_kv_str(&doc, "boot_id", n->host->ident(n->ctx)->boot_id);
+	lnx_json_kv_u64(&doc, "boot_ns", it->queued_ns);
 	lnx_json_kv_str(&doc, "kept", it->kept ? it->kept : "");
 	lnx_buf_char(&doc, '}');
 	record_id(ch, it, id);
@@ -63,6 +65,21 @@ static uint32_t get_u32(const json_t *o, const char *key)
 	return v > 0 && v < UINT32_MAX ? (uint32_t)v : 0;
 }
 
+/* How long it has waited: by the clock that no step moves while the machine is up, else by dates. */
+static void load_age(struct lnx_channel *ch, const json_t *o, struct item *it)
+{
+	const char *boot_id = json_string_value(json_object_get(o, "boot_id"));
+	json_int_t boot_ns = json_integer_value(json_object_get(o, "boot_ns"));
+	uint64_t now = ch->n->host->now_ns(ch->n->ctx), wall = notify_wall(ch->n);
+
+	it->queued_ns = now;
+	if (boot_id && !strcmp(boot_id, ch->n->host->ident(ch->n->ctx)->boot_id) && boot_ns > 0 &&
+	    (uint64_t)boot_ns <= now)
+		it->age_ns = now - (uint64_t)boot_ns;
+	else if (wall > it->queued_wall_ns)
+		it->age_ns = wall - it->queued_wall_ns;
+}
+
 static int load_one(void *arg, const struct lnx_store_record *r)
 {
 	struct lnx_channel *ch = arg;
@@ -90,6 +107,7 @@ static int load_one(void *arg, const struct lnx_store_record *r)
 		it->what = get_u32(o, "what") % 3;
 		it->severity = r->severity;
 		it->queued_wall_ns = r->ts_ns;
+		load_age(ch, o, it);
 	}
 	json_decref(o);
 	return 0;

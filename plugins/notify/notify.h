@@ -33,7 +33,9 @@ struct item {
 	uint32_t rev;	  /* grows with everything that is to be told */
 	uint32_t is_kept; /* the record says that something is to be told */
 	uint32_t severity;
-	uint64_t queued_wall_ns;
+	uint64_t queued_wall_ns; /* for people, and the order of records */
+	uint64_t queued_ns,
+		age_ns;	     /* boot time, and how long it had waited by then in earlier runs */
 	uint64_t told_ns;    /* boot time of the last message that arrived */
 	char *kept;	     /* the channel's own; owned, NULL none */
 	struct lnx_buf keep; /* what it will be */
@@ -95,6 +97,10 @@ struct item *item_find(struct lnx_channel *ch, const char *id);
 struct item *item_new(struct lnx_channel *ch, const char *id);
 void item_del(struct lnx_channel *ch, struct item *it);
 void item_queue(struct lnx_channel *ch, struct item *it, uint32_t what);
+/* It waits from now on. */
+void item_stamp(struct lnx_channel *ch, struct item *it);
+/* How long it has waited, whatever became of the wall clock. */
+uint64_t item_age_ns(const struct lnx_channel *ch, const struct item *it);
 /* <what> of it will not be told. One that is open stays known, or the next start would tell it. */
 void item_give_up(struct lnx_channel *ch, struct item *it, uint32_t what);
 void item_on_event(struct lnx_channel *ch, const struct lnx_ev_incident *ev, const char *id);

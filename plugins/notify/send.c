@@ -93,7 +93,6 @@ static void drop(struct lnx_channel *ch, struct item *it, struct lnx_metric *m)
 static int gather(struct lnx_channel *ch, struct message *m)
 {
 	uint32_t max = ch->solo ? 1 : ch->d.batch;
-	uint64_t wall = notify_wall(ch->n);
 	struct item *it, *next;
 	int rc = 0;
 
@@ -101,7 +100,7 @@ static int gather(struct lnx_channel *ch, struct message *m)
 		next = it->next;
 		if (!it->waits)
 			continue;
-		if (wall > it->queued_wall_ns + ch->d.give_up_ns) {
+		if (item_age_ns(ch, it) > ch->d.give_up_ns) {
 			drop(ch, it, ch->m_expired);
 			continue;
 		}

@@ -233,7 +233,7 @@ static struct lnx_channel_desc desc_of(struct env *e)
 }
 
 /* An agent with a channel "hook"; what the store holds stays. */
-static void agent_start(struct env *e, const struct lnx_channel_desc *d)
+static void agent_start_at(struct env *e, const struct lnx_channel_desc *d, uint64_t now_ns)
 {
 	struct record *records = e->records;
 	uint32_t n = e->n_records;
@@ -244,6 +244,7 @@ static void agent_start(struct env *e, const struct lnx_channel_desc *d)
 	e->n_records = n;
 	e->state = "open";
 	e->t = testhost_new();
+	testhost_set_now(e->t, now_ns);
 	assert_int_equal(testhost_conf_other(e->t, "http.listen=0.0.0.0:3000"), 0);
 	assert_int_equal(testhost_provide(e->t, "incident/1", &incident, e), 0);
 	assert_int_equal(testhost_provide(e->t, "http_client/1", &http, e), 0);
@@ -253,6 +254,11 @@ static void agent_start(struct env *e, const struct lnx_channel_desc *d)
 	if (d)
 		assert_int_equal(e->svc->open(e->self, "hook", d, &e->ch), 0);
 	(void)testhost_advance(e->t, SECOND / 100);
+}
+
+static void agent_start(struct env *e, const struct lnx_channel_desc *d)
+{
+	agent_start_at(e, d, TESTHOST_START_NS);
 }
 
 static void agent_end(struct env *e)

@@ -114,6 +114,37 @@ static void what_was_given_up_stays_so(void **state)
 	end(&e);
 }
 
+/* A boot before the time is known: then the clock makes years of seconds. */
+static void a_step_of_the_clock_makes_nothing_old(void **state)
+{
+	const int64_t years = (int64_t)(50 * 365 * 86400 * SECOND);
+	struct env e = { 0 };
+	struct lnx_channel_desc d = desc_of(&e);
+
+	(void)state;
+	d.give_up_ns = 3600 * SECOND;
+	agent_start(&e, &d);
+	testhost_step_wall(e.t, -years);
+	opens(&e, 1);
+	answer(&e, 0, 429, "Retry-After: 90");
+	testhost_step_wall(e.t, years);
+	(void)testhost_advance(e.t, 100 * SECOND);
+	assert_true(dropped(&e, "expired") == 0);
+	assert_string_equal(e.body, "open 01");
+	answer(&e, 0, 429, "Retry-After: 90");
+	/* nor after a restart of the agent alone */
+	agent_end(&e);
+	agent_start_at(&e, &d, TESTHOST_START_NS + 1800 * SECOND);
+	assert_string_equal(e.body, "open 01");
+	answer(&e, 0, 429, "Retry-After: 90");
+	/* what has waited for long has, whatever the date is */
+	testhost_step_wall(e.t, -years);
+	testhost_set_now(e.t, TESTHOST_START_NS + 3700 * SECOND);
+	(void)testhost_advance(e.t, 100 * SECOND);
+	assert_true(dropped(&e, "expired") == 1);
+	end(&e);
+}
+
 static void the_store_is_waited_for(void **state)
 {
 	struct env e = { 0 };
@@ -169,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_restart_goes_on),
 		cmocka_unit_test(what_was_not_queued_in_time_is_found),
 		cmocka_unit_test(what_was_given_up_stays_so),
+		cmocka_unit_test(a_step_of_the_clock_makes_nothing_old),
 		cmocka_unit_test(the_store_is_waited_for),
 		cmocka_unit_test(open_ones_are_told_again_without_writing),
 	};

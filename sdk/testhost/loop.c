@@ -27,8 +27,12 @@ static uint64_t host_now_ns(struct lnx_ctx *ctx)
 
 static uint64_t host_wall_ns(struct lnx_ctx *ctx, uint64_t boot_ns)
 {
-	(void)ctx; /* the same for every test */
-	return TESTHOST_WALL_NS - TESTHOST_START_NS + boot_ns;
+	return TESTHOST_WALL_NS - TESTHOST_START_NS + boot_ns + (uint64_t)ctx->t->wall_step_ns;
+}
+
+void testhost_step_wall(struct testhost *t, int64_t ns)
+{
+	t->wall_step_ns += ns;
 }
 
 static int host_timer_set(struct lnx_ctx *ctx, struct lnx_timer *tm, uint64_t first_ns,

@@ -58,7 +58,8 @@ uint64_t testhost_now(struct testhost *t);
  * fired, or -ELOOP when timers keep re-arming themselves at the same instant. */
 void testhost_set_now(struct testhost *t, uint64_t now_ns);
 int testhost_advance(struct testhost *t, uint64_t ns);
-unsigned testhost_timers(struct testhost *t); /* armed */
+unsigned testhost_timers(struct testhost *t);		 /* armed */
+void testhost_step_wall(struct testhost *t, int64_t ns); /* as NTP does; now_ns goes on */
 
 /* ---- descriptors and jobs */
 

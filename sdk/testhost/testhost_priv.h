@@ -124,6 +124,7 @@ struct testhost {
 	struct th_list faults;
 
 	uint64_t now_ns, order;
+	int64_t wall_step_ns;
 	struct th_list timers, fds, jobs;
 	int jobs_inline;
 	unsigned jobs_limit;
