@@ -316,6 +316,7 @@ static void post_feedback(void *arg, struct lnx_http_req *req)
 /* ---- stats */
 
 #define STATS_CAUSES 16
+#define STATS_MOST   10000 /* incidents that are counted: the store gives no more at once */
 
 struct stats {
 	uint32_t n, n_open, n_severity[3], n_useful, n_noise;
@@ -326,6 +327,7 @@ struct stats {
 		uint32_t n;
 	} causes[STATS_CAUSES];
 	uint32_t n_causes;
+	int is_cut; /* there are more than were counted */
 };
 
 static int stats_each(void *arg, const struct lnx_store_record *r)
@@ -374,6 +376,7 @@ static void stats_json(const struct stats *st, struct lnx_buf *out)
 	lnx_buf_char(out, '{');
 	lnx_json_kv_u64(out, "incidents", st->n);
 	lnx_json_kv_u64(out, "open", st->n_open);
+	lnx_json_kv_bool(out, "truncated", st->is_cut);
 	lnx_json_key(out, "by_severity");
 	lnx_buf_char(out, '{');
 	for (unsigned i = 0; i < 3; i++)
@@ -392,6 +395,30 @@ static void stats_json(const struct stats *st, struct lnx_buf *out)
 	lnx_buf_str(out, "}}");
 }
 
+static int see_one(void *arg, const struct lnx_store_record *r)
+{
+	(void)arg;
+	(void)r;
+	return 1;
+}
+
+/* Records of <q> that are counted: what lies behind the newest of them is not, and the answer says so. */
+static int count_each(struct incidents *s, struct lnx_store_query *q,
+		      int (*each)(void *arg, const struct lnx_store_record *r), struct stats *st)
+{
+	int rc = q->kind == LNX_STORE_INCIDENT ? each_incident(s, q, each, st)
+					       : s->store->each(s->store_self, q, each, st);
+
+	if (rc < STATS_MOST || !s->store)
+		return rc;
+	q->offset = STATS_MOST;
+	q->limit = 1;
+	st->is_cut |= s->store->each(s->store_self, q, see_one, NULL) > 0;
+	q->offset = 0;
+	q->limit = STATS_MOST;
+	return rc;
+}
+
 static void get_stats(void *arg, struct lnx_http_req *req)
 {
 	struct lnx_store_query q = { .size = sizeof(q), .kind = LNX_STORE_INCIDENT };
@@ -402,15 +429,19 @@ static void get_stats(void *arg, struct lnx_http_req *req)
 
 	if (read_query(s, req, &q))
 		return;
-	q.limit = 10000;
-	rc = each_incident(s, &q, stats_each, &st);
+	q.limit = STATS_MOST;
+	rc = count_each(s, &q, stats_each, &st);
 	if (s->store) {
 		q.kind = LNX_STORE_FEEDBACK;
 		q.states = q.min_severity = 0;
 		if (rc >= 0)
-			rc = s->store->each(s->store_self, &q, stats_feedback, &st);
+			rc = count_each(s, &q, stats_feedback, &st);
 	}
 	degraded(s, req, rc);
+	if (rc >= 0 && st.is_cut)
+		(void)s->http->set_header(
+			req, "X-Linnix-Degraded",
+			"only the newest 10000 are counted: ask for less with since");
 	stats_json(&st, &out);
 	if (lnx_buf_error(&out))
 		(void)s->http->error(req, 503, "no_memory", "out of memory");
