@@ -180,13 +180,12 @@ static enum MHD_Result http_on_accept(void *arg, const struct sockaddr *addr, so
 	struct http *s = l->http;
 
 	(void)bytes;
-	if (l->kind == HTTP_KIND_UNIX) /* the kernel knows who it is only after the accept */
-		return s->n_conns < s->max_conns ? MHD_YES : MHD_NO;
-	if (http_peer_admit(s, http_peer_of(s, addr, UINT32_MAX), addr) < 0) {
-		s->host->metric_add(s->ctx, s->m_refused_conns, 1);
-		return MHD_NO;
-	}
-	return MHD_YES;
+	if (l->kind == HTTP_KIND_UNIX /* the kernel knows who it is only after the accept */
+		    ? s->n_conns < s->max_conns
+		    : http_peer_admit(s, http_peer_of(s, addr, UINT32_MAX), addr) == 0)
+		return MHD_YES;
+	s->host->metric_add(s->ctx, s->m_refused_conns, 1);
+	return MHD_NO;
 }
 
 static int http_daemon_start(struct http_listener *l)

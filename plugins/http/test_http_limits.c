@@ -352,6 +352,38 @@ static void an_idle_connection_is_closed(void **state)
 	end(&e);
 }
 
+/* What the listeners have together is bounded, and each that is turned away counts, of whichever it is. */
+static void connections_over_all_are_refused_and_counted(void **state)
+{
+	enum { MOST = 64, TCP = 32 };
+	int fds[MOST];
+	struct env e;
+
+	(void)state;
+	env_init(&e);
+	env_conf(&e, "max_connections=%d", MOST);
+	env_start(&e);
+	assert_int_equal(e.http->max_conns, MOST);
+	for (int i = 0; i < MOST; i++) {
+		fds[i] = i < TCP ? client_tcp(&e, HTTP_KIND_TCP, 0) : client_unix(&e);
+		for (int k = 0; k < 2000 && e.http->n_conns <= (unsigned)i; k++)
+			env_turn(&e, 1);
+		assert_int_equal(e.http->n_conns, i + 1);
+	}
+	assert_float_equal(testhost_metric(e.t, "linnix_http_refused_total", "why=connections"), 0,
+			   0);
+	assert_int_equal(
+		ask_on(&e, client_unix(&e), "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"), 0);
+	assert_float_equal(testhost_metric(e.t, "linnix_http_refused_total", "why=connections"), 1,
+			   0);
+	assert_int_equal(get(&e, "GET", "/healthz", ""), 0);
+	assert_float_equal(testhost_metric(e.t, "linnix_http_refused_total", "why=connections"), 2,
+			   0);
+	for (int i = 0; i < MOST; i++)
+		(void)close(fds[i]);
+	end(&e);
+}
+
 static void the_body_of_a_post_is_bounded(void **state)
 {
 	char text[4096];
@@ -395,6 +427,7 @@ int main(void)
 		cmocka_unit_test(no_work_limit_is_no_limit),
 		cmocka_unit_test(slow_senders_are_cut),
 		cmocka_unit_test(an_idle_connection_is_closed),
+		cmocka_unit_test(connections_over_all_are_refused_and_counted),
 		cmocka_unit_test(the_body_of_a_post_is_bounded),
 	};
 
