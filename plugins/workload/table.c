@@ -94,6 +94,64 @@ struct workload_entry *workload_table_next_by_key(const struct workload_entry *e
 	return same_key(e->next_key, key);
 }
 
+struct workload_entry *workload_table_get(const struct workload_table *t, uint64_t id)
+{
+	struct workload_entry *e = t->buckets[bucket_of(t, id)];
+
+	while (e && e->id != id)
+		e = e->next_hash;
+	return e;
+}
+
+/* <e> exists from now on: its parent has one child more, or will have when it is known. */
+static void count_in(struct workload_table *t, struct workload_entry *e)
+{
+	struct workload_entry *p = workload_table_get(t, e->parent_id);
+
+	e->is_counted = p && p != e;
+	if (e->is_counted)
+		p->n_children++;
+	else if (e->parent_id)
+		t->n_orphans++;
+}
+
+/* It exists no more. */
+static void count_out(struct workload_table *t, struct workload_entry *e)
+{
+	struct workload_entry *p = workload_table_get(t, e->parent_id);
+
+	if (e->is_counted && p)
+		p->n_children--;
+	else if (!e->is_counted && e->parent_id)
+		t->n_orphans--;
+	e->is_counted = false;
+}
+
+/* <p> has come after some of its children. */
+static void adopt(struct workload_table *t, struct workload_entry *p)
+{
+	for (struct workload_entry *e = t->oldest.next; t->n_orphans && e != &t->oldest;
+	     e = e->next) {
+		if (e->parent_id != p->id || e == p || e->gone_ns || e->is_counted)
+			continue;
+		e->is_counted = true;
+		p->n_children++;
+		t->n_orphans--;
+	}
+}
+
+/* <p> goes, and children of it exist, whose ends were not told. */
+static void orphan(struct workload_table *t, const struct workload_entry *p)
+{
+	for (struct workload_entry *e = t->oldest.next; p->n_children && e != &t->oldest;
+	     e = e->next) {
+		if (e->parent_id != p->id || e == p || !e->is_counted)
+			continue;
+		e->is_counted = false;
+		t->n_orphans++;
+	}
+}
+
 static void entry_free(struct workload_entry *e)
 {
 	free(e->pod);
@@ -106,6 +164,9 @@ static void table_remove(struct workload_table *t, struct workload_entry *e)
 {
 	struct workload_entry **p = &t->buckets[bucket_of(t, e->id)];
 
+	if (!e->gone_ns)
+		count_out(t, e);
+	orphan(t, e);
 	while (*p != e)
 		p = &(*p)->next_hash;
 	*p = e->next_hash;
@@ -118,19 +179,10 @@ static void table_remove(struct workload_table *t, struct workload_entry *e)
 
 void workload_table_done(struct workload_table *t)
 {
-	while (t->buckets && t->oldest.next != &t->oldest)
-		table_remove(t, t->oldest.next);
+	while (t->buckets && t->oldest.prev != &t->oldest)
+		table_remove(t, t->oldest.prev); /* children first */
 	free(t->buckets);
 	memset(t, 0, sizeof(*t));
-}
-
-struct workload_entry *workload_table_get(const struct workload_table *t, uint64_t id)
-{
-	struct workload_entry *e = t->buckets[bucket_of(t, id)];
-
-	while (e && e->id != id)
-		e = e->next_hash;
-	return e;
 }
 
 /* ---- names */
@@ -285,14 +337,6 @@ static int entry_identify(struct workload_entry *e)
 
 /* ---- changes */
 
-static void count_child(const struct workload_table *t, uint64_t parent_id, int by)
-{
-	struct workload_entry *p = workload_table_get(t, parent_id);
-
-	if (p && p->id != 0)
-		p->n_children += (uint32_t)by;
-}
-
 /* The removed cgroup that has been so for longest gives way. False: there is none. */
 static bool forget_one(struct workload_table *t)
 {
@@ -344,12 +388,13 @@ struct workload_entry *workload_table_put(struct workload_table *t, uint64_t id,
 			list_add(t, e);
 			t->n++;
 			e->parent_id = parent_id;
-			count_child(t, parent_id, 1);
+			count_in(t, e);
+			adopt(t, e);
 		}
 	} else if (e && e->gone_ns) {
 		e->gone_ns = 0;
 		t->n_gone--;
-		count_child(t, e->parent_id, 1);
+		count_in(t, e);
 	}
 	if (!e || !copy) {
 		free(copy);
@@ -377,7 +422,7 @@ void workload_table_gone(struct workload_table *t, struct workload_entry *e, uin
 		return;
 	e->gone_ns = now_ns;
 	t->n_gone++;
-	count_child(t, e->parent_id, -1);
+	count_out(t, e);
 	list_del(e);
 	list_add(t, e);
 }

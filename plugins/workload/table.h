@@ -34,10 +34,11 @@ struct workload_entry {
 	char *path;
 	char *name; /* workload */
 	uint32_t kind;
-	uint32_t n_children;
+	uint32_t n_children; /* that exist */
 	struct workload_ids ids;
 	/* of the last psi.cgroup; NaN before */
 	double psi_cpu_some, psi_memory_some, psi_io_some;
+	bool is_counted; /* among its parent's children */
 	bool is_culprit; /* for the answer that is made */
 	/* of workload.usage */
 	bool is_due;	   /* look at it as soon as may be */
@@ -57,6 +58,7 @@ struct workload_table {
 	struct workload_entry **buckets;
 	struct workload_entry *keys[WORKLOAD_KEYS]; /* by pod uid, else by container id */
 	uint32_t n_buckets, n, n_gone, max;
+	uint32_t n_orphans;	      /* that exist, and whose parent is not known */
 	struct workload_entry oldest; /* head of the list */
 	uint64_t refused;
 	uint64_t forgotten; /* removed ones over WORKLOAD_GONE_MAX */

@@ -173,6 +173,40 @@ static void table_is_bounded_and_the_removed_give_way(void **state)
 	workload_table_done(&t);
 }
 
+/* The event of a folder was lost, and a walk brings it in after its children. */
+static void children_that_come_before_their_parent_are_its_children(void **state)
+{
+	struct workload_table t;
+
+	(void)state;
+	assert_int_equal(workload_table_init(&t, 100), 0);
+	(void)put(&t, 1, 0, "/", 1);
+	(void)put(&t, 3, 2, "/jobs/a", 1);
+	(void)put(&t, 4, 2, "/jobs/b", 1);
+	(void)put(&t, 2, 1, "/jobs", 2);
+	assert_false(workload_is_slot(&t, workload_table_get(&t, 2))); /* only a folder of others */
+	workload_table_gone(&t, workload_table_get(&t, 3), 3);
+	assert_false(workload_is_slot(&t, workload_table_get(&t, 2)));
+	workload_table_gone(&t, workload_table_get(&t, 4), 3);
+	assert_true(workload_is_slot(&t, workload_table_get(&t, 2)));
+	/* One that is there again after all, and one whose end comes before its parent is known. */
+	(void)put(&t, 4, 2, "/jobs/b", 4);
+	assert_false(workload_is_slot(&t, workload_table_get(&t, 2)));
+	(void)put(&t, 6, 5, "/more/a", 4);
+	workload_table_gone(&t, workload_table_get(&t, 6), 5);
+	(void)put(&t, 5, 1, "/more", 6);
+	assert_true(workload_is_slot(&t, workload_table_get(&t, 5)));
+	/* A parent that is forgotten leaves its children as they were before it came. */
+	workload_table_gone(&t, workload_table_get(&t, 2), 7);
+	workload_table_expire(&t, 20, 10);
+	assert_null(workload_table_get(&t, 2));
+	(void)put(&t, 2, 1, "/jobs", 21);
+	assert_false(workload_is_slot(&t, workload_table_get(&t, 2)));
+	workload_table_gone(&t, workload_table_get(&t, 4), 22);
+	assert_true(workload_is_slot(&t, workload_table_get(&t, 2)));
+	workload_table_done(&t);
+}
+
 /* ---- the plugin */
 
 struct scene {
@@ -593,6 +627,7 @@ int main(void)
 		cmocka_unit_test(hosts_are_named_by_their_unit_without_instances),
 		cmocka_unit_test(slot_of_a_cgroup_is_its_container_or_unit),
 		cmocka_unit_test(table_is_bounded_and_the_removed_give_way),
+		cmocka_unit_test(children_that_come_before_their_parent_are_its_children),
 		cmocka_unit_test(first_walk_knows_what_exists),
 		cmocka_unit_test(events_add_and_remove_and_are_told),
 		cmocka_unit_test(repair_finds_what_no_event_told),
