@@ -209,22 +209,29 @@ selftest_passes_as_root()
 	[ -z "$(find "$v2" -maxdepth 1 -name 'linnix-selftest-*')" ] || fail "cgroups are left behind"
 }
 
-# An agent whose start took long is not young any more when its ledger has not counted yet.
-selftest_waits_for_an_attached_ledger()
+# An agent whose start took long is not young any more when its ledger has not counted yet. Its blame is a lie: the victim's
+# figure is the kernel's own, and somebody else is the culprit.
+selftest_waits_for_an_attached_ledger_and_believes_no_lie()
 {
-	need_root
+	find_roots
 	need python3
 	port=$(free_port)
-	python3 - "$port" <<-'END' &
-		import http.server, json, sys
+	python3 - "$port" "$v2" <<-'END' &
+		import glob, http.server, json, re, sys
 		class Agent(http.server.BaseHTTPRequestHandler):
 		    asked = 0
+		    def blame(self):
+		        lost = glob.glob(sys.argv[2] + "/linnix-selftest-*-victim/cpu.pressure")
+		        ms = int(re.search(r"total=(\d+)", open(lost[0]).read()).group(1)) / 1000
+		        return {"victims": [{"victim": {"cgroup_id": int(self.path.rpartition("victim=")[2])}, "resource": "cpu", "method": "exact",
+		            "stalled_ms": ms, "coverage_ratio": 1.0, "parts": [{"kind": "neighbour", "culprit": {"cgroup_id": 1}, "stall_ms": ms}]}]}
 		    def do_GET(self):
 		        is_status = self.path.startswith("/status")
 		        Agent.asked += is_status
 		        body = json.dumps({"uptime_ms": 60000, "probes": [{"name": "sched", "state": "attached"}],
-		            "tiers": {"cpu": "exact" if Agent.asked > 3 else "psi-only"}} if is_status else {}).encode()
-		        self.send_response(200 if is_status else 404)
+		            "tiers": {"cpu": "exact" if Agent.asked > 3 else "psi-only"}} if is_status else
+		            self.blame() if self.path.startswith("/blame") else {}).encode()
+		        self.send_response(200)
 		        self.send_header("Content-Length", str(len(body)))
 		        self.end_headers()
 		        self.wfile.write(body)
@@ -233,7 +240,11 @@ selftest_waits_for_an_attached_ledger()
 	END
 	poll 10 curl -s -o /dev/null "http://127.0.0.1:$port/" || fail "no answer"
 	"$linnix" --url "http://127.0.0.1:$port" selftest >"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 1 ] || fail "a lie passes: $(cat "$tmp/out" "$tmp/err")"
 	grep -q '^ok .*tier .*exact' "$tmp/out" || fail "$(cat "$tmp/out" "$tmp/err")"
+	for check in 'ok   stall' 'ok   parts' 'FAIL culprit' 'ok   coverage'; do
+		grep -q "^$check " "$tmp/out" || fail "no '$check': $(cat "$tmp/out" "$tmp/err")"
+	done
 }
 
 selftest_needs_a_right_and_an_agent()
@@ -308,5 +319,5 @@ bad_questions_are_refused_by_name()
 }
 
 run bully_is_blamed_for_what_it_ran quota_is_nobody_elses_fault own_processes_are_self pod_is_a_union_of_its_containers selftest_passes_as_root \
-	selftest_waits_for_an_attached_ledger selftest_needs_a_right_and_an_agent selftest_passes_for_an_agent_with_two_capabilities \
+	selftest_waits_for_an_attached_ledger_and_believes_no_lie selftest_needs_a_right_and_an_agent selftest_passes_for_an_agent_with_two_capabilities \
 	without_the_ledger_nobody_is_blamed bad_questions_are_refused_by_name
