@@ -78,6 +78,14 @@ void inc_capture_alert(struct incidents *s, struct inc *inc, const struct alert 
 	say(e, &t);
 }
 
+void inc_capture_more(struct incidents *s, struct inc *inc, const struct alert *a)
+{
+	if (evidence_count(&inc->evidence, "alert") < EV_ALERTS)
+		inc_capture_alert(s, inc, a);
+	else
+		inc->evidence.refused++;
+}
+
 /* ---- stall */
 
 static const char *const kinds[] = { "self", "sibling", "neighbour", "throttled", "kernel",

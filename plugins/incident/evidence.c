@@ -36,7 +36,7 @@ static uint32_t keep(struct evidence *e, const char *text)
 {
 	uint32_t at;
 
-	e->texts.max = EV_TEXT;
+	e->texts.max = e->is_end ? EV_TEXT : EV_TEXT - EV_END_TEXT;
 	if (!e->texts.size)
 		lnx_buf_add(&e->texts, "", 1);
 	/* names and units come again and again */
@@ -59,13 +59,24 @@ static const char *at(const struct evidence *e, uint32_t offset)
 	return e->texts.data ? e->texts.data + offset : "";
 }
 
+/* Items that there may be with one of <topic>. The end has one for itself. */
+static uint32_t room(const struct evidence *e, const char *topic)
+{
+	if (!strcmp(topic, "course"))
+		return EV_ITEMS;
+	if (!strcmp(topic, "outcome"))
+		return EV_ITEMS - !evidence_count(e, "course");
+	return EV_ITEMS - EV_END_ITEMS;
+}
+
 uint32_t evidence_item(struct evidence *e, uint64_t wall_ns, const char *topic, const char *subject)
 {
 	struct ev_item *it;
 
-	if (e->n_items == EV_ITEMS) {
+	e->now = e->is_again = 0;
+	e->is_end = !strcmp(topic, "course") || !strcmp(topic, "outcome");
+	if (e->n_items >= room(e, topic)) {
 		e->refused++;
-		e->is_full = 1;
 		return 0;
 	}
 	it = &e->items[e->n_items++];
@@ -73,14 +84,46 @@ uint32_t evidence_item(struct evidence *e, uint64_t wall_ns, const char *topic, 
 	it->topic = keep(e, topic);
 	it->subject = keep(e, subject);
 	it->text = it->query = 0;
-	return e->n_items;
+	e->now = e->n_items;
+	return e->now;
+}
+
+uint32_t evidence_again(struct evidence *e, uint64_t wall_ns, const char *topic)
+{
+	e->now = e->n_items;
+	while (e->now && strcmp(at(e, e->items[e->now - 1].topic), topic) != 0)
+		e->now--;
+	e->is_end = e->is_again = e->now > 0;
+	if (e->now)
+		e->items[e->now - 1].wall_ns = wall_ns;
+	return e->now;
+}
+
+uint32_t evidence_count(const struct evidence *e, const char *topic)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < e->n_items; i++)
+		n += !strcmp(at(e, e->items[i].topic), topic);
+	return n;
+}
+
+static struct ev_fact *fact_find(struct evidence *e, const char *name)
+{
+	for (uint32_t i = 0; i < e->n_facts; i++)
+		if (e->facts[i].item + 1 == e->now && !strcmp(at(e, e->facts[i].name), name))
+			return &e->facts[i];
+	e->refused++; /* what is begun anew has no other facts than before */
+	return NULL;
 }
 
 static struct ev_fact *fact_new(struct evidence *e, const char *name, const char *unit)
 {
 	struct ev_fact *f;
 
-	if (e->n_facts == EV_FACTS || !e->n_items || e->is_full) {
+	if (e->is_again)
+		return fact_find(e, name);
+	if (!e->now || e->n_facts >= (e->is_end ? EV_FACTS : EV_FACTS - EV_END_FACTS)) {
 		e->refused++;
 		return NULL;
 	}
@@ -99,7 +142,7 @@ static struct ev_fact *fact_new(struct evidence *e, const char *name, const char
 	f->name = keep(e, name);
 	f->unit = keep(e, unit);
 	f->text = 0;
-	f->item = e->n_items - 1;
+	f->item = e->now - 1;
 	f->value = NAN;
 	return f;
 }
@@ -119,13 +162,13 @@ void evidence_text(struct evidence *e, const char *name, const char *text)
 	if (!f)
 		return;
 	f->text = keep(e, text);
-	if (!f->text)
+	if (!f->text && !e->is_again)
 		e->n_facts--;
 }
 
 void evidence_say(struct evidence *e, const char *text, const char *query)
 {
-	struct ev_item *it = e->n_items && !e->is_full ? &e->items[e->n_items - 1] : NULL;
+	struct ev_item *it = e->now ? &e->items[e->now - 1] : NULL;
 
 	if (!it)
 		return;

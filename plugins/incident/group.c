@@ -349,7 +349,7 @@ static void begin(struct incidents *s, struct inc *inc, const struct alert *a, u
 		inc_capture(s, inc, a);
 		count_opened(s, inc->rule, inc->severity, 1);
 	} else {
-		inc_capture_alert(s, inc, a);
+		inc_capture_more(s, inc, a);
 	}
 	inc->is_silenced = (uint32_t)silence_matches(s, inc);
 	if (inc->is_silenced)
@@ -369,10 +369,25 @@ static void reopen(struct inc *inc, const struct alert *a)
 	inc->n_active = inc->n_unnamed_active = 0;
 }
 
+/* Is it evidence that is not there yet? A note that comes again is the same. */
+static int is_new(struct inc *inc, const struct alert *a, uint64_t rule)
+{
+	if (active_find(inc, rule, a->ev->key))
+		return 0;
+	if (a->ev->severity > LNX_SEV_INFO)
+		return 1;
+	for (uint32_t i = 0; i < inc->n_notes; i++)
+		if (inc->notes[i].rule == rule && inc->notes[i].key == a->ev->key)
+			return 0;
+	if (inc->n_notes < EV_ALERTS) /* no more of them are evidence anyway */
+		inc->notes[inc->n_notes++] = (struct inc_active){ rule, a->ev->key };
+	return 1;
+}
+
 /* One more alert of an open incident. */
 static void join(struct incidents *s, struct inc *inc, const struct alert *a, uint64_t rule)
 {
-	int is_known = active_find(inc, rule, a->ev->key) != NULL, is_worse;
+	int is_known = !is_new(inc, a, rule), is_worse;
 	uint32_t reason = LNX_INCIDENT_EVIDENCE;
 
 	is_worse = a->ev->severity > inc->severity;
@@ -380,8 +395,10 @@ static void join(struct incidents *s, struct inc *inc, const struct alert *a, ui
 		active_add(inc, rule, a->ev->key);
 	if (victim_add(inc, &a->victim))
 		reason = LNX_INCIDENT_VICTIMS;
-	if (!is_known || is_worse)
+	if (is_worse)
 		inc_capture_alert(s, inc, a);
+	else if (!is_known)
+		inc_capture_more(s, inc, a);
 	if (inc->n_victims || !strcmp(a->rule, inc->rule))
 		make_title(inc, a);
 	if (is_worse)
@@ -494,7 +511,7 @@ int inc_on_alert(struct incidents *s, const struct lnx_event *ev)
 	return 0;
 }
 
-/* What it came to, as its last evidence. */
+/* What it came to. */
 static void capture_course(struct inc *inc)
 {
 	double seconds = (double)(inc->closed_wall_ns - inc->opened_wall_ns) / 1e9;
@@ -502,7 +519,9 @@ static void capture_course(struct inc *inc)
 	struct lnx_buf text = { 0 };
 	char query[64];
 
-	if (!evidence_item(e, inc->closed_wall_ns, "course", ""))
+	/* one that was opened again has one from its first end */
+	if (!evidence_again(e, inc->closed_wall_ns, "course") &&
+	    !evidence_item(e, inc->closed_wall_ns, "course", ""))
 		return;
 	evidence_number(e, "duration_s", seconds, "s");
 	evidence_number(e, "victims", inc->n_victims, "");

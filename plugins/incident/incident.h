@@ -44,6 +44,8 @@ struct inc {
 	uint32_t n_named, n_victims;
 	struct inc_active active[INC_ACTIVE];
 	uint32_t n_active, n_unnamed_active;
+	struct inc_active notes[EV_ALERTS]; /* info alerts that are evidence */
+	uint32_t n_notes;
 	uint32_t n_alerts, severity, flaps;
 	uint32_t is_open, is_silenced;
 	uint64_t opened_ns, opened_wall_ns; /* opened_ns 0: by an earlier run */
@@ -113,8 +115,9 @@ struct inc *inc_new(struct incidents *s);
 /* ---- capture.c */
 /* The state at opening and of conf.before before it. */
 void inc_capture(struct incidents *s, struct inc *inc, const struct alert *a);
-/* One item for an alert. */
+/* One item for an alert; the second: only while there are few of them, else it is counted. */
 void inc_capture_alert(struct incidents *s, struct inc *inc, const struct alert *a);
+void inc_capture_more(struct incidents *s, struct inc *inc, const struct alert *a);
 
 /* ---- limits.c */
 void inc_limits_mounts(struct incidents *s);

@@ -296,33 +296,75 @@ static void an_open_incident_outlives_the_agent(void **state)
 	fix_close(&f);
 }
 
-static void the_close_leaves_full_evidence_as_it_is(void **state)
+static uint32_t n_items(const json_t *root, const char *topic)
 {
+	const json_t *e;
+	uint32_t n = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "evidence"), i, e) n +=
+		!strcmp(json_string_value(json_object_get(e, "topic")), topic);
+	return n;
+}
+
+/* A hog of more victims than there are items, and a note that comes again and again. */
+static void what_came_of_it_has_room_whatever_came_before(void **state)
+{
+	const uint64_t n_victims = EV_ITEMS + 6;
 	struct lnx_fact fact = { .size = sizeof(fact), .topic = "t", .subject = "s", .name = "n" };
 	struct fix f = { 0 };
-	const json_t *list, *e;
 	json_t *root;
 	char id[32];
 
 	(void)state;
 	fix_open(&f);
-	FIRES(&f, "noisy-neighbour", 9, 7);
-	(void)snprintf(id, sizeof(id), "%s",
-		       str(last(&f, "incident.open"), last(&f, "incident.open")->id));
-	fact.unit = "";
-	while (f.svc->add_evidence(f.self, id, &fact, 1, "the last one", "GET /") > 0)
-		;
-	RESOLVES(&f, "noisy-neighbour", 9, 7);
-	(void)testhost_advance(f.t, 62 * SECOND);
-	assert_int_equal(testhost_count(f.t, "incident.close"), 1);
+	for (int flap = 0; flap < 6; flap++) {
+		for (uint64_t i = 0; i < n_victims; i++)
+			FIRES(&f, "noisy-neighbour", 9, 10 + i);
+		for (int i = 0; i < 3; i++) {
+			alert(&f, "short-lived", 9, 0, LNX_ALERT_FIRING, LNX_SEV_INFO);
+			alert(&f, "short-lived", 9, 0, LNX_ALERT_RESOLVED, LNX_SEV_INFO);
+		}
+		if (!flap) {
+			(void)snprintf(
+				id, sizeof(id), "%s",
+				str(last(&f, "incident.open"), last(&f, "incident.open")->id));
+			fact.unit = "";
+			while (f.svc->add_evidence(f.self, id, &fact, 1, "one", "GET /") > 0)
+				;
+			fact.topic = "outcome";
+			assert_true(f.svc->add_evidence(f.self, id, &fact, 1, "helped", "GET /") >
+				    0);
+		}
+		for (uint64_t i = 0; i < n_victims; i++)
+			RESOLVES(&f, "noisy-neighbour", 9, 10 + i);
+		(void)testhost_advance(f.t, 62 * SECOND);
+		assert_int_equal(testhost_count(f.t, "incident.close"), flap + 1);
+	}
 	root = doc_of(&f);
-	list = json_object_get(root, "evidence");
-	assert_int_equal(json_array_size(list), EV_ITEMS);
-	e = json_array_get(list, EV_ITEMS - 1);
-	assert_string_equal(json_string_value(json_object_get(e, "text")), "the last one");
-	assert_int_equal(json_array_size(json_object_get(e, "facts")), 1);
-	/* the item of the loop and that of the close */
-	assert_int_equal(json_integer_value(json_object_get(root, "evidence_left_out")), 2);
+	assert_int_equal(n_items(root, "alert"), EV_ALERTS);
+	assert_int_equal(n_items(root, "outcome"), 1);
+	assert_int_equal(n_items(root, "course"), 1);
+	assert_true(json_integer_value(json_object_get(root, "evidence_left_out")) > 0);
+	json_decref(root);
+	fix_close(&f);
+}
+
+static void a_note_is_evidence_once(void **state)
+{
+	struct fix f = { 0 };
+	json_t *root;
+
+	(void)state;
+	fix_open(&f);
+	FIRES(&f, "noisy-neighbour", 9, 7);
+	for (int i = 0; i < 3; i++) {
+		alert(&f, "short-lived", 9, 0, LNX_ALERT_FIRING, LNX_SEV_INFO);
+		alert(&f, "short-lived", 9, 0, LNX_ALERT_RESOLVED, LNX_SEV_INFO);
+	}
+	(void)testhost_advance(f.t, 6 * SECOND);
+	root = doc_of(&f);
+	assert_int_equal(n_items(root, "alert"), 2);
 	json_decref(root);
 	fix_close(&f);
 }
@@ -364,7 +406,8 @@ int main(void)
 		cmocka_unit_test(a_rise_while_firing_is_one_alert),
 		cmocka_unit_test(evidence_covers_the_minute_before),
 		cmocka_unit_test(an_open_incident_outlives_the_agent),
-		cmocka_unit_test(the_close_leaves_full_evidence_as_it_is),
+		cmocka_unit_test(what_came_of_it_has_room_whatever_came_before),
+		cmocka_unit_test(a_note_is_evidence_once),
 		cmocka_unit_test(explanations_are_checked_and_kept),
 	};
 
