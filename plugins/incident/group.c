@@ -151,7 +151,15 @@ struct inc *inc_find(struct incidents *s, const char *id)
 	return inc;
 }
 
-static void inc_free(struct incidents *s, struct inc *inc)
+void inc_done(struct inc *inc)
+{
+	evidence_done(&inc->evidence);
+	free(inc->labels);
+	free(inc->explanation);
+	free(inc);
+}
+
+void inc_free(struct incidents *s, struct inc *inc)
 {
 	struct inc **p = &s->newest;
 
@@ -159,29 +167,50 @@ static void inc_free(struct incidents *s, struct inc *inc)
 		p = &(*p)->next;
 	*p = inc->next;
 	s->n--;
-	evidence_done(&inc->evidence);
-	free(inc->labels);
-	free(inc->explanation);
-	free(inc);
+	inc_done(inc);
 }
 
-struct inc *inc_new(struct incidents *s)
+/* The oldest that is closed goes. -ENOBUFS: all are open. */
+static int make_room(struct incidents *s)
 {
 	struct inc *inc, *oldest = NULL;
 
+	if (s->n < INC_MAX)
+		return 0;
 	for (inc = s->newest; inc; inc = inc->next)
 		if (!inc->is_open)
 			oldest = inc;
-	if (s->n >= INC_MAX && !oldest)
-		return NULL;
-	if (s->n >= INC_MAX)
-		inc_free(s, oldest);
-	inc = calloc(1, sizeof(*inc));
-	if (!inc)
-		return NULL;
-	inc->next = s->newest;
-	s->newest = inc;
+	if (!oldest)
+		return -ENOBUFS;
+	inc_free(s, oldest);
+	return 0;
+}
+
+static void insert(struct incidents *s, struct inc **before, struct inc *inc)
+{
+	inc->next = *before;
+	*before = inc;
 	s->n++;
+}
+
+int inc_keep(struct incidents *s, struct inc *inc)
+{
+	struct inc **p = &s->newest;
+
+	if (make_room(s) < 0)
+		return -ENOBUFS;
+	while (*p && (*p)->opened_wall_ns > inc->opened_wall_ns)
+		p = &(*p)->next;
+	insert(s, p, inc);
+	return 0;
+}
+
+static struct inc *inc_new(struct incidents *s)
+{
+	struct inc *inc = make_room(s) < 0 ? NULL : calloc(1, sizeof(*inc));
+
+	if (inc)
+		insert(s, &s->newest, inc);
 	return inc;
 }
 
@@ -234,7 +263,7 @@ static void active_add(struct inc *inc, uint64_t rule, uint64_t key)
 		inc->n_unnamed_active++;
 }
 
-static int victim_add(struct inc *inc, const struct inc_who *v)
+int inc_victim_add(struct inc *inc, const struct inc_who *v)
 {
 	if (!*v->workload)
 		return 0;
@@ -343,7 +372,7 @@ static void begin(struct incidents *s, struct inc *inc, const struct alert *a, u
 		  uint32_t reason)
 {
 	active_add(inc, rule, a->ev->key);
-	(void)victim_add(inc, &a->victim); /* the first, or known */
+	(void)inc_victim_add(inc, &a->victim); /* the first, or known */
 	make_title(inc, a);
 	if (reason == LNX_INCIDENT_OPENED) {
 		inc_capture(s, inc, a);
@@ -393,7 +422,7 @@ static void join(struct incidents *s, struct inc *inc, const struct alert *a, ui
 	is_worse = a->ev->severity > inc->severity;
 	if (a->ev->severity > LNX_SEV_INFO)
 		active_add(inc, rule, a->ev->key);
-	if (victim_add(inc, &a->victim))
+	if (inc_victim_add(inc, &a->victim))
 		reason = LNX_INCIDENT_VICTIMS;
 	if (is_worse)
 		inc_capture_alert(s, inc, a);
@@ -514,7 +543,7 @@ int inc_on_alert(struct incidents *s, const struct lnx_event *ev)
 /* What it came to. */
 static void capture_course(struct inc *inc)
 {
-	double seconds = (double)(inc->closed_wall_ns - inc->opened_wall_ns) / 1e9;
+	double seconds = ((double)inc->closed_wall_ns - (double)inc->opened_wall_ns) / 1e9;
 	struct evidence *e = &inc->evidence;
 	struct lnx_buf text = { 0 };
 	char query[64];
@@ -535,7 +564,7 @@ static void capture_course(struct inc *inc)
 	lnx_buf_done(&text);
 }
 
-static void close_inc(struct incidents *s, struct inc *inc, uint64_t now_ns)
+void inc_close(struct incidents *s, struct inc *inc, uint64_t now_ns)
 {
 	inc->is_open = 0;
 	inc->owed = 0;
@@ -554,7 +583,7 @@ void inc_tick(struct incidents *s, uint64_t now_ns)
 	for (inc = s->newest; inc; inc = next) {
 		next = inc->next;
 		if (inc->is_open && inc->quiet_ns && now_ns - inc->quiet_ns >= s->conf->quiet_ns)
-			close_inc(s, inc, now_ns);
+			inc_close(s, inc, now_ns);
 		else if (inc->is_open && inc->owed && now_ns - inc->updated_ns >= UPDATE_EVERY_NS) {
 			inc->updated_ns = now_ns;
 			inc_publish(s, inc, LNX_EV_INCIDENT_UPDATE, inc->owed - 1);

@@ -95,7 +95,7 @@ static void stop(void *state)
 
 	for (const struct inc *inc = s->newest; inc; inc = inc->next)
 		if (inc->is_open)
-			inc_save(s, inc);
+			(void)inc_save(s, inc); /* the store counts what it refuses */
 }
 
 static void fini(void *state)
@@ -105,10 +105,7 @@ static void fini(void *state)
 
 	for (inc = s->newest; inc; inc = next) {
 		next = inc->next;
-		evidence_done(&inc->evidence);
-		free(inc->labels);
-		free(inc->explanation);
-		free(inc);
+		inc_done(inc);
 	}
 	free(s);
 }

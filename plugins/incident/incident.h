@@ -109,8 +109,15 @@ void inc_tick(struct incidents *s, uint64_t now_ns);
 /* "namespace/workload". */
 const char *inc_name(const struct inc_who *w, char *buf, size_t cap);
 struct inc *inc_find(struct incidents *s, const char *id);
-/* A new place in memory, NULL when all are open. */
-struct inc *inc_new(struct incidents *s);
+/* A place in memory for one of an earlier run, in the order of time. 0 (then it is owned there), -ENOBUFS: all are open. */
+int inc_keep(struct incidents *s, struct inc *inc);
+/* Forget one that is in memory. */
+void inc_free(struct incidents *s, struct inc *inc);
+/* Free one that is not. */
+void inc_done(struct inc *inc);
+void inc_close(struct incidents *s, struct inc *inc, uint64_t now_ns);
+/* False if it is known. */
+int inc_victim_add(struct inc *inc, const struct inc_who *v);
 
 /* ---- capture.c */
 /* The state at opening and of conf.before before it. */
@@ -127,13 +134,16 @@ void inc_capture_limits(struct incidents *s, struct inc *inc, const char *role,
 /* ---- publish.c */
 /* Publish <type> and write the incident to the store. */
 void inc_publish(struct incidents *s, struct inc *inc, uint16_t type, uint32_t reason);
-void inc_save(struct incidents *s, const struct inc *inc);
+/* 0, or what the store says. */
+int inc_save(struct incidents *s, const struct inc *inc);
 void inc_json(const struct incidents *s, const struct inc *inc, struct lnx_buf *out);
 /* Append to the log: what happened, by whom. <doc> is an object whose last brace is still missing; done with it. */
 void inc_log(struct incidents *s, const char *subject, const char *what, struct lnx_buf *doc);
-/* Open ones, and those that may be opened again, out of the store. 0 or -EAGAIN: it is not there yet. */
-int inc_load(struct incidents *s);
 extern const struct lnx_svc_incident inc_service;
+
+/* ---- load.c */
+/* Open ones, and those that may be opened again, out of the store. 0 or -EAGAIN: it is not there yet, or is full. */
+int inc_load(struct incidents *s);
 
 /* ---- silence.c */
 int silence_parse(const char *match, char *error, size_t cap);

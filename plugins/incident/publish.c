@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* An incident as event, as JSON, in the store and out of it again; service incident/1. */
+/* An incident as event, as JSON, and in the store; service incident/1. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "incident.h"
-
-#define LOAD_MAX 64 /* newest ones looked at after a start */
 
 static const char *const severities[] = { "info", "warning", "critical", NULL };
 
@@ -116,7 +113,7 @@ void inc_publish(struct incidents *s, struct inc *inc, uint16_t type, uint32_t r
 	put_strings(&e, inc);
 	if (s->host->publish(s->ctx, &e.h) < 0)
 		s->host->log(s->ctx, LNX_WARN, "an event of incident %s was lost", inc->id);
-	inc_save(s, inc);
+	(void)inc_save(s, inc); /* the store counts what it refuses */
 }
 
 /* ---- JSON */
@@ -199,15 +196,17 @@ void inc_json(const struct incidents *s, const struct inc *inc, struct lnx_buf *
 	free(summary);
 }
 
-void inc_save(struct incidents *s, const struct inc *inc)
+int inc_save(struct incidents *s, const struct inc *inc)
 {
 	struct lnx_store_record r = { .size = sizeof(r), .kind = LNX_STORE_INCIDENT };
 	struct lnx_buf doc = { 0 };
+	int rc;
 
 	if (!s->store)
-		return;
+		return 0;
 	inc_json(s, inc, &doc);
-	if (!lnx_buf_error(&doc)) {
+	rc = lnx_buf_error(&doc);
+	if (!rc) {
 		r.id = inc->id;
 		r.parent = inc->fingerprint;
 		r.doc = doc.data;
@@ -216,9 +215,10 @@ void inc_save(struct incidents *s, const struct inc *inc)
 		r.end_ns = inc->closed_wall_ns;
 		r.state = !inc->is_open;
 		r.severity = inc->severity;
-		(void)s->store->put(s->store_self, &r); /* the store counts what it refuses */
+		rc = s->store->put(s->store_self, &r);
 	}
 	lnx_buf_done(&doc);
+	return rc;
 }
 
 void inc_log(struct incidents *s, const char *subject, const char *what, struct lnx_buf *doc)
@@ -230,170 +230,6 @@ void inc_log(struct incidents *s, const char *subject, const char *what, struct 
 		(void)s->store->log(s->store_self, s->host->wall_ns(s->ctx, now), subject, what,
 				    doc->data); /* likewise */
 	lnx_buf_done(doc);
-}
-
-/* ---- out of the store */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
-static void get_text(const json_t *o, const char *key, char *ret, size_t cap)
-{
-	(void)snprintf(ret, cap, "%s", text_of(o, key)); /* it was written from such a place */
-}
-
-static uint64_t get_u64(const json_t *o, const char *key)
-{
-	json_int_t v = json_integer_value(json_object_get(o, key));
-
-	return v > 0 ? (uint64_t)v : 0;
-}
-
-static void get_who(const json_t *o, struct inc_who *ret)
-{
-	get_text(o, "workload", ret->workload, sizeof(ret->workload));
-	get_text(o, "namespace", ret->namespace_, sizeof(ret->namespace_));
-	get_text(o, "pod_name", ret->pod_name, sizeof(ret->pod_name));
-	ret->cgroup_id = get_u64(o, "cgroup_id");
-}
-
-/* Unix time of "2024-01-02T03:04:05.678901234Z", 0 when it is none. */
-static uint64_t time_of(const json_t *o)
-{
-	const char *end;
-	struct tm tm = { 0 };
-	time_t s;
-
-	end = strptime(text_of(o, "ts"), "%Y-%m-%dT%H:%M:%S", &tm);
-	s = end ? timegm(&tm) : -1;
-	if (s < 0)
-		return 0;
-	return (uint64_t)s * INC_SEC +
-	       (*end == '.' && strlen(end) == 11 ? strtoull(end + 1, NULL, 10) : 0);
-}
-
-/* An item as it was shown, so that what explains the incident goes on with all of it. */
-static void get_item(const json_t *item, struct evidence *e)
-{
-	const json_t *fact;
-	size_t i;
-
-	if (!evidence_item(e, time_of(item), text_of(item, "topic"), text_of(item, "subject")))
-		return;
-	json_array_foreach(json_object_get(item, "facts"), i, fact)
-	{
-		if (json_is_number(json_object_get(fact, "value")))
-			evidence_number(e, text_of(fact, "name"),
-					json_number_value(json_object_get(fact, "value")),
-					text_of(fact, "unit"));
-		else
-			evidence_text(e, text_of(fact, "name"), text_of(fact, "text"));
-	}
-	evidence_say(e, text_of(item, "text"), text_of(item, "query"));
-}
-
-static void get_evidence(const json_t *root, struct inc *inc)
-{
-	const json_t *explanation = json_object_get(root, "explanation"), *item;
-	size_t i;
-
-	json_array_foreach(json_object_get(root, "evidence"), i, item)
-	{
-		get_item(item, &inc->evidence);
-	}
-	if (json_is_object(explanation))
-		inc->explanation = json_dumps(explanation, JSON_COMPACT);
-	inc->labels = json_dumps(json_object_get(root, "labels"), JSON_COMPACT);
-}
-
-static void get_inc(const json_t *root, struct inc *inc)
-{
-	const json_t *culprit = json_object_get(root, "culprit"), *v;
-	size_t i;
-
-	get_text(root, "cause", inc->cause, sizeof(inc->cause));
-	get_text(root, "resource", inc->resource, sizeof(inc->resource));
-	get_text(root, "rule", inc->rule, sizeof(inc->rule));
-	get_text(root, "title", inc->title, sizeof(inc->title));
-	get_text(culprit, "comm", inc->comm, sizeof(inc->comm));
-	get_who(culprit, &inc->culprit);
-	inc->culprit_pid = (uint32_t)get_u64(culprit, "pid");
-	inc->culprit_start_ns = get_u64(culprit, "start_ns");
-	json_array_foreach(json_object_get(root, "victims"), i, v)
-	{
-		if (inc->n_named < INC_VICTIMS)
-			get_who(v, &inc->victims[inc->n_named++]);
-	}
-	inc->n_victims = (uint32_t)get_u64(root, "n_victims");
-	inc->n_alerts = (uint32_t)get_u64(root, "alerts");
-	inc->flaps = (uint32_t)get_u64(root, "flaps");
-	inc->is_silenced = json_is_true(json_object_get(root, "silenced"));
-	inc->value = json_is_number(json_object_get(root, "value"))
-			     ? json_number_value(json_object_get(root, "value"))
-			     : NAN;
-	inc->threshold = json_is_number(json_object_get(root, "threshold"))
-				 ? json_number_value(json_object_get(root, "threshold"))
-				 : NAN;
-	get_evidence(root, inc);
-}
-
-/* CLOCK_BOOTTIME of a Unix time, at least 1. */
-static uint64_t boot_of(struct incidents *s, uint64_t wall_ns)
-{
-	uint64_t wall0 = s->host->wall_ns(s->ctx, 0);
-
-	return wall_ns > wall0 ? wall_ns - wall0 : 1;
-}
-
-static int load_one(void *arg, const struct lnx_store_record *r)
-{
-	struct incidents *s = arg;
-	uint64_t now = s->host->now_ns(s->ctx), wall = s->host->wall_ns(s->ctx, now);
-	struct inc *inc;
-	json_t *root;
-
-	if (inc_find(s, r->id) || strlen(r->id) != LNX_ULID_MAX - 1 || strlen(r->parent) != 16 ||
-	    (r->state && r->end_ns + s->conf->reopen_ns < wall))
-		return 0;
-	root = json_loadb(r->doc, r->doc_bytes, 0, NULL);
-	inc = json_is_object(root) ? inc_new(s) : NULL;
-	if (inc) {
-		memcpy(inc->id, r->id, sizeof(inc->id));
-		memcpy(inc->fingerprint, r->parent, sizeof(inc->fingerprint));
-		inc->is_open = !r->state;
-		inc->severity = r->severity % 3;
-		inc->opened_wall_ns = r->ts_ns;
-		inc->closed_wall_ns = r->end_ns;
-		inc->closed_ns = r->state ? boot_of(s, r->end_ns) : 0;
-		/* nothing of it fires any more that we know of: it has the usual time to do so again */
-		inc->quiet_ns = now;
-		get_inc(root, inc);
-	}
-	json_decref(root);
-	return 0;
-}
-
-int inc_load(struct incidents *s)
-{
-	struct lnx_store_query q = { .size = sizeof(q),
-				     .kind = LNX_STORE_INCIDENT,
-				     .limit = LOAD_MAX };
-	int rc;
-
-	if (!s->store)
-		return 0;
-	rc = s->store->each(s->store_self, &q, load_one, s);
-	if (rc == -EAGAIN)
-		return rc;
-	q.states = 1; /* those that are open, however old */
-	if (rc >= 0)
-		(void)s->store->each(s->store_self, &q, load_one, s); /* it could be read */
-	silence_load(s);
-	return 0;
 }
 
 /* ---- incident/1 */

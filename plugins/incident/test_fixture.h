@@ -21,15 +21,17 @@
 
 /* ---- a store in memory */
 
+#define SHELF 256
+
 struct rec {
 	char id[64], parent[64], *doc;
 	struct lnx_store_record r;
 };
 
 struct shelf {
-	struct rec recs[64];
+	struct rec recs[SHELF];
 	int n, n_logs, each_rc;
-	char logs[32][32], last_log[1024];
+	char logs[SHELF][32], last_log[1024];
 };
 
 static int shelf_put(void *self, const struct lnx_store_record *r)
@@ -40,7 +42,7 @@ static int shelf_put(void *self, const struct lnx_store_record *r)
 	for (i = 0; i < s->n && (s->recs[i].r.kind != r->kind || strcmp(s->recs[i].id, r->id) != 0);
 	     i++)
 		;
-	assert_true(i < 64);
+	assert_true(i < SHELF);
 	s->n += i == s->n;
 	free(s->recs[i].doc);
 	s->recs[i].r = *r;
@@ -58,11 +60,17 @@ static int shelf_put(void *self, const struct lnx_store_record *r)
 static int shelf_each(void *self, const struct lnx_store_query *q,
 		      int (*each)(void *arg, const struct lnx_store_record *r), void *arg)
 {
+	uint64_t skip = q->offset, limit = q->limit ? q->limit : 100;
 	struct shelf *s = self;
 	int n = 0;
 
-	for (int i = 0; i < s->n && !s->each_rc; i++)
-		if (s->recs[i].r.kind == q->kind && (!q->id || !strcmp(q->id, s->recs[i].id))) {
+	/* newest first: that which was put last */
+	for (int i = s->n - 1; i >= 0 && !s->each_rc && (uint64_t)n < limit; i--)
+		if (s->recs[i].r.kind == q->kind && (!q->id || !strcmp(q->id, s->recs[i].id)) &&
+		    (!q->parent || !strcmp(q->parent, s->recs[i].parent)) &&
+		    (!q->states || q->states >> s->recs[i].r.state & 1)) {
+			if (skip && skip--)
+				continue;
 			n++;
 			if (each(arg, &s->recs[i].r))
 				break;
