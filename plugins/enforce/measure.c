@@ -2,7 +2,9 @@
 /* Did it help? The victim's stall in the time before the action and in as long after it, as the ledger measured it. Without
  * a victim: what all others lost to the culprit. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,10 +87,56 @@ static void add_evidence(struct enforce *s, const struct act *a, const char *und
 			     a->incident, a->id, strerror(-rc));
 }
 
+static const char *sufferer(const struct act *a)
+{
+	return a->victim_cgroup_id ? a->victim : "what others lost to it";
+}
+
+/* Is nobody there any more? The stall of who has ended is none, which is no help. */
+static int has_ended(struct enforce *s, uint64_t cgroup_id)
+{
+	struct lnx_workload w = { .size = sizeof(w) };
+	char file[1024], text[256];
+	const char *at;
+
+	if (s->workload->get(s->workload_self, cgroup_id, &w) < 0 || w.gone_ns)
+		return 1;
+	if (snprintf(file, sizeof(file), "%s%s/cgroup.events", s->v2_root, w.path) >=
+		    (int)sizeof(file) ||
+	    undo_read(AT_FDCWD, file, text, sizeof(text)) < 0)
+		return 0; /* the root has none */
+	at = strstr(text, "populated ");
+	return at && at[strlen("populated ")] == '0';
+}
+
+/* Why before and after are not to be compared: whose stall was measured has ended, or did who caused it, by itself. */
+static const char *why_none(struct enforce *s, const struct act *a)
+{
+	if (a->victim_cgroup_id && has_ended(s, a->victim_cgroup_id))
+		return "the victim has ended";
+	/* a signal is meant to end it */
+	if ((a->verb != LNX_ACTION_SIGNAL || a->signal == SIGSTOP) && a->cgroup_id &&
+	    has_ended(s, a->cgroup_id))
+		return "the culprit has ended by itself";
+	return NULL;
+}
+
+static void tell_none(struct enforce *s, struct act *a, const char *why)
+{
+	a->is_measured = 1;
+	a->after = NAN;
+	(void)snprintf(a->text, sizeof(a->text),
+		       "none: %s: %s lost %.1f ms a second before (%s to %.100s)", why, sufferer(a),
+		       a->before, enf_verbs[a->verb], a->workload); /* cut: for people */
+	add_evidence(s, a, "", a->text);
+	enf_tell(s, a, LNX_ACTION_MEASURED);
+}
+
 void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 {
 	uint64_t since = a->applied_ns + ENF_SETTLE, window = s->conf->measure_ns;
 	char undone[128] = "";
+	const char *why;
 	int is_left = 0, is_bad, is_final;
 
 	if (a->is_measured || a->phase != ENF_IN_FORCE || now_ns < since + FEW)
@@ -96,6 +144,11 @@ void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 	is_final = now_ns >= since + window;
 	if (!is_final)
 		window = now_ns - since;
+	why = why_none(s, a);
+	if (why) {
+		tell_none(s, a, why);
+		return;
+	}
 	a->after = enf_stall(s, a, window);
 	if (isnan(a->after)) {
 		a->is_measured = is_final;
@@ -111,9 +164,8 @@ void enf_measure(struct enforce *s, struct act *a, uint64_t now_ns)
 	a->is_measured = 1;
 	(void)snprintf(a->text, sizeof(a->text),
 		       "%s: %s lost %.1f ms a second before and %.1f after (%s to %.100s)",
-		       enf_outcomes[a->outcome],
-		       a->victim_cgroup_id ? a->victim : "what others lost to it", a->before,
-		       a->after, enf_verbs[a->verb], a->workload); /* cut: for people */
+		       enf_outcomes[a->outcome], sufferer(a), a->before, a->after,
+		       enf_verbs[a->verb], a->workload); /* cut: for people */
 	if (is_bad)
 		is_left = enf_undo_now(a, undone, sizeof(undone));
 	add_evidence(s, a, undone, a->text);

@@ -177,6 +177,43 @@ static void it_is_measured(void **unused)
 	}
 }
 
+static void who_has_ended_was_not_helped(void **unused)
+{
+	static const char *const why[] = { "none: the victim has ended: prod/shop lost 400.0 ms",
+					   "none: the culprit has ended by itself: prod/shop lost",
+					   "helped: prod/shop lost 400.0 ms" };
+	const struct lnx_ev_action_done *e;
+	struct fix f;
+
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		fix_open(&f);
+		f.stalled_ms = 400;
+		ask(&f, LNX_ACTION_THROTTLE, 50, 1);
+		approve_and_wait(&f);
+		f.stalled_ms = 0;
+		f.victim_is_gone = i == 0;
+		put(&f, "cgroup.events",
+		    i == 1 ? "populated 0\nfrozen 0\n" : "populated 1\nfrozen 0\n");
+		(void)testhost_advance(f.t, 13 * SECOND);
+		e = (const void *)testhost_last(f.t, "action.done");
+		assert_int_equal(e->outcome, i < 2 ? LNX_OUTCOME_NONE : LNX_OUTCOME_HELPED);
+		has(&f, why[i]);
+		assert_int_equal(f.n_evidence, 1);
+		fix_close(&f);
+	}
+	/* a signal is meant to end it */
+	fix_open(&f);
+	f.stalled_ms = 400;
+	ask(&f, LNX_ACTION_SIGNAL, SIGKILL, 1);
+	approve_and_wait(&f);
+	f.stalled_ms = 0;
+	put(&f, "cgroup.events", "populated 0\n");
+	(void)testhost_advance(f.t, 13 * SECOND);
+	has(&f, why[2]);
+	fix_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +223,7 @@ int main(void)
 		cmocka_unit_test(who_decides_is_needed_and_is_kept),
 		cmocka_unit_test(a_trusted_rule_waits_for_the_grace_period),
 		cmocka_unit_test(it_is_measured),
+		cmocka_unit_test(who_has_ended_was_not_helped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ struct fix {
 	uint64_t late_cgroup; /* 0: that of the child */
 	uint64_t ino;
 	const char *path; /* of the cgroup */
-	uint32_t is_ignored;
+	uint32_t is_ignored, victim_is_gone;
 	uint32_t n_more, are_over; /* made up children of child, and whether they have ended */
 	uint64_t lease_ns;	   /* that a request asks for, 0: none */
 	uint64_t later_ns;	   /* a request means a process that started so much later */
@@ -129,6 +129,7 @@ static int who_get(void *self, uint64_t id, struct lnx_workload *ret)
 	ret->workload = id == VICTIM ? "shop" : "batch";
 	ret->namespace_ = id == VICTIM ? "prod" : "media";
 	ret->is_ignored = f->is_ignored;
+	ret->gone_ns = id == VICTIM ? f->victim_is_gone : 0;
 	return 0;
 }
 
@@ -402,13 +403,10 @@ __attribute__((unused)) static void fix_open(struct fix *f)
 
 static void fix_close(struct fix *f)
 {
-	static const char *const files[] = { "batch/cgroup.procs",
-					     "batch/cpu.max",
-					     "batch/cpu.weight",
-					     "batch/cgroup.freeze",
-					     "batch",
-					     "journal",
-					     "" };
+	static const char *const files[] = {
+		"batch/cgroup.procs",  "batch/cpu.max", "batch/cpu.weight", "batch/cgroup.freeze",
+		"batch/cgroup.events", "batch",		"journal",	    ""
+	};
 	char path[128];
 
 	testhost_free(f->t);
