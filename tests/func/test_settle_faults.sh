@@ -136,7 +136,7 @@ slow_it_gets_a_better_price_at_the_same_nonce()
 # What was given for a create that never came is taken back, whoever dies meanwhile.
 an_allowance_for_nothing_is_taken_back()
 {
-	local has selector=createTaskEscrowed'(bytes32,bytes32,address,address,uint256,uint256)'
+	local has nonce selector=createTaskEscrowed'(bytes32,bytes32,address,address,uint256,uint256)'
 	has=$(balance payer)
 	lies payer "eth_estimateGas:$(selector "$selector") error busy"
 	create never 7 >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
@@ -150,8 +150,15 @@ an_allowance_for_nothing_is_taken_back()
 	poll 20 answers_tasks payer || fail "no API"
 	api payer /tasks/never | jq -e '.phase == "cancelling" and .allowance == "left" and (.final | not)' >/dev/null || fail "$(task_of payer never)"
 	[ "$(allowance)" = 7000000 ] || fail "the allowance is $(allowance)"
+	# and once more when it was sent, before the agent knows
+	nonce=$(nonce_of payer)
+	rule payer "eth_sendRawTransaction after kill ${settle_pids[payer]}"
 	lies payer
+	poll 30 rule_is_used payer || fail "nothing was sent: $(task_of payer never)"
+	wait "${settle_pids[payer]}" 2>/dev/null
+	settle_spawn payer
 	poll 30 phase_is payer never cancelled || fail "$(task_of payer never)"
+	[ "$(nonce_of payer)" = "$((nonce + 1))" ] || fail "$(($(nonce_of payer) - nonce)) transactions"
 	[ "$(balance payer) $(allowance)" = "$has 0" ] || fail "the payer has $(balance payer), allowed $(allowance)"
 	[ "$(get_metric payer linnix_chain_allowances_taken_back_total)" = 1 ] || fail "it was not counted"
 }
