@@ -123,7 +123,8 @@ struct task {
 	uint32_t is_drawn;	  /* by that nothing is held of it: an allowance is drawn */
 	struct u256 told_max;	  /* payer: the most that an endpoint tells it may cost */
 	uint32_t payee_tries;	  /* looks for the payee's record that told nothing */
-	uint64_t round, status_block, arbiter_deadline;
+	uint64_t asked_turn;	  /* the last that asked about it */
+	uint64_t status_block, arbiter_deadline;
 	uint64_t log_from;	 /* payer: logs before it were read for its receipt; 0: none yet */
 	uint64_t log_head;	 /* the newest block when they were last */
 	uint32_t log_rounds;	 /* how often, up to the head */

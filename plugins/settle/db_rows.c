@@ -395,10 +395,13 @@ static int load_task(sqlite3_stmt *st, struct task **ret)
 	return 0;
 }
 
-/* Not by the clock alone: one that is ahead makes all of them old. Those that are too many are forgotten when the chain was seen.
- * Operations: every one of a task that is loaded, and those of no task. */
-#define RECENT                                                \
-	"(t.created_ms >= ?1 OR t.status NOT IN (3,5,6,7) OR" \
+/* Not by the clock alone: one that is ahead makes all of them old. Those that are too many are forgotten when the chain was seen; of
+ * what others offered, and came to nothing, there may be any number: the newest will do. Operations: every one of a task that is
+ * loaded, and those of no task. */
+#define RECENT                                                               \
+	"((t.created_ms >= ?1 AND NOT (t.role = 2 AND t.status IN (6,7) AND" \
+	" t.task_id NOT IN (SELECT task_id FROM receipt)))"                  \
+	" OR t.status NOT IN (3,5,6,7) OR"                                   \
 	" t.task_id IN (SELECT task_id FROM task ORDER BY created_ms DESC LIMIT 1000))"
 
 static int load_ops(sqlite3 *db, int64_t since_ms, struct op **end)

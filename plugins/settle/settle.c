@@ -53,6 +53,10 @@ static const struct {
 	    .help = "Allowances that were taken back, as their task came to nothing or asked for less.",
 	    .kind = LNX_COUNTER },
 	  offsetof(struct settle, m_back) },
+	{ { .name = "linnix_chain_offers_missed_total",
+	    .help = "Tasks offered to this agent that it did not take notice of, as there are too many: linnix task run takes one by its id.",
+	    .kind = LNX_COUNTER },
+	  offsetof(struct settle, m_missed) },
 	{ { .name = "linnix_chain_waiting",
 	    .help = "Operations that protect money and wait, as too many transactions are out and not mined.",
 	    .kind = LNX_GAUGE },
@@ -105,7 +109,6 @@ static int settle_init(const struct lnx_host *host, struct lnx_ctx *ctx, const v
 	s->at = -1;
 	s->last = -1;
 	s->lock_fd = -1;
-	s->look_round = 1;
 	s->rpc.host = host;
 	s->rpc.ctx = ctx;
 	rc = options_check(s, &key, why);

@@ -20,8 +20,11 @@
 #define SETTLE_TASKS	  2000		    /* in memory */
 #define SETTLE_KEEP_MS	  (31 * 86400000ll) /* tasks that count for the limit of a month */
 #define SETTLE_WHY	  256
-#define SETTLE_LOOK_TASKS 6  /* asked about in one turn */
-#define SETTLE_LOOK_TXS	  24 /* likewise */
+#define SETTLE_LOOK_TASKS 6 /* asked about in one turn, */
+#define SETTLE_LOOK_OFFER 2 /* of them, while there are others, offers that anybody can make */
+#define SETTLE_OFFERS \
+	1000 /* in memory, as the logs tell of them: what is named is taken beyond that */
+#define SETTLE_LOOK_TXS 24 /* likewise */
 
 /* enum chain_state */
 #define CHAIN_OPENING	 0 /* the state file is being read */
@@ -121,7 +124,7 @@ struct settle {
 	struct op *ops;
 	struct task *tasks;
 	uint32_t n_ops, n_tasks;
-	uint64_t look_round, look_turn;
+	uint64_t look_turn, task_turn;
 	uint64_t nonce_floor; /* above every nonce of ours that was mined */
 	uint64_t nonce_told;  /* of two endpoints the higher */
 	uint64_t plan_turn;
@@ -145,7 +148,7 @@ struct settle {
 	struct collector *collectors;
 	uint32_t n_collectors, is_stopping;
 	struct lnx_metric *m_depth, *m_seconds, *m_reorgs, *m_fees, *m_block, *m_refused, *m_astray,
-		*m_left, *m_back, *m_waiting;
+		*m_left, *m_back, *m_waiting, *m_missed;
 };
 
 static inline int64_t settle_now_ms(const struct settle *s)

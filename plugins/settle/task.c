@@ -16,8 +16,9 @@
 #include "op.h"
 #include "payee.h"
 
-#define DRY_KEEP_MS 600000 /* for whoever asked for a dry run */
-#define ANSWERS	    3	   /* about a task in each turn */
+#define DRY_KEEP_MS   600000  /* for whoever asked for a dry run */
+#define OFFER_KEEP_MS 3600000 /* one that came to nothing, and we did nothing for it */
+#define ANSWERS	      3	      /* about a task in each turn */
 
 struct task *task_find(const struct settle *s, const uint8_t id[32])
 {
@@ -99,6 +100,9 @@ static int is_old(const struct settle *s, const struct task *t)
 {
 	if (t->is_dry)
 		return settle_stamp_ms(s) - t->changed_ms >= DRY_KEEP_MS;
+	if (t->role == TASK_PAYEE && !t->has_receipt &&
+	    (t->status == TASK_CANCELLED || t->status == TASK_EXPIRED))
+		return settle_sure_ms(s) - t->changed_ms >= OFFER_KEEP_MS;
 	return settle_sure_ms(s) - t->changed_ms >= SETTLE_KEEP_MS;
 }
 
@@ -148,6 +152,13 @@ int task_is_final(const struct task *t)
 		return t->is_settled_deep && !t->is_left;
 	return t->status == TASK_NONE && !t->is_pending && !t->is_left &&
 	       (!strcmp(t->phase, PHASE_FAILED) || !strcmp(t->phase, PHASE_CANCELLED));
+}
+
+int task_is_offer(const struct task *t)
+{
+	return t->role == TASK_PAYEE && strcmp(t->phase, PHASE_RUNNING) != 0 &&
+	       strcmp(t->phase, PHASE_PROVEN) != 0 && t->status != TASK_SUBMITTED &&
+	       t->status != TASK_DISPUTED;
 }
 
 int task_is_over(const struct settle *s, const uint8_t id[32])
@@ -292,30 +303,49 @@ static void look_cover(struct settle *s, const struct task *t)
 	(void)call_add(&s->batch, s->token, TOKEN_BALANCE, a, 1);
 }
 
-/* Those that were not asked about in this round come first, so that all have their turn. */
-void task_look(struct settle *s)
+static void ask_about(struct settle *s, struct task *t)
 {
-	unsigned n = 0;
+	struct abi_value id;
+
+	t->asked_turn = s->task_turn;
+	t->asked_at = s->batch.n;
+	abi_set_word(&id, t->id);
+	(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_TASK, &id, 1);
+	(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_EXT, &id, 1);
+	(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_DISPUTE, &id, 1);
+	look_cover(s, t);
+	astray_ask(s, t);
+}
+
+/* Of offers or of the others, the one that was not asked about for longest. NULL: all were, in this turn. */
+static struct task *next_to_ask(const struct settle *s, int is_offer)
+{
+	struct task *found = NULL;
 
 	for (struct task *t = s->tasks; t; t = t->next)
-		t->asked_at = 0;
-	for (struct task *t = s->tasks; t && n < SETTLE_LOOK_TASKS; t = t->next) {
-		struct abi_value id;
+		if (t->asked_turn != s->task_turn && task_is_offer(t) == is_offer &&
+		    !task_is_final(t) && (!found || t->asked_turn < found->asked_turn))
+			found = t;
+	return found;
+}
 
-		if (task_is_final(t) || t->round == s->look_round)
-			continue;
-		t->round = s->look_round;
-		t->asked_at = s->batch.n;
-		abi_set_word(&id, t->id);
-		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_TASK, &id, 1);
-		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_EXT, &id, 1);
-		(void)call_add(&s->batch, s->settlement, SETTLEMENT_GET_DISPUTE, &id, 1);
-		look_cover(s, t);
-		astray_ask(s, t);
+/* All have their turn; those with money at stake do not wait for however many offers somebody makes. */
+void task_look(struct settle *s)
+{
+	struct task *t;
+	unsigned n = 0;
+
+	s->task_turn++;
+	for (t = s->tasks; t; t = t->next)
+		t->asked_at = 0;
+	while (n < SETTLE_LOOK_TASKS - SETTLE_LOOK_OFFER && (t = next_to_ask(s, 0))) {
+		ask_about(s, t);
 		n++;
 	}
-	if (n < SETTLE_LOOK_TASKS)
-		s->look_round++;
+	while (n < SETTLE_LOOK_TASKS && ((t = next_to_ask(s, 1)) || (t = next_to_ask(s, 0)))) {
+		ask_about(s, t);
+		n++;
+	}
 }
 
 int task_has_other(const struct task *t, const struct u256 *actual, const uint8_t hash[32])

@@ -60,6 +60,8 @@ uint32_t task_status_of(const struct settle *s, const struct abi_value v[9]);
 /* Does the chain have another amount or receipt than we know? */
 int task_has_other(const struct task *t, const struct u256 *actual, const uint8_t hash[32]);
 
+/* Is it one that another made, and for which nothing was done yet? */
+int task_is_offer(const struct task *t);
 /* Nothing will change any more. */
 int task_is_final(const struct task *t);
 /* It is known, and final. */

@@ -15,7 +15,6 @@ static void look_payee(const char *payee, const char *status)
 	(void)snprintf(task, sizeof(task),
 		       "\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS "%s" ZEROS THREE ZEROS "\"", status);
 	(void)snprintf(ext, sizeof(ext), "\"0x%s" ZEROS ZEROS "\"", payee);
-	f.s.look_round++;
 	look_begin(&f.s, looked_at);
 	answer(first);
 }
@@ -88,7 +87,6 @@ static void answer_terms(const struct terms *o)
 
 static void look_terms(struct terms o)
 {
-	f.s.look_round++;
 	look_begin(&f.s, looked_at);
 	answer_terms(&o);
 }

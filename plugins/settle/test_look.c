@@ -142,7 +142,6 @@ static void look_task(const char *actual, const char *hash)
 	(void)snprintf(task, sizeof(task),
 		       "\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS TWO ZEROS THREE "%s\"", actual);
 	(void)snprintf(ext, sizeof(ext), "\"0x" ZEROS ONE "%s\"", hash);
-	f.s.look_round++;
 	look_begin(&f.s, looked_at);
 	answer(first);
 }
@@ -173,6 +172,133 @@ static void a_receipt_that_took_the_place_of_another_is_judged_again(void **stat
 	assert_int_equal(f.task.actual.b[31], 3);
 }
 
+/* ---- offers, which anybody can make */
+
+static struct task *add_offer(unsigned i)
+{
+	uint8_t id[32] = { 1, (uint8_t)(i >> 8), (uint8_t)i };
+	struct task *t = task_new(&f.s, id, TASK_PAYEE);
+
+	assert_non_null(t);
+	t->status = TASK_CREATED;
+	t->is_escrow = 1;
+	(void)snprintf(t->phase, sizeof(t->phase), "%s", PHASE_OFFERED); /* fits */
+	return t;
+}
+
+static void drop_offers(void)
+{
+	while (f.task.next) {
+		struct task *t = f.task.next;
+
+		f.task.next = t->next;
+		task_free(t);
+	}
+	f.s.n_tasks = 1;
+}
+
+/* Whoever wants us to miss the window of a dispute. */
+static void however_many_offers_there_are_the_payers_task_is_looked_at(void **state)
+{
+	unsigned asked[41] = { 0 };
+
+	(void)state;
+	add_task();
+	for (unsigned i = 0; i < 40; i++)
+		(void)add_offer(i);
+	for (unsigned turn = 0; turn < 20; turn++) {
+		const struct task *t = f.s.tasks;
+
+		rpc_reset(&f.s.batch);
+		(void)rpc_add(&f.s.batch, "eth_blockNumber", "[]");
+		task_look(&f.s);
+		for (unsigned i = 0; t; t = t->next)
+			asked[i++] += t->asked_at != 0;
+	}
+	assert_int_equal(asked[0], 20); /* in each turn */
+	for (unsigned i = 1; i < 41; i++)
+		assert_in_range(asked[i], 2, 3); /* and all of them in theirs */
+	drop_offers();
+}
+
+static void those_at_stake_take_turns_beside_offers(void **state)
+{
+	struct task *t;
+	unsigned n;
+
+	(void)state;
+	add_task();
+	for (unsigned i = 0; i < 8; i++)
+		(void)snprintf(add_offer(i)->phase, sizeof(t->phase), "%s",
+			       i < 7 ? PHASE_RUNNING : PHASE_OFFERED); /* fits */
+	for (unsigned turn = 0; turn < 2; turn++) {
+		rpc_reset(&f.s.batch);
+		(void)rpc_add(&f.s.batch, "eth_blockNumber", "[]");
+		task_look(&f.s);
+		for (n = 0, t = f.s.tasks; t; t = t->next)
+			n += t->asked_at != 0;
+		assert_int_equal(n, SETTLE_LOOK_TASKS);
+	}
+	for (t = f.s.tasks; t; t = t->next)
+		assert_true(t->asked_turn);
+	drop_offers();
+}
+
+/* One of the contract's logs: a task for us. */
+static void see_offer(unsigned i)
+{
+	char log[900], topic[67], contract[43];
+	const char *const told[] = { log, NULL };
+	uint8_t hash[32];
+
+	(void)abi_topic(SETTLEMENT_CREATED, hash);
+	hex_format(hash, 32, topic);
+	hex_format(f.s.settlement, 20, contract);
+	(void)snprintf(log, sizeof(log),
+		       "[{\"address\":\"%s\",\"topics\":[\"%s\",\"0x02%062x\",\"0x" ZEROS
+		       "\",\"0x" ZEROS "\"],\"data\":\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS
+		       "\",\"transactionHash\":\"0x" ONE "\"}]",
+		       contract, topic, i); /* fits */
+	f.s.log_head = 0;
+	watch_begin(&f.s, looked_at);
+	answer(told);
+}
+
+static void offers_leave_room_for_our_own(void **state)
+{
+	static const struct lnx_metric_desc missed = { .name = "linnix_chain_offers_missed_total",
+						       .help = "missed",
+						       .kind = LNX_COUNTER };
+	struct task *t;
+
+	(void)state;
+	add_task();
+	assert_int_equal(f.s.host->metric(f.s.ctx, &missed, NULL, &f.s.m_missed), 0);
+	f.conf.log_range = 2000;
+	f.s.head = f.s.head_max = 100;
+	for (unsigned i = 0; i < SETTLE_OFFERS - 1; i++)
+		(void)add_offer(i);
+	see_offer(1);
+	assert_int_equal(f.s.n_tasks, SETTLE_OFFERS + 1);
+	see_offer(2);
+	assert_int_equal(f.s.n_tasks, SETTLE_OFFERS + 1);
+	assert_int_equal((int)testhost_metric(f.t, "linnix_chain_offers_missed_total", ""), 1);
+	assert_int_equal(testhost_health(f.t, "chain-tasks"), LNX_HEALTH_DEGRADED);
+	(void)add_offer(SETTLE_OFFERS); /* by its id, or of ours */
+	/* those that came to nothing make room soon */
+	f.s.head_time = (uint64_t)settle_now_ms(&f.s) / 1000;
+	for (t = f.task.next; t; t = t->next) {
+		t->status = TASK_EXPIRED;
+		t->is_dirty = 0;
+		t->changed_ms = settle_now_ms(&f.s) - 3599999;
+	}
+	f.task.next->changed_ms--;
+	task_sweep(&f.s);
+	task_sweep(&f.s);
+	assert_int_equal(f.s.n_tasks, SETTLE_OFFERS + 1);
+	drop_offers();
+}
+
 /* ---- two endpoints */
 
 /* The task is of <status> at one and at the other. */
@@ -186,7 +312,6 @@ static void look_task_at_two(const char *one, const char *other)
 		(void)snprintf(task[i], sizeof(task[i]),
 			       "\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS "%s" ZEROS THREE ONE "\"",
 			       status[i]);
-	f.s.look_round++;
 	f.s.differs = NULL;
 	look_begin(&f.s, looked_at);
 	for (unsigned i = 0; i < 2; i++) {
@@ -329,6 +454,12 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_receipt_that_took_the_place_of_another_is_judged_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			however_many_offers_there_are_the_payers_task_is_looked_at, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(those_at_stake_take_turns_beside_offers, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(offers_leave_room_for_our_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_one_hides_the_other_tells, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_alone_neither_begins_nor_ends_a_task, setup,
 						teardown),

@@ -59,7 +59,6 @@ static inline int setup(void **state)
 	f.conf = (struct settle_conf){ .reorg_depth = 32, .auto_settle = 1 };
 	s->state = CHAIN_READY;
 	s->confirmations = 1;
-	s->look_round = 1;
 	s->rpc.host = s->host;
 	s->rpc.ctx = s->ctx;
 	s->rpc.http = &http;

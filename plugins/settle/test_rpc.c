@@ -246,6 +246,43 @@ static void nonce_and_bytes_come_back_together(void **state)
 	(void)unlink(path);
 }
 
+/* Anybody can offer any number of tasks: a start does not read them all for a month. */
+static void offers_that_came_to_nothing_are_not_read_again(void **state)
+{
+	static struct task tasks[1003];
+	char path[] = "/tmp/lnx-settle-XXXXXX", error[DB_ERROR];
+	struct db_cursor cursor = { .block = 0 };
+	struct db_loaded l;
+	sqlite3 *db = NULL;
+	unsigned n = 0, kept = 0;
+
+	(void)state;
+	assert_true(mkstemp(path) >= 0);
+	assert_int_equal(db_open(path, 0, &db, &l, error), 0);
+	for (unsigned i = 0; i < 1003; i++) {
+		tasks[i].role = TASK_PAYEE;
+		tasks[i].status = i % 2 ? 6 : 7; /* cancelled, expired */
+		tasks[i].created_ms = 1000 + i;
+		tasks[i].id[0] = (uint8_t)(i >> 8);
+		tasks[i].id[1] = (uint8_t)i;
+	}
+	tasks[0].receipt = (char *)(uintptr_t) "{}"; /* we worked for it */
+	tasks[0].receipt_is_dirty = 1;
+	tasks[1].role = TASK_PAYER;
+	assert_int_equal(db_write(db, NULL, 0, tasks, 1003, &cursor, error), 0);
+	db_close(&db);
+	assert_int_equal(db_open(path, 0, &db, &l, error), 0);
+	for (const struct task *t = l.tasks; t; t = t->next) {
+		n++;
+		kept += t->created_ms < 1003;
+	}
+	assert_int_equal(n, 1002);
+	assert_int_equal(kept, 2);
+	drop_loaded(&l);
+	db_close(&db);
+	(void)unlink(path);
+}
+
 static void a_file_that_others_may_read_is_refused(void **state)
 {
 	char path[] = "/tmp/lnx-settle-XXXXXX", link_path[64], error[DB_ERROR];
@@ -285,6 +322,7 @@ int main(void)
 		cmocka_unit_test(secrets_of_a_url_are_not_shown),
 		cmocka_unit_test(plain_http_to_elsewhere_is_refused),
 		cmocka_unit_test(nonce_and_bytes_come_back_together),
+		cmocka_unit_test(offers_that_came_to_nothing_are_not_read_again),
 		cmocka_unit_test(a_file_that_others_may_read_is_refused),
 	};
 

@@ -223,7 +223,6 @@ static void look_hidden(const char *status)
 
 	(void)snprintf(task, sizeof(task),
 		       "\"0x" ZEROS ZEROS ZEROS ZEROS ZEROS "%s" ZEROS THREE ONE "\"", status);
-	f.s.look_round++;
 	look_begin(&f.s, looked_at);
 	answer(first);
 	answer(second);

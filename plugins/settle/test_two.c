@@ -36,7 +36,6 @@ static void answer_look(const struct told *told)
 
 static void look_two(struct told a, struct told b)
 {
-	f.s.look_round++;
 	f.s.differs = NULL;
 	look_begin(&f.s, looked_at);
 	answer_look(&a);
@@ -231,7 +230,6 @@ static void two_tasks(const char *allowance)
 
 	(void)snprintf(quoted, sizeof(quoted), "\"%s\"", look_text(&created, task));
 	(void)snprintf(amount, sizeof(amount), "\"0x%s\"", allowance);
-	f.s.look_round++;
 	look_begin(&f.s, looked_at);
 	answer(texts);
 }

@@ -11,6 +11,16 @@
 
 #define LOG_DATA 512 /* bytes of one of our events */
 
+/* Offers cost nothing but gas: they leave room for our own. */
+static int is_full(const struct settle *s)
+{
+	unsigned n = 0;
+
+	for (const struct task *t = s->tasks; t; t = t->next)
+		n += task_is_offer(t);
+	return n >= SETTLE_OFFERS;
+}
+
 static void on_created(struct settle *s, const struct abi_value *v)
 {
 	struct task *t;
@@ -18,10 +28,11 @@ static void on_created(struct settle *s, const struct abi_value *v)
 	if (memcmp(v[2].word.b, s->did32, 32) != 0 ||
 	    memcmp(v[3].word.b + 12, s->address, 20) != 0 || task_find(s, v[0].word.b))
 		return;
-	t = task_new(s, v[0].word.b, TASK_PAYEE);
+	t = is_full(s) ? NULL : task_new(s, v[0].word.b, TASK_PAYEE);
 	if (!t) {
 		s->host->health(s->ctx, "chain-tasks", LNX_HEALTH_DEGRADED,
 				"too many tasks: one that was offered is not seen");
+		s->host->metric_add(s->ctx, s->m_missed, 1);
 		return;
 	}
 	(void)snprintf(t->payee_did, sizeof(t->payee_did), "%s", s->did); /* fits */
