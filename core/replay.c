@@ -78,7 +78,7 @@ static void replay_begin(struct replay *r, const struct lnx_ev_alert *a)
 		out->left_out++;
 		return;
 	}
-	if (out->n == out->cap) {
+	if (!out->fires || out->n == out->cap) {
 		size_t cap = out->cap ? 2 * out->cap : 64;
 
 		f = realloc(out->fires, cap * sizeof(*f));
