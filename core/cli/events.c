@@ -35,6 +35,7 @@ struct follow {
 	unsigned long long left; /* events until the end; 0: no end */
 	unsigned backoff_ms;
 	bool was_connected;
+	char run[40]; /* of the agent's last hello; "": it said none */
 };
 
 /* The line of one event, to stdout. Returns 0 or -EIO. */
@@ -83,7 +84,15 @@ static int events_recent(struct lnx_cli *cli, const struct lnx_cli_args *args)
 static int follow_special(struct follow *f, const char *event, const char *data, size_t n)
 {
 	json_t *o = json_loadb(data, n, 0, NULL);
+	const char *run = json_string_value(json_object_get(o, "run"));
 
+	if (strcmp(event, "hello") == 0) {
+		if (json_is_true(json_object_get(o, "restarted")))
+			lnx_cli_say(
+				"the agent was started anew: what happened before it was is lost");
+		(void)snprintf(f->run, sizeof(f->run), "%s",
+			       run ? run : ""); /* a cut one is another */
+	}
 	if (strcmp(event, "lagged") == 0)
 		lnx_cli_say(
 			"%.0f events missed: this reader was too slow, or they are no longer kept",
@@ -145,17 +154,34 @@ static void follow_pause(struct follow *f)
 								  : EVENTS_BACKOFF_MAX_MS;
 }
 
-static int follow_loop(struct follow *f, struct lnx_client *c, const char *path)
+/* One connection, to its end. The last id is kept over connections: the agent goes on from there. */
+static int follow_once(struct follow *f, struct lnx_client *c, const struct lnx_buf *path,
+		       struct lnx_reply *ret_reply)
+{
+	const char *last_id = f->sse.last_id[0] ? f->sse.last_id : NULL;
+	struct lnx_buf again = { 0 };
+	int rc;
+
+	lnx_sse_restart(&f->sse);
+	lnx_buf_add(&again, path->data, path->size);
+	if (last_id && f->run[0])
+		lnx_client_query(&again, "run", f->run);
+	rc = lnx_buf_error(&again);
+	memset(ret_reply, 0, sizeof(*ret_reply));
+	if (rc == 0)
+		rc = lnx_client_stream(c, again.data, last_id, follow_feed, f, ret_reply);
+	lnx_buf_done(&again);
+	return rc;
+}
+
+static int follow_loop(struct follow *f, struct lnx_client *c, const struct lnx_buf *path)
 {
 	struct lnx_reply reply;
 	bool is_said = false;
 	int rc, code;
 
 	for (;;) {
-		/* the last id is kept over connections: the agent goes on from there */
-		lnx_sse_restart(&f->sse);
-		rc = lnx_client_stream(c, path, f->sse.last_id[0] ? f->sse.last_id : NULL,
-				       follow_feed, f, &reply);
+		rc = follow_once(f, c, path, &reply);
 		if (rc == -EACCES && !(f->was_connected && reply.status == 503)) {
 			code = lnx_client_say_status(c, &reply);
 			lnx_buf_done(&reply.body);
@@ -199,7 +225,7 @@ int lnx_cli_follow(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	if (rc < 0)
 		code = rc == -EINVAL ? LNX_EXIT_USAGE : LNX_EXIT_FAILURE;
 	else if (!lnx_buf_error(&path))
-		code = follow_loop(&f, c, path.data);
+		code = follow_loop(&f, c, &path);
 	if (f.sse.n_too_long)
 		lnx_cli_say("%llu events were longer than %u KiB and left out",
 			    (unsigned long long)f.sse.n_too_long, LNX_SSE_MAX_BYTES >> 10);

@@ -8,6 +8,8 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define STREAM_OPT(k, ty, m, d, lo, hi, fl, hp)                                    \
@@ -74,6 +76,8 @@ static int stream_init(const struct lnx_host *host, struct lnx_ctx *ctx, const v
 	s->host = host;
 	s->ctx = ctx;
 	s->conf = conf;
+	(void)snprintf(s->run, sizeof(s->run), "%016" PRIx64,
+		       host->wall_ns(ctx, host->now_ns(ctx))); /* fits */
 	rc = host->metric(ctx, &stream_m_clients, NULL, &s->m_clients);
 	if (rc == 0)
 		rc = host->metric(ctx, &stream_m_lagged, NULL, &s->m_lagged);

@@ -34,6 +34,7 @@ struct stream_client {
 	unsigned n_types;				/* 0: all */
 	char ns[LNX_NS_BYTES], victim_ns[LNX_NS_BYTES]; /* "": all */
 	bool is_live;	   /* reads the shared frames; else it still reads the core's ring */
+	bool is_restarted; /* its Last-Event-ID is of an earlier run of the agent */
 	bool is_blocked;   /* its buffer is full, it will tell when not */
 	uint64_t pos;	   /* live: the next frame */
 	uint64_t seq;	   /* not live: the last event it was given */
@@ -50,6 +51,7 @@ struct stream {
 	struct lnx_timer *pump, *beat;
 	bool is_armed;
 	struct stream_client *clients;
+	char run[17];		  /* of this start: numbers of events begin anew with it */
 	unsigned n_clients, n_ns; /* ns: clients with a namespace */
 	struct stream_want wants[STREAM_ALL_TYPES];
 	unsigned n_wants, n_all;

@@ -168,6 +168,8 @@ static int stream_hello(struct stream_client *c)
 	lnx_json_kv_str(&out, "boot_id", id->boot_id);
 	lnx_json_kv_u64(&out, "schema", id->schema);
 	lnx_json_kv_str(&out, "version", id->version);
+	lnx_json_kv_str(&out, "run", s->run);
+	lnx_json_kv_bool(&out, "restarted", c->is_restarted);
 	lnx_json_kv_u64(&out, "seq", s->seq);
 	lnx_buf_str(&out, "}\n\n");
 	rc = lnx_buf_error(&out);
@@ -248,7 +250,7 @@ static int stream_read_namespace(struct stream *s, struct lnx_http_req *req, con
 /* Negative: answered. */
 static int stream_read_request(struct stream *s, struct lnx_http_req *req, struct stream_client *c)
 {
-	const char *last = s->http->header(req, "Last-Event-ID");
+	const char *last = s->http->header(req, "Last-Event-ID"), *run = s->http->param(req, "run");
 	int rc = stream_read_types(s, req, c);
 
 	if (rc == 0)
@@ -260,6 +262,7 @@ static int stream_read_request(struct stream *s, struct lnx_http_req *req, struc
 	c->is_live = !last || !*last;
 	if (!c->is_live && stream_parse_seq(last, &c->seq) < 0)
 		return s->http->error(req, 400, "bad_header", "Last-Event-ID must be a number");
+	c->is_restarted = !c->is_live && run && strcmp(run, s->run) != 0;
 	return 0;
 }
 
@@ -283,7 +286,8 @@ static void stream_get(void *arg, struct lnx_http_req *req)
 		goto fail;
 	}
 	/* a number from an earlier run of the agent: all of this run is new to the reader */
-	if (c->seq > s->seq)
+	c->is_restarted |= c->seq > s->seq;
+	if (c->is_restarted)
 		c->seq = 0;
 	c->pos = s->frames.head;
 	if (s->http->stream(req, stream_client_gone, stream_client_writable, c, &c->http) < 0) {
@@ -303,7 +307,7 @@ fail:
 	}
 }
 
-static const char *const stream_query[] = { "type", "namespace", "victim_namespace", NULL };
+static const char *const stream_query[] = { "type", "namespace", "victim_namespace", "run", NULL };
 
 const struct lnx_http_route stream_route = {
 	sizeof(struct lnx_http_route), 0, "GET", "/stream", stream_query, stream_get

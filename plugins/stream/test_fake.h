@@ -31,7 +31,7 @@ struct lnx_http_stream {
 };
 
 struct lnx_http_req {
-	const char *type, *ns, *last_id;
+	const char *type, *ns, *last_id, *run;
 	struct fake *fake;
 	struct lnx_http_stream *stream;
 	uint32_t status;
@@ -58,7 +58,10 @@ static inline int fake_route(void *self, const struct lnx_http_route *r, void *a
 
 static inline const char *fake_param(struct lnx_http_req *req, const char *name)
 {
-	return !strcmp(name, "type") ? req->type : !strcmp(name, "namespace") ? req->ns : NULL;
+	return !strcmp(name, "type")	    ? req->type
+	       : !strcmp(name, "namespace") ? req->ns
+	       : !strcmp(name, "run")	    ? req->run
+					    : NULL;
 }
 
 static inline const char *fake_header(struct lnx_http_req *req, const char *name)
@@ -183,6 +186,17 @@ static inline struct lnx_http_stream *reader(struct fake *f, const char *type, c
 {
 	struct lnx_http_req req = ask(f, type, NULL, last_id);
 
+	assert_int_equal(req.status, 200);
+	return req.stream;
+}
+
+/* One that comes back, with the run that it knows. */
+static inline struct lnx_http_stream *reader_of(struct fake *f, const char *last_id,
+						const char *run)
+{
+	struct lnx_http_req req = { .last_id = last_id, .run = run, .fake = f };
+
+	f->route->handle(f->route_arg, &req);
 	assert_int_equal(req.status, 200);
 	return req.stream;
 }

@@ -164,9 +164,41 @@ static void last_event_id_resumes_from_the_ring(void **state)
 	b = reader(&f, NULL, "1000000");
 	turn(&f);
 	assert_string_equal(ids(b), "0 1 2 3 4 5 6 7 8");
+	assert_int_equal(count(b, "\"restarted\":true"), 1);
 	assert_int_equal(count(a, "lagged") + count(b, "lagged"), 0);
 	fake_close(a);
 	fake_close(b);
+	end(&f);
+}
+
+/* Numbers begin anew with each start, and soon there are as many again: who says of which run its number is learns it. */
+static void a_number_of_an_earlier_run_is_not_taken_for_one_of_this(void **state)
+{
+	struct lnx_http_stream *st[4];
+	char run[17] = "";
+	struct fake f;
+	const char *at;
+
+	(void)state;
+	begin(&f, NULL);
+	for (uint32_t i = 1; i <= 4; i++)
+		fork_cg(&f, i, 0);
+	st[0] = reader(&f, NULL, NULL);
+	at = strstr(st[0]->text, "\"run\":\"");
+	assert_non_null(at);
+	memcpy(run, at + 7, 16);
+	assert_int_equal(at[23], '"');
+	st[1] = reader_of(&f, "2", run);
+	st[2] = reader_of(&f, "2", "0123456789abcdef");
+	st[3] = reader_of(&f, NULL, "0123456789abcdef"); /* resumes nothing */
+	turn(&f);
+	assert_string_equal(ids(st[1]), "2 3 4");
+	assert_string_equal(ids(st[2]), "0 1 2 3 4");
+	assert_string_equal(ids(st[3]), "4");
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(count(st[i], "\"restarted\":true"), i == 2);
+		fake_close(st[i]);
+	}
 	end(&f);
 }
 
@@ -238,6 +270,7 @@ int main(void)
 		cmocka_unit_test(bad_requests_are_named),
 		cmocka_unit_test(a_namespace_is_that_of_the_cgroup),
 		cmocka_unit_test(last_event_id_resumes_from_the_ring),
+		cmocka_unit_test(a_number_of_an_earlier_run_is_not_taken_for_one_of_this),
 		cmocka_unit_test(a_quiet_stream_has_a_heartbeat),
 		cmocka_unit_test(stopping_ends_all_streams),
 		cmocka_unit_test(every_failure_of_the_host_unwinds),

@@ -128,6 +128,7 @@ follow_survives_a_restart()
 	before=$(wc -l <"$tmp/o")
 	start_agent
 	poll 15 lines_at_least $((before + 2)) "$tmp/o" || fail "it did not come back: $(cat "$tmp/e")"
+	grep -q 'started anew' "$tmp/e" || fail "it does not say that it is another run: $(cat "$tmp/e")"
 	jq -es 'length > 2 and all(.[]; .type == "host.sample")' "$tmp/o" >/dev/null || fail "not JSON lines"
 	is_alive "$reader" || fail "it ended"
 	kill "$reader"
