@@ -371,15 +371,12 @@ static void connections_over_all_are_refused_and_counted(void **state)
 			env_turn(&e, 1);
 		assert_int_equal(e.http->n_conns, i + 1);
 	}
-	assert_float_equal(testhost_metric(e.t, "linnix_http_refused_total", "why=connections"), 0,
-			   0);
+	assert_true(testhost_metric(e.t, "linnix_http_refused_total", "why=connections") == 0);
 	assert_int_equal(
 		ask_on(&e, client_unix(&e), "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"), 0);
-	assert_float_equal(testhost_metric(e.t, "linnix_http_refused_total", "why=connections"), 1,
-			   0);
+	assert_true(testhost_metric(e.t, "linnix_http_refused_total", "why=connections") == 1);
 	assert_int_equal(get(&e, "GET", "/healthz", ""), 0);
-	assert_float_equal(testhost_metric(e.t, "linnix_http_refused_total", "why=connections"), 2,
-			   0);
+	assert_true(testhost_metric(e.t, "linnix_http_refused_total", "why=connections") == 2);
 	for (int i = 0; i < MOST; i++)
 		(void)close(fds[i]);
 	end(&e);
