@@ -194,7 +194,7 @@ static void put_head(const json_t *root)
 	static const char *const keys[][2] = {
 		{ "title", "what" },	{ "state", "state" },	{ "severity", "severity" },
 		{ "opened", "opened" }, { "closed", "closed" }, { "cause", "cause" },
-		{ "rule", "rule" },	{ "node", "node" },
+		{ "rule", "rule" },	{ "node", "node" },	{ "outcome", "outcome" },
 	};
 	char before[32];
 
@@ -206,6 +206,27 @@ static void put_head(const json_t *root)
 		lnx_text_line(before, lnx_json_get_str(root, keys[i][0]), "");
 	}
 	lnx_text_line("summary    ", lnx_json_get_str(root, "summary"), "");
+}
+
+/* What was asked to be done about it, and what came of it. */
+static void put_actions(const json_t *actions)
+{
+	char before[32];
+	const json_t *a;
+	size_t i;
+
+	if (json_array_size(actions))
+		printf("\nActions\n");
+	json_array_foreach(actions, i, a)
+	{
+		(void)snprintf(before, sizeof(before), "  %-9.9s ",
+			       lnx_json_get_str(a, "state")); /* fits */
+		lnx_text_line(before, lnx_json_get_str(a, "id"), "");
+		lnx_text_line("            ", lnx_json_get_str(a, "plan"), "");
+		lnx_text_line("            ", lnx_json_get_str(a, "text"), "");
+		lnx_text_line("            outcome ", lnx_json_get_str(a, "outcome"),
+			      json_is_true(json_object_get(a, "in_force")) ? ", in force" : "");
+	}
 }
 
 static int show(struct lnx_cli *cli, const char *word)
@@ -231,6 +252,7 @@ static int show(struct lnx_cli *cli, const char *word)
 			lnx_text_line(before, lnx_json_get_str(e, "text"), "");
 			lnx_text_line("       ", lnx_json_get_str(e, "query"), "");
 		}
+		put_actions(json_object_get(root, "actions"));
 		json_array_foreach(json_object_get(root, "feedback"), i, e) lnx_text_line(
 			i ? "           " : "\nFeedback   ", lnx_json_get_str(e, "verdict"), "");
 		lnx_pager_end();

@@ -84,7 +84,7 @@ struct incidents {
 	const struct lnx_svc_http *http;
 	void *http_self;
 	struct lnx_timer *tick;
-	char cgroup_root[256], cpu_root[256];
+	char cgroup_root[256], cpu_root[256], memory_root[256];
 	struct lnx_metric *m_dropped, *m_open, *m_silenced;
 };
 

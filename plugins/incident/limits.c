@@ -76,6 +76,7 @@ void inc_limits_mounts(struct incidents *s)
 	else
 		find_mount("cgroup2", NULL, s->cgroup_root, sizeof(s->cgroup_root));
 	find_mount("cgroup", "cpu", s->cpu_root, sizeof(s->cpu_root));
+	find_mount("cgroup", "memory", s->memory_root, sizeof(s->memory_root));
 }
 
 static void say_quota(struct evidence *e, double quota_us, double period_us, struct lnx_buf *say)
@@ -119,20 +120,29 @@ static int cpu_limit(struct incidents *s, struct evidence *e, const char *path, 
 	return 0;
 }
 
+#define V1_NONE 9.2e18 /* bytes: what v1 shows where there is no limit is above */
+
 static void memory_limit(struct incidents *s, struct evidence *e, const char *path,
 			 struct lnx_buf *say)
 {
+	const char *root = s->cgroup_root, *current = "memory.current";
 	char text[TEXT_BYTES];
-	double limit, used;
+	double limit;
 
-	if (read_text(s->cgroup_root, path, "memory.max", text))
-		return;
-	limit = strncmp(text, "max", 3) != 0 ? strtod(text, NULL) : NAN;
-	evidence_number(e, "memory_limit_bytes", limit, "bytes");
-	if (!read_text(s->cgroup_root, path, "memory.current", text)) {
-		used = strtod(text, NULL);
-		evidence_number(e, "memory_used_bytes", used, "bytes");
+	if (!read_text(root, path, "memory.max", text)) {
+		limit = strncmp(text, "max", 3) != 0 ? strtod(text, NULL) : NAN;
+	} else {
+		root = s->memory_root;
+		current = "memory.usage_in_bytes";
+		if (read_text(root, path, "memory.limit_in_bytes", text))
+			return;
+		limit = strtod(text, NULL);
+		if (limit > V1_NONE)
+			limit = NAN;
 	}
+	evidence_number(e, "memory_limit_bytes", limit, "bytes");
+	if (!read_text(root, path, current, text))
+		evidence_number(e, "memory_used_bytes", strtod(text, NULL), "bytes");
 	lnx_buf_str(say, isnan(limit) ? ", no memory limit" : ", a memory limit of ");
 	if (!isnan(limit)) {
 		evidence_print(say, limit);

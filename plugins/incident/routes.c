@@ -211,9 +211,50 @@ static int feedback_each(void *arg, const struct lnx_store_record *r)
 	return 0;
 }
 
+struct actions {
+	struct lnx_buf *out;
+	char outcome[16]; /* of the newest that was measured; "": none was */
+};
+
+static int action_each(void *arg, const struct lnx_store_record *r)
+{
+	struct actions *a = arg;
+	json_t *doc = *a->outcome ? NULL : json_loadb(r->doc, r->doc_bytes, 0, NULL);
+	const char *outcome = json_string_value(json_object_get(doc, "outcome"));
+
+	if (outcome && strcmp(outcome, "none") != 0)
+		(void)snprintf(a->outcome, sizeof(a->outcome), "%s", outcome); /* a short word */
+	json_decref(doc);
+	return feedback_each(a->out, r);
+}
+
+/* What is kept beside an incident: members of its object. */
+static void put_kept(struct incidents *s, struct lnx_http_req *req, const char *id,
+		     struct lnx_buf *out)
+{
+	struct lnx_store_query q = { .size = sizeof(q), .kind = LNX_STORE_ACTION, .parent = id };
+	struct actions actions = { .out = out };
+
+	lnx_json_key(out, "actions");
+	lnx_buf_char(out, '[');
+	if (s->store)
+		degraded(s, req, s->store->each(s->store_self, &q, action_each, &actions));
+	lnx_buf_char(out, ']');
+	lnx_json_key(out, "outcome");
+	if (*actions.outcome)
+		lnx_json_str(out, actions.outcome);
+	else
+		lnx_buf_str(out, "null");
+	q.kind = LNX_STORE_FEEDBACK;
+	lnx_json_key(out, "feedback");
+	lnx_buf_char(out, '[');
+	if (s->store)
+		degraded(s, req, s->store->each(s->store_self, &q, feedback_each, out));
+	lnx_buf_char(out, ']');
+}
+
 static void get_one(void *arg, struct lnx_http_req *req)
 {
-	struct lnx_store_query q = { .size = sizeof(q) };
 	struct incidents *s = arg;
 	const char *id = s->http->param(req, "id");
 	struct lnx_buf out = { 0 };
@@ -224,22 +265,8 @@ static void get_one(void *arg, struct lnx_http_req *req)
 	} else if (rc < 0 || !out.size) {
 		(void)s->http->error(req, 503, "no_history", "the history cannot be read now");
 	} else {
-		static const struct {
-			uint32_t kind;
-			const char *key;
-		} more[] = { { LNX_STORE_ACTION, "actions" }, { LNX_STORE_FEEDBACK, "feedback" } };
-
 		out.size--; /* what is kept beside goes into the same object */
-		q.parent = id;
-		for (unsigned i = 0; i < 2; i++) {
-			lnx_json_key(&out, more[i].key);
-			lnx_buf_char(&out, '[');
-			q.kind = more[i].kind;
-			if (s->store)
-				degraded(s, req,
-					 s->store->each(s->store_self, &q, feedback_each, &out));
-			lnx_buf_char(&out, ']');
-		}
+		put_kept(s, req, id, &out);
 		lnx_buf_char(&out, '}');
 		if (lnx_buf_error(&out))
 			(void)s->http->error(req, 503, "no_memory", "out of memory");

@@ -2,6 +2,9 @@
 /* Alerts become incidents: keys, timings, victims, evidence, the way through the store. */
 #include "test_fixture.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 static void one_culprit_with_two_victims_is_one_incident(void **state)
 {
 	struct fix f = { 0 };
@@ -242,6 +245,63 @@ static void evidence_covers_the_minute_before(void **state)
 	fix_close(&f);
 }
 
+/* The limits of culprit and victim: what v1 files say, where v2 has no memory controller. */
+static void put_v1(const char *root, const char *name, const char *text)
+{
+	char path[128];
+	FILE *out;
+
+	(void)snprintf(path, sizeof(path), "%s/x/%s", root, name);
+	out = fopen(path, "w");
+	assert_non_null(out);
+	assert_true(fputs(text, out) >= 0);
+	assert_int_equal(fclose(out), 0);
+}
+
+static void memory_limits_of_v1_are_evidence(void **state)
+{
+	static const struct {
+		const char *limit, *say;
+	} cases[] = { { "536870912\n", ", a memory limit of 536870912 bytes" },
+		      { "9223372036854771712\n", ", no memory limit" } };
+	char root[] = "/tmp/lnx-incident-XXXXXX", path[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	(void)snprintf(path, sizeof(path), "%s/x", root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	put_v1(root, "memory.usage_in_bytes", "4096\n");
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fix f = { 0 };
+		struct incidents *s;
+		char *text;
+		json_t *doc;
+
+		put_v1(root, "memory.limit_in_bytes", cases[i].limit);
+		fix_open(&f);
+		s = testhost_state(f.t);
+		(void)snprintf(s->memory_root, sizeof(s->memory_root), "%s", root);
+		(void)snprintf(s->cgroup_root, sizeof(s->cgroup_root), "/nowhere");
+		FIRES(&f, "noisy-neighbour", 9, 7);
+		doc = doc_of(&f);
+		text = json_dumps(doc, JSON_COMPACT);
+		assert_non_null(text);
+		if (!strstr(text, cases[i].say) ||
+		    !strstr(text, "{\"name\":\"memory_used_bytes\",\"value\":4096"))
+			fail_msg("%s", text);
+		free(text);
+		json_decref(doc);
+		fix_close(&f);
+	}
+	(void)snprintf(path, sizeof(path), "%s/x/memory.limit_in_bytes", root);
+	assert_int_equal(remove(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/x/memory.usage_in_bytes", root);
+	assert_int_equal(remove(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/x", root);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(root), 0);
+}
+
 static int count_alert_facts(void *arg, const struct lnx_fact *x)
 {
 	*(int *)arg += !strcmp(x->topic, "alert") && !strcmp(x->name, "rule") &&
@@ -405,6 +465,7 @@ int main(void)
 		cmocka_unit_test(notes_open_nothing_and_join_what_is_open),
 		cmocka_unit_test(a_rise_while_firing_is_one_alert),
 		cmocka_unit_test(evidence_covers_the_minute_before),
+		cmocka_unit_test(memory_limits_of_v1_are_evidence),
 		cmocka_unit_test(an_open_incident_outlives_the_agent),
 		cmocka_unit_test(what_came_of_it_has_room_whatever_came_before),
 		cmocka_unit_test(a_note_is_evidence_once),

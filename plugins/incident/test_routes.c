@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Statistics over more incidents than are counted at once: the answer says what it is of. */
+/* Statistics over more incidents than are counted at once: the answer says what it is of. And one incident, with what came of
+ * the actions about it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,10 +19,34 @@ struct lnx_http_req {
 
 struct env {
 	struct testhost *t;
-	const struct lnx_http_route *stats;
+	const struct lnx_http_route *stats, *one;
 	void *arg;
 	uint64_t n_incidents, n_feedback;
+	const char *const *actions; /* about ONE, newest first; NULL: it is not there */
 };
+
+#define ONE "01HZZZZZZZZZZZZZZZZZZZZZZZ"
+
+/* An incident, or the actions about it. */
+static int each_of_one(const struct env *e, const struct lnx_store_query *q,
+		       int (*each)(void *arg, const struct lnx_store_record *r), void *arg)
+{
+	static const char *const incident[] = { "{\"id\":\"" ONE "\"}", NULL };
+	const char *const *doc = q->kind == LNX_STORE_INCIDENT ? incident : e->actions;
+	struct lnx_store_record r = { .size = sizeof(r), .kind = q->kind, .id = ONE, .parent = "" };
+	int n = 0;
+
+	if (q->kind == LNX_STORE_FEEDBACK)
+		return 0;
+	for (; e->actions && *doc; doc++) {
+		n++;
+		r.doc = *doc;
+		r.doc_bytes = strlen(r.doc);
+		if (each(arg, &r))
+			break;
+	}
+	return n;
+}
 
 static int store_each(void *self, const struct lnx_store_query *q,
 		      int (*each)(void *arg, const struct lnx_store_record *r), void *arg)
@@ -40,7 +65,9 @@ static int store_each(void *self, const struct lnx_store_query *q,
 				      .end_ns = 3000000001u };
 	int visited = 0;
 
-	if (q->states == 1 || q->id) /* what the plugin itself looks for at its start */
+	if (q->id || q->parent)
+		return each_of_one(e, q, each, arg);
+	if (q->states == 1) /* what the plugin itself looks for at its start */
 		return 0;
 	assert_true(q->limit >= 1 && q->limit <= 10000);
 	r.doc_bytes = strlen(r.doc);
@@ -90,14 +117,15 @@ static int api_route(void *self, const struct lnx_http_route *r, void *arg)
 		e->stats = r;
 		e->arg = arg;
 	}
+	if (!strcmp(r->path, "/incidents/{id}"))
+		e->one = r;
 	return 0;
 }
 
 static const char *api_param(struct lnx_http_req *req, const char *name)
 {
 	(void)req;
-	(void)name;
-	return NULL;
+	return strcmp(name, "id") != 0 ? NULL : ONE;
 }
 
 static int api_param_u64(struct lnx_http_req *req, const char *name, uint64_t def, uint64_t min,
@@ -167,9 +195,43 @@ static void more_than_are_counted_are_said_to_be_there(void **state)
 	testhost_free(e.t);
 }
 
+static void the_outcome_is_that_of_the_newest_that_was_measured(void **state)
+{
+	static const char *const none[] = { "{\"outcome\":\"none\"}", NULL };
+	static const char *const some[] = { "{\"outcome\":\"none\"}", "{\"outcome\":\"worse\"}",
+					    "{\"outcome\":\"helped\"}", NULL };
+	static const struct {
+		const char *const *actions;
+		const char *answer;
+	} cases[] = {
+		{ none, "\"actions\":[{\"outcome\":\"none\"}],\"outcome\":null,\"feedback\":[]}" },
+		{ some, "{\"outcome\":\"helped\"}],\"outcome\":\"worse\",\"feedback\":[]}" },
+	};
+	struct env e = { 0 };
+
+	(void)state;
+	e.t = testhost_new();
+	assert_non_null(e.t);
+	assert_int_equal(testhost_provide(e.t, "store/1", &store, &e), 0);
+	assert_int_equal(testhost_provide(e.t, "http/1", &api, &e), 0);
+	assert_int_equal(testhost_load(e.t, linnix_plugin_v1()), 0);
+	assert_non_null(e.one);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lnx_http_req req = { 0 };
+
+		e.actions = cases[i].actions;
+		e.one->handle(e.arg, &req);
+		assert_int_equal(req.status, 200);
+		if (!strstr(req.answer, cases[i].answer))
+			fail_msg("%s", req.answer);
+	}
+	testhost_free(e.t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_outcome_is_that_of_the_newest_that_was_measured),
 		cmocka_unit_test(more_than_are_counted_are_said_to_be_there),
 	};
 

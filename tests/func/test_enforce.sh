@@ -132,6 +132,10 @@ a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone()
 	get "/incidents/$inc" >"$tmp/inc" || fail "no incident '$inc'"
 	jq -e 'any(.evidence[]; .topic == "outcome" and (.text | test("^helped: "))) and
 		([.actions[] | select(.id == $i)] | length == 1 and (.[0].by | test("^uid 0 .unix socket. .root")))' --arg i "$id" "$tmp/inc" >/dev/null || fail "$(cat "$tmp/inc")"
+	jq -e '.outcome == "helped"' "$tmp/inc" >/dev/null || fail "its outcome: $(jq -c '.outcome, .actions' "$tmp/inc")"
+	"$linnix" incidents show "$inc" >"$tmp/shown"
+	grep -q '^outcome    helped$' "$tmp/shown" && grep -q "^  measured  $id\$" "$tmp/shown" && grep -q '^            outcome helped, in force$' "$tmp/shown" ||
+		fail "show tells nothing of it: $(cat "$tmp/shown")"
 	"$linnix" actions | grep -q "measured (in force).*throttle 30%.*helped" || fail "$("$linnix" actions)"
 	"$linnix" actions undo "$id" | grep -q '^undone' || fail "undo"
 	has_quota "$loud" "$no_quota" || fail "the quota is still there"
