@@ -24,17 +24,22 @@ union alert_space {
 	char bytes[LNX_EVENT_MAX];
 };
 
-/* Put <n> bytes of <s> into the tail; cut to what a string may hold, at a whole UTF-8 character. */
+size_t lnx_alert_cut(const char *s, size_t n, size_t max)
+{
+	if (n <= max)
+		return n;
+	while (max && ((unsigned char)s[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}
+
+/* Put <n> bytes of <s> into the tail; cut to what a string may hold. */
 static struct lnx_str alert_str(union alert_space *u, const char *s, size_t n)
 {
+	size_t room = sizeof(u->bytes) - u->h.size;
 	struct lnx_str out = { 0 };
 
-	if (n > LNX_STR_MAX)
-		n = LNX_STR_MAX;
-	if (n > sizeof(u->bytes) - u->h.size)
-		n = sizeof(u->bytes) - u->h.size;
-	while (n && n == LNX_STR_MAX && ((unsigned char)s[n - 1] & 0xc0) == 0x80)
-		n--;
+	n = lnx_alert_cut(s, n, room < LNX_STR_MAX ? room : LNX_STR_MAX);
 	if (!n)
 		return out;
 	memcpy(u->bytes + u->h.size, s, n);
@@ -173,7 +178,7 @@ static void alert_word_text(const struct lnx_rules *r, const struct lnx_key *key
 		num = lnx_key_value(key);
 		if (!key->is_text)
 			lnx_key_number(&num, number, sizeof(number));
-		lnx_buf_str(b, key->is_text ? key->text : number);
+		lnx_buf_str(b, key->is_text ? lnx_key_text(key) : number);
 		return;
 	case WORD_PID:
 		lnx_buf_u64(b, key->subject.pid);
@@ -328,7 +333,7 @@ void lnx_alert_key_text(const struct lnx_key *key, char *buf, size_t cap)
 	if (!key->rule->n_bys)
 		buf[0] = 0;
 	else if (key->is_text)
-		(void)lnx_lua_printable(key->text, buf, cap);
+		(void)lnx_lua_printable(lnx_key_text(key), buf, cap);
 	else
 		lnx_key_number(&num, buf, cap);
 }
@@ -541,6 +546,7 @@ void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule)
 	const char *path = r->files[rule->file].path;
 	struct lnx_ev_rule_disabled *d;
 	union alert_space u;
+	unsigned i;
 
 	d = &u.disabled;
 	memset(d, 0, sizeof(*d));
@@ -548,7 +554,8 @@ void lnx_alert_disabled(struct lnx_rules *r, const struct lnx_rule *rule)
 	d->h.type = LNX_EV_RULE_DISABLED;
 	d->h.ts_ns = r->now_ns;
 	d->h.cpu = LNX_CPU_NONE;
-	d->failures = rule->failures;
+	for (i = 0; i < LNX_FN_N; i++)
+		d->failures = rule->failures[i] > d->failures ? rule->failures[i] : d->failures;
 	d->line = (__u32)rule->error_line;
 	d->rule = alert_str(&u, rule->name, strlen(rule->name));
 	d->file = alert_str(&u, path, strlen(path));

@@ -123,19 +123,28 @@ static void part_hash(const struct part *part, uint64_t ret_h[2])
 	}
 }
 
-/* Append <part> to what people see of the key. */
-static void part_show(const struct part *part, char *text, size_t cap)
+/* The text of a key: its parts with a slash between them. */
+static void parts_show(struct lnx_key *key, const struct part *parts, unsigned n)
 {
-	size_t n = strlen(text);
-	const char *slash = n ? "/" : "";
-	char number[32];
+	char text[LNX_RULE_BYS * (LNX_STR_MAX + 1)], number[32];
+	size_t size = 0, bytes;
+	const char *s;
+	unsigned i;
 
-	if (part_is_text(part)) {
-		(void)snprintf(text + n, cap - n, "%s%.*s", slash, (int)part->v.size, part->v.str);
-		return;
+	for (i = 0; i < n; i++) {
+		s = number;
+		if (part_is_text(&parts[i]))
+			s = parts[i].v.str;
+		else
+			lnx_key_number(&parts[i].v, number, sizeof(number));
+		bytes = part_is_text(&parts[i]) ? parts[i].v.size : strlen(number);
+		bytes = lnx_alert_cut(s, bytes, LNX_STR_MAX);
+		if (i)
+			text[size++] = '/';
+		memcpy(text + size, s, bytes);
+		size += bytes;
 	}
-	lnx_key_number(&part->v, number, sizeof(number));
-	(void)snprintf(text + n, cap - n, "%s%s", slash, number);
+	lnx_key_set_text(key, text, size);
 }
 
 /* A key of several parts. */
@@ -160,10 +169,8 @@ static struct lnx_key *by_several(struct lnx_rules *r, struct lnx_rule *rule,
 		h[1] = lnx_key_hash(both, sizeof(both), 5);
 	}
 	key = lnx_key_get(r, rule, h[0], h[1]);
-	for (i = 0; key && !key->is_text && i < rule->n_bys; i++)
-		part_show(&parts[i], key->text, sizeof(key->text));
-	if (key)
-		key->is_text = true;
+	if (key && !key->is_text)
+		parts_show(key, parts, rule->n_bys);
 	return key;
 }
 
@@ -186,8 +193,7 @@ static struct lnx_key *by_one(struct lnx_rules *r, struct lnx_rule *rule,
 		key->num = part.v.u64;
 		key->num_kind = (uint8_t)part.v.kind;
 	} else if (!key->is_text) {
-		key->is_text = true;
-		part_show(&part, key->text, sizeof(key->text));
+		parts_show(key, &part, 1);
 	}
 	return key;
 }

@@ -13,13 +13,15 @@
 struct call {
 	struct lnx_rules *r;
 	struct lnx_rule *rule;
-	const char *what;
+	unsigned kind; /* enum lnx_rule_fn */
 	int fn;
 	bool is_true;	   /* of when and where */
 	uint32_t severity; /* of severity */
 	char *text;	   /* of say */
 	size_t cap;
 };
+
+static const char *const call_names[LNX_FN_N] = { "when", "where", "severity", "say" };
 
 static uint64_t call_clock(void)
 {
@@ -38,7 +40,7 @@ static void call_push_key(lua_State *L, const struct lnx_rule *rule, const struc
 	if (!key || !rule->n_bys) {
 		lua_pushnil(L);
 	} else if (key->is_text) {
-		(void)lua_pushstring(L, key->text);
+		(void)lua_pushstring(L, lnx_key_text(key));
 	} else {
 		num = lnx_key_value(key);
 		lnx_bind_push(L, &num);
@@ -49,7 +51,7 @@ static void call_push_key(lua_State *L, const struct lnx_rule *rule, const struc
 static int call_result(const struct call *c, const char *expected, struct lnx_err *err)
 {
 	c->r->lua->is_sure = true;
-	(void)lnx_err_set(err, 0, "%s must return %s, not a %s", c->what, expected,
+	(void)lnx_err_set(err, 0, "%s must return %s, not a %s", call_names[c->kind], expected,
 			  luaL_typename(c->r->lua->L, -1));
 	return -EINVAL;
 }
@@ -58,7 +60,7 @@ static int call_result(const struct call *c, const char *expected, struct lnx_er
 static int call_push(lua_State *L, const struct call *c)
 {
 	const struct lnx_rules *r = c->r;
-	bool is_where = c->fn == c->rule->where;
+	bool is_where = c->kind == LNX_FN_WHERE;
 
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, c->fn);
 	if (is_where && !c->rule->every_ns) {
@@ -121,10 +123,15 @@ static int call_severity(struct call *c, struct lnx_err *err)
 static int call_say(struct call *c, struct lnx_err *err)
 {
 	lua_State *L = c->r->lua->L;
+	const char *text;
+	size_t n;
 
 	if (lua_type(L, -1) != LUA_TSTRING)
 		return call_result(c, "a text", err);
-	(void)snprintf(c->text, c->cap, "%s", lua_tostring(L, -1));
+	text = lua_tostring(L, -1);
+	n = lnx_alert_cut(text, strlen(text), c->cap - 1);
+	memcpy(c->text, text, n);
+	c->text[n] = 0;
 	return 0;
 }
 
@@ -156,19 +163,15 @@ static void call_disable(struct lnx_rules *r, struct lnx_rule *rule)
 	lnx_alert_disabled(r, rule);
 }
 
-/* The memory of all rules is nearly gone also after a collection: who took most of it must go, not who asked last. */
+/* The memory of all rules is nearly gone also after a collection: who holds most of it must go, not who asked last. */
 static void call_find_hog(struct lnx_rules *r)
 {
-	struct lnx_rule *hog = NULL;
-	unsigned i;
+	struct lnx_rule *hog;
 
 	(void)lua_gc(r->lua->L, LUA_GCCOLLECT);
 	if (r->lua->used_bytes < r->lua->max_bytes / 4 * 3)
 		return;
-	for (i = 0; i < r->n_rules; i++)
-		if (!r->rules[i]->is_disabled &&
-		    (!hog || r->rules[i]->grown_bytes > hog->grown_bytes))
-			hog = r->rules[i];
+	hog = lnx_hog_find(r);
 	if (!hog)
 		return;
 	(void)snprintf(hog->error, sizeof(hog->error), "holds most of the memory of all rules");
@@ -176,16 +179,18 @@ static void call_find_hog(struct lnx_rules *r)
 	call_disable(r, hog);
 }
 
-static void call_failed(struct lnx_rules *r, struct lnx_rule *rule, const struct lnx_err *err,
-			int rc)
+static void call_failed(const struct call *c, const struct lnx_err *err, int rc)
 {
+	struct lnx_rules *r = c->r;
+	struct lnx_rule *rule = c->rule;
+
 	(void)snprintf(rule->error, sizeof(rule->error), "%s", err->msg);
 	rule->error_line = err->line ? err->line : rule->line;
 	rule->failed++;
-	rule->failures++;
+	rule->failures[c->kind]++;
 	if (r->rehearsal && (r->lua->is_sure || rc == -ETIME))
 		lnx_rehearse_note(r, rule);
-	if (rule->failures >= LNX_RULE_FAILURES)
+	if (rule->failures[c->kind] >= LNX_RULE_FAILURES)
 		call_disable(r, rule);
 	if (rc == -ENOMEM)
 		call_find_hog(r);
@@ -196,7 +201,6 @@ static int call_run(struct call *c, int (*take)(struct call *c, struct lnx_err *
 {
 	struct lnx_rules *r = c->r;
 	struct lnx_rule *rule = c->rule;
-	size_t used = r->lua->used_bytes;
 	bool is_timed = rule->calls++ % LNX_TIMED_ONE_IN == 0;
 	uint64_t from = is_timed ? call_clock() : 0;
 	struct lnx_err err;
@@ -209,7 +213,6 @@ static int call_run(struct call *c, int (*take)(struct call *c, struct lnx_err *
 		rc = take(c, &err);
 		lua_pop(r->lua->L, 1);
 	}
-	rule->grown_bytes += (int64_t)r->lua->used_bytes - (int64_t)used;
 	if (is_timed) {
 		from = call_clock() - from;
 		lnx_cost_add(rule, from);
@@ -217,15 +220,16 @@ static int call_run(struct call *c, int (*take)(struct call *c, struct lnx_err *
 			lnx_metric_observe(rule->m_eval, (double)from / 1e9);
 	}
 	if (rc != 0) {
-		call_failed(r, rule, &err, rc);
+		call_failed(c, &err, rc);
 		return rc;
 	}
+	rule->failures[c->kind] = 0;
 	return 0;
 }
 
 int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true)
 {
-	struct call c = { .r = r, .rule = rule, .what = "when", .fn = rule->when };
+	struct call c = { .r = r, .rule = rule, .kind = LNX_FN_WHEN, .fn = rule->when };
 	int rc;
 
 	rule->evals++;
@@ -239,7 +243,6 @@ int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true)
 	r->is_reading = false;
 	if (rc == 0) {
 		*ret_is_true = c.is_true;
-		rule->failures = 0;
 		rule->seen |= c.is_true ? LNX_SEEN_TRUE : LNX_SEEN_FALSE;
 	}
 	return rc;
@@ -247,7 +250,7 @@ int lnx_call_when(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true)
 
 int lnx_call_where(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true)
 {
-	struct call c = { .r = r, .rule = rule, .what = "where", .fn = rule->where };
+	struct call c = { .r = r, .rule = rule, .kind = LNX_FN_WHERE, .fn = rule->where };
 	int rc = call_run(&c, call_bool);
 
 	if (rc == 0)
@@ -257,7 +260,7 @@ int lnx_call_where(struct lnx_rules *r, struct lnx_rule *rule, bool *ret_is_true
 
 int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_severity)
 {
-	struct call c = { .r = r, .rule = rule, .what = "severity", .fn = rule->severity };
+	struct call c = { .r = r, .rule = rule, .kind = LNX_FN_SEVERITY, .fn = rule->severity };
 	int rc = 0;
 
 	if (rule->severity == LUA_NOREF)
@@ -274,7 +277,7 @@ int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_
 int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t cap)
 {
 	struct call c = {
-		.r = r, .rule = rule, .what = "say", .fn = rule->say, .text = buf, .cap = cap
+		.r = r, .rule = rule, .kind = LNX_FN_SAY, .fn = rule->say, .text = buf, .cap = cap
 	};
 
 	return call_run(&c, call_say);

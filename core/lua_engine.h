@@ -119,7 +119,12 @@ int lnx_call_severity(struct lnx_rules *r, struct lnx_rule *rule, uint32_t *ret_
 void lnx_call_drop(struct lnx_rules *r, struct lnx_rule *rule);
 int lnx_call_say(struct lnx_rules *r, struct lnx_rule *rule, char *buf, size_t cap);
 
+/* lua_hog.c: the rule that holds most of the memory of all, or NULL: none holds much. Not inside of a call. */
+struct lnx_rule *lnx_hog_find(struct lnx_rules *r);
+
 /* lua_alert.c */
+/* At most <max> of the <n> bytes of <s>, cut at a whole UTF-8 character. */
+size_t lnx_alert_cut(const char *s, size_t n, size_t max);
 /* Publish the state of <key>; state: enum lnx_alert_state. may_ask: it was not worth an action before. */
 void lnx_alert_emit(struct lnx_rules *r, struct lnx_key *key, uint32_t state, uint32_t severity,
 		    bool may_ask);

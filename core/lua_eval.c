@@ -527,7 +527,8 @@ void lnx_eval_reset(struct lnx_rules *r)
 		rule->events = rule->evals = rule->calls = rule->fires = 0;
 		rule->evicted = rule->unkeyed = rule->timed = rule->timed_ns = 0;
 		memset(rule->cost, 0, sizeof(rule->cost));
-		rule->failures = rule->n_recent = 0;
+		memset(rule->failures, 0, sizeof(rule->failures));
+		rule->failed = rule->n_recent = 0;
 		rule->acts = rule->acts_aimless = rule->ignored = 0;
 	}
 	for (i = 0; i < r->n_facts; i++)

@@ -224,3 +224,23 @@ const char *lnx_rules_disabled(const struct lnx_rules *r, unsigned *ret_n)
 	*ret_n = n;
 	return first;
 }
+
+uint64_t lnx_rules_failed(const struct lnx_rules *r, char *why, size_t cap)
+{
+	char shown[256];
+	uint64_t n = 0;
+	unsigned i;
+
+	why[0] = 0;
+	for (i = 0; i < r->n_rules; i++) {
+		const struct lnx_rule *rule = r->rules[i];
+
+		if (rule->failed && !n)
+			(void)snprintf(
+				why, cap, "%s:%d: %s",
+				lnx_lua_printable(r->files[rule->file].path, shown, sizeof(shown)),
+				rule->error_line, rule->error); /* cut is fine: for people */
+		n += rule->failed;
+	}
+	return n;
+}

@@ -70,6 +70,8 @@ void lnx_rules_refused(struct lnx_rules *r, const struct lnx_rules *attempt);
 int lnx_rules_vet(struct lnx_rules *r, struct lnx_buf *errors);
 /* Rules disabled after failures; first such name or NULL. */
 const char *lnx_rules_disabled(const struct lnx_rules *r, unsigned *ret_n);
+/* Calls of rules that failed so far. <why>: how the last one of the first such rule did, "file:line: text"; "" when none did. */
+uint64_t lnx_rules_failed(const struct lnx_rules *r, char *why, size_t cap);
 /* Feed made-up events to a set that is not to be started: errors that do not hang on what real ones hold (a wrong name, a
  * wrong result, an endless loop) are added as those of loading. Returns 0 or -ENOMEM. */
 int lnx_rules_rehearse(struct lnx_rules *r, struct lnx_buf *errors);

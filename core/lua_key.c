@@ -99,6 +99,10 @@ static void key_remove(struct lnx_rules *r, struct lnx_rule *rule, struct lnx_ke
 	key_unlink(rule, key);
 	free(key->last);
 	key->last = NULL;
+	if (key->full)
+		rule->text_bytes -= strlen(key->full) + 1;
+	free(key->full);
+	key->full = NULL;
 	rule->n_keys--;
 }
 
@@ -138,6 +142,31 @@ static int keys_open(struct lnx_rule *rule)
 	return 0;
 }
 
+/* One more key, with or without a text, is more than a rule may have. */
+static bool keys_are_full(const struct lnx_rule *rule)
+{
+	return rule->n_keys >= rule->max_keys ||
+	       (rule->n_keys + 1) * rule->key_bytes + rule->text_bytes > LNX_RULE_KEYS_BYTES;
+}
+
+/* Memory for a key, zeroed: of the least used ones when there are too many. */
+static struct lnx_key *key_make(struct lnx_rules *r, struct lnx_rule *rule)
+{
+	struct lnx_key *key = NULL;
+
+	while (rule->n_keys && keys_are_full(rule)) {
+		free(key);
+		key = rule->oldest;
+		rule->evicted++;
+		lnx_eval_drop(r, key);
+		key_remove(r, rule, key);
+	}
+	if (!key)
+		return calloc(1, rule->key_bytes);
+	memset(key, 0, sizeof(*key));
+	return key;
+}
+
 struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t h1, uint64_t h2)
 {
 	struct lnx_key *key;
@@ -153,17 +182,9 @@ struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t
 			}
 			return key;
 		}
-	if (rule->n_keys >= rule->max_keys) {
-		key = rule->oldest;
-		rule->evicted++;
-		lnx_eval_drop(r, key);
-		key_remove(r, rule, key);
-		memset(key, 0, sizeof(*key));
-	} else {
-		key = calloc(1, rule->key_bytes);
-		if (!key)
-			return NULL;
-	}
+	key = key_make(r, rule);
+	if (!key)
+		return NULL;
 	for (i = 0; i < rule->n_windows; i++)
 		lnx_window_clear(&rule->windows[i], lnx_key_window(key, &rule->windows[i]));
 	for (i = 0; i < rule->n_series; i++)
@@ -176,6 +197,27 @@ struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t
 	key_link(rule, key);
 	rule->n_keys++;
 	return key;
+}
+
+void lnx_key_set_text(struct lnx_key *key, const char *text, size_t bytes)
+{
+	size_t cut = lnx_alert_cut(text, bytes, sizeof(key->text) - 1);
+
+	if (key->is_text)
+		return;
+	key->is_text = true;
+	memcpy(key->text, text, cut);
+	key->text[cut] = 0;
+	if (cut == bytes)
+		return;
+	key->full = strndup(text, bytes);
+	if (key->full)
+		key->rule->text_bytes += strlen(key->full) + 1;
+}
+
+const char *lnx_key_text(const struct lnx_key *key)
+{
+	return key->full ? key->full : key->text;
 }
 
 void lnx_key_keep(struct lnx_key *key, const struct lnx_event *ev)

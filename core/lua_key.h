@@ -22,7 +22,8 @@ struct lnx_key {
 	const struct lnx_rule_on *on; /* of the last event it was looked at for */
 	uint64_t h1, h2;	      /* of its value */
 	uint64_t num;		      /* bits of a key that is one number */
-	char text[48];		      /* of one that is text or has several parts, cut */
+	char text[40];		      /* of one that is text or has several parts, cut */
+	char *full;		      /* the whole of it; NULL: it is all in <text> */
 	bool is_text, is_hit, has_fired;
 	bool is_told;	  /* that it fires was published */
 	uint8_t num_kind; /* enum lnx_value_kind */
@@ -45,6 +46,9 @@ void lnx_keys_done(struct lnx_rules *r, struct lnx_rule *rule);
 struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t h1, uint64_t h2);
 void *lnx_key_window(const struct lnx_key *key, const struct lnx_window *w);
 void *lnx_key_series(const struct lnx_key *key, const struct lnx_series *s);
+/* It is the text that people and `when` see, unless it has one. Short of memory it is cut. */
+void lnx_key_set_text(struct lnx_key *key, const char *text, size_t bytes);
+const char *lnx_key_text(const struct lnx_key *key);
 /* Remember the event for evaluations that time makes. */
 void lnx_key_keep(struct lnx_key *key, const struct lnx_event *ev);
 /* What its one number is; and a number as people read it. */

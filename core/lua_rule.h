@@ -19,7 +19,7 @@
 #define LNX_RULE_ASK_NS \
 	300000000000ULL /* between two requests of one alert, where no lease is given */
 #define LNX_RULE_NAME	   64
-#define LNX_RULE_FAILURES  3 /* in a row, then it is disabled */
+#define LNX_RULE_FAILURES  3 /* of one function in a row, then it is disabled */
 #define LNX_RULE_READS	   8 /* facts that one evaluation remembers as evidence */
 #define LNX_RULE_TESTS	   1024
 #define LNX_RULE_RECENT	   8  /* alerts of one rule that GET /rules tells */
@@ -33,6 +33,13 @@
 #define LNX_BY_TREE	 1
 #define LNX_BY_FIELD	 2
 #define LNX_BY_CONTAINER 3
+
+/* enum lnx_rule_fn: functions of a rule */
+#define LNX_FN_WHEN	0
+#define LNX_FN_WHERE	1
+#define LNX_FN_SEVERITY 2
+#define LNX_FN_SAY	3
+#define LNX_FN_N	4
 
 /* What the functions of a rule have returned so far. */
 #define LNX_SEEN_TRUE  1 /* `when` */
@@ -116,14 +123,14 @@ struct lnx_rule {
 	void *totals; /* of share windows, over all keys */
 	struct lnx_key *newest, *oldest, *spare;
 	unsigned n_keys, max_keys, n_buckets;
-	size_t key_bytes;
+	size_t key_bytes, text_bytes; /* of one; of all the texts that lie outside of their keys */
 	double *host_sum, *host_weight; /* of `every` longer than a sample */
 	uint64_t host_ns;
 	bool is_disabled;
-	unsigned seen; /* LNX_SEEN_* */
-	unsigned failures, n_pending, n_firing;
+	unsigned seen;		     /* LNX_SEEN_* */
+	unsigned failures[LNX_FN_N]; /* of each function, in a row */
+	unsigned n_pending, n_firing;
 	int error_line;
-	int64_t grown_bytes; /* memory taken less given back by its calls */
 	char error[256];
 	uint64_t evals, calls, fires, events, evicted, unkeyed, failed;
 	uint64_t timed_ns, timed; /* of the calls whose cost was measured */

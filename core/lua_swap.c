@@ -41,6 +41,7 @@ static void swap_keys(struct lnx_rules *to, struct lnx_rule *rule, struct lnx_ru
 	rule->oldest = old->oldest;
 	rule->spare = old->spare;
 	rule->n_keys = old->n_keys;
+	rule->text_bytes = old->text_bytes;
 	rule->n_pending = old->n_pending;
 	rule->n_firing = old->n_firing;
 	rule->host_sum = old->host_sum;
@@ -68,7 +69,7 @@ static void swap_counters(struct lnx_rules *to, struct lnx_rule *rule, const str
 	rule->evicted = old->evicted;
 	rule->unkeyed = old->unkeyed;
 	rule->failed = old->failed;
-	rule->failures = old->failures;
+	memcpy(rule->failures, old->failures, sizeof(rule->failures));
 	rule->ignored = old->ignored;
 	rule->acts = old->acts;
 	rule->acts_aimless = old->acts_aimless;

@@ -47,7 +47,7 @@ static double tell_ns_total(const struct lnx_rule *rule)
 
 static uint64_t tell_memory(const struct lnx_rule *rule)
 {
-	return sizeof(*rule) + rule->n_keys * rule->key_bytes +
+	return sizeof(*rule) + rule->n_keys * rule->key_bytes + rule->text_bytes +
 	       (rule->table ? rule->n_buckets * sizeof(void *) + rule->key_bytes : 0);
 }
 

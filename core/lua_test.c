@@ -246,7 +246,7 @@ static void test_one(struct test_run *t)
 	}
 	test_play(t);
 	for (i = 0; i < r->n_rules; i++)
-		if (r->rules[i]->file == t->test->file && r->rules[i]->failures) {
+		if (r->rules[i]->file == t->test->file && r->rules[i]->failed) {
 			(void)lnx_err_set(&err, 0, "%s", r->rules[i]->error);
 			err.line = r->rules[i]->error_line;
 			test_error(t, &err);

@@ -21,7 +21,7 @@ static size_t win_bucket_bytes(const struct lnx_window *w)
 	case LNX_WIN_COUNT:
 		return sizeof(uint64_t);
 	case LNX_WIN_P99:
-		return WIN_BINS * sizeof(uint16_t);
+		return WIN_BINS * sizeof(uint32_t);
 	case LNX_WIN_DISTINCT:
 		return WIN_BITMAP_WORDS * sizeof(uint64_t);
 	}
@@ -96,7 +96,7 @@ void lnx_window_add(const struct lnx_window *w, void *state, uint64_t now_ns, do
 	struct win_head *h = state;
 	unsigned i = win_advance(w, h, now_ns);
 	double *d = (double *)(h + 1) + i;
-	uint16_t *bins;
+	uint32_t *bins;
 
 	switch (w->fn) {
 	case LNX_WIN_COUNT:
@@ -115,8 +115,8 @@ void lnx_window_add(const struct lnx_window *w, void *state, uint64_t now_ns, do
 			*d = v;
 		break;
 	case LNX_WIN_P99:
-		bins = (uint16_t *)(h + 1) + i * WIN_BINS;
-		if (isfinite(v) && bins[win_bin(v)] < UINT16_MAX)
+		bins = (uint32_t *)(h + 1) + i * WIN_BINS;
+		if (isfinite(v) && bins[win_bin(v)] < UINT32_MAX)
 			bins[win_bin(v)]++;
 		break;
 	case LNX_WIN_DISTINCT:
@@ -126,7 +126,7 @@ void lnx_window_add(const struct lnx_window *w, void *state, uint64_t now_ns, do
 	}
 }
 
-static double win_p99(const struct lnx_window *w, const uint16_t *bins)
+static double win_p99(const struct lnx_window *w, const uint32_t *bins)
 {
 	uint64_t count[WIN_BINS] = { 0 }, total = 0, seen = 0;
 	unsigned i, b;
@@ -183,7 +183,7 @@ double lnx_window_read(const struct lnx_window *w, void *state, void *total, uin
 			max = d[i] > max ? d[i] : max;
 		return isfinite(max) ? max : NAN;
 	case LNX_WIN_P99:
-		return win_p99(w, (uint16_t *)(h + 1));
+		return win_p99(w, (uint32_t *)(h + 1));
 	case LNX_WIN_DISTINCT:
 		return win_distinct(w, c);
 	}

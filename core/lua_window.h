@@ -15,7 +15,7 @@
 #define LNX_WIN_SHARE	 3 /* 0..100: of all keys' sum, or count without a field */
 #define LNX_WIN_MAX	 4 /* NaN when nothing happened */
 #define LNX_WIN_P99	 5 /* within 10 %; NaN when nothing happened */
-#define LNX_WIN_DISTINCT 6 /* values of a field: exact for few, within 5 % to 2,000 */
+#define LNX_WIN_DISTINCT 6 /* values of a field: exact for few, within 5 % to 2,000, at most 7,097 */
 #define LNX_WIN_N	 7
 
 #define LNX_WIN_MIN_NS 10000000ULL	 /* 10 ms */

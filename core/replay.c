@@ -268,6 +268,9 @@ int lnx_replay_run(const struct lnx_replay_conf *conf, struct lnx_buf *errors,
 	if (reader)
 		ret_replay->report = *lnx_rec_report(reader);
 	lnx_rec_close(reader);
+	if (r.rules)
+		ret_replay->failed = lnx_rules_failed(r.rules, ret_replay->failed_why,
+						      sizeof(ret_replay->failed_why));
 	lnx_rules_free(r.rules);
 	lnx_offline_free(r.app);
 	free(r.open);

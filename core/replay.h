@@ -38,6 +38,8 @@ struct lnx_replay {
 	size_t n, cap;
 	uint64_t left_out, disabled; /* alerts beyond the limit; rules that failed too often */
 	char disabled_why[512];	     /* the first of them */
+	uint64_t failed;	     /* calls of rules that failed */
+	char failed_why[512];
 	unsigned n_rules;
 	struct {
 		char rule[64];

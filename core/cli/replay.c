@@ -96,6 +96,9 @@ static int replay_run(const struct lnx_cli *cli, const struct replay_file *file,
 	} else if (ret->disabled) {
 		lnx_cli_say("%" PRIu64 " rules failed too often and were disabled, first %s",
 			    ret->disabled, ret->disabled_why);
+	} else if (ret->failed) {
+		lnx_cli_say("%" PRIu64 " calls of rules failed, such as %s", ret->failed,
+			    ret->failed_why);
 	}
 	lnx_buf_done(&errors);
 	return code;

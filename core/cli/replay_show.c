@@ -288,6 +288,7 @@ int lnx_replay_json(const struct lnx_replay *now, const struct lnx_replay *befor
 	json_recording(&b, now);
 	lnx_json_kv_u64(&b, "rules", now->n_rules);
 	lnx_json_kv_u64(&b, "rules_disabled", now->disabled);
+	lnx_json_kv_u64(&b, "calls_failed", now->failed);
 	lnx_json_kv_u64(&b, "alerts_left_out", now->left_out);
 	lnx_json_key(&b, "fires");
 	lnx_buf_char(&b, '[');

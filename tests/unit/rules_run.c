@@ -58,6 +58,7 @@ static int run_on_disabled(void *arg, const struct lnx_event *ev)
 	struct run *t = arg;
 
 	t->n_disabled++;
+	t->disabled_failures = d->failures;
 	run_copy(t->disabled_error, sizeof(t->disabled_error), ev, d->error);
 	return 0;
 }

@@ -15,7 +15,7 @@
 #define RUN_S	   1000000000ULL
 
 struct run_alert {
-	char rule[64], say[256], evidence[1024], labels[1024], comm[20], workload[64];
+	char rule[64], say[LNX_STR_MAX + 4], evidence[1024], labels[1024], comm[20], workload[64];
 	uint32_t state, severity, kind, pid;
 	uint64_t ts_ns, since_ns, cgroup_id, cause_seq, key, victim_cgroup_id;
 	char victim[64], victim_namespace[64];
@@ -33,6 +33,7 @@ struct run {
 	struct run_alert alerts[RUN_ALERTS];
 	unsigned n_alerts, n_disabled, n_files;
 	char disabled_error[256];
+	unsigned disabled_failures;
 };
 
 void run_open(struct run *t);

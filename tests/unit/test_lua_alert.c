@@ -11,6 +11,7 @@
 #include <linnix/ev_tree.h>
 #include <linnix/ev_workload.h>
 
+#include "lua_engine.h"
 #include "rules_run.h"
 #include "tags.h"
 
@@ -64,6 +65,90 @@ static void alerts_of_one_culprit_tell_their_victims_and_keys(void **state)
 		assert_int_equal(a[i].key, a[first].key);
 		assert_true(a[i].key && a[i].key < 1ULL << 53);
 	}
+	run_close(&t);
+}
+
+#define LONG_NAME "/opt/company/product/releases/2026-11/bin/worker-image-a"
+
+static void a_key_reaches_the_rule_whole(void **state)
+{
+	struct run t;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'k' { on = 'proc.exec', by = 'filename', say = '{key}',\n"
+		" severity = function(w, key, ev) return key == ev.filename and 'info' or 'critical' end }\n"
+		"rule 'two' { on = 'proc.exec', by = { 'filename', 'pid' }, say = '{key}',\n"
+		" severity = function(w, key, ev) return key == ev.filename .. '/9' and 'info' or 'critical' end }");
+	run_exec(&t, 1, 9, "worker", LONG_NAME);
+	run_exec(&t, 2, 9, "worker", "/bin/sh");
+	assert_int_equal(t.n_alerts, 4);
+	assert_int_equal(t.alerts[0].severity, LNX_SEV_INFO);
+	assert_string_equal(t.alerts[0].say, LONG_NAME);
+	assert_int_equal(t.alerts[1].severity, LNX_SEV_INFO);
+	assert_string_equal(t.alerts[1].say, LONG_NAME "/9");
+	assert_int_equal(t.alerts[2].severity, LNX_SEV_INFO);
+	assert_string_equal(t.alerts[2].say, "/bin/sh");
+	assert_int_equal(t.alerts[3].severity, LNX_SEV_INFO);
+	run_close(&t);
+}
+
+/* What lies outside of the keys counts as their memory does. */
+static void long_keys_are_fewer_keys(void **state)
+{
+	unsigned long keys, max, evicted, memory;
+	char name[201];
+	const char *json;
+	struct run t;
+	unsigned i;
+
+	(void)state;
+	run_text(
+		&t,
+		"rule 'k' { on = 'proc.exec', by = 'filename', window = 'count 1s', when = function() return false end }");
+	memset(name, 'x', sizeof(name));
+	for (i = 0; i < 9000; i++) {
+		(void)snprintf(name, sizeof(name), "/%-198u.", i);
+		run_exec(&t, 1, 9, "worker", name);
+	}
+	json = strstr(run_json(&t), "\"keys\":");
+	assert_non_null(json);
+	assert_int_equal(sscanf(json, "\"keys\":%lu,\"keys_max\":%lu,\"keys_evicted\":%lu", &keys,
+				&max, &evicted),
+			 3);
+	assert_true(keys < max && keys > 1000 && keys + evicted == 9000);
+	json = strstr(json, "\"memory_bytes\":");
+	assert_non_null(json);
+	assert_int_equal(sscanf(json, "\"memory_bytes\":%lu", &memory), 1);
+	assert_true(memory > keys * 300 && memory < 2300000);
+	run_close(&t);
+}
+
+static void a_text_is_cut_at_a_whole_character(void **state)
+{
+	struct run t;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(lnx_alert_cut("a\xc3\xa9", 3, 9), 3);
+	assert_int_equal(lnx_alert_cut("a\xc3\xa9", 3, 3), 3);
+	assert_int_equal(lnx_alert_cut("a\xc3\xa9", 3, 2), 1);
+	assert_int_equal(lnx_alert_cut("\xf0\x9f\x98\x80x", 5, 4), 4);
+	assert_int_equal(lnx_alert_cut("\xf0\x9f\x98\x80x", 5, 3), 0);
+	assert_int_equal(lnx_alert_cut("\x80\x80\x80", 3, 2), 0);
+	run_text(
+		&t,
+		"rule 'a' { on = 'proc.fork', say = function() return 'x' .. ('\xc3\xa9'):rep(600) end }\n"
+		"rule 'b' { on = 'proc.fork', say = function() return ('\xc3\xa9'):rep(600) end }");
+	run_fork(&t, 1, 5, 6, "x");
+	assert_int_equal(t.n_alerts, 2);
+	n = strlen(t.alerts[0].say);
+	assert_int_equal(n, LNX_STR_MAX - 1);
+	assert_string_equal(t.alerts[0].say + n - 2, "\xc3\xa9");
+	n = strlen(t.alerts[1].say);
+	assert_int_equal(n, LNX_STR_MAX);
+	assert_string_equal(t.alerts[1].say + n - 2, "\xc3\xa9");
 	run_close(&t);
 }
 
@@ -184,6 +269,9 @@ static void numbers_are_told_as_people_read_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_reaches_the_rule_whole),
+		cmocka_unit_test(long_keys_are_fewer_keys),
+		cmocka_unit_test(a_text_is_cut_at_a_whole_character),
 		cmocka_unit_test(numbers_are_told_as_people_read_them),
 		cmocka_unit_test(alerts_of_one_culprit_tell_their_victims_and_keys),
 		cmocka_unit_test(nobody_is_told_of_who_is_to_be_left_alone),

@@ -210,6 +210,21 @@ static void a_rule_that_fails_in_a_test_fails_the_test(void **state)
 	finish(&o);
 }
 
+static void a_call_that_failed_once_fails_the_test(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	play(&o,
+	     "rule 'r' { on = 'proc.fork', by = 'child_pid', severity = 'info', when = function(w, k, ev)\n"
+	     " if ev.child_pid == 7 then error('seven') end return false end }\n"
+	     "test 'once' { feed = function(t) for p = 5, 9 do t.fork(1, { child_pid = p }) end end, fires = {} }\n"
+	     "test 'never' { feed = function(t) t.fork(1, { child_pid = 5 }) end, fires = {} }");
+	assert_int_equal(o.failed, 1);
+	assert_non_null(strstr(o.tap.data, "a.lua:2: seven\n"));
+	finish(&o);
+}
+
 static void tests_leave_no_trace_in_what_then_runs(void **state)
 {
 	struct outcome o;
@@ -326,6 +341,7 @@ int main(void)
 		cmocka_unit_test(mistakes_in_a_feed_name_their_line),
 		cmocka_unit_test(a_feed_may_take_longer_than_a_call_of_a_rule),
 		cmocka_unit_test(a_rule_that_fails_in_a_test_fails_the_test),
+		cmocka_unit_test(a_call_that_failed_once_fails_the_test),
 		cmocka_unit_test(tests_leave_no_trace_in_what_then_runs),
 		cmocka_unit_test(tests_of_a_set_have_a_bound_in_all),
 		cmocka_unit_test(a_set_that_nobody_wants_any_more_is_left),

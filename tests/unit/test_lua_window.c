@@ -144,6 +144,21 @@ static void p99_is_within_ten_percent(void **state)
 	win_free(&x);
 }
 
+static void p99_counts_on_where_many_are_alike(void **state)
+{
+	struct win x = win_new(LNX_WIN_P99, 10 * S, true, false);
+	unsigned i;
+	double p;
+
+	(void)state;
+	/* 0.5 % are slow, in one bin of one bucket more than 16 bits hold */
+	for (i = 1; i <= 280000; i++)
+		lnx_window_add(&x.w, x.state, 10 * S, i % 200 ? 1e6 : 1e9, 0);
+	p = win_read(&x, 10 * S);
+	assert_true(p > 0.9e6 && p < 1.12e6);
+	win_free(&x);
+}
+
 static uint64_t mix(uint64_t v)
 {
 	return lnx_key_hash(&v, sizeof(v), 0);
@@ -165,6 +180,19 @@ static void distinct_counts_values_once(void **state)
 		lnx_window_add(&x.w, x.state, 10 * S, 0, mix(i));
 	assert_true(win_read(&x, 10 * S) > 5000);
 	assert_true(win_read(&x, 13 * S) == 0);
+	win_free(&x);
+}
+
+static void distinct_has_an_end(void **state)
+{
+	struct win x = win_new(LNX_WIN_DISTINCT, 8 * S, true, false);
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 60000; i++)
+		lnx_window_add(&x.w, x.state, 8 * S, 0, mix(i));
+	/* RULES.md names it */
+	assert_float_equal(win_read(&x, 8 * S), 7098, 1);
 	win_free(&x);
 }
 
@@ -229,7 +257,9 @@ int main(void)
 		cmocka_unit_test(the_largest_value_leaves_with_its_bucket),
 		cmocka_unit_test(a_share_is_of_all_keys),
 		cmocka_unit_test(p99_is_within_ten_percent),
+		cmocka_unit_test(p99_counts_on_where_many_are_alike),
 		cmocka_unit_test(distinct_counts_values_once),
+		cmocka_unit_test(distinct_has_an_end),
 		cmocka_unit_test(a_tumbling_window_is_emptied_by_its_owner),
 		cmocka_unit_test(globs_match_as_a_shell_does),
 		cmocka_unit_test(a_glob_cannot_explode),

@@ -337,6 +337,15 @@ static void a_rule_that_fails_is_told(void **state)
 		replay(f, "rule 'a' { on = 'proc.fork', when = function() error('no') end }"), 0);
 	assert_int_equal(f->r.disabled, 1);
 	assert_non_null(strstr(f->r.disabled_why, "r.lua:1: "));
+	lnx_replay_done(&f->r);
+	/* also when it goes on */
+	assert_int_equal(
+		replay(f,
+		       "\nrule 'a' { on = 'proc.fork', severity = function(w, k, ev) if ev.child_pid == 61 then error('no') end return 'info' end }"),
+		0);
+	assert_int_equal(f->r.disabled, 0);
+	assert_int_equal(f->r.failed, 1);
+	assert_non_null(strstr(f->r.failed_why, "r.lua:2: no"));
 }
 
 static struct lnx_replay_fire fire(const char *rule, uint32_t pid, uint64_t from, uint64_t to,
