@@ -111,7 +111,7 @@ static void documents_that_are_skipped_are_not_read(void **state)
 {
 	enum { RECORDS = 100, BYTES = 100000 };
 	struct lnx_store_query q = { .size = sizeof(q), .kind = INC, .id = "i00" };
-	char *doc = malloc(BYTES), id[8];
+	char *doc = malloc(BYTES), id[16];
 	struct fix f = { 0 };
 	struct fix_list l;
 
