@@ -275,6 +275,10 @@ static void what_the_reader_could_not_keep_is_counted(void **state)
 	tick(f);
 	assert_true(testhost_near(missed(f, "blkio", "reader_full"), 7, 0));
 	assert_true(isnan(missed(f, "mem", "reader_full")));
+	for (uint64_t id = 10000; id < 10000 + STALL_RES_GATES + 5; id++)
+		allocated(f, id, 1);
+	tick(f);
+	assert_true(testhost_near(missed(f, "mem", "reader_full"), 5, 0));
 }
 
 /* <tid> has waited in cgroup <id>, as the probe saw it, for longer than the reader believes. */
