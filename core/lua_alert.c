@@ -39,7 +39,7 @@ static struct lnx_str alert_str(union alert_space *u, const char *s, size_t n)
 	size_t room = sizeof(u->bytes) - u->h.size;
 	struct lnx_str out = { 0 };
 
-	n = lnx_alert_cut(s, n, room < LNX_STR_MAX ? room : LNX_STR_MAX);
+	n = s ? lnx_alert_cut(s, n, room < LNX_STR_MAX ? room : LNX_STR_MAX) : 0;
 	if (!n)
 		return out;
 	memcpy(u->bytes + u->h.size, s, n);

@@ -114,8 +114,6 @@ void lnx_keys_done(struct lnx_rules *r, struct lnx_rule *rule)
 		key_remove(r, rule, key);
 		free(key);
 	}
-	free(rule->spare);
-	rule->spare = NULL;
 	free(rule->table);
 	rule->table = NULL;
 	free(rule->totals);
@@ -149,22 +147,20 @@ static bool keys_are_full(const struct lnx_rule *rule)
 	       (rule->n_keys + 1) * rule->key_bytes + rule->text_bytes > LNX_RULE_KEYS_BYTES;
 }
 
-/* Memory for a key, zeroed: of the least used ones when there are too many. */
+/* Memory for a key, zeroed; the least used ones give way when there are too many. */
 static struct lnx_key *key_make(struct lnx_rules *r, struct lnx_rule *rule)
 {
-	struct lnx_key *key = NULL;
+	struct lnx_key *key = rule->oldest, *newer;
 
-	while (rule->n_keys && keys_are_full(rule)) {
-		free(key);
-		key = rule->oldest;
+	while (key && keys_are_full(rule)) {
+		newer = key->newer;
 		rule->evicted++;
 		lnx_eval_drop(r, key);
 		key_remove(r, rule, key);
+		free(key);
+		key = newer;
 	}
-	if (!key)
-		return calloc(1, rule->key_bytes);
-	memset(key, 0, sizeof(*key));
-	return key;
+	return calloc(1, rule->key_bytes);
 }
 
 struct lnx_key *lnx_key_get(struct lnx_rules *r, struct lnx_rule *rule, uint64_t h1, uint64_t h2)

@@ -121,7 +121,7 @@ struct lnx_rule {
 	/* run time */
 	struct lnx_key **table;
 	void *totals; /* of share windows, over all keys */
-	struct lnx_key *newest, *oldest, *spare;
+	struct lnx_key *newest, *oldest;
 	unsigned n_keys, max_keys, n_buckets;
 	size_t key_bytes, text_bytes; /* of one; of all the texts that lie outside of their keys */
 	double *host_sum, *host_weight; /* of `every` longer than a sample */

@@ -39,7 +39,6 @@ static void swap_keys(struct lnx_rules *to, struct lnx_rule *rule, struct lnx_ru
 	rule->totals = old->totals;
 	rule->newest = old->newest;
 	rule->oldest = old->oldest;
-	rule->spare = old->spare;
 	rule->n_keys = old->n_keys;
 	rule->text_bytes = old->text_bytes;
 	rule->n_pending = old->n_pending;
@@ -49,7 +48,7 @@ static void swap_keys(struct lnx_rules *to, struct lnx_rule *rule, struct lnx_ru
 	rule->host_ns = old->host_ns;
 	old->table = NULL;
 	old->totals = NULL;
-	old->newest = old->oldest = old->spare = NULL;
+	old->newest = old->oldest = NULL;
 	old->n_keys = old->n_pending = old->n_firing = 0;
 	old->host_sum = old->host_weight = NULL;
 }

@@ -9,14 +9,15 @@
 #include <stdint.h>
 
 /* enum lnx_window_fn, in the order of lnx_window_fn_names */
-#define LNX_WIN_COUNT	 0 /* events */
-#define LNX_WIN_RATE	 1 /* events a second; of a field: its sum a second */
-#define LNX_WIN_SUM	 2
-#define LNX_WIN_SHARE	 3 /* 0..100: of all keys' sum, or count without a field */
-#define LNX_WIN_MAX	 4 /* NaN when nothing happened */
-#define LNX_WIN_P99	 5 /* within 10 %; NaN when nothing happened */
-#define LNX_WIN_DISTINCT 6 /* values of a field: exact for few, within 5 % to 2,000, at most 7,097 */
-#define LNX_WIN_N	 7
+#define LNX_WIN_COUNT 0 /* events */
+#define LNX_WIN_RATE  1 /* events a second; of a field: its sum a second */
+#define LNX_WIN_SUM   2
+#define LNX_WIN_SHARE 3 /* 0..100: of all keys' sum, or count without a field */
+#define LNX_WIN_MAX   4 /* NaN when nothing happened */
+#define LNX_WIN_P99   5 /* within 10 %; NaN when nothing happened */
+#define LNX_WIN_DISTINCT \
+	6 /* values of a field: exact for few, within 5 % to 2,000, at most 7,097 */
+#define LNX_WIN_N 7
 
 #define LNX_WIN_MIN_NS 10000000ULL	 /* 10 ms */
 #define LNX_WIN_MAX_NS 86400000000000ULL /* one day */

@@ -192,7 +192,7 @@ static void distinct_has_an_end(void **state)
 	for (i = 0; i < 60000; i++)
 		lnx_window_add(&x.w, x.state, 8 * S, 0, mix(i));
 	/* RULES.md names it */
-	assert_float_equal(win_read(&x, 8 * S), 7098, 1);
+	assert_in_range((unsigned)win_read(&x, 8 * S), 7097, 7098);
 	win_free(&x);
 }
 
