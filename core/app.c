@@ -210,6 +210,8 @@ static int lnx_step_plugins(struct lnx_app *app)
 
 static int lnx_step_rules(struct lnx_app *app)
 {
+	if (lnx_registry_add_known(app->registry) < 0)
+		lnx_log(LNX_WARN, "rules: no room for types of events that no plugin makes");
 	return lnx_app_rules_first(app) == -ENOMEM ? -ENOMEM : 0;
 }
 

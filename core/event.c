@@ -9,6 +9,7 @@
 
 #define LNX_EVENT_TABLES
 #include <linnix/builtin.h>
+#include <linnix/svc_k8s.h>
 
 #define LNX_BUILTIN_MAX 64 /* built-in type numbers stay below */
 #define LNX_MAX_STRINGS 16 /* string fields of one type */
@@ -129,6 +130,21 @@ struct lnx_registry *lnx_registry_new(void)
 		(void)lnx_registry_add(
 			r, &lnx_builtin_events[i]); /* our own tables: tests check each */
 	return r;
+}
+
+int lnx_registry_add_known(struct lnx_registry *r)
+{
+	static const struct lnx_event_desc pod = {
+		.size = sizeof(pod),
+		.fixed = sizeof(struct lnx_ev_k8s_pod),
+		.name = "k8s.pod",
+		.doc = "what is known of a pod changed",
+		.fields = lnx_fields_k8s_pod,
+		.n_fields = sizeof(lnx_fields_k8s_pod) / sizeof(lnx_fields_k8s_pod[0]),
+	};
+	int rc = lnx_registry_add(r, &pod);
+
+	return rc < 0 && rc != -EEXIST ? rc : 0;
 }
 
 void lnx_registry_free(struct lnx_registry *r)

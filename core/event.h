@@ -17,6 +17,9 @@ struct lnx_registry *lnx_registry_new(void);
 void lnx_registry_free(struct lnx_registry *r);
 /* Returns the type number, -EEXIST, -EINVAL, -ENOSPC. <desc> and its tables are borrowed for the life of <r>. */
 int lnx_registry_add(struct lnx_registry *r, const struct lnx_event_desc *desc);
+/* Add the types of run time that the SDK describes and that nobody has added: rules may be written for them also where no plugin
+ * makes them. Returns 0 or as above. */
+int lnx_registry_add_known(struct lnx_registry *r);
 const struct lnx_event_desc *lnx_registry_get(const struct lnx_registry *r, uint16_t type);
 const struct lnx_event_desc *lnx_registry_find(const struct lnx_registry *r, const char *name);
 /* Dense index of <type>, 0..n-1, for tables by type; -ENOENT. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The life of a Lua plugin: its file is run once for what it declares, and once for each instance in a state of its own. What
  * its functions publish leaves after they have returned, so that no handler runs inside of them. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -433,4 +435,42 @@ void lnx_lua_plugin_close(struct lnx_lua_plugin *s)
 	lnx_buf_done(&s->text);
 	free(s->path);
 	free(s);
+}
+
+void lnx_lua_plugin_types(const struct lnx_lua_plugin *s, struct lnx_registry *r)
+{
+	unsigned i;
+
+	for (i = 0; i < s->n_events; i++)
+		(void)lnx_registry_add(
+			r, &s->events[i]); /* a rule that names one says what is missing */
+}
+
+static int plugin_is_script(const struct dirent *d)
+{
+	const char *suffix = lnx_plugin_suffix(d->d_name);
+
+	return suffix && strcmp(suffix, ".lua") == 0;
+}
+
+unsigned lnx_lua_plugin_dir_types(const char *dir, struct lnx_registry *r,
+				  struct lnx_lua_plugin **ret_scripts, unsigned max)
+{
+	const struct lnx_plugin *table;
+	struct dirent **names = NULL;
+	char path[PATH_MAX];
+	struct lnx_err err;
+	unsigned n = 0;
+	int i, found = scandir(dir, &names, plugin_is_script, alphasort);
+
+	for (i = 0; i < found; i++) {
+		if (n < max &&
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name) <
+			    sizeof(path) &&
+		    lnx_lua_plugin_open(path, r, &ret_scripts[n], &table, &err) == 0)
+			lnx_lua_plugin_types(ret_scripts[n++], r);
+		free(names[i]);
+	}
+	free(names);
+	return n;
 }

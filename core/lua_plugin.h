@@ -26,6 +26,11 @@ struct lnx_lua_plugin;
 int lnx_lua_plugin_open(const char *path, const struct lnx_registry *registry,
 			struct lnx_lua_plugin **ret_script, const struct lnx_plugin **ret_plugin,
 			struct lnx_err *err);
+/* Add the types of events that the script declares to <r>, which borrows them; one that is there stays. */
+void lnx_lua_plugin_types(const struct lnx_lua_plugin *s, struct lnx_registry *r);
+/* The same for each sound script of folder <dir>, at most <max>; they are left in <ret_scripts>. Returns how many. */
+unsigned lnx_lua_plugin_dir_types(const char *dir, struct lnx_registry *r,
+				  struct lnx_lua_plugin **ret_scripts, unsigned max);
 /* After the fini of all instances. NULL is fine. */
 void lnx_lua_plugin_close(struct lnx_lua_plugin *s);
 

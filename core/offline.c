@@ -10,6 +10,7 @@
 
 #include "app.h"
 #include "crash.h"
+#include "lua_plugin.h"
 
 #define OFFLINE_POOL_BYTES (16u << 20)
 
@@ -73,6 +74,9 @@ static int offline_plugins(struct lnx_app *app, const char *dir)
 	for (i = 0; rc == 0 && i < app->plugins->n; i++) {
 		struct lnx_ctx *c = app->plugins->list[i];
 
+		/* rules may be written for the events of any of them */
+		if (c->lua)
+			lnx_lua_plugin_types(c->lua, app->registry);
 		if (!kept && offline_is_kept(c))
 			kept = c;
 		else
@@ -113,6 +117,8 @@ int lnx_offline_new(const char *plugins_dir, struct lnx_app **ret_app)
 		rc = lnx_tags_follow(app->tags, app->bus);
 	if (rc == 0)
 		rc = offline_plugins(app, plugins_dir);
+	if (rc == 0)
+		rc = lnx_registry_add_known(app->registry);
 	if (rc < 0) {
 		lnx_offline_free(app);
 		return rc;

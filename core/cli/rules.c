@@ -12,6 +12,7 @@
 #include "cli/text.h"
 #include "event.h"
 #include "lua_host.h"
+#include "lua_plugin.h"
 
 static int rules_usage(void)
 {
@@ -22,24 +23,47 @@ static int rules_usage(void)
 	return LNX_EXIT_USAGE;
 }
 
+#define RULES_SCRIPTS 256 /* plugins whose events rules may name */
+
+/* A set of rules without an agent, and the types of events that an agent with the same plugins has. */
+struct rules_set {
+	struct lnx_registry *registry;
+	struct lnx_lua_plugin *scripts[RULES_SCRIPTS];
+	unsigned n_scripts;
+	struct lnx_rules *rules;
+};
+
+static void rules_done(struct rules_set *s)
+{
+	lnx_rules_free(s->rules);
+	while (s->n_scripts)
+		lnx_lua_plugin_close(s->scripts[--s->n_scripts]);
+	lnx_registry_free(s->registry);
+}
+
 /* Load <paths> (a NULL-terminated list) as files or as directories. */
 static int rules_load(const char *const *files, const char *const *dirs, bool is_covering,
-		      struct lnx_buf *errors, struct lnx_registry **ret_registry,
-		      struct lnx_rules **ret_rules)
+		      struct lnx_buf *errors, struct rules_set *ret_set)
 {
 	struct lnx_rules_conf conf = { .files = files, .dirs = dirs, .is_covering = is_covering };
+	struct lnx_cli cli = { .is_json = false };
+	struct rules_set *s = ret_set;
+	char plugins[LNX_PATH_BYTES];
 	int rc;
 
-	conf.registry = lnx_registry_new();
-	if (!conf.registry)
+	memset(s, 0, sizeof(*s));
+	conf.registry = s->registry = lnx_registry_new();
+	if (!s->registry)
 		return -ENOMEM;
-	rc = lnx_rules_new(&conf, errors, ret_rules);
-	if (rc < 0) {
-		lnx_registry_free(conf.registry);
-		return rc;
-	}
-	*ret_registry = conf.registry;
-	return 0;
+	rc = lnx_registry_add_known(s->registry);
+	if (rc == 0 && lnx_path_lib(&cli, "plugins", plugins) == 0)
+		s->n_scripts =
+			lnx_lua_plugin_dir_types(plugins, s->registry, s->scripts, RULES_SCRIPTS);
+	if (rc == 0)
+		rc = lnx_rules_new(&conf, errors, &s->rules);
+	if (rc < 0)
+		rules_done(s);
+	return rc;
 }
 
 #define RULES_COVERAGE "# coverage: "
@@ -142,32 +166,30 @@ static int rules_run(const char *const *files, const char *const *dirs, enum rul
 {
 	const bool is_test = what != RULES_CHECK;
 	struct lnx_buf errors = { 0 }, tap = { 0 };
-	struct lnx_registry *registry = NULL;
-	struct lnx_rules *rules = NULL;
+	struct rules_set set;
 	unsigned tests = 0;
 	int rc, failed = 0;
 
-	rc = rules_load(files, dirs, is_test, &errors, &registry, &rules);
+	rc = rules_load(files, dirs, is_test, &errors, &set);
 	if (rc < 0) {
 		fprintf(stderr, "linnix: rules: %s\n", strerror(-rc));
 		return LNX_EXIT_FAILURE;
 	}
 	if (is_test) {
-		failed = lnx_rules_test(rules, &tap, &tests);
+		failed = lnx_rules_test(set.rules, &tap, &tests);
 		if (tap.size && what == RULES_TEST)
 			fputs(tap.data, stdout);
 		else if (tap.size && rules_tables(&tap) < 0)
 			failed = 1;
-	} else if (lnx_rules_errors(rules) == 0 && lnx_rules_rehearse(rules, &errors) == 0 &&
-		   !lnx_rules_errors(rules)) {
-		printf("%u %s\n", lnx_rules_count(rules),
-		       lnx_rules_count(rules) == 1 ? "rule is sound" : "rules are sound");
+	} else if (lnx_rules_errors(set.rules) == 0 &&
+		   lnx_rules_rehearse(set.rules, &errors) == 0 && !lnx_rules_errors(set.rules)) {
+		printf("%u %s\n", lnx_rules_count(set.rules),
+		       lnx_rules_count(set.rules) == 1 ? "rule is sound" : "rules are sound");
 	}
 	if (errors.size)
 		fputs(errors.data, stderr);
-	rc = lnx_rules_errors(rules) ? LNX_EXIT_USAGE : failed ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
-	lnx_rules_free(rules);
-	lnx_registry_free(registry);
+	rc = lnx_rules_errors(set.rules) ? LNX_EXIT_USAGE : failed ? LNX_EXIT_FAILURE : LNX_EXIT_OK;
+	rules_done(&set);
 	lnx_buf_done(&errors);
 	lnx_buf_done(&tap);
 	return rc;

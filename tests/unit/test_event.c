@@ -259,11 +259,32 @@ static void finding_carries_who_found_it(void **state)
 	lnx_registry_free(r);
 }
 
+static void what_the_sdk_describes_can_be_named_without_its_plugin(void **state)
+{
+	struct lnx_registry *r = lnx_registry_new();
+	const struct lnx_event_desc *pod;
+	unsigned n = lnx_registry_count(r);
+
+	(void)state;
+	assert_null(lnx_registry_find(r, "k8s.pod"));
+	assert_int_equal(lnx_registry_add_known(r), 0);
+	pod = lnx_registry_find(r, "k8s.pod");
+	assert_non_null(pod);
+	assert_true(pod->type >= LNX_EV_PLUGIN_0);
+	assert_non_null(lnx_desc_field(pod, "pod_uid"));
+	/* who has added it keeps it */
+	assert_int_equal(lnx_registry_add_known(r), 0);
+	assert_ptr_equal(lnx_registry_find(r, "k8s.pod"), pod);
+	assert_int_equal(lnx_registry_count(r), n + 1);
+	lnx_registry_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_builtin_type_has_a_sound_table),
 		cmocka_unit_test(plugin_types_get_numbers_and_bad_ones_are_refused),
+		cmocka_unit_test(what_the_sdk_describes_can_be_named_without_its_plugin),
 		cmocka_unit_test(process_event_carries_head_fields_and_tags),
 		cmocka_unit_test(finding_carries_who_found_it),
 		cmocka_unit_test(dotted_fields_become_objects_and_json_stays_json),

@@ -450,6 +450,39 @@ static void timers_run_and_end(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* Rules are checked and replayed without the plugins: they may name the events of any script. */
+static void events_of_scripts_are_known_without_an_agent(void **state)
+{
+	static const char text[] =
+		"plugin 'p' { version = '1.0', on = 'proc.exit', on_event = function(ev) end,\n"
+		" events = { ['p.burst'] = { doc = 'x', { 'crashes', 'u32', doc = 'y' } } } }";
+	struct lnx_registry *r = lnx_registry_new();
+	struct lnx_lua_plugin *scripts[2];
+	const struct lnx_event_desc *desc;
+	struct fixture *f = *state;
+	struct lnx_app *app = NULL;
+
+	write_script(f, text, strlen(text));
+	assert_int_equal(lnx_lua_plugin_dir_types(f->dir, r, scripts, 0), 0);
+	assert_null(lnx_registry_find(r, "p.burst"));
+	assert_int_equal(lnx_lua_plugin_dir_types(f->dir, r, scripts, 2), 1);
+	desc = lnx_registry_find(r, "p.burst");
+	assert_non_null(desc);
+	assert_non_null(lnx_desc_field(desc, "crashes"));
+	lnx_lua_plugin_close(scripts[0]);
+	lnx_registry_free(r);
+	assert_int_equal(lnx_offline_new(f->dir, &app), 0);
+	assert_non_null(lnx_registry_find(app->registry, "p.burst"));
+	assert_non_null(lnx_registry_find(app->registry, "k8s.pod"));
+	lnx_offline_free(app);
+	/* one that is no plugin is left out */
+	write_script(f, "plugin (", 8);
+	r = lnx_registry_new();
+	assert_int_equal(lnx_lua_plugin_dir_types(f->dir, r, scripts, 2), 0);
+	assert_int_equal(lnx_lua_plugin_dir_types("/nonexistent", r, scripts, 2), 0);
+	lnx_registry_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +496,7 @@ int main(void)
 		TEST(publishing_to_oneself_is_cut_by_the_hops),
 		TEST(each_event_is_published_once),
 		TEST(timers_run_and_end),
+		TEST(events_of_scripts_are_known_without_an_agent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
