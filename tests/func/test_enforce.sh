@@ -102,7 +102,7 @@ noisy_neighbour()
 
 a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone()
 {
-	local before after inc
+	local before after inc line
 	noisy_neighbour
 	rule worse lnx-worse 'weight = 50'
 	enforcing LINNIX_STALL_MODE=auto LINNIX_PROBES_DISABLED= LINNIX_ENFORCE_MEASURE=4s
@@ -134,8 +134,9 @@ a_throttled_hog_helps_its_victim_and_what_is_worse_is_undone()
 		([.actions[] | select(.id == $i)] | length == 1 and (.[0].by | test("^uid 0 .unix socket. .root")))' --arg i "$id" "$tmp/inc" >/dev/null || fail "$(cat "$tmp/inc")"
 	jq -e '.outcome == "helped"' "$tmp/inc" >/dev/null || fail "its outcome: $(jq -c '.outcome, .actions' "$tmp/inc")"
 	"$linnix" incidents show "$inc" >"$tmp/shown"
-	grep -q '^outcome    helped$' "$tmp/shown" && grep -q "^  measured  $id\$" "$tmp/shown" && grep -q '^            outcome helped, in force$' "$tmp/shown" ||
-		fail "show tells nothing of it: $(cat "$tmp/shown")"
+	for line in '^outcome    helped$' "^  measured  $id\$" '^            outcome helped, in force$'; do
+		grep -q "$line" "$tmp/shown" || fail "show has no '$line': $(cat "$tmp/shown")"
+	done
 	"$linnix" actions | grep -q "measured (in force).*throttle 30%.*helped" || fail "$("$linnix" actions)"
 	"$linnix" actions undo "$id" | grep -q '^undone' || fail "undo"
 	has_quota "$loud" "$no_quota" || fail "the quota is still there"
@@ -200,7 +201,7 @@ it_is_taken_back_whoever_dies()
 	kill -9 "$(guardians)"
 	poll 5 has_weight "$one" "$usual_weight" || fail "nobody undoes it"
 	poll 5 is_in weight undone || fail "$(latest weight)"
-	# Both are killed, the guardian before it can act: the next start does it.
+	# Both are killed, the guardian before it can act: the next start does it, though it is to do nothing new.
 	hog "$one" lnx-weight
 	approved weight
 	g=$(guardians)
@@ -210,7 +211,7 @@ it_is_taken_back_whoever_dies()
 	kill -9 "$g"
 	poll 5 no_guardian || fail "the guardian lives"
 	has_weight "$one" "$weight_10" || fail "who undid it?"
-	start_agent
+	LINNIX_ENFORCE_DRY_RUN=true start_agent
 	has_weight "$one" "$usual_weight" || fail "the next start leaves it: $(cat "$tmp/journal") $(cat "$log")"
 	poll 5 is_in weight undone || fail "$(latest weight)"
 	log_has 'was in force when the agent and its guardian died: undone' || fail "the log does not tell: $(tail -5 "$log")"
