@@ -355,6 +355,7 @@ static void fix_make(struct fix *f)
 	ssize_t n;
 
 	memset(f, 0, sizeof(*f));
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)snprintf(f->root, sizeof(f->root), "/tmp/lnx-enforce-XXXXXX");
 	assert_non_null(mkdtemp(f->root));
 	(void)snprintf(dir, sizeof(dir), "%s/batch", f->root);
@@ -411,8 +412,9 @@ static void fix_close(struct fix *f)
 
 	testhost_free(f->t);
 	(void)kill(f->child, SIGKILL);
-	(void)waitpid(f->child, NULL, 0);
 	(void)close(f->forks);
+	while (waitpid(-1, NULL, 0) > 0)
+		; /* with its children, which are ours now, and the guardian */
 	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", f->root, files[i]);
 		(void)remove(path);
