@@ -197,6 +197,60 @@ static void oversized_requests_are_refused(void **state)
 	end(&e);
 }
 
+/* GET /healthz, with such a name and value beside "Host: localhost", and such a query. */
+static int get_with(struct env *e, int name_bytes, int value_bytes, int query_bytes)
+{
+	char *text = malloc(8192), *p = text;
+	int rc;
+
+	assert_non_null(text);
+	p += sprintf(p, "GET /healthz?");
+	p = (char *)memset(p, 'q', (size_t)query_bytes) + query_bytes;
+	p += sprintf(p, " HTTP/1.1\r\nHost: localhost\r\n");
+	p = (char *)memset(p, 'N', (size_t)name_bytes) + name_bytes;
+	p += sprintf(p, ": ");
+	p = (char *)memset(p, 'v', (size_t)value_bytes) + value_bytes;
+	(void)memcpy(p, "\r\n\r\n", 5);
+	rc = ask(e, text);
+	free(text);
+	return rc;
+}
+
+/* Names, values and the URI count, each line with four bytes besides; one more than the limit is too much, and what is told is what
+ * is wrong. */
+static void the_limit_of_headers_is_exact(void **state)
+{
+	/* "/healthz?" is the URI, "Host" and "localhost" are there; the other line has its four bytes, too */
+	enum { LIMIT = 2048, LEFT = LIMIT - 9 - (4 + 9 + 4) - 4 };
+	static const struct {
+		int name, value, query;
+	} rows[] = { { 1, LEFT - 1, 0 },
+		     { LEFT - 1, 1, 0 },
+		     { 1, 1, LEFT - 2 },
+		     { 600, 700, LEFT - 1300 } };
+	struct env e;
+
+	(void)state;
+	env_init(&e);
+	env_conf(&e, "max_header=2048");
+	env_start(&e);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		/* a query that nobody knows is refused later than a header that is too large */
+		int ok = rows[i].query ? 400 : 200;
+
+		assert_int_equal(get_with(&e, rows[i].name, rows[i].value, rows[i].query), ok);
+		HASNT("headers_too_large");
+		assert_int_equal(get_with(&e, rows[i].name + 1, rows[i].value, rows[i].query), 431);
+		HAS("\"code\":\"headers_too_large\"");
+		HAS("exceed 2048 bytes");
+		assert_int_equal(get_with(&e, rows[i].name, rows[i].value + 1, rows[i].query), 431);
+		assert_int_equal(get_with(&e, rows[i].name, rows[i].value, rows[i].query + 1), 431);
+	}
+	/* and then it goes on */
+	assert_int_equal(get(&e, "GET", "/healthz", ""), 200);
+	end(&e);
+}
+
 static void one_connection_serves_many_requests(void **state)
 {
 	static const char two[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -221,7 +275,9 @@ static void a_client_over_its_rate_is_told_to_wait(void **state)
 
 	(void)state;
 	env_init(&e);
-	env_conf(&e, "rate_limit=5");
+	env_conf(
+		&e,
+		"rate_limit=1"); /* two at once: what comes while they are asked is little beside 30 */
 	env_start(&e);
 	assert_int_equal(ask(&e, req), 200);
 	for (i = 0; i < 30; i++)
@@ -419,6 +475,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_for_size_survives_the_rest),
 		cmocka_unit_test(an_early_answer_survives_a_late_body),
 		cmocka_unit_test(oversized_requests_are_refused),
+		cmocka_unit_test(the_limit_of_headers_is_exact),
 		cmocka_unit_test(one_connection_serves_many_requests),
 		cmocka_unit_test(a_client_over_its_rate_is_told_to_wait),
 		cmocka_unit_test(a_client_over_its_work_is_told_to_wait),

@@ -333,7 +333,7 @@ static int curl(struct env *e, const char *scheme, const char *header)
 			     header, url, (char *)NULL);
 		_exit(127);
 	}
-	assert_int_equal(testhost_run_until(e->t, child_is_gone, &c, 15000), 0);
+	assert_int_equal(testhost_run_until(e->t, child_is_gone, &c, TEST_LIMIT_MS), 0);
 	return WIFEXITED(c.status) ? WEXITSTATUS(c.status) : -1;
 }
 

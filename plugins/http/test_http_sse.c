@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #define READERS 200
+#define ROUNDS	60
 
 struct feed {
 	const struct lnx_svc_http *http;
@@ -267,6 +268,125 @@ static void head_of_a_stream_is_its_headers(void **state)
 	env_done(&e);
 }
 
+static int is_one_less(void *arg)
+{
+	const struct env *e = arg;
+
+	return e->http->n_streams == 2;
+}
+
+static size_t n_fds; /* that are watched without readers */
+
+static int is_none_left(void *arg)
+{
+	const struct env *e = arg;
+
+	return e->http->n_streams == 0 && testhost_fds(e->t) == n_fds;
+}
+
+/* So many are known, each to its neighbours. */
+static void are_linked(const struct env *e, unsigned n)
+{
+	const struct lnx_http_stream *st, *prev = NULL;
+
+	for (st = e->http->streams; st; prev = st, st = st->next, n--)
+		assert_ptr_equal(st->prev, prev);
+	assert_int_equal(n, 0);
+}
+
+static struct lnx_http_stream *open_feed(struct env *e, struct feed *f, struct client **ret_client)
+{
+	struct client *c = client_new(e, client_tcp(e, HTTP_KIND_TCP, 4096));
+
+	f->stream = NULL;
+	client_send(c, feed_get, sizeof(feed_get) - 1);
+	assert_int_equal(wait_for(c, "text/event-stream"), 0);
+	assert_non_null(f->stream);
+	*ret_client = c;
+	return f->stream;
+}
+
+/* Of a line and its place in a list that may be half empty. */
+static size_t log_bytes(struct testhost *t)
+{
+	size_t i, sum = 0;
+
+	for (i = 0; i < testhost_logs(t); i++)
+		sum += strlen(testhost_log(t, i)) + 16 + 2 * sizeof(char *);
+	return sum;
+}
+
+/* Something that nobody takes any more: more than the kernel does. */
+static void leave_unread(struct env *e, struct feed *f, struct lnx_http_stream *st)
+{
+	static char text[100000];
+
+	memset(text, 'x', sizeof(text));
+	for (unsigned i = 0; i < 50 && !st->data; i++) {
+		assert_int_equal(f->http->stream_write(st, text, sizeof(text)), 0);
+		env_turn(e, 0);
+		env_turn(e, 0);
+	}
+	assert_non_null(st->data);
+}
+
+/* Whichever it is: its place is free, nothing of it is left, and the others go on. */
+static void the_end_of_one_reader_is_not_that_of_the_others(void **state)
+{
+	struct lnx_http_stream *st[3];
+	struct client *c[3], *more;
+	size_t before = 0, grown;
+	struct feed f;
+	struct env e;
+	unsigned i;
+
+	(void)state;
+	env_init(&e);
+	env_conf(&e, "max_streams=3");
+	begin(&e, &f);
+	n_fds = testhost_fds(e.t);
+	for (i = 0; i < 3; i++)
+		st[i] = open_feed(&e, &f, &c[i]);
+	for (i = 0; i < ROUNDS; i++) {
+		const struct lnx_http_stream *which = e.http->streams;
+		unsigned gone, k;
+
+		if (i == 5) /* lists have grown by then */
+			before = mallinfo2().uordblks;
+		for (k = 0; k < i % 3; k++) /* the newest, the middle, the oldest */
+			which = which->next;
+		for (gone = 0; st[gone] != which; gone++)
+			;
+		more = client_new(&e, client_tcp(&e, HTTP_KIND_TCP, 0));
+		assert_int_equal(client_ask(more, feed_get, sizeof(feed_get) - 1), 503);
+		client_free(more);
+		leave_unread(&e, &f, st[gone]);
+		client_free(c[gone]);
+		f.n_closed = 0;
+		assert_int_equal(testhost_run_until(e.t, is_one_less, &e, TEST_LIMIT_MS), 0);
+		assert_int_equal(f.n_closed, 1);
+		are_linked(&e, 2);
+		assert_float_equal(testhost_metric(e.t, "linnix_http_streams", ""), 2, 0);
+		for (k = 0; k < 3; k++) {
+			if (k == gone)
+				continue;
+			c[k]->n = 0;
+			c[k]->data[0] = 0;
+			assert_int_equal(f.http->stream_write(st[k], "data: on\n\n", 10), 0);
+			assert_int_equal(wait_for(c[k], "data: on\n\n"), 0);
+		}
+		st[gone] = open_feed(&e, &f, &c[gone]);
+		assert_int_equal(e.http->n_streams, 3);
+	}
+	/* nothing of those that ended but what the fake host keeps of the log */
+	grown = mallinfo2().uordblks - before;
+	assert_true(grown < log_bytes(e.t) + ROUNDS * sizeof(struct lnx_http_stream) / 2);
+	for (i = 0; i < 3; i++)
+		client_free(c[i]);
+	assert_int_equal(testhost_run_until(e.t, is_none_left, &e, TEST_LIMIT_MS), 0);
+	env_done(&e);
+}
+
 /* They cost a small buffer each, and nobody else waits. */
 static void readers_who_never_read_hurt_nobody(void **state)
 {
@@ -382,6 +502,7 @@ int main(void)
 		cmocka_unit_test(the_writer_is_asked_when_there_is_room),
 		cmocka_unit_test(more_streams_than_allowed_are_refused),
 		cmocka_unit_test(head_of_a_stream_is_its_headers),
+		cmocka_unit_test(the_end_of_one_reader_is_not_that_of_the_others),
 		cmocka_unit_test(readers_who_never_read_hurt_nobody),
 		cmocka_unit_test(an_ended_stream_is_cut_when_nobody_takes_its_end),
 	};

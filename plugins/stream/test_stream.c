@@ -2,6 +2,8 @@
 /* Readers: what they get, in which order, and what they make the agent subscribe to. */
 #include "test_fake.h"
 
+#include <malloc.h>
+
 static void hello_comes_first_then_events_in_order(void **state)
 {
 	struct lnx_http_stream *st;
@@ -81,6 +83,80 @@ static void readers_get_the_types_they_asked_for(void **state)
 	fake_close(a);
 	fake_close(b);
 	fake_close(all);
+	end(&f);
+}
+
+/* Whichever it is: counters go down, nothing of it is left, and the others go on with what they asked for. */
+static void the_end_of_one_reader_is_not_that_of_the_others(void **state)
+{
+	struct lnx_http_stream *st[3];
+	const struct lnx_host *h;
+	struct stream *s;
+	struct fake f;
+	unsigned gone, k;
+
+	(void)state;
+	for (gone = 0; gone < 3; gone++) {
+		begin(&f, NULL);
+		h = testhost_host(f.t);
+		s = testhost_state(f.t);
+		assert_int_equal(testhost_provide(f.t, "workload/1", "", NULL), 0);
+		assert_int_equal(testhost_tag(f.t, 77, "prod", "api-1", ""), 0);
+		st[0] = reader(&f, NULL, NULL);
+		st[1] = ask(&f, "proc.fork", "prod", NULL).stream;
+		st[2] = reader(&f, "proc.exit", NULL);
+		fake_close(st[gone]);
+		assert_float_equal(testhost_metric(f.t, "linnix_sse_clients", ""), 2, 0);
+		assert_int_equal(s->n_clients, 2);
+		assert_int_equal(s->n_ns, gone != 1);
+		assert_int_equal(s->n_all, gone != 0);
+		assert_int_equal(h->wanted(testhost_ctx(f.t), "proc.exec") > 0, gone != 0);
+		fork_cg(&f, 1, 77); /* seq 1 */
+		fork_cg(&f, 2, 78);
+		exit_of(&f, 2);
+		turn(&f);
+		assert_true(testhost_advance(f.t, 16 * SEC) >= 0);
+		for (k = 0; k < 3; k++) {
+			static const char *const got[] = { "0 1 2 3", "0 1", "0 3" };
+
+			assert_string_equal(ids(st[k]), k == gone ? "0" : got[k]);
+			assert_int_equal(count(st[k], ": heartbeat\n\n"), k != gone);
+		}
+		for (k = 0; k < 3; k++)
+			if (k != gone)
+				fake_close(st[k]);
+		assert_float_equal(testhost_metric(f.t, "linnix_sse_clients", ""), 0, 0);
+		assert_int_equal(s->n_ns + s->n_all + s->n_wants, 0);
+		assert_null(s->clients);
+		assert_null(s->frames.data);
+		assert_null(s->text);
+		assert_int_equal(testhost_timers(f.t), 0);
+		end(&f);
+	}
+}
+
+/* One stays; of those that come and go nothing does. */
+static void readers_that_went_cost_nothing(void **state)
+{
+	struct lnx_http_stream *st;
+	size_t before = 0;
+	struct fake f;
+	unsigned i;
+
+	(void)state;
+	begin(&f, NULL);
+	(void)reader(&f, NULL, NULL);
+	for (i = 0; i < MAX_READERS - 1; i++) {
+		st = reader(&f, "proc.fork", NULL);
+		fake_close(st);
+		free(st->text); /* of this test */
+		st->text = NULL;
+		if (i == 20)
+			before = mallinfo2().uordblks;
+	}
+	assert_true(mallinfo2().uordblks <
+		    before + (MAX_READERS - 22) * (sizeof(*st) + sizeof(struct stream_client) / 2));
+	fake_close(f.streams[0]);
 	end(&f);
 }
 
@@ -267,6 +343,8 @@ int main(void)
 		cmocka_unit_test(hello_comes_first_then_events_in_order),
 		cmocka_unit_test(types_are_subscribed_while_somebody_reads_them),
 		cmocka_unit_test(readers_get_the_types_they_asked_for),
+		cmocka_unit_test(the_end_of_one_reader_is_not_that_of_the_others),
+		cmocka_unit_test(readers_that_went_cost_nothing),
 		cmocka_unit_test(bad_requests_are_named),
 		cmocka_unit_test(a_namespace_is_that_of_the_cgroup),
 		cmocka_unit_test(last_event_id_resumes_from_the_ring),
