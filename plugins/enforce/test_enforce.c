@@ -136,7 +136,7 @@ static void a_trusted_rule_waits_for_the_grace_period(void **unused)
 	assert_int_equal(state(&f), LNX_ACTION_PROPOSED);
 	(void)testhost_advance(f.t, 2 * SECOND);
 	assert_int_equal(testhost_run_jobs(f.t), 1);
-	assert_int_equal(testhost_run_until(f.t, is_applied, &f, 10000), 0);
+	assert_int_equal(testhost_run_until(f.t, is_applied, &f, 60000), 0);
 	has(&f, "\"by\":\"auto (rule calm)\"");
 	assert_string_equal(read_back(&f, "cpu.max"), "50000 100000");
 	testhost_unload(f.t);

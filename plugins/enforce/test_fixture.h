@@ -504,7 +504,7 @@ __attribute__((unused)) static void approve_and_wait(struct fix *f)
 {
 	assert_int_equal(approve(f), 0);
 	assert_int_equal(testhost_run_jobs(f->t), 1);
-	assert_int_equal(testhost_run_until(f->t, is_applied, f, 10000), 0);
+	assert_int_equal(testhost_run_until(f->t, is_applied, f, 60000), 0);
 }
 
 __attribute__((unused)) static void refused(struct fix *f, uint32_t verb, double value,

@@ -43,7 +43,7 @@ static void two_that_begin_together_are_two(void **unused)
 	assert_int_equal(approve(&f), -EPERM);
 	assert_non_null(strstr(f.text, "enforce.max_per_hour"));
 	assert_int_equal(testhost_run_jobs(f.t), 1);
-	assert_int_equal(testhost_run_until(f.t, is_applied, &f, 10000), 0);
+	assert_int_equal(testhost_run_until(f.t, is_applied, &f, 60000), 0);
 	fix_close(&f);
 }
 
@@ -71,7 +71,7 @@ static void what_changes_meanwhile_is_seen(void **unused)
 	assert_int_equal(approve(&f), 0);
 	put(&f, "cgroup.procs", "1\n");
 	assert_int_equal(testhost_run_jobs(f.t), 1);
-	assert_int_equal(testhost_run_until(f.t, is_failed, &f, 10000), 0);
+	assert_int_equal(testhost_run_until(f.t, is_failed, &f, 60000), 0);
 	has(&f, "process 1 is never touched");
 	is_max(&f, "max 100000");
 	fix_close(&f);
@@ -152,14 +152,14 @@ static void a_process_younger_than_the_plan_is_not_stopped(void **unused)
 	assert_int_equal(approve(&f), 0);
 	f.late = grandchild(&f);
 	assert_int_equal(testhost_run_jobs(f.t), 1);
-	assert_int_equal(testhost_run_until(f.t, is_applied, &f, 10000), 0);
-	assert_int_equal(testhost_run_until(f.t, is_stopped, &f, 10000), 0);
+	assert_int_equal(testhost_run_until(f.t, is_applied, &f, 60000), 0);
+	assert_int_equal(testhost_run_until(f.t, is_stopped, &f, 60000), 0);
 	assert_int_equal(proc_state(f.late), 'S');
 	f.late = 0; /* it ends with the child */
 	/* somebody else's stop is not ours to end */
 	assert_int_equal(f.svc->undo(f.self, f.last_id, "ann", f.text, sizeof(f.text)), 0);
 	assert_int_equal(kill(f.child, SIGSTOP), 0);
-	assert_int_equal(testhost_run_until(f.t, is_stopped, &f, 10000), 0);
+	assert_int_equal(testhost_run_until(f.t, is_stopped, &f, 60000), 0);
 	refused(&f, LNX_ACTION_SIGNAL, SIGSTOP, "is stopped already");
 	fix_close(&f);
 }

@@ -164,7 +164,7 @@ static void begin(struct env *e)
 static void run(struct env *e, const struct lnx_http_ask *a)
 {
 	assert_int_equal(e->svc->start(e->self, a, &e->call), 0);
-	assert_int_equal(testhost_run_until(e->t, is_done, e, 20000), 0);
+	assert_int_equal(testhost_run_until(e->t, is_done, e, 60000), 0);
 	assert_int_equal(e->is_done, 1);
 	assert_true(testhost_metric(e->t, "linnix_http_client_active", "") == 0);
 }
@@ -275,7 +275,7 @@ static void a_body_is_posted(void **state)
 	a.body_bytes = strlen(body);
 	assert_int_equal(e.svc->start(e.self, &a, &e.call), 0);
 	memset(body, 'x', sizeof(body) - 1); /* it was copied */
-	assert_int_equal(testhost_run_until(e.t, is_done, &e, 20000), 0);
+	assert_int_equal(testhost_run_until(e.t, is_done, &e, 60000), 0);
 	assert_int_equal(e.rc, 0);
 	assert_int_equal(e.status, 204);
 	assert_int_equal(e.head_status, 204);

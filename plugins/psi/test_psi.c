@@ -429,12 +429,13 @@ static void triggers_do_not_spin(void **arg)
 		testhost_free(t);
 		skip();
 	}
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 50; i++) {
 		r = testhost_poll(t, 20);
 		assert_true(r >= 0);
 		calls += r;
 	}
-	assert_in_range(calls, 0, 6); /* at most one per resource and window */
+	/* at most one per resource and window, and some windows more on a slow machine; one that spins is called each time */
+	assert_in_range(calls, 0, 25);
 	testhost_free(t);
 }
 
