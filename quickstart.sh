@@ -12,9 +12,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-HEALTHY_WITHIN=60 # s, from the start of the agent: the kernel checks its programs
-SEEN_WITHIN=8     # s, from the start of the scene; the agent promises 4
-BLAMED_WITHIN=10  # s, from the start of the contention
+HEALTHY_WITHIN=120 # s, from the start of the agent: the kernel checks its programs
+SEEN_WITHIN=20     # s, from the start of the scene; the agent promises 4
+BLAMED_WITHIN=30   # s, from the start of the contention
 once=no
 [ -t 1 ] || once=yes
 
@@ -151,7 +151,7 @@ start_agent()
 	agent_pid=$!
 	local until
 	until=$(($(now_ms) + HEALTHY_WITHIN * 1000))
-	until curl -fsS -m 1 "$url/healthz" >/dev/null 2>&1; do
+	until curl -fsS -m 5 "$url/healthz" >/dev/null 2>&1; do
 		kill -0 "$agent_pid" 2>/dev/null || {
 			agent_pid=
 			agent_failed "the agent ended"
@@ -159,7 +159,7 @@ start_agent()
 		[ "$(now_ms)" -lt "$until" ] || agent_failed "no answer from $url/healthz within $HEALTHY_WITHIN s"
 		nap 0.1
 	done
-	curl -sS -m 2 "$url/readyz" | jq -r '
+	curl -sS -m 10 "$url/readyz" | jq -r '
 		if .ready then "ready" else "not ready: " + ((.reasons // []) | map(tostring) | join("; ")) end,
 		((.degraded // [])[] | "degraded: " + (if type == "object" then tojson else tostring end))' || true
 }
@@ -176,7 +176,7 @@ follow_alerts()
 	curl -sSN "$url/stream?type=alert" >"$tmp/alerts" 2>"$tmp/curl.err" &
 	pids+=($!)
 	local i
-	for ((i = 0; i < 30; i++)); do
+	for ((i = 0; i < 100; i++)); do
 		[ ! -s "$tmp/alerts" ] || return 0
 		nap 0.1
 	done
@@ -271,7 +271,7 @@ contention()
 	until line=$(blame "$victim" "$bully"); do
 		if [ "$(now_ms)" -ge "$until" ]; then
 			echo "the agent did not blame the bully within $BLAMED_WITHIN s; /blame says:" >&2
-			curl -sS -m 2 "$url/blame?victim=$victim&since=5s" >&2 || true
+			curl -sS -m 10 "$url/blame?victim=$victim&since=5s" >&2 || true
 			kill "${spinners[@]}"
 			return 1
 		fi
@@ -284,7 +284,7 @@ contention()
 # One line on what $2 did to $1 in the last seconds; fails until it is known.
 blame()
 {
-	curl -fsS -m 2 "$url/blame?victim=$1&resource=cpu&since=3s" | jq -re --arg bully "$2" '
+	curl -fsS -m 10 "$url/blame?victim=$1&resource=cpu&since=3s" | jq -re --arg bully "$2" '
 		.victims[0] as $v | $v.parts[] | select(.kind == "neighbour" and .culprit.workload == $bully)
 		| "bully stalled victim for \(.stall_ms | round) ms (\(.share_ratio * 100 | round) % of the \($v.stalled_ms | round) ms it lost;"
 		+ " measured: \($v.method), ledger and kernel agree to \(($v.coverage_ratio // 0) * 1000 | round | . / 10) %;"

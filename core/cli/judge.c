@@ -39,9 +39,10 @@ bool lnx_judge_is_near(double got, double want)
 	return fabs(got - want) <= fmax(JUDGE_BAR * want, JUDGE_SLACK_MS);
 }
 
-/* What the parts of an answer say. */
+/* What the parts of an answer say, ms. */
 struct parts {
 	double sum, bully, others;
+	double taken;	  /* by the hypervisor and by interrupts */
 	bool is_negative; /* one of them */
 };
 
@@ -55,6 +56,7 @@ static struct parts parts_of(const json_t *victim, uint64_t bully_id)
 	{
 		double ms = lnx_json_get_f64(part, "stall_ms", 0);
 		double id = lnx_json_get_f64(json_object_get(part, "culprit"), "cgroup_id", 0);
+		const char *kind = json_string_value(json_object_get(part, "kind"));
 
 		p.sum += ms;
 		p.is_negative |= ms < 0;
@@ -62,8 +64,18 @@ static struct parts parts_of(const json_t *victim, uint64_t bully_id)
 			p.bully += ms;
 		else if (id > 0)
 			p.others += ms;
+		else if (kind && (!strcmp(kind, "steal") || !strcmp(kind, "irq")))
+			p.taken += ms;
 	}
 	return p;
+}
+
+/* The kernel counts to who ran what was taken meanwhile; how much of it fell to the bully nobody knows. Not most. */
+static bool is_blamed(const struct parts *p, double ran_ms)
+{
+	double slack = fmax(JUDGE_BAR * ran_ms, JUDGE_SLACK_MS);
+
+	return p->bully <= ran_ms + slack && p->bully + fmin(p->taken, p->bully) >= ran_ms - slack;
 }
 
 static void judge_stall(struct lnx_judge *j, double stalled, double psi_ms, bool is_exact)
@@ -107,7 +119,7 @@ void lnx_judge_blame(struct lnx_judge *j, const struct lnx_judge_truth *truth, c
 				  : "somebody is blamed, though this tier measures no culprit");
 		return;
 	}
-	lnx_judge_result(j, lnx_judge_is_near(p.bully, truth->bully_ms), "culprit",
+	lnx_judge_result(j, is_blamed(&p, truth->bully_ms), "culprit",
 			 "the bully is blamed for %.0f ms; it used the CPU for %.0f ms meanwhile",
 			 p.bully, truth->bully_ms);
 	if (!isnan(truth->psi_ms))
@@ -117,4 +129,6 @@ void lnx_judge_blame(struct lnx_judge *j, const struct lnx_judge_truth *truth, c
 	if (p.others > 0 && !j->cli->is_json)
 		printf("     %-10s others on this CPU held the victim up for %.0f ms\n", "",
 		       p.others);
+	if (p.taken > JUDGE_SLACK_MS && !j->cli->is_json)
+		printf("     %-10s hypervisor and interrupts took %.0f ms\n", "", p.taken);
 }

@@ -14,7 +14,7 @@
 #define SELFTEST_RUN_MS	   2000
 #define SELFTEST_SETTLE_MS 300 /* the agent hears of the cgroups */
 #define SELFTEST_ASK_MS	   250 /* between two questions */
-#define SELFTEST_ASK_TRIES 24
+#define SELFTEST_ASK_TRIES 80
 #define SELFTEST_YOUNG_MS  5000 /* of the agent, or of our waiting: its tier may rise */
 
 const struct lnx_cli_opt lnx_selftest_opts[] = { { NULL, NULL, NULL, 0, false } };

@@ -29,7 +29,7 @@ need_chain_tool()
 # rpc URL METHOD PARAMS: the result; fails when there is none.
 rpc()
 {
-	curl -fsS -m 5 -H 'Content-Type: application/json' -d "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$2\",\"params\":${3:-[]}}" "$1" |
+	curl -fsS -m $((5 * patience)) -H 'Content-Type: application/json' -d "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$2\",\"params\":${3:-[]}}" "$1" |
 		jq -e '.result'
 }
 

@@ -30,7 +30,7 @@ clicked()
 {
 	local mac
 	mac=$(printf 'v0:%s:%s' "$1" "$2" | openssl dgst -sha256 -hmac a-secret | sed 's/.* //')
-	curl -sS -m 10 -w ' %{http_code}' -H "X-Slack-Request-Timestamp: $1" -H "X-Slack-Signature: v0=${3:-$mac}" \
+	curl -sS -m $((10 * patience)) -w ' %{http_code}' -H "X-Slack-Request-Timestamp: $1" -H "X-Slack-Signature: v0=${3:-$mac}" \
 		-H 'Content-Type: application/x-www-form-urlencoded' --data-binary "$2" "$url/slack/actions" | tr '\n' ' '
 }
 

@@ -92,7 +92,7 @@ settle_kill()
 	return 0
 }
 
-api() { curl -fsS -m 10 --unix-socket "$tmp/$1/sock" "http://localhost$2"; }
+api() { curl -fsS -m $((10 * patience)) --unix-socket "$tmp/$1/sock" "http://localhost$2"; }
 answers_tasks() { api "$1" /tasks >/dev/null; }
 cli()
 {
@@ -112,7 +112,7 @@ new_task()
 {
 	local name=$1 amount=$2
 	shift 2
-	cli payer task create --name "$name" --payee "$(did_of payee)" --amount "$amount" --wait 40s \
+	cli payer task create --name "$name" --payee "$(did_of payee)" --amount "$amount" --wait $((40 * patience))s \
 		--json "$@" >"$tmp/new" 2>&1 || {
 		echo "create $name: $(cat "$tmp/new") $(tail -3 "$tmp/payer/log")" >&2
 		return 1
@@ -151,7 +151,7 @@ allow()
 operation() { api "$1" "/tasks/$2" | jq -e --arg k "$3" "any(.operations[]; .kind == \$k and ($4))" >/dev/null; }
 
 # health NAME TEXT: what the agent says of its health.
-health() { curl -sS -m 10 --unix-socket "$tmp/$1/sock" http://localhost/readyz 2>&1 | grep -qF -e "$2"; }
+health() { curl -sS -m $((10 * patience)) --unix-socket "$tmp/$1/sock" http://localhost/readyz 2>&1 | grep -qF -e "$2"; }
 
 # fund NAME AMOUNT: tokens out of nothing.
 fund()

@@ -52,7 +52,7 @@ killed_it_starts_again()
 	[ "$code" -eq 137 ] || fail "exit code $code"
 	[ -S "$socket" ] || fail "no stale socket to start over"
 	start_agent
-	curl -fsS -m 2 --unix-socket "$socket" http://localhost/healthz >/dev/null || fail "the socket does not answer"
+	curl -fsS -m $((2 * patience)) --unix-socket "$socket" http://localhost/healthz >/dev/null || fail "the socket does not answer"
 	# It was killed from outside: no plugin is to blame.
 	get /plugins | jq -e 'all(.[]; .state != "quarantined")' >/dev/null || fail "$(get /plugins)"
 }
@@ -286,7 +286,7 @@ listening_beyond_loopback_needs_a_token()
 {
 	local rc=0
 	LINNIX_HTTP_LISTEN=0.0.0.0:0 LINNIX_HTTP_SOCKET=$tmp/other.sock LINNIX_PLUGINS_STATE_FILE='' \
-		timeout 60 "$linnixd" --config /dev/null >"$tmp/beyond.log" 2>&1 || rc=$?
+		timeout $((60 * patience)) "$linnixd" --config /dev/null >"$tmp/beyond.log" 2>&1 || rc=$?
 	[ "$rc" -eq 2 ] || fail "status $rc"
 	grep -q 'set token_file' "$tmp/beyond.log" || fail "$(cat "$tmp/beyond.log")"
 }

@@ -29,7 +29,7 @@ two_hundred_readers_who_never_read()
 	need_root
 	need stress-ng
 	start_agent
-	local fds=() fd i before ms
+	local fds=() fd i before
 	ulimit -n 1024
 	curl -sN "$url/stream?type=proc.fork" >"$tmp/good" &
 	poll 5 test -s "$tmp/good" || fail "no stream"
@@ -40,19 +40,20 @@ two_hundred_readers_who_never_read()
 	done
 	poll 10 readers_are 201 || fail "$(metric linnix_sse_clients) readers"
 	before=$(rss_kib)
-	stress-ng --fork 1 --fork-ops 15000 -q || fail "stress-ng"
-	poll 20 saw_forks "$tmp/good" 15000 || fail "the one who reads saw $(forks_in "$tmp/good") forks"
+	# No more at once than the agent keeps for readers: one who reads must not lag because it got no CPU.
+	for i in {1..6}; do
+		stress-ng --fork 1 --fork-ops 2500 -q || fail "stress-ng"
+		poll 20 saw_forks "$tmp/good" $((i * 2500)) || fail "the one who reads saw $(forks_in "$tmp/good") forks"
+	done
 	! grep -q '^event: lagged' "$tmp/good" || fail "the one who reads was made to lag"
 	[ "$(metric linnix_sse_lagged_total)" -gt 0 ] || fail "nobody lagged"
 	[ "$(sum_metric linnix_events_dropped_total)" = 0 ] || fail "events were dropped"
 	echo "$before KiB before, $(rss_kib) KiB after"
 	# The ring of the core is 8 MiB of that. Sanitizers keep what was freed.
 	[ -n "${LNX_SAN:-}" ] || [ $(($(rss_kib) - before)) -lt 32768 ] || fail "grew from $before KiB to $(rss_kib) KiB"
-	ms=$(now_ms)
-	get /healthz >/dev/null || fail "healthz"
-	[ $(($(now_ms) - ms)) -lt $((2000 * slow)) ] || fail "healthz took $(($(now_ms) - ms)) ms"
+	get /healthz -m 2 >/dev/null || get /healthz -m $((2 * slow)) >/dev/null || fail "healthz takes over 2 s, twice"
 	# One of them wakes up: it gets what it was sent, and is told of the gap.
-	timeout 10 grep -m1 -A1 '^event: lagged' <&"${fds[7]}" >"$tmp/lagged" || fail "a slow reader was not told"
+	timeout $((10 * patience)) grep -m1 -A1 '^event: lagged' <&"${fds[7]}" >"$tmp/lagged" || fail "a slow reader was not told"
 	grep -qE '^data: \{"missed":[1-9][0-9]*\}' "$tmp/lagged" || fail "$(cat "$tmp/lagged")"
 	for fd in "${fds[@]}"; do
 		exec {fd}>&-
@@ -65,7 +66,7 @@ a_reader_resumes_where_it_was()
 	need_root
 	start_agent
 	local last next
-	timeout 10 curl -sN "$url/stream?type=proc.fork" >"$tmp/first" &
+	curl -sN "$url/stream?type=proc.fork" >"$tmp/first" &
 	local reader=$!
 	poll 5 test -s "$tmp/first" || fail "no stream"
 	forks 20
@@ -88,7 +89,7 @@ raw()
 	local fd
 	exec {fd}<>"/dev/tcp/127.0.0.1/$port" || fail "no connection"
 	printf %b "$1" >&"$fd"
-	timeout 5 head -1 <&"$fd" | tr -d '\r' | cut -d' ' -f2
+	timeout $((5 * patience)) head -1 <&"$fd" | tr -d '\r' | cut -d' ' -f2
 	exec {fd}>&-
 }
 

@@ -78,29 +78,45 @@ measured()
 		jq -e '.victims[0].notes | index("probe-attached-in-part-of-the-window") | not' "$tmp/blame" >/dev/null
 }
 
+# Of the whole at least so much was seen, and the bully is the first culprit: COVERAGE and ID.
+as_it_was()
+{
+	is "$(field coverage_ratio) >= $1 && $(field coverage_ratio) <= 1" &&
+		jq -e --argjson b "$2" '.victims[0].parts | map(select(.kind == "neighbour")) | .[0].culprit.cgroup_id == $b and .[0].share_ratio > 0.3' "$tmp/blame" >/dev/null
+}
+
 # agrees RESOURCE METHOD VICTIM BULLY COVERAGE: the bully is the first culprit, the parts sum, the whole is pressure, and
-# of it at least so much was seen.
+# of it at least so much was seen. What other users of the machine disturbed is measured again, in other windows.
 agrees()
 {
-	local id
-	poll 25 measured "$3" "$1" "$2" || fail "nothing is measured: $(cat "$tmp/blame")"
+	local id try
+	id=$(stat -c %i "$v2/$4")
+	for try in 1 2 3; do
+		poll 25 measured "$3" "$1" "$2" || fail "nothing is measured: $(cat "$tmp/blame")"
+		as_it_was "$5" "$id" && break
+		echo "try $try: $(cat "$tmp/blame")"
+		from=$(metric 'linnix_events_total{type="host.sample"}')
+		later() { [ "$(metric 'linnix_events_total{type="host.sample"}')" -ge $((from + 5)) ]; }
+		poll 10 later || fail "no samples"
+	done
 	near "$(jq '[.victims[0].parts[].stall_ms] | add' "$tmp/blame")" "$(field stalled_ms)" 0.001 || fail "the parts do not sum: $(cat "$tmp/blame")"
 	near "$(field stalled_ms)" "$(field psi_ms)" 1 || fail "it is not pressure: $(cat "$tmp/blame")"
-	is "$(field coverage_ratio) >= $5 && $(field coverage_ratio) <= 1" || fail "coverage: $(cat "$tmp/blame")"
-	id=$(stat -c %i "$v2/$4")
-	jq -e --argjson b "$id" '.victims[0].parts | map(select(.kind == "neighbour")) | .[0].culprit.cgroup_id == $b and .[0].share_ratio > 0.3' \
-		"$tmp/blame" >/dev/null || fail "the bully is not the first culprit: $(cat "$tmp/blame")"
+	as_it_was "$5" "$id" || fail "coverage is not at least $5, or the bully not the first culprit: $(cat "$tmp/blame")"
 	jq -e --argjson b "$id" 'first(.victims[0].parts[] | select(.culprit.cgroup_id == $b)) | .stall_ms as $all |
 		(.processes | length) >= 1 and ([.processes[].stall_ms] | add) <= $all + 0.001 and .processes[0].pid > 1' "$tmp/blame" >/dev/null || fail "no process of the bully is named: $(cat "$tmp/blame")"
 	jq -e '.victims[0].notes | any(startswith("processes-by-"))' "$tmp/blame" >/dev/null || fail "it is not said by what: $(field notes)"
-	get "/blame?since=4s&resource=$1&victim=_node" | jq -e --argjson b "$id" \
-		'.victims[0] | (([.parts[].stall_ms] | add) - .stalled_ms | fabs < 0.001) and .stalled_ms <= .psi_ms + 1 and any(.parts[]; .culprit.cgroup_id == $b)' \
-		>/dev/null || fail "the machine: $(get "/blame?since=4s&resource=$1&victim=_node")"
-	get "/blame?since=4s" | jq -e --arg r "$1" 'any(.victims[]; .resource == $r)' >/dev/null || fail "/blame without resource leaves it out"
-	get "/events?type=stall.edge&limit=10000" | jq -e --argjson b "$id" --arg r "$1" --arg m "$2" \
-		'any(.[]; .resource == $r and .method == $m and .culprit_cgroup_id == $b and .culprit_comm == "")' >/dev/null || fail "no stall.edge"
-	get "/workloads?limit=10000&resource=$1" | jq -e --argjson b "$id" 'any(.[]; .cgroup_id == $b and .caused_ms > 50 and .psi_contribution > 0)' >/dev/null ||
-		fail "/workloads: $(get "/workloads?limit=10000&resource=$1" | jq -c --argjson b "$id" '.[] | select(.cgroup_id == $b)')"
+	node_too()
+	{
+		get "/blame?since=4s&resource=$1&victim=_node" | jq -e --argjson b "$id" \
+			'.victims[0] | (([.parts[].stall_ms] | add) - .stalled_ms | fabs < 0.001) and .stalled_ms <= .psi_ms + 1 and any(.parts[]; .culprit.cgroup_id == $b)' >/dev/null
+	}
+	poll 10 node_too "$1" || fail "the machine: $(get "/blame?since=4s&resource=$1&victim=_node")"
+	without() { get "/blame?since=4s" | jq -e --arg r "$1" 'any(.victims[]; .resource == $r)' >/dev/null; }
+	poll 10 without "$1" || fail "/blame without resource leaves it out"
+	edge() { get "/events?type=stall.edge&limit=10000" | jq -e --argjson b "$id" --arg r "$1" --arg m "$2" 'any(.[]; .resource == $r and .method == $m and .culprit_cgroup_id == $b and .culprit_comm == "")' >/dev/null; }
+	poll 10 edge "$1" "$2" || fail "no stall.edge"
+	caused() { get "/workloads?limit=10000&resource=$1" | jq -e --argjson b "$id" 'any(.[]; .cgroup_id == $b and .caused_ms > 50 and .psi_contribution > 0)' >/dev/null; }
+	poll 10 caused "$1" || fail "/workloads: $(get "/workloads?limit=10000&resource=$1" | jq -c --argjson b "$id" '.[] | select(.cgroup_id == $b)')"
 	[ "$(status_of "/workloads?resource=disk")" = 400 ] || fail "resource=disk is not refused"
 	"$linnix" blame --since 4s --resource "$1" --victim "/$3" >"$tmp/table" || fail "linnix blame"
 	grep -q "${4##*/}" "$tmp/table" || fail "linnix blame: $(cat "$tmp/table")"
@@ -138,8 +154,8 @@ disk_readers_are_blamed_by_a_model()
 	poll 15 pod_told "$pod" || fail "the pod: $(cat "$tmp/blame" "$tmp/containers")"
 	near "$(jq '[.victims[0].parts[].stall_ms] | add' "$tmp/blame")" "$(field stalled_ms)" 0.001 || fail "the pod's parts do not sum: $(cat "$tmp/blame")"
 	near "$(field stalled_ms)" "$(field psi_ms)" 1 || fail "it is not the pod's pressure: $(cat "$tmp/blame")"
-	get '/workloads?by=pod&resource=io' | jq -e --arg g "/$pod" 'any(.[]; .cgroup == $g and .stalled_ms > 500)' >/dev/null ||
-		fail "/workloads: $(get '/workloads?by=pod&resource=io')"
+	by_pod() { get '/workloads?by=pod&resource=io' | jq -e --arg g "/$pod" 'any(.[]; .cgroup == $g and .stalled_ms > 500)' >/dev/null; }
+	poll 10 by_pod || fail "/workloads: $(get '/workloads?by=pod&resource=io')"
 	kill "${workers[@]}"
 }
 

@@ -28,12 +28,12 @@ start_prometheus()
 	END
 	prometheus --config.file="$tmp/prometheus.yml" --storage.tsdb.path="$tmp/tsdb" --web.listen-address="127.0.0.1:$prom_port" \
 		--log.level=warn >"$tmp/prometheus.log" 2>&1 &
-	is_up() { curl -fsS -m 2 "$prom/-/ready" >/dev/null 2>&1; }
+	is_up() { curl -fsS -m $((2 * patience)) "$prom/-/ready" >/dev/null 2>&1; }
 	poll 20 is_up || fail "prometheus: $(cat "$tmp/prometheus.log")"
 }
 
 # value QUERY: of its first series, or nothing.
-value() { curl -fsS -m 10 --data-urlencode "query=$1" "$prom/api/v1/query" | jq -r '.data.result[0].value[1] // empty'; }
+value() { curl -fsS -m $((10 * patience)) --data-urlencode "query=$1" "$prom/api/v1/query" | jq -r '.data.result[0].value[1] // empty'; }
 over() { awk -v v="$(value "$1")" -v least="$2" 'BEGIN { exit !(v != "" && v > least) }'; }
 
 groups=()
@@ -81,11 +81,11 @@ every_query_of_the_board_gives_data()
 	poll 40 over "$pair" 0.1 || fail "Prometheus sees no blame: $(get /metrics | grep -F linnix-board)"
 	tests/func/board_queries.py etc/grafana/linnix.json "$prom" "$victim" || fail "etc/grafana/linnix.json"
 	# What the board would show of it: the victim suffers, the culprit causes most of that.
-	over "sum(rate(linnix_workload_stall_seconds_total{victim_workload=\"$victim\", resource=\"cpu\", kind=\"some\"}[5s]))" 0.1 ||
+	poll 10 over "sum(rate(linnix_workload_stall_seconds_total{victim_workload=\"$victim\", resource=\"cpu\", kind=\"some\"}[5s]))" 0.1 ||
 		fail "the victim does not suffer"
 	# The alerts as this Prometheus has them: each is evaluated without an error, and an agent that is there is not down.
-	curl -fsS "$prom/api/v1/rules" >"$tmp/rules"
-	jq -e '[.data.groups[].rules[] | select(.health == "ok")] | length >= 5' "$tmp/rules" >/dev/null || fail "alerts: $(cat "$tmp/rules")"
+	evaluated() { curl -fsS "$prom/api/v1/rules" >"$tmp/rules" && jq -e '[.data.groups[].rules[] | select(.health == "ok")] | length >= 5' "$tmp/rules" >/dev/null; }
+	poll 10 evaluated || fail "alerts: $(cat "$tmp/rules")"
 	jq -e '.data.groups[].rules[] | select(.name == "AgentDown") | .state == "inactive"' "$tmp/rules" >/dev/null || fail "AgentDown: $(cat "$tmp/rules")"
 }
 

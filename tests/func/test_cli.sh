@@ -14,7 +14,7 @@ ends()
 {
 	local want=$1 rc=0
 	shift
-	timeout 30 "$@" >"$tmp/o" 2>"$tmp/e" || rc=$?
+	timeout $((30 * patience)) "$@" >"$tmp/o" 2>"$tmp/e" || rc=$?
 	[ "$rc" -eq "$want" ] || fail "'$*' ends with $rc, not $want: $(head -3 "$tmp/o") $(head -3 "$tmp/e")"
 }
 
@@ -144,8 +144,10 @@ follow_has_no_gap_after_a_short_break()
 	last=$(tail -1 "$tmp/o" | jq .seq)
 	ahead() { [ "$(get "/events?type=host.sample&since_seq=$last" | jq length)" -ge 2 ]; }
 	poll 10 ahead || fail "no further samples"
-	curl -sN -m 2 -H "Last-Event-ID: $last" "$url/stream?type=host.sample" >"$tmp/resumed"
-	[ "$(sed -n 's/^data: //p' "$tmp/resumed" | jq -s --argjson last "$last" 'map(select(.type == "host.sample")) | .[0].seq > $last and length >= 2')" = true ] ||
+	curl -sN -H "Last-Event-ID: $last" "$url/stream?type=host.sample" >"$tmp/resumed" &
+	resumed() { [ "$(grep -c '^$' "$tmp/resumed")" -ge 3 ]; } # hello, and two samples whole
+	poll 10 resumed || fail "$(cat "$tmp/resumed")"
+	[ "$(sed -n 's/^data: //p' "$tmp/resumed" | head -3 | jq -s --argjson last "$last" 'map(select(.type == "host.sample")) | .[0].seq > $last and length >= 2')" = true ] ||
 		fail "$(cat "$tmp/resumed")"
 	! grep -q '^event: lagged' "$tmp/resumed" || fail "a gap although all is kept"
 }

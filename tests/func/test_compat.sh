@@ -48,7 +48,7 @@ the_compatible_functions_pay()
 	not_there "no escrow" cli payer task create --name e --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount 5 --mode escrow
 	not_there "this registry has no proofs" cli payer task create --name n --payee "$(did_of payee)" --amount 5
 	not_there "not registered under that address" cli payer task create --name o --payee "$(did_of payee)" --payee-address "$(address_of payer)" --amount 5
-	cli payer task create --name c1 --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount 5 --wait 40s --json >"$tmp/new" 2>&1 ||
+	cli payer task create --name c1 --payee "$(did_of payee)" --payee-address "$(address_of payee)" --amount 5 --wait $((40 * patience))s --json >"$tmp/new" 2>&1 ||
 		fail "create: $(cat "$tmp/new") $(tail -3 "$tmp/payer/log")"
 	id=$(jq -r .task_id "$tmp/new")
 	[ "$(balance payer)" = 100000000 ] || fail "something was taken: $(balance payer)"

@@ -12,14 +12,14 @@ refuses()
 {
 	local begin ms code=0 out
 	begin=$(now_ms)
-	out=$(timeout 20 "$linnixd" --config "$tmp/c.yaml" --check-config 2>&1) || code=$?
+	out=$(timeout $((20 * patience)) "$linnixd" --config "$tmp/c.yaml" --check-config 2>&1) || code=$?
 	ms=$(($(now_ms) - begin))
 	[ "$code" -eq 2 ] || fail "--check-config: exit code $code: $out"
 	grep -qE -e "$1" <<<"$out" || fail "no /$1/ in: $out"
 	[ "$ms" -lt $((5000 * slow)) ] || fail "took $ms ms"
 	code=0
 	prepare
-	out=$(timeout 20 "$linnixd" --config "$tmp/c.yaml" 2>&1) || code=$?
+	out=$(timeout $((20 * patience)) "$linnixd" --config "$tmp/c.yaml" 2>&1) || code=$?
 	[ "$code" -eq 2 ] || fail "start: exit code $code: $out"
 	! curl -fsS -m 1 "$url/healthz" 2>/dev/null || fail "it answers"
 }
@@ -186,7 +186,7 @@ explain_opens_nothing_beside_a_running_agent()
 	start_agent
 	out=$("$linnixd" --config etc/linnix.yaml --explain 2>&1) || fail "exit code $?: $out"
 	! grep -q 'listen' <<<"$out" || fail "it listens: $out"
-	[ "$(curl -fsS -m 5 --unix-socket "$socket" http://localhost/healthz -o /dev/null -w '%{http_code}')" = 200 ] ||
+	[ "$(curl -fsS -m $((5 * patience)) --unix-socket "$socket" http://localhost/healthz -o /dev/null -w '%{http_code}')" = 200 ] ||
 		fail "the socket of the agent is gone"
 	answers || fail "the agent does not answer any more"
 }
@@ -203,7 +203,7 @@ usage()
 	for word in --no-such-option word '--log-level=loud' '--log-format xml' --config; do
 		code=0
 		# shellcheck disable=SC2086 # two words
-		out=$(timeout 10 "$linnixd" $word --check-config 2>&1) || code=$?
+		out=$(timeout $((10 * patience)) "$linnixd" $word --check-config 2>&1) || code=$?
 		[ "$code" -eq 2 ] || fail "$word: exit code $code: $out"
 	done
 }

@@ -124,14 +124,15 @@ stalls_of_containers_name_both()
 		taskset -c 0 runc --root "$tmp/runc" run --detach --bundle "$tmp" "$id" >>"$tmp/runc.log" 2>&1 </dev/null ||
 			skip "runc cannot run here: $(tail -1 "$tmp/runc.log")"
 	done
-	curl -sN -m 60 "$url/stream?type=stall.edge" >"$tmp/stream" &
+	curl -sN "$url/stream?type=stall.edge" >"$tmp/stream" &
 	poll 40 has_edge "$a" "$b" || fail "no edge: $(grep -c stall.edge "$tmp/stream") $(tail -c 600 "$tmp/stream")"
 	poll 20 has_edge "$b" "$a" || fail "no edge the other way"
-	get "/blame?since=10s" | jq -e --arg a "$a" --arg b "$b" '[.victims[] | select(.victim.container_id == $a) | .parts[] |
-		select(.kind == "sibling" and .culprit.container_id == $b)] | length > 0' >/dev/null || fail "blame: $(get '/blame?since=10s' | head -c 800)"
+	blamed() { get "/blame?since=10s" | jq -e --arg a "$a" --arg b "$b" '[.victims[] | select(.victim.container_id == $a) | .parts[] |
+		select(.kind == "sibling" and .culprit.container_id == $b)] | length > 0' >/dev/null; }
+	poll 10 blamed || fail "blame: $(get '/blame?since=10s' | head -c 800)"
+	stalled() { get '/events?type=stall.window&limit=10000' | jq -e --arg c "$1" --arg u "$uid" 'any(.container_id == $c and .pod_uid == $u and .stalled_ms > 0)' >/dev/null; }
 	for id in "$a" "$b"; do
-		get '/events?type=stall.window&limit=10000' | jq -e --arg c "$id" --arg u "$uid" 'any(.container_id == $c and .pod_uid == $u and .stalled_ms > 0)' \
-			>/dev/null || fail "no stall of $id: $(get '/events?type=stall.window&limit=5')"
+		poll 10 stalled "$id" || fail "no stall of $id: $(get '/events?type=stall.window&limit=5')"
 	done
 }
 has_edge()

@@ -100,7 +100,7 @@ stop_containerd()
 	for c in $("${ctr[@]}" containers ls -q); do
 		"${ctr[@]}" task kill -s KILL "$c" 2>/dev/null
 		no_task() { ! "${ctr[@]}" task ls | grep -q "^$c .*RUNNING"; }
-		poll 5 no_task || true
+		within 5 no_task || true
 		"${ctr[@]}" task rm -f "$c" >/dev/null 2>&1
 		"${ctr[@]}" containers rm "$c" >/dev/null 2>&1
 	done
@@ -140,10 +140,12 @@ start_container()
 	container=linnix-test-$$
 	image=$(printf '%s\n' "${words[@]}" | grep '^localhost/')
 	words=("${words[@]/#linnix-test-*/$container}")
-	# ctr cannot leave out the pid namespace, as a kubelet does for hostPID: so take what it would run, and change that.
+	# ctr cannot leave out the pid namespace, as a kubelet does for hostPID: so take what it would run, and change that. No budget is
+	# tested here: see prepare.
 	"${ctr[@]}" containers create --snapshotter native "${words[@]}" || fail "the container is not created"
 	"${ctr[@]}" containers info --spec "$container" |
-		jq --arg root "$tmp/rootfs" 'del(.linux.namespaces[] | select(.type == "pid")) | .root.path = $root' >"$tmp/spec.json"
+		jq --arg root "$tmp/rootfs" 'del(.linux.namespaces[] | select(.type == "pid")) | .root.path = $root |
+			.process.env += ["LINNIX_BUDGET_CPU_PCT=100", "LINNIX_BUDGET_CPU_MAX_MILLICORES=2000"]' >"$tmp/spec.json"
 	"${ctr[@]}" containers rm "$container"
 	mkdir "$tmp/rootfs"
 	"${ctr[@]}" images mount --snapshotter native --rw "$image" "$tmp/rootfs" >/dev/null || fail "the image has no root"
@@ -154,9 +156,9 @@ start_container()
 	log=$tmp/log
 }
 
-api() { "${inside[@]}" curl -fsS -m 5 "http://127.0.0.1:3000$1"; }
+api() { "${inside[@]}" curl -fsS -m $((5 * patience)) "http://127.0.0.1:3000$1"; }
 is_exact() { [ "$(api /status | jq -r .tiers.cpu)" = exact ]; }
-ready() { "${inside[@]}" curl -fsS -m 5 http://127.0.0.1:9464/readyz >"$tmp/readyz" 2>/dev/null; }
+ready() { "${inside[@]}" curl -fsS -m $((5 * patience)) http://127.0.0.1:9464/readyz >"$tmp/readyz" 2>/dev/null; }
 
 from_the_archive_to_the_first_blame_in_30_s()
 {
@@ -171,7 +173,7 @@ from_the_archive_to_the_first_blame_in_30_s()
 	poll 20 is_exact || not_exact "$(api /status)"
 	ready || fail "not ready: $(cat "$tmp/readyz")"
 	jq -e '.degraded == []' "$tmp/readyz" >/dev/null || fail "a healthy agent complains: $(cat "$tmp/readyz")"
-	"${inside[@]}" "$linnix" --url http://127.0.0.1:3000 selftest >"$tmp/selftest" || fail "selftest: $(cat "$tmp/selftest" "$tmp/log")"
+	passes_selftest "${inside[@]}" "$linnix" --url http://127.0.0.1:3000 selftest || fail "selftest: $(cat "$tmp/selftest" "$tmp/log")"
 	echo "blame after $(($(now_ms) - begin)) ms"
 	[ $(($(now_ms) - begin)) -le $((30000 * slow)) ] || fail "the first blame took $(($(now_ms) - begin)) ms"
 
@@ -258,7 +260,7 @@ api_of_the_overlay_wants_tls_and_a_token()
 	start_container "$tmp/overlay.yaml"
 	poll 20 ready || fail "not ready: $(cat "$tmp/readyz" "$tmp/log")"
 	"${inside[@]}" ss -Hltn | grep -q '[*]:3000 ' || fail "the API is not on every address: $("${inside[@]}" ss -Hltn)"
-	code() { "${inside[@]}" curl -sS -m 5 -o /dev/null -w '%{http_code}' --cacert "$tmp/vol/api-tls/tls.crt" "$@" 2>/dev/null; }
+	code() { "${inside[@]}" curl -sS -m $((5 * patience)) -o /dev/null -w '%{http_code}' --cacert "$tmp/vol/api-tls/tls.crt" "$@" 2>/dev/null; }
 	[ "$(code http://127.0.0.1:3000/status)" != 200 ] || fail "it answers without TLS"
 	[ "$(code https://127.0.0.1:3000/status)" = 401 ] || fail "without a token: $(code https://127.0.0.1:3000/status)"
 	[ "$(code -H "Authorization: Bearer ${token/[0-9]/x}" https://127.0.0.1:3000/status)" = 401 ] || fail "a wrong token"

@@ -133,11 +133,11 @@ a_fork_storm_is_one_incident_without_a_network()
 	# No address is up in there: the unix socket is the API.
 	export LINNIX_HTTP_LISTEN=off
 	spawn_agent
-	get() { curl -fsS -m 20 --unix-socket "$socket" "http://localhost$1"; }
+	get() { curl -fsS -m $((20 * patience)) --unix-socket "$socket" "http://localhost$1"; }
 	up() { is_alive "$agent" && get /healthz >/dev/null; }
 	poll 30 up || fail "$(cat "$log")"
 	group storm
-	in_group "$storm" stress-ng --fork 4 -t 60 -q
+	in_group "$storm" stress-ng --fork 4 -t 600 -q
 	poll 30 is_open "$storm" || fail "no incident: $(get /incidents)"
 	id=$(ours "$storm" | jq -r '.[0].id')
 	get "/incidents/$id" >"$tmp/inc"

@@ -55,7 +55,7 @@ cluster()
 		LINNIX_K8S_TOKEN_FILE=$tmp/token LINNIX_K8S_CA_FILE=$tmp/ca.crt
 }
 
-readyz() { curl -sS -m 5 "$url/readyz"; }
+readyz() { curl -sS -m $((5 * patience)) "$url/readyz"; }
 says() { readyz | jq -e --arg t "$1" '(.reasons + .degraded) | any(test($t))' >/dev/null; }
 is_synced() { [ "$(metric linnix_k8s_synced)" = 1 ]; }
 # Pods are known and nothing is said of them.
@@ -111,17 +111,18 @@ pods_are_listed_watched_and_joined()
 	grep -q 'fieldSelector=spec.nodeName%3Dvm' "$api/requests" || fail "it asks for other nodes, too"
 	(in_cgroup "$top/burstable/pod$bu_uid/$bu_a" sh -c 'exec true')
 	poll 10 tagged shop bu "$bu_a" || fail "exec: $(get '/events?type=proc.exec&limit=5')"
-	get "/processes?namespace=kube-system" | jq -e --arg id "$static_id" \
-		'length == 1 and .[0].pod_name == "static1-vm" and .[0].workload == "kube-system/static1" and .[0].container_name == "s" and
-			.[0].container_id == $id' >/dev/null || fail "processes: $(get '/processes?namespace=kube-system')"
-	get "/workloads?namespace=shop&by=pod" | jq -e '.[0] | .pod_name == "bu" and .kind == "pod" and .cpu_request_millicores == 50 and
-		.memory_request_bytes == 16777216 and .qos == "burstable"' >/dev/null || fail "workloads: $(get '/workloads?namespace=shop&by=pod')"
-	curl -sN -m 60 "$url/stream?type=proc.exec&namespace=shop" >"$tmp/stream" &
+	poll 10 answer_is "/processes?namespace=kube-system" "length == 1 and .[0].pod_name == \"static1-vm\" and .[0].workload == \"kube-system/static1\" and
+		.[0].container_name == \"s\" and .[0].container_id == \"$static_id\"" || fail "processes: $(get '/processes?namespace=kube-system')"
+	poll 10 answer_is "/workloads?namespace=shop&by=pod" '.[0] | .pod_name == "bu" and .kind == "pod" and .cpu_request_millicores == 50 and
+		.memory_request_bytes == 16777216 and .qos == "burstable"' || fail "workloads: $(get '/workloads?namespace=shop&by=pod')"
+	curl -sN "$url/stream?type=proc.exec&namespace=shop" >"$tmp/stream" &
 	poll 5 grep -q hello "$tmp/stream" || fail "no stream"
 	(in_cgroup "$top/burstable/pod$bu_uid/$bu_a" sh -c 'exec true')
 	poll 5 grep -q "\"namespace\":\"shop\",\"container_id\":\"$bu_a\"" "$tmp/stream" || fail "stream: $(cat "$tmp/stream")"
 	late_names
 }
+# answer_is PATH FILTER
+answer_is() { get "$1" | jq -e "$2" >/dev/null; }
 tagged() { get "/events?type=proc.exec&namespace=$1&limit=50" | jq -e --arg p "$2" --arg c "$3" 'any(.pod_name == $p and .container_id == $c)' >/dev/null; }
 
 # A container that the API tells of after its first process has run and ended.
@@ -263,21 +264,21 @@ stalls_are_found_by_either_namespace_and_the_ignored_are_left_alone()
 	edges() { get "/events?type=stall.edge&limit=1000&$1" | jq -e "$2" >/dev/null; }
 	poll 30 edges victim_namespace=shop 'any(.culprit_namespace == "kube-system")' || fail "edges: $(get '/events?type=stall.edge&limit=5')"
 	edges victim_namespace=shop 'all(.[]; .victim_namespace == "shop")' || fail "edges of other victims"
-	edges namespace=kube-system 'length > 0 and all(.[]; .victim_namespace == "kube-system" or .culprit_namespace == "kube-system")' || fail "edges of others"
+	poll 10 edges namespace=kube-system 'length > 0 and all(.[]; .victim_namespace == "kube-system" or .culprit_namespace == "kube-system")' || fail "edges of others"
 	edges namespace=nobody 'length == 0' || fail "edges of nobody"
 	poll 10 blame_has "resource=cpu&namespace=shop" 'length == 1 and .[0].victim.pod_name == "bu" and any(.[0].parts[]; .culprit.namespace == "kube-system")' ||
 		fail "$(get '/blame?namespace=shop')"
-	blame_has "resource=cpu&victim_namespace=kube-system" 'length == 1 and .[0].victim.pod_name == "static1-vm"' || fail "$(get '/blame?victim_namespace=kube-system')"
+	poll 10 blame_has "resource=cpu&victim_namespace=kube-system" 'length == 1 and .[0].victim.pod_name == "static1-vm"' || fail "$(get '/blame?victim_namespace=kube-system')"
 	blame_has victim_namespace=nobody 'length == 0' || fail "$(get '/blame?victim_namespace=nobody')"
-	get '/workloads?victim_namespace=shop' | jq -e 'any(.pod_name == "static1-vm") and all(.[]; .pod_name != "be" and .pod_name != "gu")' >/dev/null ||
+	poll 10 answer_is '/workloads?victim_namespace=shop' 'any(.pod_name == "static1-vm") and all(.[]; .pod_name != "be" and .pod_name != "gu")' ||
 		fail "$(get '/workloads?victim_namespace=shop')"
 	[ "$(get '/workloads?victim_namespace=nobody' | jq length)" = 0 ] || fail "$(get '/workloads?victim_namespace=nobody')"
 	# processes: the culprits wherever they run; its own, whoever contributes most first
 	of_culprits() { get '/processes?victim_namespace=shop' | jq -e 'any(.pod_name == "static1-vm" and .comm == "lnx-spin" and .caused_ms > 0) and all(.[]; .pod_name != "bu")' >/dev/null; }
 	poll 10 of_culprits || fail "$(get '/processes?victim_namespace=shop')"
 	[ "$(get '/processes?victim_namespace=nobody' | jq length)" = 0 ] || fail "$(get '/processes?victim_namespace=nobody')"
-	get '/processes?namespace=shop&sort=psi_contribution' | jq -e 'length > 0 and all(.[]; .namespace == "shop") and .[0].comm == "lnx-spin" and .[0].psi_contribution > 0 and
-		([.[].psi_contribution] | . == (sort | reverse))' >/dev/null || fail "$(get '/processes?namespace=shop&sort=psi_contribution')"
+	poll 10 answer_is '/processes?namespace=shop&sort=psi_contribution' 'length > 0 and all(.[]; .namespace == "shop") and .[0].comm == "lnx-spin" and
+		.[0].psi_contribution > 0 and ([.[].psi_contribution] | . == (sort | reverse))' || fail "$(get '/processes?namespace=shop&sort=psi_contribution')"
 	# seen, but not told of: neither as culprit nor as victim
 	get '/workloads?namespace=shop' | jq -e 'any(.pod_name == "bu" and .ignored)' >/dev/null || fail "$(get '/workloads?namespace=shop')"
 	ignored() { get /rules | jq -e --arg r "$1" '.rules[] | select(.name == $r) | .ignored >= 1' >/dev/null; }

@@ -48,7 +48,8 @@ while True:
 	get '/events?type=workload.usage&limit=1000' | jq -e --arg p "/$leak" '[.[] | select(.path == $p)] | (map(.oom_kills) | add == 1) and
 		any(.[]; .memory_limit_bytes == 402653184 and .memory_room_bytes < 402653184 and .anon_bytes > 67108864 and .source != "processes")' >/dev/null ||
 		fail "$(get '/events?type=workload.usage&limit=5')"
-	[ "$(sum_metric linnix_workload_usage_looks_total)" -gt 5 ] || fail "looks are not counted"
+	looked() { [ "$(sum_metric linnix_workload_usage_looks_total)" -gt 5 ]; }
+	poll 10 looked || fail "looks are not counted"
 }
 
 # Only who waits for a CPU is told, not who waits for its quota.

@@ -33,7 +33,7 @@ created()
 {
 	local name=$1 address=$2 id
 	shift 2
-	cli payer task create --name "$name" --amount 1 --wait 40s --json "$@" >"$tmp/out" 2>"$tmp/err" || fail "$name: $(cat "$tmp/out" "$tmp/err")"
+	cli payer task create --name "$name" --amount 1 --wait $((40 * patience))s --json "$@" >"$tmp/out" 2>"$tmp/err" || fail "$name: $(cat "$tmp/out" "$tmp/err")"
 	id=$(jq -r .task_id "$tmp/out")
 	[ "$(jq -r .payee "$tmp/out")" = "$address" ] || fail "$name pays $(jq -r .payee "$tmp/out")"
 	# getTaskExt(bytes32): the payee is its first word

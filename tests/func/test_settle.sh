@@ -89,7 +89,7 @@ a_failed_command_is_not_paid_and_its_task_declined()
 	cli payee task cancel "$id" --dry-run >"$tmp/dry" || fail "$(cat "$tmp/dry")"
 	jq -e '.would_work and (.tx | length) == 66 and .gas > 21000' "$tmp/dry" >/dev/null || fail "$(cat "$tmp/dry")"
 	[ "$(nonce_of payee)" = "$before" ] || fail "a dry run used a nonce"
-	cli payee task cancel "$id" --wait 30s >"$tmp/cancel" || fail "$(cat "$tmp/cancel")"
+	cli payee task cancel "$id" --wait $((30 * patience))s >"$tmp/cancel" || fail "$(cat "$tmp/cancel")"
 	poll 20 phase_is payer "$id" cancelled || fail "$(task_of payer "$id")"
 	[ "$(balance payer)" = 95000000 ] || fail "the payer has $(balance payer)"
 }
@@ -262,7 +262,7 @@ silence_of_payer_and_arbiter_pays_by_the_receipt()
 	cli payee task run "$id" -- sh -c 'for i in 1 2 3 4 5 6 7 8; do /bin/true; done' >"$tmp/run" 2>&1 || fail "run: $(cat "$tmp/run")"
 	poll 20 phase_is payer "$id" verified || fail "$(task_of payer "$id")"
 	the_payee_opens_what_the_chain_chose "$id"
-	cli payer task dispute "$id" --reason "$reason" --wait 30s >"$tmp/dispute" 2>&1 || fail "$(cat "$tmp/dispute")"
+	cli payer task dispute "$id" --reason "$reason" --wait $((30 * patience))s >"$tmp/dispute" 2>&1 || fail "$(cat "$tmp/dispute")"
 	[ "$(($(balance payee) - before))" = 4000000 ] || fail "paid in spite of the dispute"
 	mine 10
 	poll 30 phase_is payee "$id" resolved || fail "$(task_of payee "$id")"
@@ -292,7 +292,8 @@ without_escrow_nothing_is_sure()
 	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
 	wait "$runs" && fail "run says that it went well: $(cat "$tmp/run")"
 	mine 50
-	poll 40 phase_is payee "$id" failed || phase_is payee "$id" expired || fail "$(task_of payee "$id")"
+	is_over() { phase_is payee "$1" failed || phase_is payee "$1" expired; }
+	poll 40 is_over "$id" || fail "$(task_of payee "$id")"
 	[ "$(balance payer)" = 91000000 ] || fail "the payer has $(balance payer)"
 }
 
@@ -311,7 +312,7 @@ a_blacklisted_payee_fetches_it_later()
 	[ "$(balance payee)" = "$before" ] || fail "paid in spite of the blacklist"
 	as_account "${settle_addresses[payer]}" "$token" "$1$(word "${settle_addresses[payee],,}")$(printf '%064x' 0)"
 	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
-	"$linnix" --url "unix:$tmp/payee/sock" task withdraw "$id" --wait 40s >"$tmp/out" 2>&1 &
+	"$linnix" --url "unix:$tmp/payee/sock" task withdraw "$id" --wait $((40 * patience))s >"$tmp/out" 2>&1 &
 	waits=$!
 	poll 20 operation payee "$id" withdraw true || fail "$(task_of payee "$id")"
 	is_alive "$waits" || fail "it did not wait: $(cat "$tmp/out")"

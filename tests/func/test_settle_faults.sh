@@ -57,7 +57,7 @@ killed_anywhere_it_pays_once()
 		rule payer "$place kill ${settle_pids[payer]}"
 		# the agent may be gone before it has answered
 		create "k$((n / 4))" 1 >"$tmp/create" 2>&1 || true
-		if poll 5 rule_is_used payer; then
+		if within $((5 * slow)) rule_is_used payer; then
 			wait "${settle_pids[payer]}" 2>/dev/null
 		else
 			rm -f "$tmp/payer.rule"
@@ -68,7 +68,7 @@ killed_anywhere_it_pays_once()
 		poll 20 answers_tasks payer || fail "it does not start again: $(tail -5 "$tmp/payer/log")"
 	done
 	for ((id = 0; id <= (kills - 1) / 4; id++)); do
-		create "k$id" 1 --wait 60s >"$tmp/create" 2>&1 || fail "k$id: $(cat "$tmp/create") $(tail -5 "$tmp/payer/log")"
+		create "k$id" 1 --wait $((60 * patience))s >"$tmp/create" 2>&1 || fail "k$id: $(cat "$tmp/create") $(tail -5 "$tmp/payer/log")"
 	done
 	[ "$(balance payer)" = $((100000000 - id * 1000000)) ] || fail "$id tasks, and the payer has $(balance payer)"
 	# for each task one approve and one create: nothing was sent under a second nonce
@@ -81,7 +81,7 @@ a_lost_answer_sends_nothing_twice()
 	begin
 	before=$(nonce_of payer)
 	rule payer "eth_sendRawTransaction after drop"
-	create lost 2 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	create lost 2 --wait $((60 * patience))s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
 	rule_is_used payer || fail "nothing was dropped"
 	[ "$(($(nonce_of payer) - before))" -eq 2 ] || fail "$(($(nonce_of payer) - before)) transactions"
 	[ "$(balance payer)" = 98000000 ] || fail "the payer has $(balance payer)"
@@ -99,7 +99,7 @@ reorganised_it_is_sent_again()
 	local before block
 	mine 3
 	before=$(nonce_of payer)
-	create reorg 3 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	create reorg 3 --wait $((60 * patience))s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
 	block=$(head_of)
 	# its two blocks are gone, and the node keeps nothing of them
 	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
@@ -188,7 +188,7 @@ cancelled_while_it_is_out_it_does_not_land()
 	poll 40 phase_is payer gone cancelled || fail "$(task_of payer gone)"
 	[ "$(nonce_of payer)" = "$((before + 1))" ] || fail "$(($(nonce_of payer) - before)) transactions"
 	[ "$(balance payer) $(allowance)" = "$has 5000000" ] || fail "it landed: $(balance payer), allowed $(allowance)"
-	create gone 5 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out") $(tail -20 "$tmp/payer/log")"
+	create gone 5 --wait $((60 * patience))s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out") $(tail -20 "$tmp/payer/log")"
 	[ "$(balance payer)" = "$((has - 5000000))" ] || fail "the payer has $(balance payer)"
 	[ "$(nonce_of payer)" = "$((before + 2))" ] || fail "$(($(nonce_of payer) - before)) transactions"
 }
@@ -235,7 +235,7 @@ finality_is_what_the_node_says()
 	settle_spawn payer
 	poll 20 answers_tasks payer || fail "no API: $(tail -3 "$tmp/payer/log")"
 	mine 70
-	create final 1 --wait 60s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	create final 1 --wait $((60 * patience))s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
 	mine 40
 	poll 30 operation payer final create '.state == "mined"' || fail "$(task_of payer final)"
 	! operation payer final create '.state == "confirmed"' || fail "final too early: $(task_of payer final)"
@@ -268,7 +268,7 @@ what_is_no_answer_is_an_error()
 	rule payer "eth_getBalance before status 429"
 	poll 60 rule_is_used payer || fail "no further question"
 	is_alive "${settle_pids[payer]}" || fail "the agent ended: $(tail -5 "$tmp/payer/log")"
-	create after 1 --wait 90s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
+	create after 1 --wait $((90 * patience))s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out")"
 	[ "$(get_metric payer linnix_chain_rpc_errors_total)" -ge "$n" ] || fail "$n bad answers, not counted"
 }
 
@@ -324,7 +324,7 @@ damage_and_missing_settings_stop_signing()
 	settle_conf payer
 	for key in settlement_contract registry_contract token_address; do
 		grep -v "$key" "$tmp/payer/conf.yaml" >"$tmp/payer/without.yaml"
-		! timeout 20 "$linnixd" --config "$tmp/payer/without.yaml" >"$tmp/out" 2>&1 || fail "starts without $key"
+		! timeout $((20 * patience)) "$linnixd" --config "$tmp/payer/without.yaml" >"$tmp/out" 2>&1 || fail "starts without $key"
 		grep -qF "chain.$key must be set when chain.enabled=true" "$tmp/out" || fail "$(cat "$tmp/out")"
 		! "$linnixd" --config "$tmp/payer/without.yaml" --check-config >"$tmp/out" 2>&1 || fail "good without $key"
 		grep -qE "without\.yaml:[0-9]+:[0-9]+: .*chain.$key must be set" "$tmp/out" || fail "$(cat "$tmp/out")"

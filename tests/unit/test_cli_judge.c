@@ -87,6 +87,11 @@ static void right_blame_passes(void **state)
 	t.psi_ms = NAN;
 	s.coverage = NAN;
 	assert_string_equal(failed("exact", &t, &s), "");
+	/* What the hypervisor took is in the kernel's figure of who ran, and in that of no culprit. */
+	s = right;
+	s.parts =
+		"[{'culprit':{'cgroup_id':77},'stall_ms':701},{'kind':'steal','stall_ms':200},{'kind':'irq','stall_ms':100}]";
+	assert_string_equal(failed("exact", &truth, &s), "");
 }
 
 static void wrong_blame_fails(void **state)
@@ -105,6 +110,17 @@ static void wrong_blame_fails(void **state)
 		/* the bully did, and did not as much */
 		{ { VICTIM, 1000, 1,
 		    "[{'culprit':{'cgroup_id':77},'stall_ms':500},{'culprit':{'cgroup_id':5},'stall_ms':500}]" },
+		  "culprit" },
+		/* it was the hypervisor, and that is no excuse for most of it, nor for more */
+		{ { VICTIM, 1000, 1,
+		    "[{'culprit':{'cgroup_id':77},'stall_ms':400},{'kind':'steal','stall_ms':600}]" },
+		  "culprit" },
+		{ { VICTIM, 1000, 1, "[{'kind':'steal','stall_ms':1000}]" }, "culprit" },
+		{ { VICTIM, 1300, 1,
+		    "[{'culprit':{'cgroup_id':77},'stall_ms':1200},{'kind':'steal','stall_ms':100}]" },
+		  "stall culprit" },
+		{ { VICTIM, 1000, 1,
+		    "[{'culprit':{'cgroup_id':77},'stall_ms':700},{'kind':'idle','stall_ms':300}]" },
 		  "culprit" },
 		/* victim and culprit are swapped */
 		{ { BULLY, 1000, 1, "[{'culprit':{'cgroup_id':42},'stall_ms':1000}]" }, "victim" },
