@@ -2,8 +2,11 @@
 /* What the tests of probes share. */
 #include "tests/bpf/fix_probe.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -226,6 +229,57 @@ const struct lnx_event *fix_await(struct fix *f, uint16_t type, uint32_t pid)
 		if (ev || fix_now_ns() > until)
 			return ev;
 		(void)poll(NULL, 0, 1);
+	}
+}
+
+/* CPU time of all threads of <pid>, when none is anything but asleep; 0 otherwise. */
+static uint64_t slept_after_ns(pid_t pid)
+{
+	char path[64], state;
+	const struct dirent *e;
+	uint64_t sum = 0, ns;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		FILE *f;
+
+		if (!isdigit((unsigned char)e->d_name[0]))
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", (int)pid, e->d_name);
+		f = fopen(path, "re");
+		state = 0;
+		if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1 || state != 'S')
+			sum = 0;
+		if (f)
+			(void)fclose(f);
+		if (state != 'S')
+			break;
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%.16s/schedstat", (int)pid,
+			       e->d_name);
+		f = fopen(path, "re");
+		if (f && fscanf(f, "%" SCNu64, &ns) == 1)
+			sum += ns;
+		if (f)
+			(void)fclose(f);
+	}
+	(void)closedir(d);
+	return sum;
+}
+
+void fix_await_rest(pid_t pid)
+{
+	uint64_t until = fix_now_ns() + FIX_WAIT_MS * 1000000ull, last = 0, now;
+
+	for (;;) {
+		now = slept_after_ns(pid);
+		if (now && now == last)
+			return;
+		last = now;
+		assert_true(fix_now_ns() < until);
+		(void)poll(NULL, 0, 20);
 	}
 }
 

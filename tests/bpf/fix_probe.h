@@ -13,7 +13,7 @@
 #include "../../core/probe.h"
 
 #define FIX_KEEP_MAX 200000 /* events */
-#define FIX_WAIT_MS  5000
+#define FIX_WAIT_MS  60000
 
 struct fix {
 	struct lnx_registry *registry;
@@ -45,6 +45,8 @@ struct lnx_probe_info fix_info(struct fix *f, const char *probe);
 pid_t fix_fork(int (*fn)(void *arg), void *arg);
 /* waitpid; returns the status. */
 int fix_reap(pid_t pid);
+/* A process that said that it is ready goes to sleep after that: wait until all its threads have. */
+void fix_await_rest(pid_t pid);
 /* Drain until an event <type> of <pid> is there, at most FIX_WAIT_MS; NULL if none came. */
 const struct lnx_event *fix_await(struct fix *f, uint16_t type, uint32_t pid);
 /* The n-th event <type> of <pid> (0 any) that was kept, or NULL. For a fork: of the child. */

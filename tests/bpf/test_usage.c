@@ -210,6 +210,7 @@ static pid_t start_known(struct known *k)
 	pid = fix_fork(live_known, k);
 	(void)close(k->ready[1]);
 	assert_int_equal(read(k->ready[0], &byte, 1), 1);
+	fix_await_rest(pid);
 	return pid;
 }
 
@@ -326,23 +327,18 @@ static void sums_hold_what_ended_threads_used(void **state)
 	fix_done(&f);
 }
 
-/* Processes whose memory did not move while we looked, small ones above all. */
-static void memory_of_every_process_at_rest_agrees_with_proc(void **state)
+/* Processes whose memory did not move while we looked, small ones above all. How many are off. */
+static unsigned compare_memory(struct fix *f, struct pass *p)
 {
 	static long long before[RECORDS_MAX];
 	static uint32_t pids[RECORDS_MAX];
-	struct pass p = { 0 };
-	unsigned i, n, compared = 0, off = 0;
-	struct fix f;
+	unsigned i, n = list_pids(pids, RECORDS_MAX), compared = 0, off = 0;
 
-	(void)state;
-	no_setup(&f);
-	n = list_pids(pids, RECORDS_MAX);
 	for (i = 0; i < n; i++)
 		before[i] = proc_number(pids[i], "status", "VmRSS:");
-	pass_read(&f, &p);
+	pass_read(f, p);
 	for (i = 0; i < n; i++) {
-		const struct lnx_rec_proc *r = pass_find(&p, pids[i]);
+		const struct lnx_rec_proc *r = pass_find(p, pids[i]);
 		long long after = proc_number(pids[i], "status", "VmRSS:");
 
 		if (!r || before[i] != after || after <= 0)
@@ -353,6 +349,20 @@ static void memory_of_every_process_at_rest_agrees_with_proc(void **state)
 	}
 	print_message("# %u processes compared, %u off by more than 2 %%\n", compared, off);
 	assert_true(compared >= 3);
+	return off;
+}
+
+static void memory_of_every_process_at_rest_agrees_with_proc(void **state)
+{
+	struct pass p = { 0 };
+	unsigned i, off = 1;
+	struct fix f;
+
+	(void)state;
+	no_setup(&f);
+	/* one may have moved there and back between our two looks */
+	for (i = 0; i < 3 && off; i++)
+		off = compare_memory(&f, &p);
 	assert_int_equal(off, 0);
 	free(p.rec);
 	fix_done(&f);
