@@ -278,6 +278,20 @@ static int fill_pod(struct making *m, const struct pod *pod)
 	return rc;
 }
 
+/* A wait, or who held it up, found no place, here or in the probe. */
+static uint16_t overflow_of(const struct stall_res_window *w)
+{
+	static const uint8_t full[] = { LNX_RES_N_GATE_FULL,	LNX_RES_N_WAIT_FULL,
+					LNX_RES_N_DEV_FULL,	LNX_RES_N_RQ_FULL,
+					LNX_RES_N_CULPRIT_FULL, LNX_RES_N_VICTIM_FULL,
+					LNX_RES_N_ALLOC_FULL };
+	uint64_t n = w->dropped;
+
+	for (uint32_t i = 0; i < sizeof(full); i++)
+		n += w->count[full[i]];
+	return n ? STALL_F_OVERFLOW : 0;
+}
+
 static uint64_t pages_of(const struct making *m, uint64_t cgroup_id)
 {
 	return m->d->resource == LNX_RES_MEMORY ? stall_mem_pages(&m->s->res->mem_reader, cgroup_id)
@@ -306,8 +320,7 @@ static int fill_row(struct making *m, const struct group *g)
 	int rc = 0;
 
 	row->first = m->s->n_cells;
-	if (m->w->dropped)
-		row->flags |= STALL_F_OVERFLOW;
+	row->flags |= overflow_of(m->w);
 	for (uint32_t i = g->first; i < g->first + g->n; i++) {
 		const struct stall_res_victim *v = &m->w->victims[m->order[i]];
 		uint16_t limit = m->d->resource == LNX_RES_MEMORY
@@ -365,7 +378,7 @@ static int fill_node(struct making *m)
 		scale = 1;
 	}
 	node->first = m->s->n_cells;
-	node->flags |= STALL_F_SUM;
+	node->flags |= STALL_F_SUM | overflow_of(m->w);
 	for (uint32_t i = STALL_WHO_OTHER; !rc && i < m->s->whos.n; i++) {
 		struct stall_cell c = { .stall_ns = (uint64_t)((double)stall[i] * scale),
 					.raw_ns = raw[i] };

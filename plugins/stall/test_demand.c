@@ -281,6 +281,30 @@ static void what_the_reader_could_not_keep_is_counted(void **state)
 	assert_true(testhost_near(missed(f, "mem", "reader_full"), 5, 0));
 }
 
+/* What makes a wait or its culprit unknown is said with the figures; what was repaired, or names no process, is not. */
+static void a_full_map_of_a_probe_is_said_of_its_window(void **state)
+{
+	struct lnx_rec_counts c = { { 0 } };
+	struct test *f = *state;
+	uint32_t zero = 0;
+
+	rise(f);
+	tick(f);
+	for (uint32_t i = 0; i < 13; i++) {
+		uint32_t is_full = i != LNX_RES_N_HEALED && i != LNX_RES_N_LATE &&
+				   i != LNX_RES_N_RQ_UNKNOWN && i != LNX_RES_N_RQ_REPLACED &&
+				   i != LNX_RES_N_RQ_LOST && i != LNX_RES_N_PROC_FULL;
+
+		c.n[i]++;
+		put(f, "blkio", "counts", &zero, &c);
+		waited(f, "blkio", 100, 40);
+		tick(f);
+		for (uint64_t id = 0; id <= 100; id += 100)
+			if (((io_row(f, id)->flags & STALL_F_OVERFLOW) != 0) != is_full)
+				fail_msg("count %u of %u", i, (unsigned)id);
+	}
+}
+
 /* <tid> has waited in cgroup <id>, as the probe saw it, for longer than the reader believes. */
 static void waits_since_long(struct test *f, uint32_t tid, uint64_t id)
 {
@@ -362,6 +386,7 @@ int main(void)
 		RES_TEST(who_waited_for_nothing_is_no_victim),
 		RES_TEST(what_a_probe_could_not_keep_is_counted_by_reason),
 		RES_TEST(what_the_reader_could_not_keep_is_counted),
+		RES_TEST(a_full_map_of_a_probe_is_said_of_its_window),
 		RES_TEST(a_wait_without_an_end_is_repaired_and_counted),
 	};
 
