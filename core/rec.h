@@ -149,6 +149,10 @@ struct lnx_rec_report {
  * or the description of its events is damaged. */
 int lnx_rec_open(const void *data, size_t n, const struct lnx_registry *registry,
 		 struct lnx_rec_reader **ret_reader, struct lnx_err *err);
+/* The same; types that <registry> does not know are added to it as they are described, but for those that come late in the file.
+ * What is known of them ends with lnx_rec_close. */
+int lnx_rec_open_adopting(const void *data, size_t n, struct lnx_registry *registry,
+			  struct lnx_rec_reader **ret_reader, struct lnx_err *err);
 void lnx_rec_close(struct lnx_rec_reader *r);
 /* Returns 1, or 0 at the end. */
 int lnx_rec_next(struct lnx_rec_reader *r, struct lnx_rec_event *ret_event);

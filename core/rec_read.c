@@ -389,8 +389,10 @@ static int read_beginning(struct lnx_rec_reader *r, struct lnx_err *err)
 		"the description of its events is damaged or missing: nothing can be read");
 }
 
-int lnx_rec_open(const void *data, size_t n, const struct lnx_registry *registry,
-		 struct lnx_rec_reader **ret_reader, struct lnx_err *err)
+/* <adopt>: the registry, when it is to be added to, or NULL. */
+static int read_open(const void *data, size_t n, const struct lnx_registry *registry,
+		     struct lnx_registry *adopt, struct lnx_rec_reader **ret_reader,
+		     struct lnx_err *err)
 {
 	struct lnx_rec_reader *r;
 	int rc = read_file_head(data, n, err);
@@ -404,14 +406,28 @@ int lnx_rec_open(const void *data, size_t n, const struct lnx_registry *registry
 	r->size = n;
 	r->at = LNX_REC_HEAD_BYTES;
 	r->types.registry = registry;
+	r->types.adopt = adopt;
 	r->codec = lnx_rec_codec_new();
 	rc = r->codec ? read_beginning(r, err) : -ENOMEM;
 	if (rc < 0) {
 		lnx_rec_close(r);
 		return rc;
 	}
+	r->types.adopt = NULL; /* rules are loaded now: what comes later stays unknown */
 	*ret_reader = r;
 	return 0;
+}
+
+int lnx_rec_open(const void *data, size_t n, const struct lnx_registry *registry,
+		 struct lnx_rec_reader **ret_reader, struct lnx_err *err)
+{
+	return read_open(data, n, registry, NULL, ret_reader, err);
+}
+
+int lnx_rec_open_adopting(const void *data, size_t n, struct lnx_registry *registry,
+			  struct lnx_rec_reader **ret_reader, struct lnx_err *err)
+{
+	return read_open(data, n, registry, registry, ret_reader, err);
 }
 
 void lnx_rec_close(struct lnx_rec_reader *r)

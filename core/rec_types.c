@@ -5,10 +5,13 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REC_FIELDS 1024 /* of one type */
+#define REC_FIELDS	 1024	    /* of one type */
+#define REC_ADOPT_FIELDS 64	    /* of one type that is not known here */
+#define REC_ADOPT_BYTES	 (1u << 20) /* of the descriptions of all of those */
 
 uint16_t lnx_rec_get16(const char *p)
 {
@@ -205,6 +208,90 @@ static unsigned types_n_needed(const struct lnx_event_desc *desc, uint16_t fixed
 	return n;
 }
 
+/* --- types that are not known here -------------------------------------------------------------- */
+
+struct lnx_rec_mem {
+	struct lnx_rec_mem *next;
+	max_align_t bytes[];
+};
+
+/* Memory that lives as long as <t>, or NULL; it is bounded. */
+static void *types_alloc(struct lnx_rec_types *t, size_t n)
+{
+	struct lnx_rec_mem *m = NULL;
+
+	if (t->mem_bytes + n <= REC_ADOPT_BYTES)
+		m = calloc(1, sizeof(*m) + n);
+	if (!m)
+		return NULL;
+	t->mem_bytes += sizeof(*m) + n;
+	m->next = t->mem;
+	t->mem = m;
+	return m->bytes;
+}
+
+static const char *types_keep_text(struct lnx_rec_types *t, struct types_cursor *c)
+{
+	char text[256], *kept;
+
+	types_get_text(c, text, sizeof(text));
+	kept = types_alloc(t, strlen(text) + 1);
+	if (kept)
+		memcpy(kept, text, strlen(text));
+	else
+		c->is_bad = true;
+	return kept;
+}
+
+static void types_adopt_field(struct lnx_rec_types *t, struct types_cursor *c, struct lnx_field *f)
+{
+	const char **names, *p;
+	unsigned i, n;
+
+	f->type = types_get16(c);
+	f->offset = types_get16(c);
+	f->size = types_get16(c);
+	f->flags = types_get16(c);
+	f->name = types_keep_text(t, c);
+	f->unit = types_keep_text(t, c);
+	f->doc = "";
+	p = types_take(c, 1);
+	n = p ? (unsigned char)*p : 0;
+	names = n ? types_alloc(t, (n + 1) * sizeof(*names)) : NULL;
+	if (n && !names)
+		c->is_bad = true;
+	for (i = 0; i < n && !c->is_bad; i++)
+		names[i] = types_keep_text(t, c);
+	f->names = names;
+}
+
+/* The type whose fields lie at <c>, as an event of run time that only its fields describe; NULL: it stays unknown. */
+static const struct lnx_event_desc *types_adopt(struct lnx_rec_types *t, struct types_cursor c,
+						const char *name, uint16_t fixed, uint16_t n_fields)
+{
+	struct lnx_event_desc desc = { .size = sizeof(desc), .fixed = fixed, .doc = "" };
+	struct lnx_field *fields;
+	unsigned i;
+	char *kept;
+
+	if (!t->adopt || n_fields > REC_ADOPT_FIELDS)
+		return NULL;
+	fields = types_alloc(t, (n_fields + 1u) * sizeof(*fields));
+	kept = types_alloc(t, strlen(name) + 1);
+	if (!fields || !kept)
+		return NULL;
+	memcpy(kept, name, strlen(name) + 1);
+	for (i = 0; i < n_fields && !c.is_bad; i++)
+		types_adopt_field(t, &c, &fields[i]);
+	desc.name = kept;
+	desc.fields = fields;
+	desc.n_fields = n_fields;
+	/* the registry refuses what is not sound */
+	if (c.is_bad || lnx_registry_add(t->adopt, &desc) < 0)
+		return NULL;
+	return lnx_registry_find(t->registry, name);
+}
+
 static uint16_t *types_slot(struct lnx_rec_types *t, uint16_t number)
 {
 	if (number && number < LNX_REC_TYPES)
@@ -232,6 +319,8 @@ static int types_read_one(struct lnx_rec_types *t, struct types_cursor *c)
 	    fixed > LNX_EVENT_MAX)
 		return -EINVAL;
 	desc = lnx_registry_find(t->registry, type.name);
+	if (!desc && !*slot)
+		desc = types_adopt(t, *c, type.name, fixed, n_fields);
 	type.copies = calloc(n_fields + 1u, sizeof(*type.copies));
 	if (!type.copies)
 		return -ENOMEM;
@@ -268,9 +357,15 @@ void lnx_rec_types_done(struct lnx_rec_types *t)
 {
 	unsigned i;
 
+	struct lnx_rec_mem *m;
+
 	for (i = 0; i < t->n; i++)
 		free(t->list[i].copies);
 	t->n = 0;
+	while ((m = t->mem)) {
+		t->mem = m->next;
+		free(m);
+	}
 }
 
 const struct lnx_rec_type *lnx_rec_types_find(const struct lnx_rec_types *t, uint16_t number)

@@ -42,8 +42,14 @@ struct lnx_rec_type {
 	unsigned n_copies;
 };
 
+struct lnx_rec_mem;
+
 struct lnx_rec_types {
 	const struct lnx_registry *registry;
+	struct lnx_registry *
+		adopt; /* the same: types that it does not know are added; NULL: they stay unknown */
+	struct lnx_rec_mem *mem; /* their descriptions */
+	size_t mem_bytes;
 	struct lnx_rec_type list[LNX_REC_TYPES];
 	unsigned n;
 	uint16_t index

@@ -260,19 +260,19 @@ int lnx_replay_run(const struct lnx_replay_conf *conf, struct lnx_buf *errors,
 	r.open = calloc(1u << REPLAY_OPEN_BITS, sizeof(*r.open));
 	rc = r.open ? lnx_offline_new(conf->plugins_dir, &r.app) : -ENOMEM;
 	if (rc == 0)
-		rc = lnx_rec_open(conf->data, conf->size, r.app->registry, &reader, err);
+		rc = lnx_rec_open_adopting(conf->data, conf->size, r.app->registry, &reader, err);
 	if (rc == 0)
 		rc = replay_rules(&r, conf, errors);
 	if (rc == 0)
 		rc = replay_events(&r, reader);
 	if (reader)
 		ret_replay->report = *lnx_rec_report(reader);
-	lnx_rec_close(reader);
 	if (r.rules)
 		ret_replay->failed = lnx_rules_failed(r.rules, ret_replay->failed_why,
 						      sizeof(ret_replay->failed_why));
 	lnx_rules_free(r.rules);
 	lnx_offline_free(r.app);
+	lnx_rec_close(reader); /* it describes events that the others knew */
 	free(r.open);
 	if (rc < 0)
 		lnx_replay_done(ret_replay);

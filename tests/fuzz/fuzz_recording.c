@@ -2,6 +2,7 @@
 /* Any bytes as a recording: read to the end, every event that comes out is sound, and what is missing is told. The sums of
  * blocks are made right first, so that what lies behind them is reached, too. */
 #include <linnix/event.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,18 +37,16 @@ static void fuzz_mend(const struct lnx_rec_codec *c, uint8_t *p, size_t n)
 	}
 }
 
-static void fuzz_read(const void *data, size_t n)
+static void fuzz_read(const void *data, size_t n, struct lnx_registry *registry, bool is_adopting)
 {
-	static struct lnx_registry *registry;
 	struct lnx_rec_reader *r = NULL;
 	struct lnx_err err = { 0 };
 	struct lnx_buf said = { 0 };
 	struct lnx_rec_event e;
 	uint64_t seen = 0;
 
-	if (!registry)
-		registry = lnx_registry_new();
-	if (lnx_rec_open(data, n, registry, &r, &err) < 0) {
+	if ((is_adopting ? lnx_rec_open_adopting(data, n, registry, &r, &err)
+			 : lnx_rec_open(data, n, registry, &r, &err)) < 0) {
 		if (!err.msg[0])
 			abort();
 		return;
@@ -69,20 +68,29 @@ static void fuzz_read(const void *data, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct lnx_rec_codec *codec;
+	static struct lnx_registry *known;
+	struct lnx_registry *adopting;
 	uint8_t *copy;
 
 	if (size > FUZZ_MAX)
 		return 0;
 	if (!codec)
 		codec = lnx_rec_codec_new();
-	fuzz_read(data, size);
+	if (!known)
+		known = lnx_registry_new();
+	adopting = lnx_registry_new();
+	if (!known || !adopting)
+		abort();
+	fuzz_read(data, size, known, false);
 	copy = malloc(size ? size : 1);
 	if (!codec || !copy)
 		abort();
 	if (size)
 		memcpy(copy, data, size);
 	fuzz_mend(codec, copy, size);
-	fuzz_read(copy, size);
+	fuzz_read(copy, size, known, false);
+	fuzz_read(copy, size, adopting, true);
+	lnx_registry_free(adopting);
 	free(copy);
 	return 0;
 }

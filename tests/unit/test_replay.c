@@ -348,6 +348,61 @@ static void a_rule_that_fails_is_told(void **state)
 	assert_non_null(strstr(f->r.failed_why, "r.lua:2: no"));
 }
 
+struct ev_burst {
+	struct lnx_event h;
+	__u32 crashes, how;
+};
+
+/* A plugin that is not here made them: the recording itself says what they are. */
+static void events_of_an_unknown_plugin_are_what_the_recording_says(void **state)
+{
+	static const char *const hows[] = { "slow", "fast", NULL };
+	static const struct lnx_field fields[] = {
+		{ "crashes", LNX_U32, offsetof(struct ev_burst, crashes), 4, 0, "", "", NULL,
+		  NULL },
+		{ "how", LNX_ENUM, offsetof(struct ev_burst, how), 4, 0, "", "", NULL, hows },
+	};
+	static const struct lnx_event_desc desc = { .size = sizeof(desc),
+						    .fixed = sizeof(struct ev_burst),
+						    .name = "other.burst",
+						    .doc = "",
+						    .fields = fields,
+						    .n_fields = 2 };
+	struct lnx_rec_about about = { .ident = &ident, .start_ns = BEGIN };
+	struct fixture *f = *state;
+	struct ev_burst e = { .h = { sizeof(e), 0, sizeof(e), BEGIN + SECOND, 0, LNX_CPU_NONE } };
+	unsigned i;
+	int type;
+
+	/* a number that is another one here */
+	type = lnx_registry_add_known(f->registry);
+	assert_int_equal(type, 0);
+	type = lnx_registry_add(f->registry, &desc);
+	assert_true(type > LNX_EV_PLUGIN_0);
+	e.h.type = (__u16)type;
+	lnx_rec_writer_free(f->w);
+	lnx_buf_reset(&f->file);
+	f->w = lnx_rec_writer_new(f->registry, &f->file);
+	lnx_rec_write_head(f->w, &about);
+	for (i = 0; i < 4; i++) {
+		e.h.ts_ns += SECOND;
+		e.crashes = i;
+		e.how = i % 2;
+		put(f, &e.h);
+	}
+	assert_int_equal(
+		replay(f,
+		       "rule 'a' { on = 'other.burst', by = 'crashes', where = { crashes = { ge = 2 } }, keep = '1h',\n"
+		       " severity = function(w, k, ev) return ev.how == 'fast' and 'critical' or 'info' end }"),
+		0);
+	assert_int_equal(f->r.report.unknown_events, 0);
+	assert_int_equal(f->r.n, 2);
+	assert_int_equal(f->r.fires[0].severity, LNX_SEV_INFO);
+	assert_int_equal(f->r.fires[1].severity, LNX_SEV_CRITICAL);
+	assert_int_equal(replay(f, "rule 'a' { on = 'other.burts', severity = 'info' }"), -EINVAL);
+	assert_non_null(strstr(f->errors.data, "did you mean 'other.burst'?"));
+}
+
 static struct lnx_replay_fire fire(const char *rule, uint32_t pid, uint64_t from, uint64_t to,
 				   uint32_t severity)
 {
@@ -406,6 +461,7 @@ int main(void)
 		TEST(the_same_bytes_give_the_same_result),
 		TEST(a_bad_rule_and_a_bad_file_say_why),
 		TEST(a_rule_that_fails_is_told),
+		TEST(events_of_an_unknown_plugin_are_what_the_recording_says),
 		cmocka_unit_test(two_sets_are_compared),
 	};
 
