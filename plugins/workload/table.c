@@ -143,8 +143,8 @@ static void adopt(struct workload_table *t, struct workload_entry *p)
 /* <p> goes, and children of it exist, whose ends were not told. */
 static void orphan(struct workload_table *t, const struct workload_entry *p)
 {
-	for (struct workload_entry *e = t->oldest.next; p->n_children && e != &t->oldest;
-	     e = e->next) {
+	for (struct workload_entry *e = t->oldest.prev; p->n_children && e != &t->oldest;
+	     e = e->prev) {
 		if (e->parent_id != p->id || e == p || !e->is_counted)
 			continue;
 		e->is_counted = false;
