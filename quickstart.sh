@@ -13,8 +13,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 HEALTHY_WITHIN=120 # s, from the start of the agent: the kernel checks its programs
-SEEN_WITHIN=20     # s, from the start of the scene; the agent promises 4
-BLAMED_WITHIN=30   # s, from the start of the contention
+SEEN_WITHIN=20    # s, from the start of the scene; the agent promises 4
+BLAMED_WITHIN=30  # s, from the start of the contention
 once=no
 [ -t 1 ] || once=yes
 

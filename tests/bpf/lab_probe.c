@@ -193,3 +193,32 @@ void lab_least(struct lab *l, const char *what, double got, double least)
 	snprintf(text, sizeof(text), "%.3f (at least %.3f)", got, least);
 	verdict(l, got >= least, what, text);
 }
+
+void lab_same(struct lab *l, const char *what, double got, double want)
+{
+	int failed = l->failed;
+
+	lab_near(l, what, got, want, 0.001);
+	l->broken += l->failed - failed;
+}
+
+void lab_is(struct lab *l, const char *what, int is)
+{
+	verdict(l, is, what, is ? "yes" : "no");
+	l->broken += !is;
+}
+
+void lab_scenario(struct lab *l, void (*run)(struct lab *l))
+{
+	for (int try = 1;; try++) {
+		int checks = l->checks, failed = l->failed, broken = l->broken;
+
+		run(l);
+		lab_clean(l);
+		if (l->failed == failed || l->broken != broken || try == LAB_TRIES)
+			return;
+		printf("  again, after try %d of %d\n", try, LAB_TRIES);
+		l->checks = checks;
+		l->failed = failed;
+	}
+}

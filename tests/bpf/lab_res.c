@@ -364,3 +364,24 @@ void res_check(struct res_lab *l, int ok, const char *fmt, ...)
 	va_end(ap);
 	printf("\n");
 }
+
+void res_sure(struct res_lab *l, int ok, const char *what)
+{
+	res_check(l, ok, "%s", what);
+	l->broken += !ok;
+}
+
+void res_scenario(struct res_lab *l, void (*run)(struct res_lab *l))
+{
+	for (int try = 1;; try++) {
+		int checks = l->checks, failed = l->failed, broken = l->broken;
+
+		run(l);
+		res_clean(l);
+		if (l->failed == failed || l->broken != broken || try == RES_TRIES)
+			return;
+		printf("  again, after try %d of %d\n", try, RES_TRIES);
+		l->checks = checks;
+		l->failed = failed;
+	}
+}

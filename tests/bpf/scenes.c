@@ -105,8 +105,8 @@ void scene_against_psi(struct lab *l, int group, double bar)
 			 fabs(stall_ms - psi_ms), 1);
 	else
 		lab_near(l, "stall against cpu.pressure, ms", stall_ms, psi_ms, bar);
-	lab_near(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
-		 (double)v->check_ns / 1e6, 0.001);
+	lab_same(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
+		 (double)v->check_ns / 1e6);
 }
 
 void scene_bully_gone(struct lab *l)
@@ -183,8 +183,8 @@ void scene_slot_recycled(struct lab *l)
 	lab_join(l);
 	lab_window(l);
 	now_a = lab_handle(l, a);
-	lab_least(l, "the heir has the slot, 1 = yes",
-		  LNX_LEDGER_SLOT(heir) == LNX_LEDGER_SLOT(old) && heir != old, 1);
+	lab_is(l, "the heir has the slot",
+	       LNX_LEDGER_SLOT(heir) == LNX_LEDGER_SLOT(old) && heir != old);
 	stall += (double)lab_victim(l, old)->stall_ns / 1e6 +
 		 (double)lab_victim(l, now_a)->stall_ns / 1e6;
 	lab_until(l->w.to_ns + 2200 * LAB_MS);
@@ -232,7 +232,7 @@ void scene_moved_while_waiting(struct lab *l)
 		check += (double)l->w.victims[i].check_ns / 1e6;
 		stall += (double)l->w.victims[i].stall_ns / 1e6;
 	}
-	lab_near(l, "parts against the wait itself, ms", raw, check, 0.001);
+	lab_same(l, "parts against the wait itself, ms", raw, check);
 	lab_until(l->w.to_ns + 2200 * LAB_MS);
 	lab_near(l, "both against both cpu.pressure, ms", stall,
 		 lab_psi_ms(l, a) + lab_psi_ms(l, b), 0.05);
@@ -262,8 +262,8 @@ void scene_attach_under_load(struct lab *l)
 	lab_near(l, "the victim always waits, s/s", (double)v->stall_ns / 1e9 / s, 1, 0.03);
 	lab_near(l, "bully holds the victim, ms", lab_part_ms(l, v->handle, lab_handle(l, b), 0),
 		 scene_lab_ms(l, v) / 2, 0.05);
-	lab_near(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
-		 (double)v->check_ns / 1e6, 0.001);
+	lab_same(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
+		 (double)v->check_ns / 1e6);
 	scene_print(l, a);
 	scene_counts(l);
 }
@@ -329,7 +329,7 @@ void scene_many_groups(struct lab *l)
 	lab_least(l, "tasks beyond the last slot, counted",
 		  (double)l->w.count[LNX_LEDGER_N_SLOT_FULL], 1);
 	lab_least(l, "victims seen", l->w.n_victims, 1000);
-	lab_near(l, "all parts against all waits, ms", raw, check, 0.001);
+	lab_same(l, "all parts against all waits, ms", raw, check);
 	scene_counts(l);
 	lab_restart(l);
 }
@@ -364,7 +364,6 @@ void scene_crowd(struct lab *l)
 	scene_against_psi(l, a, 0.05);
 	lab_window(l);
 	lab_most(l, "waits when it is gone, ms", scene_stall_ms(l, a), 1);
-	lab_least(l, "its slot is quiet, 1 = yes",
-		  stall_slot_is_quiet(l->cpus, l->n_cpus, lab_handle(l, a)), 1);
+	lab_is(l, "its slot is quiet", stall_slot_is_quiet(l->cpus, l->n_cpus, lab_handle(l, a)));
 	scene_counts(l);
 }

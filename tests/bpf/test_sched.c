@@ -126,11 +126,11 @@ static void quota(struct lab *l, int capped, int victim, int idler)
 	lab_most(l, "idle neighbour's share",
 		 lab_part_ms(l, v->handle, lab_handle(l, idler), 0) * 1e6 / (double)v->stall_ns,
 		 0.005);
-	lab_near(l, "all of it by the quota at depth 1, ms",
+	lab_same(l, "all of it by the quota at depth 1, ms",
 		 lab_part_ms(l, v->handle, LNX_LEDGER_THROTTLED + 1, 0),
-		 lab_throttled_ms(l, v->handle), 0.001);
-	lab_least(l, "the owner is named, 1 = yes",
-		  l->tab->slot[LNX_LEDGER_SLOT(v->handle)].owner == lab_cpu_id(l, capped), 1);
+		 lab_throttled_ms(l, v->handle));
+	lab_is(l, "the owner is named",
+	       l->tab->slot[LNX_LEDGER_SLOT(v->handle)].owner == lab_cpu_id(l, capped));
 	scene_against_psi(l, victim, 0.03);
 	scene_counts(l);
 }
@@ -331,8 +331,8 @@ static void unions(struct lab *l)
 	for (int i = 0; i < 2; i++) {
 		const struct stall_victim *v = lab_victim(l, lab_handle(l, i ? w : pod));
 
-		lab_near(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
-			 (double)v->check_ns / 1e6, 0.001);
+		lab_same(l, "parts against the wait itself, ms", (double)v->raw_ns / 1e6,
+			 (double)v->check_ns / 1e6);
 	}
 	scene_print(l, pod);
 	scene_print(l, w);
@@ -379,8 +379,7 @@ int main(int argc, char **argv)
 		if (!wanted)
 			continue;
 		printf("%s\n", scenarios[i].name);
-		scenarios[i].run(&l);
-		lab_clean(&l);
+		lab_scenario(&l, scenarios[i].run);
 	}
 	lab_detach(&l);
 	printf("%d checks, %d failed\n", l.checks, l.failed);
