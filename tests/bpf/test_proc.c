@@ -479,13 +479,15 @@ static unsigned near_lives(struct fix *f)
 
 static void a_short_life_tells_its_cpu_time_and_its_memory(void **state)
 {
+	unsigned near = 0;
 	struct fix f;
 
 	(void)state;
 	fix_start(&f, 0);
 	/* a hypervisor that takes much is measured again */
-	if (near_lives(&f) < 15 && near_lives(&f) < 15)
-		assert_in_range(near_lives(&f), 15, 20);
+	for (unsigned i = 0; i < 3 && near < 15; i++)
+		near = near_lives(&f);
+	assert_in_range(near, 15, 20);
 	fix_done(&f);
 }
 
