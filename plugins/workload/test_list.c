@@ -84,8 +84,9 @@ static int fake_respond(struct lnx_http_req *req, uint32_t status, const char *t
 	return 0;
 }
 
-static int fake_error(struct lnx_http_req *req, uint32_t status, const char *code, const char *fmt,
-		      ...)
+__attribute__((format(printf, 4, 5))) static int fake_error(struct lnx_http_req *req,
+							    uint32_t status, const char *code,
+							    const char *fmt, ...)
 {
 	va_list ap;
 
