@@ -16,7 +16,7 @@ for v in "${!LINNIX_@}"; do unset "$v"; done
 build=${LNX_BUILD:-build}
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 MAX=5          # USDC that the payer puts aside
-UNIT=2         # USDC that the payee asks for a CPU second
+UNIT=0.25      # USDC that the payee asks for a CPU second
 FUNDS=100      # USDC that the payer has
 AUDIT=4        # events that the payee has to open
 WITHIN=30      # s, for each thing that is waited for
