@@ -99,16 +99,19 @@ table_matches()
 short_lived_processes_leave_nothing_behind()
 {
 	need_root
-	LINNIX_LOG_LEVEL=debug start_agent
+	LINNIX_LOG_LEVEL=debug LINNIX_PROC_REPAIR=1s start_agent
 	probe_runs
 	local i before
-	# What ended between the first look and the attaching of the probe is missed twice before it is known to be gone.
-	refreshed() { [ "$(sum_metric linnix_process_refreshes_total)" -ge 4 ]; }
-	poll 10 refreshed || fail "$(get /metrics | grep refreshes)"
+	# Missed twice, and no event three times more: then it is known. What ended between the first look and the attaching of the
+	# probe is no ghost of ours.
+	refreshes() { sum_metric linnix_process_refreshes_total; }
+	refreshed() { [ "$(refreshes)" -ge "$1" ]; }
+	poll 10 refreshed 8 || fail "$(get /metrics | grep refreshes)"
 	before=$(metric linnix_process_ghosts_total)
 	for ((i = 0; i < 3000; i++)); do (:); done
 	poll 5 exited_are_shown || fail "$(get /metrics | grep linnix_processes)" # first: they are kept for a minute
 	poll 10 table_matches || fail "not in the table: $missing; not in /proc: $ghosts"
+	poll 10 refreshed $(($(refreshes) + 6)) || fail "$(get /metrics | grep refreshes)"
 	[ "$(metric linnix_process_ghosts_total)" -eq "$before" ] || fail "ghosts without a loss: $(grep 'ended unseen' "$log")"
 	[ "$(sum_metric linnix_events_dropped_total)" -eq 0 ] || fail "events were lost"
 	[ "$(metric linnix_processes_refused_total)" -eq 0 ] || fail "processes were refused"
