@@ -413,23 +413,24 @@ int lnx_cli_task(struct lnx_cli *cli, const struct lnx_cli_args *args)
 		{ "claim", "resolved" },   { "withdraw", NULL },
 	};
 	const char *word = args->n_words ? args->words[0] : "list";
+	size_t i = 0;
 
-	/* What changes nothing has nothing to try, and CMD cannot be run by half. */
-	if (lnx_cli_arg(args, "dry-run") &&
-	    (!strcmp(word, "run") || !strcmp(word, "list") || !strcmp(word, "show")))
-		return lnx_cli_usage("task", "task: --dry-run is not for %s", word);
-	if (!strcmp(word, "list") && args->n_words < 2)
-		return list(cli, args);
-	if (!strcmp(word, "create") && args->n_words == 1)
-		return create(cli, args);
+	/* list and show change nothing, with --dry-run or without */
+	if (!strcmp(word, "list") || !strcmp(word, "create")) {
+		if (args->n_words > 1)
+			return lnx_cli_usage("task", "task: %s wants no '%s'", word,
+					     args->words[1]);
+		return *word == 'l' ? list(cli, args) : create(cli, args);
+	}
 	if (!strcmp(word, "run"))
-		return lnx_task_run(cli, args);
+		return lnx_cli_arg(args, "dry-run") && args->n_words > 1 ? act(cli, args, word, "")
+									 : lnx_task_run(cli, args);
+	while (i < sizeof(actions) / sizeof(actions[0]) && strcmp(actions[i][0], word) != 0)
+		i++;
+	if (strcmp(word, "show") != 0 && i == sizeof(actions) / sizeof(actions[0]))
+		return lnx_cli_usage("task", "task: unknown word '%s'", word);
 	if (args->n_words != 2)
 		return lnx_cli_usage("task", "task: %s wants one ID", word);
-	if (!strcmp(word, "show"))
-		return show(cli, args->words[1]);
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-		if (!strcmp(actions[i][0], word))
-			return act(cli, args, word, actions[i][1]);
-	return lnx_cli_usage("task", "task: unknown word '%s'", word);
+	return strcmp(word, "show") ? act(cli, args, word, actions[i][1])
+				    : show(cli, args->words[1]);
 }

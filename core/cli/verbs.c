@@ -53,7 +53,7 @@ static const struct lnx_verb verbs[] = {
 	  "Paid work between agents: created, run and measured, settled on a chain",
 	  "An amount is in the token: 1.5. ID is the task's id, its name, or the end of its id. What is asked for is done by the agent, step by step: without --wait only its acceptance is waited for.\n\n"
 	  "create asks the payer's agent; run asks the payee's: it runs CMD, in a cgroup of its own where that is allowed, and the agent measures it from its first instruction on. When CMD succeeds, the agent signs a receipt and submits it; when it fails, nothing is submitted, and the exit code is that of CMD.\n\n"
-	  "With --dry-run the operation is built and tried at the node, and its fields are printed; nothing is sent.",
+	  "With --dry-run the operation is built and tried at the node, and its fields are printed; nothing is sent. run --dry-run asks the agent whether it would measure the task now, and runs nothing.",
 	  lnx_task_opts, lnx_cli_task, NULL, NULL },
 	{ "plugins", "[--options [SECTION]]", "Plugins of the agent and their state", NULL,
 	  lnx_plugins_opts, lnx_cli_plugins, NULL, NULL },

@@ -14,9 +14,9 @@
 #define BAD CHECK_INVALID
 
 #define USAGE                                                                                                                                                                                     \
-	"usage: linnix receipt show FILE [--json]\n"                                                                                                                                              \
+	"usage: linnix receipt show FILE [--json] [--dry-run]\n"                                                                                                                                  \
 	"       linnix receipt verify FILE [--events FILE] [--event OPENED|INDEX,...] [-k N] [--rpc URL] [--registry ADDRESS] [--settlement ADDRESS] [--from-block BLOCK] [--json] [--dry-run]\n" \
-	"       linnix receipt open FILE --events FILE --event INDEX,...\n"                                                                                                                       \
+	"       linnix receipt open FILE --events FILE --event INDEX,... [--json] [--dry-run]\n"                                                                                                  \
 	"       linnix receipt challenge FILE --rpc URL [-k N] [--registry ADDRESS] [--from-block BLOCK] [--json] [--dry-run]\n"                                                                  \
 	"challenge prints which N events (16) the payee has to open; verify -k N holds those that were opened (--event) against it\n"                                                             \
 	"exit codes of verify: 0 valid, 1 invalid, 2 usage, 3 something could not be checked, as without --rpc what the chain says\n"
@@ -35,7 +35,7 @@ static int take_address(const char *text, const char *option, uint8_t ret[20], b
 		       : 0;
 }
 
-static int take(struct receipt_asked *a, int c)
+static int take(struct receipt_asked *a, int c, const char *word)
 {
 	struct u256 block;
 	uint64_t k = 0;
@@ -70,7 +70,7 @@ static int take(struct receipt_asked *a, int c)
 		a->is_dry = true;
 		return 0;
 	default:
-		return receipt_usage("unknown option, or its value is missing", "");
+		return receipt_usage("unknown option, or its value is missing: ", word);
 	}
 }
 
@@ -93,7 +93,7 @@ static int parse(int argc, char **argv, struct receipt_asked *a)
 	optind = 1;
 	opterr = 0;
 	while (!rc && (c = getopt_long(argc, argv, "k:", longs, NULL)) != -1)
-		rc = take(a, c);
+		rc = take(a, c, argv[optind - 1]);
 	if (rc)
 		return rc;
 	if (optind + 2 != argc)

@@ -455,7 +455,7 @@ static uint32_t args_policy(const struct settle *s)
 	return mode && leaf_args_names[i] ? i : LEAF_ARGS_OFF;
 }
 
-static int may_begin(struct settle *s, const struct task *t, char why[TASK_ERROR])
+int collect_may_begin(struct settle *s, const struct task *t, char why[TASK_ERROR])
 {
 	struct core_look look;
 
@@ -493,7 +493,7 @@ int collect_begin(struct settle *s, struct task *t, const struct collect_ask *as
 {
 	struct collector *c;
 	struct core_look look = { .dropped = 0 };
-	int rc = may_begin(s, t, why);
+	int rc = collect_may_begin(s, t, why);
 
 	if (rc)
 		return rc;

@@ -62,6 +62,8 @@ struct collector {
 	struct lnx_timer *timer;
 };
 
+/* Would a run of <t> be measured now? 0 or -EBUSY; why[] tells. */
+int collect_may_begin(struct settle *s, const struct task *t, char why[TASK_ERROR]);
 /* Begin to measure task <t>. 0; -EINVAL, -EBUSY (not now), -ENOBUFS; why[] tells. */
 int collect_begin(struct settle *s, struct task *t, const struct collect_ask *ask,
 		  char why[TASK_ERROR]);
@@ -85,6 +87,8 @@ int spool_begin(struct collector *c, char why[TASK_ERROR]);
 void spool_line(struct collector *c, const uint8_t salt[LEAF_SALT], const struct lnx_buf *json);
 /* Write what is collected, if enough or <is_end>. */
 void spool_flush(struct collector *c, int is_end);
+/* The file of a task in <dir> goes, if there is one. Any thread. */
+void spool_remove(const char *dir, const uint8_t task[32]);
 /* Is nothing on its way? */
 int spool_is_idle(const struct collector *c);
 

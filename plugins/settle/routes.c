@@ -213,7 +213,7 @@ static int read_ask(struct settle *s, struct lnx_http_req *req, const json_t *ro
 	if (ask->has_arbiter && !ask->is_escrow)
 		return no(s, req, "without escrow there is nothing to decide for an arbiter");
 	if (!ask->deadline_blocks || ask->deadline_blocks > UINT32_MAX)
-		return no(s, req, "deadline_blocks must be 1 or more");
+		return no(s, req, "deadline_blocks must be a number from 1 to 4294967295");
 	return 0;
 }
 
@@ -288,11 +288,41 @@ static void post_tasks(void *arg, struct lnx_http_req *req)
 	json_decref(root);
 }
 
+/* Would it be measured now? The answer is the task's simulation. */
+static int try_run(struct settle *s, struct task *t, char why[TASK_ERROR])
+{
+	char error[TASK_ERROR] = "";
+	struct lnx_buf out = { 0 };
+	int rc = collect_may_begin(s, t, error);
+
+	lnx_buf_char(&out, '{');
+	lnx_json_kv_bool(&out, "would_work", rc == 0);
+	lnx_json_kv_str(&out, "error", error);
+	lnx_json_kv_str(&out, "kind", "run");
+	lnx_buf_char(&out, '}');
+	if (lnx_buf_error(&out)) {
+		lnx_buf_done(&out);
+		(void)snprintf(why, TASK_ERROR, "out of memory");
+		return -ENOBUFS;
+	}
+	free(t->simulation);
+	t->simulation = out.data;
+	return 0;
+}
+
 /* The payee's begin or end of its work. */
 static int run_action(struct settle *s, struct task *t, const json_t *root, char why[TASK_ERROR])
 {
 	struct collect_ask ask = { .pid = 0 };
+	int is_dry = json_is_true(json_object_get(root, "dry_run"));
 
+	if (is_dry && !strcmp(text_of(root, "action"), "run"))
+		return try_run(s, t, why);
+	if (is_dry) {
+		(void)snprintf(why, TASK_ERROR,
+			       "dry_run is not for finish: there is nothing to try");
+		return -EINVAL;
+	}
 	ask.pid = (uint64_t)json_integer_value(json_object_get(root, "pid"));
 	ask.cgroup_id = (uint64_t)json_integer_value(json_object_get(root, "cgroup_id"));
 	ask.cgroup = text_of(root, "cgroup");

@@ -78,7 +78,9 @@ int task_wish(struct settle *s, struct task *t, const char *action, const char *
 		if (!strcmp(wishes[i].action, action))
 			break;
 	if (i == sizeof(wishes) / sizeof(wishes[0])) {
-		(void)snprintf(why, TASK_ERROR, "unknown action");
+		(void)snprintf(
+			why, TASK_ERROR,
+			"action must be run, finish, cancel, expire, settle, dispute, claim or withdraw");
 		return -EINVAL;
 	}
 	if (wishes[i].kind == OP_CANCEL && t->role == TASK_PAYER && t->status == TASK_NONE)

@@ -25,8 +25,11 @@ usage_is_2()
 	[ ! -s "$tmp/o" ] || fail "messages on stdout"
 	ends 2 "$linnix" plugin
 	grep -q "did you mean 'plugins'" "$tmp/e" || fail "$(cat "$tmp/e")"
-	ends 2 "$linnix" task run t --dry-run -- true
-	grep -q 'dry-run is not for run' "$tmp/e" || fail "$(cat "$tmp/e")"
+	ends 2 "$linnix" task frobnicate
+	grep -q "unknown word 'frobnicate'" "$tmp/e" || fail "$(cat "$tmp/e")"
+	ends 2 "$linnix" task run --dry-run
+	ends 2 "$linnix" task create t --payee did:key:z --amount 1
+	grep -q "create wants no 't'" "$tmp/e" || fail "$(cat "$tmp/e")"
 	ends 2 "$linnix" plugins --dir /tmp
 	ends 2 "$linnix" ps --limt 3
 	grep -q "did you mean '--limit'" "$tmp/e" || fail "$(cat "$tmp/e")"

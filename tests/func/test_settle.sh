@@ -81,6 +81,13 @@ a_failed_command_is_not_paid_and_its_task_declined()
 {
 	local id rc
 	id=$(new_task t2 2) || exit 1
+	poll 20 phase_is payee "$id" offered || fail "$(task_of payee "$id")"
+	cli payee task run "$id" --dry-run -- touch "$tmp/ran" >"$tmp/dry" || fail "$(cat "$tmp/dry")"
+	jq -e '.would_work and .kind == "run" and .error == ""' "$tmp/dry" >/dev/null || fail "$(cat "$tmp/dry")"
+	[ ! -e "$tmp/ran" ] || fail "a dry run ran it"
+	phase_is payee "$id" offered || fail "a dry run measures: $(task_of payee "$id")"
+	! cli payer task run "$id" --dry-run >"$tmp/dry" || fail "the payer could run it: $(cat "$tmp/dry")"
+	jq -e '(.would_work | not) and .error == "this agent is not its payee"' "$tmp/dry" >/dev/null || fail "$(cat "$tmp/dry")"
 	cli payee task run "$id" -- sh -c 'exit 7' >"$tmp/run" 2>&1
 	rc=$?
 	[ "$rc" -eq 7 ] || fail "exit code $rc: $(cat "$tmp/run")"
