@@ -64,6 +64,16 @@ static const char *other_payee(const struct settle *s, const struct task *t,
 	return PAYEE;
 }
 
+/* Is its deadline later than it could be if it had been made just now, as it was asked for? Of contracts that are not ours nobody knows
+ * what they count in. */
+static int is_longer(const struct settle *s, const struct task *t, const struct abi_value *deadline)
+{
+	uint64_t n = UINT64_MAX;
+
+	(void)u256_to_u64(&deadline->word, &n); /* uint48 */
+	return !s->is_compat && n > s->head_max + t->deadline_blocks + s->conf->reorg_depth;
+}
+
 /* In what does this endpoint tell of our task otherwise than it was made? NULL: in nothing. <c>: its answers about it. */
 static const char *look_other(const struct settle *s, struct task *t, const struct rpc_call *c)
 {
@@ -87,6 +97,8 @@ static const char *look_other(const struct settle *s, struct task *t, const stru
 		return "token";
 	if (u256_cmp(&v[7].word, &t->max) != 0)
 		return "amount";
+	if (is_longer(s, t, &v[3]))
+		return "deadline";
 	if (has_ext && u256_is_zero(&x[1].word) != !t->is_escrow)
 		return "mode";
 	if (t->has_arbiter && !call_words(&c[AT_DISPUTE], SETTLEMENT_DISPUTE_OF, x, 3) &&

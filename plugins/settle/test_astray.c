@@ -68,7 +68,7 @@ static void a_task_that_pays_another_raises_an_alarm(void **state)
 
 /* The contract's word on a task of ours, for the open one of add_task. */
 struct terms {
-	unsigned did, token, max, is_escrow, arbiter, status;
+	unsigned did, token, max, is_escrow, arbiter, status, deadline;
 };
 
 static void answer_terms(const struct terms *o)
@@ -77,8 +77,8 @@ static void answer_terms(const struct terms *o)
 	const char *const first[] = { HEAD, "\"0x9\"", "\"0x1\"", FEES, task, ext, dispute, NULL };
 
 	(void)snprintf(task, sizeof(task),
-		       "\"0x" ZEROS "%064x" ZEROS ZEROS ZEROS "%064x%064x%064x" ZEROS "\"", o->did,
-		       o->status, o->token, o->max);					 /* fits */
+		       "\"0x" ZEROS "%064x" ZEROS "%064x" ZEROS "%064x%064x%064x" ZEROS "\"",
+		       o->did, o->deadline, o->status, o->token, o->max);		 /* fits */
 	(void)snprintf(ext, sizeof(ext), "\"0x" THREE "%064x" ZEROS "\"", o->is_escrow); /* fits */
 	(void)snprintf(dispute, sizeof(dispute), "\"0x%064x" ZEROS ZEROS "\"",
 		       o->arbiter); /* fits */
@@ -98,14 +98,16 @@ static void other_terms_raise_an_alarm_and_pay_nothing(void **state)
 		struct terms of;
 		const char *what;
 	} cases[] = {
-		{ { 1, 0, 3, 1, 5, TASK_CREATED }, "DID of its payee" },
-		{ { 0, 1, 3, 1, 5, TASK_CREATED }, "token" },
-		{ { 0, 0, 4, 1, 5, TASK_CREATED }, "amount" },
-		{ { 0, 0, 2, 1, 5, TASK_CREATED }, "amount" },
-		{ { 0, 0, 3, 0, 5, TASK_CREATED }, "mode" },
-		{ { 0, 0, 3, 1, 6, TASK_CREATED }, "arbiter" },
+		/* the head is 100: what was made now with one of 7, and as deep as a reorganisation */
+		{ { 0, 0, 3, 1, 5, TASK_CREATED, 140 }, "deadline" },
+		{ { 1, 0, 3, 1, 5, TASK_CREATED, 0 }, "DID of its payee" },
+		{ { 0, 1, 3, 1, 5, TASK_CREATED, 0 }, "token" },
+		{ { 0, 0, 4, 1, 5, TASK_CREATED, 0 }, "amount" },
+		{ { 0, 0, 2, 1, 5, TASK_CREATED, 0 }, "amount" },
+		{ { 0, 0, 3, 0, 5, TASK_CREATED, 0 }, "mode" },
+		{ { 0, 0, 3, 1, 6, TASK_CREATED, 0 }, "arbiter" },
 	};
-	static const struct terms asked = { 0, 0, 3, 1, 5, TASK_CREATED };
+	static const struct terms asked = { 0, 0, 3, 1, 5, TASK_CREATED, 139 };
 	const uint8_t none[32] = { 0 };
 	char want[TASK_ERROR];
 
@@ -115,6 +117,7 @@ static void other_terms_raise_an_alarm_and_pay_nothing(void **state)
 	f.task.payee[19] = 3;
 	f.task.arbiter[19] = 5;
 	f.task.has_arbiter = 1;
+	f.task.deadline_blocks = 7;
 	f.task.status = TASK_CREATED;
 	f.conf.auto_settle = 1;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -136,20 +139,20 @@ static void other_terms_raise_an_alarm_and_pay_nothing(void **state)
 		assert_int_equal(f.task.arbiter[19], 5);
 		assert_true(f.task.is_escrow);
 		/* what nothing is held of is drawn: that is taken back */
-		assert_true((op_find(&f.s, OP_APPROVE, f.task.id, "back") != NULL) == (i >= 4));
+		assert_true((op_find(&f.s, OP_APPROVE, f.task.id, "back") != NULL) == (i >= 5));
 	}
 	/* good by itself, a receipt of it is not paid without somebody who looks */
 	(void)snprintf(f.task.phase, sizeof(f.task.phase), "%s", PHASE_VERIFIED); /* fits */
-	look_terms((struct terms){ 0, 0, 4, 1, 5, TASK_SUBMITTED });
+	look_terms((struct terms){ 0, 0, 4, 1, 5, TASK_SUBMITTED, 0 });
 	assert_null(op_find(&f.s, OP_SETTLE, f.task.id, ""));
-	look_terms((struct terms){ 0, 0, 3, 1, 5, TASK_SUBMITTED });
+	look_terms((struct terms){ 0, 0, 3, 1, 5, TASK_SUBMITTED, 0 });
 	assert_non_null(op_find(&f.s, OP_SETTLE, f.task.id, ""));
 }
 
 /* It is on the chain before the payee's record was looked up: another program made it, or the state file was lost. */
 static void one_that_is_there_already_is_compared_when_its_payee_is_known(void **state)
 {
-	static const struct terms asked = { 0, 0, 3, 1, 0, TASK_CREATED };
+	static const struct terms asked = { 0, 0, 3, 1, 0, TASK_CREATED, 0 };
 
 	(void)state;
 	add_task();
@@ -190,7 +193,7 @@ static void what_the_contract_may_take_counts_for_the_limits(void **state)
 	f.conf.token_decimals = 2;
 	u256_from_u64(1, &one);
 	assert_int_equal(limit_check(&f.s, f.task.id, &one, why), 0);
-	look_terms((struct terms){ 0, 0, 10, 1, 0, TASK_CREATED });
+	look_terms((struct terms){ 0, 0, 10, 1, 0, TASK_CREATED, 0 });
 	assert_int_equal(limit_check(&f.s, f.task.id, &one, why), -EDQUOT);
 }
 
