@@ -147,6 +147,25 @@ contract HostileTest is Base {
         require(token.balanceOf(payee) == 60 && token.balanceOf(payer) == 40, "paid");
     }
 
+    function test_a_token_that_changes_an_allowance_only_over_0_works_in_both_modes() external {
+        usdc.setStubborn(true);
+        vm.startPrank(payer);
+        usdc.approve(address(settlement), 0);
+        usdc.approve(address(settlement), 5e6);
+        vm.expectRevert(MockUSDC.AllowanceNotZero.selector);
+        usdc.approve(address(settlement), 6e6);
+        settlement.createTaskEscrowed(TASK, DID, payee, address(usdc), 5e6, 100);
+        eq(usdc.allowance(payer, address(settlement)), 0, "nothing is left in its way");
+        usdc.approve(address(settlement), 3e6);
+        settlement.createTask("other", DID, address(usdc), 3e6, 100);
+        vm.stopPrank();
+        settlement.submitReceipt("other", 2e6, RECEIPT, receiptSignature("other", 2e6));
+        submit(4e6);
+        vm.prank(payer);
+        settlement.settle(TASK);
+        balances(994e6, 6e6, 0);
+    }
+
     function test_a_token_that_burns_all_gas_defers_its_own_payment_only() external {
         GreedyToken token = new GreedyToken();
         escrowOf(token, 100);

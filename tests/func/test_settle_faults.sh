@@ -88,6 +88,7 @@ a_lost_answer_sends_nothing_twice()
 	reorganised_it_is_sent_again
 	slow_it_gets_a_better_price_at_the_same_nonce
 	an_allowance_for_nothing_is_taken_back
+	a_token_that_changes_no_allowance_gets_0_first
 	cancelled_while_it_is_out_it_does_not_land
 	a_reorganisation_mines_what_was_taken_back
 	what_is_no_answer_is_an_error
@@ -161,6 +162,20 @@ an_allowance_for_nothing_is_taken_back()
 	[ "$(nonce_of payer)" = "$((nonce + 1))" ] || fail "$(($(nonce_of payer) - nonce)) transactions"
 	[ "$(balance payer) $(allowance)" = "$has 0" ] || fail "the payer has $(balance payer), allowed $(allowance)"
 	[ "$(get_metric payer linnix_chain_allowances_taken_back_total)" = 1 ] || fail "it was not counted"
+}
+
+# USDT and its like: an allowance that is there goes to 0 before it may be another one.
+a_token_that_changes_no_allowance_gets_0_first()
+{
+	local has nonce
+	has=$(balance payer)
+	as_account "${settle_addresses[payer]}" "$token" "$(selector 'setStubborn(bool)')$(printf '%064x' 1)"
+	allow 1000000
+	nonce=$(nonce_of payer)
+	create stubborn 2 --wait $((60 * patience))s >"$tmp/out" 2>&1 || fail "$(cat "$tmp/out") $(tail -5 "$tmp/payer/log")"
+	[ "$(($(nonce_of payer) - nonce))" -eq 3 ] || fail "$(($(nonce_of payer) - nonce)) transactions, not 0, its own and the task"
+	[ "$(balance payer) $(allowance)" = "$((has - 2000000)) 0" ] || fail "the payer has $(balance payer), allowed $(allowance)"
+	as_account "${settle_addresses[payer]}" "$token" "$(selector 'setStubborn(bool)')$(printf '%064x' 0)"
 }
 
 # Nothing of it is mined but its nonce, which holds up nobody; the name is free again.

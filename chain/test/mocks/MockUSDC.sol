@@ -6,13 +6,15 @@ import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20P
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
 
 /// @notice For test nets and local nodes: six decimals, permit and authorizations as USDC has them, a blacklist and a pause
-/// which anyone may set. Worth nothing.
+/// which anyone may set, and allowances that change only from or to 0, as those of USDT, where anyone wants that. Worth nothing.
 contract MockUSDC is ERC20, ERC20Permit, ERC3009 {
     mapping(address account => bool) public isBlacklisted;
     bool public paused;
+    bool public stubborn;
 
     error Blacklisted(address account);
     error Paused();
+    error AllowanceNotZero();
 
     constructor() ERC20("USDC", "USDC") ERC20Permit("USDC") {}
 
@@ -30,6 +32,15 @@ contract MockUSDC is ERC20, ERC20Permit, ERC3009 {
 
     function setPaused(bool yes) external {
         paused = yes;
+    }
+
+    function setStubborn(bool yes) external {
+        stubborn = yes;
+    }
+
+    function approve(address spender, uint256 value) public override returns (bool) {
+        if (stubborn && value != 0 && allowance(msg.sender, spender) != 0) revert AllowanceNotZero();
+        return super.approve(spender, value);
     }
 
     function _update(address from, address to, uint256 value) internal override {
