@@ -112,7 +112,8 @@ struct task {
 	uint32_t
 		withdrawal; /* enum op_state: how its withdrawal ended, which is forgotten; 0: none did */
 	uint64_t withdrawal_block;
-	uint32_t is_left; /* payer: something of its allowance is left, and needed no more */
+	uint32_t is_forgotten; /* payee: an offer that came to nothing; its row and its events go */
+	uint32_t is_left;      /* payer: something of its allowance is left, and needed no more */
 	uint32_t is_settled_deep; /* over, and no reorganisation will change that */
 	uint32_t asked_at;	  /* place in the batch of this turn; 0 none */
 	uint32_t is_covered;	  /* allowance mode: the payer's allowance and balance suffice */

@@ -176,11 +176,26 @@ static int write_op(sqlite3 *db, struct op *op, char error[DB_ERROR])
 	return rc;
 }
 
+/* What we sent for it stays, and it with that. */
+static int drop_task(sqlite3 *db, const struct task *t, char error[DB_ERROR])
+{
+	struct row r;
+
+	row_begin(&r, db,
+		  "DELETE FROM task WHERE task_id=?1 AND NOT EXISTS"
+		  " (SELECT 1 FROM chain_op WHERE task_id=?1) AND NOT EXISTS"
+		  " (SELECT 1 FROM receipt WHERE task_id=?1)");
+	put_blob(&r, t->id, 32);
+	return row_end(&r, error);
+}
+
 static int write_task(sqlite3 *db, const struct task *t, char error[DB_ERROR])
 {
 	struct row r;
 	int rc;
 
+	if (t->is_forgotten)
+		return drop_task(db, t, error);
 	row_begin(
 		&r, db,
 		"INSERT OR REPLACE INTO task(task_id,role,is_escrow,status,is_known,name,phase,payee_did,"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collect.h"
 #include "op.h"
 #include "task.h"
 
@@ -14,8 +15,8 @@ struct db_job {
 	uint32_t n_ops, n_tasks;
 	struct db_cursor cursor;
 	struct db_loaded loaded;
+	char *events_dir; /* of what is forgotten; owned, NULL: nothing is */
 	int64_t since_ms;
-	int is_open_job;
 	void (*then)(struct settle *s);
 	char error[DB_ERROR];
 };
@@ -26,6 +27,7 @@ static void job_free(struct db_job *j)
 		free(j->tasks[i].receipt);
 	free(j->ops);
 	free(j->tasks);
+	free(j->events_dir);
 	free(j);
 }
 
@@ -106,8 +108,12 @@ int settle_open(struct settle *s)
 static int run_write(void *arg)
 {
 	struct db_job *j = arg;
+	int rc = db_write(j->s->db, j->ops, j->n_ops, j->tasks, j->n_tasks, &j->cursor, j->error);
 
-	return db_write(j->s->db, j->ops, j->n_ops, j->tasks, j->n_tasks, &j->cursor, j->error);
+	for (uint32_t i = 0; !rc && j->events_dir && i < j->n_tasks; i++)
+		if (j->tasks[i].is_forgotten)
+			spool_remove(j->events_dir, j->tasks[i].id);
+	return rc;
 }
 
 /* What was written is no longer new; what changed meanwhile stays dirty. */
@@ -214,6 +220,8 @@ static struct db_job *job_new(struct settle *s, int *ret_rc)
 				t->receipt_is_dirty && t->receipt ? strdup(t->receipt) : NULL;
 			t->is_dirty = 0;
 			t->receipt_is_dirty = 0;
+			if (t->is_forgotten && !j->events_dir)
+				j->events_dir = strdup(s->conf->events_dir);
 		}
 	j->cursor.block = s->log_block;
 	j->cursor.is_set = s->log_is_dirty != 0;

@@ -136,8 +136,8 @@ struct settle {
 	uint8_t proving[32];  /* the task whose receipt is being fetched */
 	struct brought brought;
 	struct payee_look payee;
-	uint32_t log_is_dirty;
-	struct op *plan;       /* what the turn is about to sign */
+	uint32_t log_is_dirty, n_missed; /* offers of these logs for which there was no room */
+	struct op *plan;		 /* what the turn is about to sign */
 	unsigned n_alike;      /* first calls of its checks that two endpoints must answer alike */
 	unsigned ask_data_fee; /* place in the batch; 0 none */
 	sqlite3 *db;	       /* the job's while one runs */
@@ -148,7 +148,7 @@ struct settle {
 	struct collector *collectors;
 	uint32_t n_collectors, is_stopping;
 	struct lnx_metric *m_depth, *m_seconds, *m_reorgs, *m_fees, *m_block, *m_refused, *m_astray,
-		*m_left, *m_back, *m_waiting, *m_missed;
+		*m_left, *m_back, *m_waiting, *m_missed, *m_forgotten;
 };
 
 static inline int64_t settle_now_ms(const struct settle *s)

@@ -19,13 +19,20 @@ struct spool_job {
 	char path[512];
 };
 
-static void make_path(const struct settle *s, const uint8_t task[32], char *ret, size_t cap)
+static void make_path(const char *dir, const uint8_t task[32], char *ret, size_t cap)
 {
 	char hex[67];
 
 	hex_format(task, 32, hex);
-	(void)snprintf(ret, cap, "%s/%s.events", s->conf->events_dir,
-		       hex); /* too long: opening tells */
+	(void)snprintf(ret, cap, "%s/%s.events", dir, hex); /* too long: opening tells */
+}
+
+void spool_remove(const char *dir, const uint8_t task[32])
+{
+	char path[512];
+
+	make_path(dir, task, path, sizeof(path));
+	(void)unlink(path); /* most have none */
 }
 
 int spool_begin(struct collector *c, char why[TASK_ERROR])
@@ -33,7 +40,7 @@ int spool_begin(struct collector *c, char why[TASK_ERROR])
 	int fd;
 
 	(void)mkdir(c->s->conf->events_dir, 0700); /* opening tells */
-	make_path(c->s, c->task, c->path, sizeof(c->path));
+	make_path(c->s->conf->events_dir, c->task, c->path, sizeof(c->path));
 	fd = open(c->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		int rc = -errno;
@@ -135,7 +142,7 @@ int collect_events(const struct settle *s, const struct task *t, struct lnx_buf 
 	ssize_t n;
 	int fd;
 
-	make_path(s, t->id, path, sizeof(path));
+	make_path(s->conf->events_dir, t->id, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return -ENOENT;

@@ -95,15 +95,43 @@ static int is_over(const struct task *t)
 	       t->status == TASK_CANCELLED || t->status == TASK_EXPIRED;
 }
 
+/* An offer that came to nothing, and for which we have sent nothing: refused, expired, left by everybody when its deadline passed, or
+ * not in the chain at all. */
+static int is_nothing(const struct settle *s, const struct task *t)
+{
+	if (t->role != TASK_PAYEE || t->has_receipt || !task_is_offer(t))
+		return 0;
+	for (const struct op *op = s->ops; op; op = op->next)
+		if (!memcmp(op->task, t->id, 32))
+			return 0;
+	if (t->status == TASK_CREATED)
+		return t->asked_turn && s->head > t->deadline + s->conf->reorg_depth;
+	return t->status == TASK_CANCELLED || t->status == TASK_EXPIRED ||
+	       (t->status == TASK_NONE && t->asked_turn);
+}
+
 /* What is so old that no limit counts it. Whoever asked for a dry run has seen it, whatever the clock says. */
 static int is_old(const struct settle *s, const struct task *t)
 {
 	if (t->is_dry)
 		return settle_stamp_ms(s) - t->changed_ms >= DRY_KEEP_MS;
-	if (t->role == TASK_PAYEE && !t->has_receipt &&
-	    (t->status == TASK_CANCELLED || t->status == TASK_EXPIRED))
-		return settle_sure_ms(s) - t->changed_ms >= OFFER_KEEP_MS;
-	return settle_sure_ms(s) - t->changed_ms >= SETTLE_KEEP_MS;
+	return settle_sure_ms(s) - t->changed_ms >=
+	       (is_nothing(s, t) ? OFFER_KEEP_MS : SETTLE_KEEP_MS);
+}
+
+/* It is over, or nobody will do anything more with it. */
+static int is_to_go(const struct settle *s, const struct task *t)
+{
+	return (task_is_final(t) || is_nothing(s, t)) && is_old(s, t);
+}
+
+/* The file first; what it has no more is forgotten in memory by the next turn. */
+static void forget(struct settle *s, struct task *t)
+{
+	t->is_forgotten = 1;
+	t->is_dirty = 1;
+	s->host->metric_add(s->ctx, s->m_forgotten, 1);
+	settle_wake(s);
 }
 
 void task_sweep(struct settle *s)
@@ -116,7 +144,16 @@ void task_sweep(struct settle *s)
 			p = &t->next;
 			continue;
 		}
-		if (s->job || !task_is_final(t) || (t->is_dirty && !t->is_dry) || !is_old(s, t)) {
+		if (t->is_forgotten && !is_nothing(s, t)) { /* the chain has it after all */
+			t->is_forgotten = 0;
+			t->is_dirty = 1;
+		}
+		if (s->job || (t->is_dirty && !t->is_dry) || !is_to_go(s, t)) {
+			p = &t->next;
+			continue;
+		}
+		if (is_nothing(s, t) && !t->is_forgotten) {
+			forget(s, t);
 			p = &t->next;
 			continue;
 		}

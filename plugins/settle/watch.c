@@ -33,6 +33,7 @@ static void on_created(struct settle *s, const struct abi_value *v)
 		s->host->health(s->ctx, "chain-tasks", LNX_HEALTH_DEGRADED,
 				"too many tasks: one that was offered is not seen");
 		s->host->metric_add(s->ctx, s->m_missed, 1);
+		s->n_missed++;
 		return;
 	}
 	(void)snprintf(t->payee_did, sizeof(t->payee_did), "%s", s->did); /* fits */
@@ -127,8 +128,11 @@ static void watched(struct settle *s)
 	unsigned n = 0;
 	int is_good = 1;
 
+	s->n_missed = 0;
 	if (s->log_to) {
 		is_good = take_logs(s, n++, 0);
+		if (is_good && !s->n_missed && !is_full(s))
+			s->host->health(s->ctx, "chain-tasks", LNX_HEALTH_OK, "");
 		if (is_good && s->log_to > s->log_block) {
 			s->log_block = s->log_to;
 			s->log_is_dirty = 1;
