@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "eip712.h"
+#include "receipt.h"
 
 static const char *const modes[] = { "escrow", "allowance", NULL };
 static const char *const prices[] = { "fixed", "cpu", NULL };
@@ -154,49 +155,116 @@ static int read_confirmations(struct settle *s, const char **ret_key, char why[S
 	return -EINVAL;
 }
 
+/* The contracts, which are not each other. */
+static int read_contracts(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
+{
+	const struct settle_conf *c = s->conf;
+	const struct {
+		const char *key, *text;
+		uint8_t *ret;
+	} all[] = {
+		{ "settlement_contract", c->settlement_contract, s->settlement },
+		{ "registry_contract", c->registry_contract, s->registry },
+		{ "token_address", c->token_address, s->token },
+		{ "bond_contract", c->bond_contract, s->bond },
+	};
+	int rc = 0;
+
+	s->has_bond = *c->bond_contract != 0;
+	for (size_t i = 0; !rc && i < 3 + s->has_bond; i++) {
+		rc = read_address(all[i].key, all[i].text, all[i].ret, ret_key, why);
+		for (size_t k = 0; !rc && k < i; k++)
+			if (!memcmp(all[k].ret, all[i].ret, 20)) {
+				*ret_key = all[i].key;
+				(void)snprintf(why, SETTLE_WHY, "it is that of chain.%s, too",
+					       all[k].key); /* fits */
+				rc = -EINVAL;
+			}
+	}
+	return rc;
+}
+
+/* What is asked for a CPU second. */
+static int read_price(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
+{
+	const struct settle_conf *c = s->conf;
+
+	*ret_key = "price.unit";
+	if (u256_parse_units(c->price_unit, c->token_decimals, &s->price_unit)) {
+		(void)snprintf(
+			why, SETTLE_WHY,
+			"not an amount of the token: digits, and at most %u behind the point",
+			c->token_decimals); /* fits */
+		return -EINVAL;
+	}
+	if (c->price_model == PRICE_CPU && u256_is_zero(&s->price_unit)) {
+		*ret_key = "price.model";
+		(void)snprintf(why, SETTLE_WHY,
+			       "cpu, and chain.price.unit is 0: nothing would be paid"); /* fits */
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Two that are one would confirm whatever it says. */
+static int read_urls(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
+{
+	const struct settle_conf *c = s->conf;
+	char text[RPC_TEXT];
+	int rc = 0;
+
+	if (!c->rpc_url[0])
+		return is_missing("rpc_url", ret_key, why);
+	*ret_key = "rpc_url";
+	for (unsigned i = 0; !rc && c->rpc_url[i]; i++) {
+		rc = rpc_endpoint(&s->rpc, c->rpc_url[i], text);
+		for (unsigned k = 0; !rc && k < i; k++)
+			if (!strcmp(c->rpc_url[k], c->rpc_url[i])) {
+				(void)snprintf(
+					text, sizeof(text),
+					"%u and %u are the same: the second is to check the first",
+					k + 1, i + 1); /* fits */
+				rc = -EINVAL;
+			}
+		if (rc)
+			(void)snprintf(why, SETTLE_WHY, "%s", text); /* fits */
+	}
+	return rc;
+}
+
+/* Where others reach us, for the agent card. */
+static int read_public_url(const struct settle *s, const char **ret_key, char why[SETTLE_WHY])
+{
+	const char *url = s->conf->public_url;
+
+	if (!*url || ((!strncmp(url, "https://", 8) || !strncmp(url, "http://", 7)) &&
+		      !url[strcspn(url, " \"\t")]))
+		return 0;
+	*ret_key = "public_url";
+	(void)snprintf(why, SETTLE_WHY, "not an http:// or https:// URL"); /* fits */
+	return -EINVAL;
+}
+
 int options_check(struct settle *s, const char **ret_key, char why[SETTLE_WHY])
 {
 	const struct settle_conf *c = s->conf;
 	struct eip712_domain domain = { .name = CONTRACT_NAME,
 					.version = CONTRACT_VERSION,
 					.chain_id = c->chain_id };
-	char text[RPC_TEXT];
-	int rc = read_address("settlement_contract", c->settlement_contract, s->settlement, ret_key,
-			      why);
+	int rc = read_contracts(s, ret_key, why);
 
 	if (!rc)
-		rc = read_address("registry_contract", c->registry_contract, s->registry, ret_key,
-				  why);
-	if (!rc)
-		rc = read_address("token_address", c->token_address, s->token, ret_key, why);
-	s->has_bond = *c->bond_contract != 0;
-	if (!rc && s->has_bond)
-		rc = read_address("bond_contract", c->bond_contract, s->bond, ret_key, why);
-	if (!rc && !c->rpc_url[0])
-		rc = is_missing("rpc_url", ret_key, why);
-	if (!rc)
 		rc = read_confirmations(s, ret_key, why);
-	if (!rc && u256_parse_units(c->price_unit, c->token_decimals, &s->price_unit)) {
-		*ret_key = "price.unit";
-		(void)snprintf(
-			why, SETTLE_WHY,
-			"not an amount of the token: digits, and at most %u behind the point",
-			c->token_decimals);
-		rc = -EINVAL;
-	}
+	if (!rc)
+		rc = read_price(s, ret_key, why);
+	if (!rc)
+		rc = read_public_url(s, ret_key, why);
 	memcpy(domain.contract, s->settlement, 20);
 	eip712_separator(&domain, s->separator);
 	s->rpc.allow_insecure = c->allow_insecure_rpc;
 	s->rpc.timeout_ns = c->rpc_timeout_ns;
 	s->rpc.ca_file = c->ca_file;
-	for (unsigned i = 0; !rc && c->rpc_url[i]; i++) {
-		rc = rpc_endpoint(&s->rpc, c->rpc_url[i], text);
-		if (rc) {
-			*ret_key = "rpc_url";
-			(void)snprintf(why, SETTLE_WHY, "%s", text); /* fits */
-		}
-	}
-	return rc;
+	return rc ? rc : read_urls(s, ret_key, why);
 }
 
 void options_conf_check(const void *conf, void (*say)(void *arg, const char *key, const char *text),

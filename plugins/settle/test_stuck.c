@@ -2,10 +2,7 @@
 /* What is out and does not end holds up nothing that protects money, and no clock stops it. */
 #include "test_out.h"
 
-#include "options.h"
-
 #define DAY_NS	(86400 * SETTLE_SEC)
-#define ADDRESS "0x000000000000000000000000000000000000beef"
 
 /* ---- clocks */
 
@@ -423,46 +420,6 @@ static void what_is_final_is_asked_of_both_nodes(void **state)
 	assert_int_equal(f.s.deep_block, 0);
 }
 
-static char said[SETTLE_WHY];
-
-static void say(void *arg, const char *key, const char *text)
-{
-	(void)arg;
-	(void)snprintf(said, sizeof(said), "%s: %s", key, text); /* fits */
-}
-
-static void confirmations_are_a_number_or_a_tag(void **state)
-{
-	static const char *const good[] = { "1", "12", "1000", "safe", "finalized" };
-	static const char *const bad[] = { "",	 "0",	   "1001", "-1",	  "+1",
-					   "1 ", "latest", "Safe", "99999999999", "0x2" };
-	static const char *const urls[] = { "http://127.0.0.1:1", NULL };
-	struct settle_conf c = { .settlement_contract = ADDRESS,
-				 .registry_contract = ADDRESS,
-				 .token_address = ADDRESS,
-				 .bond_contract = "",
-				 .rpc_url = urls,
-				 .price_unit = "0" };
-	char want[SETTLE_WHY];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		said[0] = 0;
-		c.confirmations = good[i];
-		options_conf_check(&c, say, NULL);
-		assert_string_equal(said, "");
-	}
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		c.confirmations = bad[i];
-		options_conf_check(&c, say, NULL);
-		(void)snprintf(
-			want, sizeof(want),
-			"confirmations: '%s': a number from 1 to 1000, or safe, or finalized",
-			bad[i]);
-		assert_string_equal(said, want);
-	}
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -480,7 +437,6 @@ int main(void)
 		TEST(better_prices_hold_up_no_dispute),
 		TEST(what_was_not_sent_for_longest_is_sent_first),
 		TEST(what_is_final_is_asked_of_both_nodes),
-		TEST(confirmations_are_a_number_or_a_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
