@@ -461,6 +461,8 @@ int collect_may_begin(struct settle *s, const struct task *t, char why[TASK_ERRO
 
 	if (t->role != TASK_PAYEE)
 		(void)snprintf(why, TASK_ERROR, "this agent is not its payee");
+	else if (t->status == TASK_NONE)
+		(void)snprintf(why, TASK_ERROR, "the chain does not have it");
 	else if (t->status != TASK_CREATED)
 		(void)snprintf(why, TASK_ERROR, "it is %s on the chain",
 			       task_status_name(t->status));

@@ -375,10 +375,10 @@ int payee_check(const struct settle *s, const struct task_ask *ask, char why[TAS
 
 	if (memcmp(ask->payee, none, 20) != 0 || (!s->is_compat && !did_parse(ask->payee_did, key)))
 		return 0;
-	(void)snprintf(
-		why, TASK_ERROR,
-		s->is_compat
-			? "this registry has no proofs: name the payee's address, too (--payee-address)"
-			: "only a did:key proves its address: name the payee's, too (--payee-address)");
+	(void)snprintf(why, TASK_ERROR, "%s: name the payee's address, too (--payee-address)",
+		       s->is_compat ? "this registry has no proofs"
+		       : !strncmp(ask->payee_did, "did:key:", 8)
+			       ? "payee is no did:key of an Ed25519 key (z6Mk and so on)"
+			       : "only a did:key proves its address"); /* fits */
 	return -EINVAL;
 }

@@ -46,6 +46,25 @@ static struct task *task_of(struct settle *s, struct lnx_http_req *req)
 
 /* ---- reading */
 
+static int is_phase(const char *text)
+{
+	static const char *const phases[] = {
+		PHASE_CHECKING, PHASE_ACCEPTED, PHASE_OPEN,	  PHASE_OFFERED,
+		PHASE_RUNNING,	PHASE_PROVEN,	PHASE_SUBMITTED,  PHASE_VERIFIED,
+		PHASE_REJECTED, PHASE_FAILED,	PHASE_CANCELLING, PHASE_CANCELLED,
+	};
+	uint32_t i = 0;
+
+	while (i < sizeof(phases) / sizeof(phases[0]) && strcmp(phases[i], text) != 0)
+		i++;
+	if (i < sizeof(phases) / sizeof(phases[0]))
+		return 1;
+	for (i = TASK_SETTLED; i <= TASK_EXPIRED; i++) /* as the chain calls what is over */
+		if (!strcmp(task_status_name(i), text))
+			return 1;
+	return 0;
+}
+
 static void get_tasks(void *arg, struct lnx_http_req *req)
 {
 	struct settle *s = arg;
@@ -55,6 +74,11 @@ static void get_tasks(void *arg, struct lnx_http_req *req)
 
 	if (role && strcmp(role, "payer") != 0 && strcmp(role, "payee") != 0) {
 		ERR(req, 400, "bad_parameter", "role must be payer or payee");
+		return;
+	}
+	if (phase && !is_phase(phase)) {
+		ERR(req, 400, "bad_parameter", "phase must be one of those of a task, not '%.40s'",
+		    phase);
 		return;
 	}
 	if (s->http->param_u64(req, "limit", 100, 1, 10000, &limit) < 0 ||
@@ -136,7 +160,10 @@ static json_t *body_of(struct settle *s, struct lnx_http_req *req, const char *c
 	       *value;
 
 	if (!json_is_object(root)) {
-		ERR(req, 400, "bad_request", "the body must be a JSON object");
+		ERR(req, 400, "bad_request",
+		    root ? "the body must be a JSON object"
+			 : "the body is no JSON object: line %d, column %d: %.120s",
+		    error.line, error.column, error.text);
 		json_decref(root);
 		return NULL;
 	}
@@ -202,10 +229,12 @@ static int read_ask(struct settle *s, struct lnx_http_req *req, const json_t *ro
 	if (*arbiter && address_parse(arbiter, ask->arbiter))
 		return no(s, req, "arbiter must be an address");
 	if (u256_parse_units(amount, s->conf->token_decimals, &ask->max) ||
-	    u256_is_zero(&ask->max) || !u256_fits_u128(&ask->max))
-		return no(
-			s, req,
-			"amount must be an amount of the token, such as 1.5, with no more digits than it has");
+	    u256_is_zero(&ask->max) || !u256_fits_u128(&ask->max)) {
+		ERR(req, 400, "bad_request",
+		    "amount must be a text as \"1.5\": more than 0 of the token, with at most %u digits behind the point",
+		    s->conf->token_decimals);
+		return -EINVAL;
+	}
 	if (*mode && strcmp(mode, "escrow") != 0 && strcmp(mode, "allowance") != 0)
 		return no(s, req, "mode must be escrow or allowance");
 	if (*mode)

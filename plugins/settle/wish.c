@@ -98,7 +98,8 @@ int task_wish(struct settle *s, struct task *t, const char *action, const char *
 	}
 	if (wishes[i].status && wishes[i].status != t->status) {
 		(void)snprintf(why, TASK_ERROR, "it is %s on the chain: only one that is %s can be",
-			       task_status_name(t->status), task_status_name(wishes[i].status));
+			       t->status == TASK_NONE ? "not" : task_status_name(t->status),
+			       task_status_name(wishes[i].status));
 		return -EBUSY;
 	}
 	op = op_find(s, wishes[i].kind, t->id, "");

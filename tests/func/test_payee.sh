@@ -91,8 +91,42 @@ only_who_holds_the_key_of_a_did_is_paid()
 	register 9 7
 	created revoked 0x14dC79964da2C08b23698B3D3cc7Ca32193d9955 --payee "$did"
 	created first_mode 0x14dC79964da2C08b23698B3D3cc7Ca32193d9955 --payee "$did" --mode allowance
-	refused web "name the payee's, too (--payee-address)" --payee did:web:example.org
+	refused web "only a did:key proves its address: name the payee's address, too" --payee did:web:example.org
+	refused cut "no did:key of an Ed25519 key" --payee "${did%?}"
 	refused web2 "is not registered under that address" --payee did:web:example.org --payee-address "$owner"
+	what_is_asked_for_wrongly_is_told
+}
+
+# told METHOD PATH BODY TEXT: 400, with that text.
+told()
+{
+	curl -sS -m $((10 * patience)) --unix-socket "$tmp/payer/sock" -X "$1" -H 'Content-Type: application/json' -w '%{http_code}' --data-binary "$3" "http://localhost$2" >"$tmp/out" || fail "$1 $2"
+	grep -qE '400$' "$tmp/out" || fail "$1 $2 $3: $(cat "$tmp/out")"
+	jq -er .error.message <<<"$(sed 's/400$//' "$tmp/out")" | grep -qF -e "$4" || fail "$1 $2 $3: no '$4' in: $(cat "$tmp/out")"
+}
+
+what_is_asked_for_wrongly_is_told()
+{
+	local id
+	told POST /tasks '{' 'line 1, column 1'
+	told POST /tasks '[]' 'must be a JSON object'
+	told POST /tasks '{"name":"a","name":"b"}' 'duplicate object key'
+	told POST /tasks '{"name":"a","amont":"1"}' "unknown member 'amont'"
+	told POST /tasks '{"name":"a b"}' 'name must be 1 to 63 of'
+	told POST /tasks '{"name":"a","payee":"z6Mk"}' 'payee must be a DID'
+	for amount in '' 0 -1 1e3 1.0000001 340282366920938463463374607431768211456; do
+		told POST /tasks "{\"name\":\"a\",\"payee\":\"$did\",\"amount\":\"$amount\"}" 'amount must be a text as "1.5": more than 0 of the token, with at most 6 digits'
+	done
+	told POST /tasks "{\"name\":\"a\",\"payee\":\"$did\",\"amount\":1}" 'amount must be a text'
+	told POST /tasks "{\"name\":\"a\",\"payee\":\"$did\",\"amount\":\"1\",\"deadline_blocks\":0}" 'deadline_blocks must be a number from 1'
+	told POST /tasks '{"import":"0x12"}' 'import must be a task id'
+	told GET '/tasks?phase=opn' '' "phase must be one of those of a task, not 'opn'"
+	api payer '/tasks?phase=open&role=payer' | jq -e 'length > 2' >/dev/null || fail "$(api payer /tasks)"
+	api payer '/tasks?phase=settled' | jq -e 'length == 0' >/dev/null || fail "$(api payer /tasks)"
+	id=$(api payer /tasks | jq -r '.[0].task_id')
+	told POST "/tasks/$id" '{"action":"pay"}' 'action must be run, finish, cancel'
+	told POST "/tasks/$id" '{"action":"settle","dry_run":"yes"}' 'dry_run must be true or false'
+	told POST "/tasks/$id" '{"action":"finish","dry_run":true}' 'dry_run is not for finish'
 }
 
 # Many nodes give the logs of a few blocks at a time.
