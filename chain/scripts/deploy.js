@@ -29,13 +29,30 @@ function blocks(name, fallback) {
 }
 
 function rpcUrl() {
-  if (env.CHAIN_RPC_URL) return env.CHAIN_RPC_URL;
+  if (env.CHAIN_RPC_URL) {
+    if (!/^https?:[/][/]/.test(env.CHAIN_RPC_URL) || !URL.canParse(env.CHAIN_RPC_URL))
+      throw new Error("CHAIN_RPC_URL: not an http:// or https:// URL");
+    return env.CHAIN_RPC_URL;
+  }
   if (env.HARDHAT_NETWORK) {
     const { url } = require("hardhat").network.config;
     if (url) return url;
     throw new Error(`network ${env.HARDHAT_NETWORK} has no URL: what is deployed there ends with this command`);
   }
   throw new Error("CHAIN_RPC_URL is not set");
+}
+
+// Before anything takes long. By one question: the node may be gone when it is asked in earnest, which is told then.
+async function isThere(url) {
+  const request = new ethers.FetchRequest(url);
+  request.body = { jsonrpc: "2.0", id: 1, method: "eth_chainId", params: [] };
+  request.timeout = 10000;
+  try {
+    await request.send();
+  } catch (e) {
+    // nothing else of the URL, or of what is said about it: path and user may be secrets
+    throw new Error(`no node answers at ${new URL(url).origin} (${e.code}); on this machine: npx hardhat node --hostname 127.0.0.1`);
+  }
 }
 
 async function deploy(signer, name, ...args) {
@@ -46,10 +63,12 @@ async function deploy(signer, name, ...args) {
 }
 
 async function main() {
+  const url = rpcUrl();
+  await isThere(url);
   // Compiling takes longer than a node keeps a connection that says nothing, and nothing is heard of its end meanwhile.
   build();
   // Two blocks may have one time on a node that mines at once: no answer is taken from memory, nothing waits long.
-  const provider = new ethers.JsonRpcProvider(rpcUrl(), undefined, { cacheTimeout: -1, pollingInterval: 50, staticNetwork: true });
+  const provider = new ethers.JsonRpcProvider(url, undefined, { cacheTimeout: -1, pollingInterval: 50, staticNetwork: true });
   const { chainId } = await provider.getNetwork();
   const local = chainId === LOCAL_CHAIN;
   if (!local && !env.CHAIN_DEPLOYER_KEY) throw new Error(`CHAIN_DEPLOYER_KEY is not set (chain ${chainId})`);

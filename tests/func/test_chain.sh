@@ -84,6 +84,17 @@ no_other_chain_gets_a_mock()
 	grep -q 'CHAIN_DEPLOYER_KEY is not set' "$tmp/out" || fail "$(cat "$tmp/out")"
 }
 
+# At once, and without what may be a secret of the URL.
+without_a_node_deploying_says_so()
+{
+	chain_tool node_modules >/dev/null
+	! scripts/dev/chain_tools.sh deploy http://me:word@127.0.0.1:1/key "$tmp/d" >"$tmp/out" 2>&1 || fail "deployed"
+	grep -q 'no node answers at http://127.0.0.1:1 .*npx hardhat node' "$tmp/out" || fail "$(cat "$tmp/out")"
+	! grep -qE 'key|word' "$tmp/out" || fail "$(cat "$tmp/out")"
+	! scripts/dev/chain_tools.sh deploy nowhere "$tmp/d" >"$tmp/out" 2>&1 || fail "deployed"
+	grep -q 'CHAIN_RPC_URL: not an http' "$tmp/out" || fail "$(cat "$tmp/out")"
+}
+
 the_lock_file_names_versions_and_no_host()
 {
 	need jq
@@ -111,4 +122,4 @@ vectors_are_those_of_ethers()
 }
 
 run the_contracts_pass_their_tests each_contract_is_covered deployed_they_know_each_other no_other_chain_gets_a_mock \
-	the_agent_knows_the_contracts_by_their_names vectors_are_those_of_ethers the_lock_file_names_versions_and_no_host
+	without_a_node_deploying_says_so 	the_agent_knows_the_contracts_by_their_names vectors_are_those_of_ethers the_lock_file_names_versions_and_no_host
