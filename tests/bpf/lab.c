@@ -100,6 +100,7 @@ int lab_group(struct lab *l, const char *name)
 	}
 	g->id = st.st_ino;
 	g->handle = 0;
+	g->psi_ms = 0;
 	return (int)l->n_groups++;
 }
 
@@ -305,6 +306,8 @@ void lab_move(struct lab *l, pid_t pid, int group)
 
 void lab_go(struct lab *l)
 {
+	for (uint32_t i = 0; i < l->n_groups; i++)
+		l->groups[i].psi_ms += lab_psi_ms(l, (int)i);
 	close(l->shot[1]);
 	l->shot[1] = -1;
 }
@@ -379,7 +382,7 @@ double lab_psi_ms(struct lab *l, int group)
 	close(fd);
 	text[n > 0 ? n : 0] = 0;
 	p = strstr(text, "total=");
-	return p ? strtod(p + 6, NULL) / 1000 : 0;
+	return p ? strtod(p + 6, NULL) / 1000 - l->groups[group].psi_ms : 0;
 }
 
 /* The part that needs libbpf is in lab_probe.c. */

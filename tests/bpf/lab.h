@@ -28,6 +28,7 @@ struct lab_group {
 	char name[64];
 	uint64_t id;	 /* cgroup v2 id */
 	uint32_t handle; /* learned by lab_window */
+	double psi_ms;	 /* cpu.pressure up to lab_go */
 };
 
 struct lab_work {
@@ -84,7 +85,7 @@ void lab_join(struct lab *l);
 void lab_clean(struct lab *l);
 /* Look at the ledger; l->w is the window since the last look. */
 void lab_window(struct lab *l);
-double lab_psi_ms(struct lab *l, int group);
+double lab_psi_ms(struct lab *l, int group); /* cpu.pressure since lab_go */
 const struct stall_victim *lab_victim(const struct lab *l, uint32_t handle);
 /* ms of <victim>'s stall by <culprit>: raw != 0 the sum over CPUs. */
 double lab_part_ms(const struct lab *l, uint32_t victim, uint32_t culprit, int raw);

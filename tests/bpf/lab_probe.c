@@ -102,6 +102,11 @@ void lab_restart(struct lab *l)
 	while (!bpf_map_get_next_key(l->slots_fd, NULL, &id))
 		(void)bpf_map_delete_elem(l->slots_fd, &id);
 	stall_slots_init(l->tab);
+	memset(l->cpus, 0, l->cpus_bytes);
+	stall_ledger_free(l->ledger);
+	l->ledger = stall_ledger_new(l->cpus, l->n_cpus, l->tab);
+	if (!l->ledger)
+		exit(1);
 	lab_attach(l);
 }
 

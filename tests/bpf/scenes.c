@@ -335,7 +335,7 @@ void scene_many_groups(struct lab *l)
 }
 
 /* More tasks wait than the probe can note. A wait that has no end makes the crowd wait on when it is gone: the hogs leave no
- * idle moment in which that would heal. */
+ * idle moment in which that would heal, and what heals once they are alone is counted. */
 void scene_crowd(struct lab *l)
 {
 	int a = lab_group(l, "crowd"), b = lab_group(l, "hog");
@@ -361,7 +361,7 @@ void scene_crowd(struct lab *l)
 	lab_most(l, "lost of the switches, %",
 		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 2);
 	scene_counts(l);
-	scene_against_psi(l, a, 0.05);
+	scene_against_psi(l, a, 0.02);
 	lab_window(l);
 	lab_most(l, "waits when it is gone, ms", scene_stall_ms(l, a), 1);
 	lab_is(l, "its slot is quiet", stall_slot_is_quiet(l->cpus, l->n_cpus, lab_handle(l, a)));
