@@ -174,7 +174,7 @@ LNX_FN void lnx_ledger_tick(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 		others--;
 	if (at != LNX_LEDGER_KERNEL && c->sum[LNX_LEDGER_KERNEL].pos)
 		others--; /* kernel threads are not a workload that suffers */
-	c->proc_caused_ns += ns * (others & (LNX_LEDGER_WAITS - 1));
+	c->proc_caused_ns += ns * others;
 }
 
 /* The entry's queue was throttled: charge the throttle as long as it was, the rest to the slot that runs. */

@@ -5,6 +5,9 @@
 
 #include "lnx_ledger_lone.h"
 
+#define LNX_MAIL_NS \
+	1000000ULL /* a wait may be here by mail that much before its task is in the queue */
+
 /* Mark the entries that a throttle just caught; all were charged up to now. */
 LNX_SUB int lnx_ledger_caught(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			      __u32 thr, __u64 now)
@@ -47,18 +50,21 @@ LNX_SUB int lnx_ledger_heal_one(struct lnx_ledger_cpu *c, const struct lnx_ledge
 	return 0;
 }
 
-/* The CPU goes idle: whoever waits and is not throttled is a leftover of a lost event. */
-LNX_SUB int lnx_ledger_heal_idle(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-				 __u64 now)
+/* Nobody can wait here: whoever does since <before> or longer and is not throttled is a leftover of a lost event. */
+LNX_SUB int lnx_ledger_heal(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			    __u64 before, __u64 now)
 {
 	__u32 i;
 
 	if (!c || !tab)
 		return 0;
-	for (i = LNX_LEDGER_WAITS; i > 0; i--)
-		if (i <= c->n_wait &&
-		    !c->wait[LNX_BOUND((i - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].thr)
+	for (i = LNX_LEDGER_WAITS; i > 0; i--) {
+		const struct lnx_ledger_wait *e =
+			&c->wait[LNX_BOUND((i - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+
+		if (i <= c->n_wait && !e->thr && e->begin <= before)
 			lnx_ledger_heal_one(c, tab, i, now);
+	}
 	return 0;
 }
 
@@ -128,7 +134,9 @@ LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 		else if (!j->handle && lnx_prim_is_throttled(prev))
 			lnx_ledger_caught(c, tab, LNX_LEDGER_THROTTLED, now);
 		if (!tgid)
-			lnx_ledger_heal_idle(c, tab, now);
+			lnx_ledger_heal(c, tab, now, now);
+		else if (LNX_RARE(lnx_prim_is_alone(next)))
+			lnx_ledger_heal(c, tab, now - LNX_MAIL_NS, now);
 	}
 	if (!c->n_wait)
 		c->n_spill = 0;

@@ -27,6 +27,8 @@ static __u32 lnx_prim_runs(struct task_struct *p);
 static int lnx_prim_runnable(struct task_struct *p);
 /* In a queue, and asleep: it does not wait. */
 static int lnx_prim_is_delayed(struct task_struct *p);
+/* It runs, and no other is in the queue of its CPU; throttled ones may be. */
+static int lnx_prim_is_alone(struct task_struct *p);
 /* When it got the CPU, 0 unknown. */
 static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now);
 /* Fill queue, thr and thr_base; <tab> learns the owner of the quota. */

@@ -187,6 +187,11 @@ static __always_inline int lnx_prim_runnable(struct task_struct *p)
 	return p->on_rq == LNX_TASK_ON_RQ_QUEUED && !lnx_prim_is_delayed(p);
 }
 
+static __always_inline int lnx_prim_is_alone(struct task_struct *p)
+{
+	return p->se.cfs_rq->rq->nr_running <= 1;
+}
+
 static __always_inline __u64 lnx_prim_arrival(struct task_struct *p, __u64 now)
 {
 	__u64 clock;

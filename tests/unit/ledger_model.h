@@ -32,7 +32,6 @@ struct task_struct {
 	uint64_t noted; /* its store was used then, 0 it has none */
 };
 
-#include "bpf/lnx_ledger_clock.h"
 #include "bpf/lnx_ledger_events.h"
 #include "plugins/stall/ledger.c"
 #include "plugins/stall/slots.c"
@@ -255,6 +254,17 @@ static int lnx_prim_is_delayed(struct task_struct *p)
 {
 	(void)p;
 	return 0;
+}
+
+static int lnx_prim_is_alone(struct task_struct *p)
+{
+	int n = 0;
+
+	for (int i = 0; i < n_tasks; i++)
+		n += tasks[i].cpu == (int)p->cpu &&
+		     (tasks[i].is_running ||
+		      (tasks[i].is_waiting && !queues[tasks[i].joined][p->cpu].is_throttled));
+	return n <= 1;
 }
 
 static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now)

@@ -333,6 +333,38 @@ static void losses_break_no_sum_and_heal(void **state)
 	stores_max = 0;
 }
 
+/* Task 0 runs on CPU 0, and that CPU is never idle; task 1, said to wait there since <ns>, was moved away unseen. */
+static uint64_t leave_one_over(uint64_t ns)
+{
+	begin(1, 3, 3, 0, 0);
+	advance(LNX_MAIL_NS);
+	for (int i = 0; i < 3; i++) {
+		tasks[i].k.handle = handles[i];
+		place(&tasks[i], 0);
+		tasks[i].is_waiting = 1;
+		tasks[i].joined = i;
+		tell_wake(&tasks[i]);
+	}
+	do_switch(0, 0, 0, 0);
+	place(&tasks[1], 1);
+	advance(ns);
+	do_switch(0, 2, 1, 0);
+	advance(STEP_NS);
+	do_switch(0, 0, 0, 0);
+	expect_sane(0);
+	return cpu_of(0)->count[LNX_LEDGER_N_HEALED];
+}
+
+static void what_is_left_over_heals_where_one_task_runs_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(leave_one_over(2 * LNX_MAIL_NS), 1);
+	assert_int_equal(cpu_of(0)->n_wait, 0);
+	/* Where it may still be on its way it is kept. */
+	assert_int_equal(leave_one_over(LNX_MAIL_NS / 2), 0);
+	assert_int_equal(cpu_of(0)->n_wait, 1);
+}
+
 static void both_ways_were_gone(void **state)
 {
 	(void)state;
@@ -371,6 +403,34 @@ static void bounded_structures_overflow_into_other(void **state)
 	assert_true(pairs_full > 0);
 	assert_true(other > 0);
 	stall_ledger_free(l);
+}
+
+static void a_process_is_told_what_it_did_to_a_full_set(void **state)
+{
+	struct lnx_ledger_proc *p = NULL;
+
+	(void)state;
+	begin(1, LNX_LEDGER_WAITS + 8, LNX_LEDGER_WAITS + 8, 0, 0);
+	for (int i = 0; i < n_tasks; i++) {
+		tasks[i].k.handle = handles[i];
+		tasks[i].k.tgid = 1 + (uint32_t)i;
+		place(&tasks[i], 0);
+		tasks[i].is_waiting = 1;
+		tasks[i].joined = i;
+		if (i)
+			tell_wake(&tasks[i]);
+		else
+			do_switch(0, 0, 0, 0);
+	}
+	assert_int_equal(cpu_of(0)->n_wait, LNX_LEDGER_WAITS);
+	advance(1000 * STEP_NS);
+	do_switch(0, 1, 0, 0);
+	for (int i = 0; i < LNX_LEDGER_PROCS; i++)
+		if (cpu_of(0)->procs[i].tgid == 1)
+			p = &cpu_of(0)->procs[i];
+	assert_non_null(p);
+	assert_int_equal(p->node_ns, 1000 * STEP_NS);
+	assert_int_equal(p->caused_ns, 1000 * STEP_NS * LNX_LEDGER_WAITS);
 }
 
 static void a_recycled_slot_inherits_nothing(void **state)
@@ -489,81 +549,6 @@ static void what_was_kept_aside_before_a_pause_is_added_under_the_counter(void *
 	assert_int_equal(n_torn, 0);
 }
 
-/* A run queue's clock that runs <ppm> slower than the other one, each look at the two of them up to 2 us apart, and one in
- * <spikes> up to 5 ms. Returns how far off the time told was, at most, after the first second. */
-static uint64_t clocks_apart(int64_t ppm, uint32_t spikes)
-{
-	struct lnx_ledger_cpu *c = calloc(1, sizeof(*c));
-	uint64_t mono = 12345678901u, off = 0;
-	double slow = 777e9;
-
-	assert_non_null(c);
-	c->n_wait = 1;
-	for (uint64_t ran = 0; ran < 4000000000u;) {
-		uint64_t step = 100000 + (uint64_t)rand() % 3000000, clock, told;
-
-		ran += step;
-		mono += step;
-		slow += (double)step * (1 - (double)ppm / 1e6);
-		clock = (uint64_t)slow;
-		if (clock >= c->clock_next)
-			lnx_ledger_clock(
-				c, clock,
-				mono + (uint64_t)rand() % 2000 +
-					(rand() % spikes ? 0 : (uint64_t)rand() % 5000000));
-		told = clock + c->clock_offset;
-		if (ran > 1000000000 && (told > mono ? told - mono : mono - told) > off)
-			off = told > mono ? told - mono : mono - told;
-	}
-	free(c);
-	return off;
-}
-
-/* A CPU that is idle but for one wake-up a second, the clocks <ppm> apart. Returns how far off the time told was, at most. */
-static uint64_t idle_clocks_apart(int64_t ppm)
-{
-	struct lnx_ledger_cpu *c = calloc(1, sizeof(*c));
-	uint64_t mono = 12345678901u, off = 0;
-	double slow = 777e9;
-
-	assert_non_null(c);
-	for (uint32_t i = 0; i < 60; i++) {
-		uint64_t told, clock;
-
-		mono += 1000000000;
-		slow += 1e9 * (1 - (double)ppm / 1e6);
-		clock = (uint64_t)slow;
-		assert_true(clock >= c->clock_next);
-		lnx_ledger_clock(c, clock, mono + (uint64_t)rand() % 2000);
-		told = clock + c->clock_offset;
-		if ((told > mono ? told - mono : mono - told) > off)
-			off = told > mono ? told - mono : mono - told;
-	}
-	free(c);
-	return off;
-}
-
-static void time_is_told_by_clocks_that_drift_apart(void **state)
-{
-	static struct lnx_ledger_cpu c;
-
-	(void)state;
-	/* The first one is taken as it is, however near the two are. */
-	lnx_ledger_clock(&c, 700000000, 1000000000);
-	assert_int_equal(c.clock_offset, 300000000);
-	srand(1);
-	/* An interrupt between two looks moves it by no more than a drift that is possible. */
-	assert_in_range(clocks_apart(0, 20), 0, 12000);
-	assert_in_range(clocks_apart(200, 20), 0, 20000);
-	/* Rates half a percent, and five percent apart: it lags by a few measurements. */
-	assert_in_range(clocks_apart(5000, 20), 0, 500000);
-	assert_in_range(clocks_apart(50000, 20), 0, 5000000);
-	assert_in_range(clocks_apart(-50000, 20), 0, 500000);
-	/* Where nobody can be charged for what was measured across an interrupt, it need not be doubted. */
-	for (int64_t ppm = -500; ppm <= 500; ppm += 100)
-		assert_in_range(idle_clocks_apart(ppm), 0, 2000);
-}
-
 static void every_counter_has_a_name(void **state)
 {
 	(void)state;
@@ -584,14 +569,15 @@ int main(void)
 		cmocka_unit_test(what_is_pushed_out_of_the_store_waits_no_longer_than_it_did),
 		cmocka_unit_test(who_moves_when_its_note_is_gone_leaves_no_wait_behind),
 		cmocka_unit_test(losses_break_no_sum_and_heal),
+		cmocka_unit_test(what_is_left_over_heals_where_one_task_runs_alone),
 		cmocka_unit_test(both_ways_were_gone),
 		cmocka_unit_test(bounded_structures_overflow_into_other),
+		cmocka_unit_test(a_process_is_told_what_it_did_to_a_full_set),
 		cmocka_unit_test(a_recycled_slot_inherits_nothing),
 		cmocka_unit_test(a_place_that_another_pair_took_begins_at_nothing),
 		cmocka_unit_test(a_move_during_a_look_up_is_not_missed),
 		cmocka_unit_test(cgroups_at_the_address_of_others_are_told_apart_after_a_move),
 		cmocka_unit_test(what_was_kept_aside_before_a_pause_is_added_under_the_counter),
-		cmocka_unit_test(time_is_told_by_clocks_that_drift_apart),
 		cmocka_unit_test(every_counter_has_a_name),
 	};
 

@@ -49,7 +49,7 @@
 #define LNX_LEDGER_N_UNTRACKED	 3  /* a task got the CPU and no beginning of its wait was seen */
 #define LNX_LEDGER_N_NO_STORAGE	 4  /* a task for which that map had no place: as 17 */
 #define LNX_LEDGER_N_STALE_LEAVE 5  /* the end of a wait that a repair had closed */
-#define LNX_LEDGER_N_HEALED	 6  /* waiting entries dropped: the CPU was idle */
+#define LNX_LEDGER_N_HEALED	 6  /* waiting entries dropped: nobody could wait there */
 #define LNX_LEDGER_N_WAIT_FULL	 7  /* more waiting slots than places: the wait went to OTHER */
 #define LNX_LEDGER_N_PAIR_FULL	 8  /* no place for a pair: the time went to other_ns */
 #define LNX_LEDGER_N_PROC_FULL	 9  /* no place for a process: its detail was dropped */
