@@ -30,6 +30,17 @@ LNX_SUB int lnx_ledger_caught(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 	return 0;
 }
 
+/* Whoever waits in entry <at> - 1 is a leftover. */
+LNX_FN void lnx_ledger_left_over(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+				 __u32 at, __u64 now)
+{
+	__u32 i = LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS);
+
+	c->count[LNX_LEDGER_N_HEALED]++;
+	c->n_spill -= c->wait[i].runs;
+	lnx_ledger_close(c, tab, i + 1, now);
+}
+
 LNX_SUB int lnx_ledger_heal_one(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				__u32 at, __u64 now)
 {
@@ -44,9 +55,7 @@ LNX_SUB int lnx_ledger_heal_one(struct lnx_ledger_cpu *c, const struct lnx_ledge
 		lnx_ledger_throttle(c, e, e->queue, q.total_ns, LNX_LEDGER_THROTTLED);
 		return 0;
 	}
-	c->count[LNX_LEDGER_N_HEALED]++;
-	c->n_spill -= e->runs;
-	lnx_ledger_close(c, tab, ((at - 1) & (LNX_LEDGER_WAITS - 1)) + 1, now);
+	lnx_ledger_left_over(c, tab, at, now);
 	return 0;
 }
 
@@ -65,6 +74,25 @@ LNX_SUB int lnx_ledger_heal(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 		if (i <= c->n_wait && !e->thr && e->begin <= before)
 			lnx_ledger_heal_one(c, tab, i, now);
 	}
+	return 0;
+}
+
+/* Nobody of <handle> can wait any more: who does is a leftover. */
+LNX_SUB int lnx_ledger_drop(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
+			    __u32 handle, __u64 now)
+{
+	const struct lnx_ledger_wait *e;
+	__u32 at, up;
+
+	if (!c || !tab)
+		return 0;
+	at = c->sum[lnx_ledger_slot(handle)].pos;
+	e = &c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	if (!at || e->handle != handle)
+		return 0;
+	up = e->up;
+	lnx_ledger_left_over(c, tab, at, now);
+	lnx_ledger_leave_up(c, tab, up, now);
 	return 0;
 }
 
@@ -137,6 +165,8 @@ LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 			lnx_ledger_heal(c, tab, now, now);
 		else if (LNX_RARE(lnx_prim_is_alone(next)))
 			lnx_ledger_heal(c, tab, now - LNX_MAIL_NS, now);
+		else if (LNX_RARE(tab->gone))
+			lnx_ledger_drop(c, tab, tab->gone, now);
 	}
 	if (!c->n_wait)
 		c->n_spill = 0;

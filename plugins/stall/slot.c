@@ -230,8 +230,14 @@ static void give_back(struct stall *s, uint32_t slot)
 
 	if (t->retired++ == 1)
 		stall_slots_forget(p->tab, t->handle);
-	if (t->retired <= RETIRED_LOOKS || !stall_slot_is_quiet(p->cpus, p->n_cpus, t->handle))
+	if (t->retired <= RETIRED_LOOKS)
 		return;
+	if (!stall_slot_is_quiet(p->cpus, p->n_cpus, t->handle)) {
+		/* A cgroup that is gone has no tasks: the end of a wait there was not told. */
+		if (!p->tab->gone && t->who >= STALL_WHO_FIRST && s->whos.who[t->who].is_gone)
+			__atomic_store_n(&p->tab->gone, t->handle, __ATOMIC_RELAXED);
+		return;
+	}
 	if (!stall_slot_release(p->tab, t->handle)) {
 		t->old_handle = t->handle;
 		t->old_who = t->who;
@@ -244,6 +250,7 @@ void stall_slots_retire(struct stall *s, uint64_t now_ns)
 {
 	struct stall_probe *p = &s->probe;
 	uint32_t is_short = p->n_used + SHORT_OF > LNX_LEDGER_SLOTS - LNX_LEDGER_FIRST, n = 0;
+	uint32_t from;
 
 	for (uint32_t i = LNX_LEDGER_FIRST; i < LNX_LEDGER_SLOTS; i++) {
 		struct stall_slot *t = &p->slot[i];
@@ -257,7 +264,10 @@ void stall_slots_retire(struct stall *s, uint64_t now_ns)
 	}
 	if (n)
 		unmap_retired(s);
-	for (uint32_t i = LNX_LEDGER_FIRST; i < LNX_LEDGER_SLOTS; i++)
-		if (p->slot[i].retired)
-			give_back(s, i);
+	/* The probe is told one that has to go at a time: the next each second. */
+	from = LNX_LEDGER_SLOT(p->tab->gone) + 1;
+	__atomic_store_n(&p->tab->gone, 0, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < LNX_LEDGER_SLOTS; i++)
+		if (p->slot[(from + i) % LNX_LEDGER_SLOTS].retired)
+			give_back(s, (from + i) % LNX_LEDGER_SLOTS);
 }

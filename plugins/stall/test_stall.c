@@ -174,6 +174,32 @@ static void slot_of_a_removed_cgroup_goes_once_it_is_quiet(void **state)
 	assert_int_equal(cell_ns(f, row_of(f, 100), LNX_STALL_NEIGHBOUR, 102), 15000000);
 }
 
+/* The end of a wait was not told, and its cgroup goes: the probe is told one such after the other. */
+static void waits_of_removed_cgroups_are_told_to_the_probe_in_turn(void **state)
+{
+	struct test *f = *state;
+	uint32_t c = slot_for(f, 102), first = slot_for(f, 102), told[2];
+
+	f->cpus[1].wait[0].handle = c;
+	f->cpus[1].wait[1].handle = first;
+	f->cpus[1].n_wait = 2;
+	for (int i = 0; i < 5; i++)
+		tick(f);
+	assert_int_equal(f->tab->gone, 0);
+	f->gone_id = 102;
+	for (int i = 0; i < 12; i++)
+		tick(f);
+	told[0] = f->tab->gone;
+	tick(f);
+	told[1] = f->tab->gone;
+	assert_true((told[0] == c && told[1] == first) || (told[0] == first && told[1] == c));
+	f->cpus[1].n_wait = 0;
+	tick(f);
+	assert_int_equal(f->tab->gone, 0);
+	assert_int_not_equal(f->tab->slot[LNX_LEDGER_SLOT(c)].handle, c);
+	assert_int_not_equal(f->tab->slot[LNX_LEDGER_SLOT(first)].handle, first);
+}
+
 /* Two CPUs took a slot each for one cgroup: both count, and the one that no cgroup points to is given back. */
 static void of_two_slots_for_a_cgroup_one_stays(void **state)
 {
@@ -529,6 +555,14 @@ static void an_answer_says_where_it_begins_later_than_asked(void **state)
 	lnx_buf_done(&out);
 }
 
+static void every_counter_has_a_name(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i <= LNX_LEDGER_N_EVICTED; i++)
+		assert_non_null(stall_count_name(i));
+	assert_null(stall_count_name(LNX_LEDGER_COUNTS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +571,8 @@ int main(void)
 		TEST(parts_always_sum),
 		TEST(child_of_a_container_counts_there),
 		TEST(slot_of_a_removed_cgroup_goes_once_it_is_quiet),
+		cmocka_unit_test(every_counter_has_a_name),
+		TEST(waits_of_removed_cgroups_are_told_to_the_probe_in_turn),
 		TEST(of_two_slots_for_a_cgroup_one_stays),
 		TEST(idle_slots_are_given_back_when_slots_are_short),
 		TEST(small_parts_of_a_crowd_go_to_other),

@@ -111,7 +111,7 @@ SIZE(lnx_ledger_cache, 16);
 AT(lnx_ledger_cache, cgroup_id, 0);
 AT(lnx_ledger_cache, tagged, 8);
 
-SIZE(lnx_ledger_table, 73760);
+SIZE(lnx_ledger_table, 73768);
 AT(lnx_ledger_table, free_head, 0);
 AT(lnx_ledger_table, free_tail, 8);
 AT(lnx_ledger_table, free, 16);
@@ -120,3 +120,5 @@ AT(lnx_ledger_table, cache, 57360);
 AT(lnx_ledger_table, no_detail, 73744);
 AT(lnx_ledger_table, moves, 73748);
 AT(lnx_ledger_table, moved_ns, 73752);
+AT(lnx_ledger_table, gone, 73760);
+AT(lnx_ledger_table, pad, 73764);

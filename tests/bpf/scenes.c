@@ -334,15 +334,30 @@ void scene_many_groups(struct lab *l)
 	lab_restart(l);
 }
 
+/* Tasks of <group> that wait, as the ledger has it. */
+static double still_waiting(struct lab *l, int group)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < l->n_cpus; i++) {
+		const struct lnx_ledger_cpu *c =
+			(const void *)((const char *)l->cpus + i * STALL_CPU_STRIDE);
+
+		for (uint32_t k = 0; k < LNX_LEDGER_WAITS && k < c->n_wait; k++)
+			n += c->wait[k].handle == lab_handle(l, group) ? c->wait[k].n : 0;
+	}
+	return n;
+}
+
 /* More tasks wait than the probe can note. A wait that has no end makes the crowd wait on when it is gone: the hogs leave no
- * idle moment in which that would heal, and what heals once they are alone is counted. */
+ * idle moment in which that would heal. */
 void scene_crowd(struct lab *l)
 {
 	int a = lab_group(l, "crowd"), b = lab_group(l, "hog");
 	struct lab_work many = { LAB_CROWD, -1, 100, 250, 0, 2500 * LAB_MS };
 	struct lab_work hog = { LAB_SPIN, 0, 0, 0, 0, 60 * LAB_SEC };
 	const struct stall_window *w = &l->w;
-	double lost;
+	double lost, not_told;
 
 	for (int i = 0; i < 20; i++)
 		lab_spawn(l, a, &many);
@@ -355,14 +370,24 @@ void scene_crowd(struct lab *l)
 	lab_window(l);
 	lab_least(l, "ends of waits whose note was pushed out",
 		  (double)w->count[LNX_LEDGER_N_EVICTED], 1000);
+	not_told = (double)w->count[LNX_LEDGER_N_LOST];
 	lost = (double)(w->count[LNX_LEDGER_N_UNTRACKED] + w->count[LNX_LEDGER_N_STALE_LEAVE] +
 			w->count[LNX_LEDGER_N_MAIL_FULL]);
 	/* The balancer may move them faster than a CPU reads its mail: that is counted, too. */
 	lab_most(l, "lost of the switches, %",
 		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 2);
 	scene_counts(l);
-	scene_against_psi(l, a, 0.02);
+	scene_against_psi(l, a, 0.03);
+	lab_most(l, "tasks that wait when it is gone, of switches not told", still_waiting(l, a),
+		 not_told / 10);
+	/* As for a cgroup that was removed. */
+	l->tab->gone = lab_handle(l, a);
+	for (uint64_t end = lab_now() + 5 * LAB_SEC; lab_now() < end && still_waiting(l, a) > 0;)
+		lab_until(lab_now() + 10 * LAB_MS);
 	lab_window(l);
+	lab_until(lab_now() + LAB_SEC);
+	lab_window(l);
+	l->tab->gone = 0;
 	lab_most(l, "waits when it is gone, ms", scene_stall_ms(l, a), 1);
 	lab_is(l, "its slot is quiet", stall_slot_is_quiet(l->cpus, l->n_cpus, lab_handle(l, a)));
 	scene_counts(l);

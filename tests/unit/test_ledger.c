@@ -333,18 +333,23 @@ static void losses_break_no_sum_and_heal(void **state)
 	stores_max = 0;
 }
 
+/* Task <i> of slot <number> begins to wait on CPU 0. */
+static void put_to_wait(int i, int number)
+{
+	tasks[i].k.handle = handles[number];
+	place(&tasks[i], 0);
+	tasks[i].is_waiting = 1;
+	tasks[i].joined = number;
+	tell_wake(&tasks[i]);
+}
+
 /* Task 0 runs on CPU 0, and that CPU is never idle; task 1, said to wait there since <ns>, was moved away unseen. */
 static uint64_t leave_one_over(uint64_t ns)
 {
 	begin(1, 3, 3, 0, 0);
 	advance(LNX_MAIL_NS);
-	for (int i = 0; i < 3; i++) {
-		tasks[i].k.handle = handles[i];
-		place(&tasks[i], 0);
-		tasks[i].is_waiting = 1;
-		tasks[i].joined = i;
-		tell_wake(&tasks[i]);
-	}
+	for (int i = 0; i < 3; i++)
+		put_to_wait(i, i);
 	do_switch(0, 0, 0, 0);
 	place(&tasks[1], 1);
 	advance(ns);
@@ -363,6 +368,28 @@ static void what_is_left_over_heals_where_one_task_runs_alone(void **state)
 	/* Where it may still be on its way it is kept. */
 	assert_int_equal(leave_one_over(LNX_MAIL_NS / 2), 0);
 	assert_int_equal(cpu_of(0)->n_wait, 1);
+}
+
+static void what_is_left_over_of_a_cgroup_that_is_gone_is_dropped(void **state)
+{
+	(void)state;
+	begin(1, 12, 7, 0, 0);
+	make_ups(2);
+	for (int i = 0; i < 4; i++)
+		put_to_wait(i, 3 + i);
+	table.gone = tasks[0].k.handle;
+	do_switch(0, 1, 0, 0);
+	advance(STEP_NS);
+	do_switch(0, 2, 1, 0);
+	expect_sane(0);
+	assert_int_equal(cpu_of(0)->count[LNX_LEDGER_N_HEALED], 1);
+	assert_int_equal(cpu_of(0)->sum[LNX_LEDGER_SLOT(tasks[0].k.handle)].pos, 0);
+	tasks[0].is_waiting = 0;
+	for (int v = 0; v < n_handles; v++) {
+		int thr = 0, n = waits(v, 0, &thr);
+
+		assert_int_equal(n > 0, cpu_of(0)->sum[LNX_LEDGER_SLOT(handles[v])].pos > 0);
+	}
 }
 
 static void both_ways_were_gone(void **state)
@@ -412,14 +439,9 @@ static void a_process_is_told_what_it_did_to_a_full_set(void **state)
 	(void)state;
 	begin(1, LNX_LEDGER_WAITS + 8, LNX_LEDGER_WAITS + 8, 0, 0);
 	for (int i = 0; i < n_tasks; i++) {
-		tasks[i].k.handle = handles[i];
 		tasks[i].k.tgid = 1 + (uint32_t)i;
-		place(&tasks[i], 0);
-		tasks[i].is_waiting = 1;
-		tasks[i].joined = i;
-		if (i)
-			tell_wake(&tasks[i]);
-		else
+		put_to_wait(i, i);
+		if (!i)
 			do_switch(0, 0, 0, 0);
 	}
 	assert_int_equal(cpu_of(0)->n_wait, LNX_LEDGER_WAITS);
@@ -549,14 +571,6 @@ static void what_was_kept_aside_before_a_pause_is_added_under_the_counter(void *
 	assert_int_equal(n_torn, 0);
 }
 
-static void every_counter_has_a_name(void **state)
-{
-	(void)state;
-	for (uint32_t i = 0; i <= LNX_LEDGER_N_EVICTED; i++)
-		assert_non_null(stall_count_name(i));
-	assert_null(stall_count_name(LNX_LEDGER_COUNTS));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,6 +584,7 @@ int main(void)
 		cmocka_unit_test(who_moves_when_its_note_is_gone_leaves_no_wait_behind),
 		cmocka_unit_test(losses_break_no_sum_and_heal),
 		cmocka_unit_test(what_is_left_over_heals_where_one_task_runs_alone),
+		cmocka_unit_test(what_is_left_over_of_a_cgroup_that_is_gone_is_dropped),
 		cmocka_unit_test(both_ways_were_gone),
 		cmocka_unit_test(bounded_structures_overflow_into_other),
 		cmocka_unit_test(a_process_is_told_what_it_did_to_a_full_set),
@@ -578,7 +593,6 @@ int main(void)
 		cmocka_unit_test(a_move_during_a_look_up_is_not_missed),
 		cmocka_unit_test(cgroups_at_the_address_of_others_are_told_apart_after_a_move),
 		cmocka_unit_test(what_was_kept_aside_before_a_pause_is_added_under_the_counter),
-		cmocka_unit_test(every_counter_has_a_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define LNX_LEDGER_ABI	  5
+#define LNX_LEDGER_ABI	  6
 #define LNX_LEDGER_TABLE  ".bss.table"
 #define LNX_LEDGER_SLOTS  2048 /* a power of two */
 #define LNX_LEDGER_WAITS  64   /* slots waiting on one CPU at a time; the last is kept for OTHER */
@@ -205,6 +205,8 @@ struct lnx_ledger_table {
 	/* By both, atomically: times that a cgroup got another slot, a slot another set above, or a task other cgroups. */
 	__u32 moves;
 	__u64 moved_ns; /* when a task last got other cgroups, CLOCK_MONOTONIC */
+	__u32 gone;	/* written by the reader: a handle of which nobody waits any more, 0 none */
+	__u32 pad;
 };
 
 _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
