@@ -105,6 +105,8 @@ static inline void env_init(struct env *e)
 	(void)snprintf(text, sizeof(text), "socket=%s", e->socket);
 	assert_int_equal(testhost_conf(e->t, text), 0);
 	assert_int_equal(testhost_conf(e->t, "listen=127.0.0.1:0"), 0);
+	/* How much CPU a machine needs for an answer says nothing, but where that is tested. */
+	assert_int_equal(testhost_conf(e->t, "work_limit=0"), 0);
 	assert_int_equal(testhost_provide(e->t, "core/1", &fake_core, e), 0);
 }
 
