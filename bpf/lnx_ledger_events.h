@@ -59,21 +59,17 @@ LNX_SUB int lnx_ledger_heal_one(struct lnx_ledger_cpu *c, const struct lnx_ledge
 	return 0;
 }
 
-/* Nobody can wait here: whoever does since <before> or longer and is not throttled is a leftover of a lost event. */
-LNX_SUB int lnx_ledger_heal(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
-			    __u64 before, __u64 now)
+/* Nobody can wait here: whoever does and is not throttled is a leftover of a lost event. */
+LNX_SUB int lnx_ledger_heal(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab, __u64 now)
 {
 	__u32 i;
 
 	if (!c || !tab)
 		return 0;
-	for (i = LNX_LEDGER_WAITS; i > 0; i--) {
-		const struct lnx_ledger_wait *e =
-			&c->wait[LNX_BOUND((i - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
-
-		if (i <= c->n_wait && !e->thr && e->begin <= before)
+	for (i = LNX_LEDGER_WAITS; i > 0; i--)
+		if (i <= c->n_wait &&
+		    !c->wait[LNX_BOUND((i - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].thr)
 			lnx_ledger_heal_one(c, tab, i, now);
-	}
 	return 0;
 }
 
@@ -161,10 +157,8 @@ LNX_FN void lnx_ledger_change(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 			lnx_ledger_caught(c, tab, j->thr, now);
 		else if (!j->handle && lnx_prim_is_throttled(prev))
 			lnx_ledger_caught(c, tab, LNX_LEDGER_THROTTLED, now);
-		if (!tgid)
-			lnx_ledger_heal(c, tab, now, now);
-		else if (LNX_RARE(lnx_prim_is_alone(next)))
-			lnx_ledger_heal(c, tab, now - LNX_MAIL_NS, now);
+		if (!tgid || LNX_RARE(now - c->mail_ns > LNX_MAIL_NS && lnx_prim_is_alone(next)))
+			lnx_ledger_heal(c, tab, now);
 		else if (LNX_RARE(tab->gone))
 			lnx_ledger_drop(c, tab, tab->gone, now);
 	}

@@ -370,6 +370,7 @@ LNX_SUB int lnx_ledger_take_mail(struct lnx_ledger_cpu *c, const struct lnx_ledg
 	}
 	lnx_ledger_enter(c, tab, &j, now);
 	lnx_ledger_spill(c, j.handle);
+	c->mail_ns = now;
 	return 0;
 }
 

@@ -99,6 +99,8 @@ AT(lnx_ledger_cpu, pairs, 136576);
 AT(lnx_ledger_cpu, clock_low, 234880);
 AT(lnx_ledger_cpu, clock_above, 234888);
 AT(lnx_ledger_cpu, pad, 234892);
+AT(lnx_ledger_cpu, mail_ns, 234896);
+AT(lnx_ledger_cpu, pad2, 234904);
 AT(lnx_ledger_cpu, mail_more, 234944);
 
 SIZE(lnx_ledger_slot, 24);

@@ -378,8 +378,8 @@ void scene_crowd(struct lab *l)
 		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 2);
 	scene_counts(l);
 	scene_against_psi(l, a, 0.03);
-	lab_most(l, "tasks that wait when it is gone, of switches not told", still_waiting(l, a),
-		 not_told / 10);
+	/* The balancer moves 32 at a time. */
+	lab_most(l, "tasks that wait when it is gone", still_waiting(l, a), not_told > 0 ? 64 : 0);
 	/* As for a cgroup that was removed. */
 	l->tab->gone = lab_handle(l, a);
 	for (uint64_t end = lab_now() + 5 * LAB_SEC; lab_now() < end && still_waiting(l, a) > 0;)

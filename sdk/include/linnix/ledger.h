@@ -174,7 +174,9 @@ struct lnx_ledger_cpu {
 	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
 	__u64 clock_low;   /* the smallest offset of those that grew faster than clock_offset may */
 	__u32 clock_above; /* how many there were in a row */
-	__u32 pad[13];
+	__u32 pad;
+	__u64 mail_ns; /* mail was last taken in */
+	__u64 pad2[5];
 	struct lnx_ledger_mail mail_more[LNX_LEDGER_MAIL - LNX_LEDGER_MAIL_FIRST];
 };
 
