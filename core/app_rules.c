@@ -175,16 +175,27 @@ static void rules_accept(struct lnx_app *app, unsigned outcome)
 		lnx_rules_refused(app->rules, NULL);
 }
 
+/* A line of the log for each; GET /rules has them, too. The last newline becomes the end of the text. */
+static void rules_tell_errors(struct lnx_buf *errors)
+{
+	const char *at, *end;
+
+	if (!errors->size)
+		return;
+	errors->data[errors->size - 1] = 0;
+	for (at = errors->data; at; at = end ? end + 1 : NULL) {
+		end = strchr(at, '\n');
+		lnx_log(LNX_ERROR, "rules: %.*s", end ? (int)(end - at) : (int)strlen(at), at);
+	}
+}
+
 /* On the loop, between two events. Takes what the job built. */
 static int rules_take(struct rules_job *j)
 {
 	struct lnx_app *app = j->app;
 	struct lnx_app_rules *x = app->rules_load;
 
-	if (j->errors.size) {
-		j->errors.data[j->errors.size - 1] = 0;
-		lnx_log(LNX_ERROR, "rules: %s", j->errors.data);
-	}
+	rules_tell_errors(&j->errors);
 	if (j->rc == -EALREADY) {
 		rules_accept(app, RULES_UNCHANGED);
 		return 0;
@@ -217,10 +228,7 @@ int lnx_app_rules_first(struct lnx_app *app)
 	if (!j)
 		return -ENOMEM;
 	rc = lnx_rules_new(&j->conf, &j->errors, &app->rules);
-	if (j->errors.size) {
-		j->errors.data[j->errors.size - 1] = 0;
-		lnx_log(LNX_ERROR, "rules: %s", j->errors.data);
-	}
+	rules_tell_errors(&j->errors);
 	if (rc < 0) {
 		(void)snprintf(app->rules_load->refused, sizeof(app->rules_load->refused), "%s",
 			       strerror(-rc));

@@ -123,6 +123,7 @@ static int lnx_ctx_on_event(void *arg, const struct lnx_event *ev)
 	if (rc >= 0) {
 		if (c->failures_in_row >= LNX_FAILING_AFTER) {
 			c->status = LNX_INST_RUNNING;
+			c->error[0] = 0;
 			lnx_ctx_health(c, "handler", LNX_HEALTH_OK, "");
 		}
 		c->failures_in_row = 0;
@@ -131,11 +132,12 @@ static int lnx_ctx_on_event(void *arg, const struct lnx_event *ev)
 	c->failures++;
 	if (++c->failures_in_row == LNX_FAILING_AFTER) {
 		c->status = LNX_INST_FAILING;
+		(void)snprintf(c->error, sizeof(c->error),
+			       "its event handler failed %d times in a row, last: %s",
+			       LNX_FAILING_AFTER, strerror(-rc)); /* fits */
 		lnx_ctx_health(c, "handler", LNX_HEALTH_LOST,
 			       "its event handler failed 100 times in a row");
-		lnx_log(LNX_ERROR,
-			"plugin %s: its event handler failed %d times in a row, last: %s", c->name,
-			LNX_FAILING_AFTER, strerror(-rc));
+		lnx_log(LNX_ERROR, "plugin %s: %s", c->name, c->error);
 	}
 	return rc;
 }

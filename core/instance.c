@@ -172,7 +172,7 @@ int lnx_plugins_add_named(struct lnx_app *app, const struct lnx_node *root)
 		return 0;
 	for (s = root->child; s; s = s->next) {
 		dot = s->key ? strchr(s->key, '.') : NULL;
-		if (!dot || strlen(s->key) >= sizeof(c->name) ||
+		if (!dot || !lnx_section_is_name(s->key) ||
 		    lnx_plugins_find(app, s->key, strlen(s->key)))
 			continue;
 		base = lnx_plugins_find(app, s->key, (size_t)(dot - s->key));

@@ -6,6 +6,7 @@
 #include "bus.h"
 #include "conf.h"
 #include "log.h"
+#include "option.h"
 #include <linnix/plugin.h>
 #include <stdbool.h>
 
@@ -43,9 +44,9 @@ struct lnx_inst_sub {
 /* What a plugin knows as its ctx. Owned by lnx_plugins. */
 struct lnx_ctx {
 	struct lnx_app *app;
-	char name[64];	 /* of the instance: "http", "webhook.ops" */
-	char path[1024]; /* of the shared object */
-	void *dl;	 /* shared by the instances of one file; closed with the first */
+	char name[LNX_SECTION_MAX]; /* of the instance: "http", "webhook.ops" */
+	char path[1024];	    /* of the shared object */
+	void *dl;		    /* shared by the instances of one file; closed with the first */
 	bool owns_dl;
 	struct lnx_lua_plugin *lua;	 /* of a script, owned by its first instance */
 	const struct lnx_plugin *plugin; /* NULL when refused before it was known */

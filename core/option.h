@@ -23,6 +23,10 @@ struct lnx_section {
 
 struct lnx_optset; /* a bound configuration: owns every string and list */
 
+#define LNX_SECTION_MAX 64 /* bytes of the name of a section, NUL included */
+/* The instance in a section's name, "ops" of "webhook.ops", has one to 63 letters, digits, '-' and '_'; 1 also when none is named. */
+int lnx_section_is_name(const char *section);
+
 /* Errors of a bind: all of them, "file:line:col: http: unknown key 'max_client' (did you mean 'max_clients'?)\n" each. */
 struct lnx_bind_args {
 	const char *file;	     /* for messages; NULL: built-in defaults */

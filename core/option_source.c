@@ -3,6 +3,7 @@
  * nobody's. Values are not looked at here. */
 #include "option_impl.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,18 @@ static bool section_is_known(const struct lnx_binder *b, const char *name)
 	return false;
 }
 
+int lnx_section_is_name(const char *section)
+{
+	const char *instance = strchr(section, '.'), *p;
+
+	if (!instance)
+		return 1;
+	for (p = ++instance; *p; p++)
+		if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_')
+			return 0;
+	return p > instance && (size_t)(p - section) < LNX_SECTION_MAX;
+}
+
 /* Is there an option below the map <path> ("llm" of "llm.endpoint")? */
 static bool path_is_map(struct lnx_binder *b, const struct lnx_section *section, const char *path)
 {
@@ -136,7 +149,13 @@ void lnx_bind_file(struct lnx_binder *b)
 
 	for (; n; n = n->next) {
 		section = section_find(b, n->key);
-		if (!section && !section_is_known(b, n->key)) {
+		if (!section && !lnx_section_is_name(n->key)) {
+			lnx_bind_error(
+				b, n,
+				"section '%.80s': an instance is named with letters, digits, '-' and "
+				"'_', the section has at most %d characters",
+				n->key, LNX_SECTION_MAX - 1);
+		} else if (!section && !section_is_known(b, n->key)) {
 			hint = suggest_section(b, n->key);
 			lnx_bind_error(b, n, "unknown section '%.80s'%s%s%s", n->key,
 				       hint ? " (did you mean '" : "", hint ? hint : "",

@@ -344,8 +344,11 @@ static int read_filter(const struct lnx_svc_http *http, struct lnx_http_req *req
 	ret_filter->is_by_pod = by && !strcmp(by, "pod");
 	ret_filter->key = sort_key(sort ? sort : "stalled_ms", &ret_filter->is_ascending);
 	if (ret_filter->key < 0) {
-		(void)http->error(req, 400, "bad_request",
-				  "sort: '%s' is not a figure of a workload", sort);
+		(void)http->error(req, 400, "bad_parameter",
+				  "sort must be stalled_ms, caused_ms, psi_contribution, cpu_pct, "
+				  "anon_bytes, throttled_ms, working_set_bytes, cpu_limit_ratio, "
+				  "psi_cpu_pct, psi_memory_pct, psi_io_pct or throttled_total_ms, "
+				  "with :asc or :desc if wanted");
 		return -EINVAL;
 	}
 	ret_filter->resource = LNX_RES_CPU;

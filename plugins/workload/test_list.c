@@ -90,7 +90,7 @@ __attribute__((format(printf, 4, 5))) static int fake_error(struct lnx_http_req 
 {
 	va_list ap;
 
-	(void)code;
+	assert_string_equal(code, "bad_parameter");
 	req->status = status;
 	va_start(ap, fmt);
 	(void)vsnprintf(req->body, sizeof(req->body), fmt, ap);
@@ -317,11 +317,12 @@ static void figures_are_of_the_whole_workload(void **state)
 
 static void bad_questions_are_refused(void **state)
 {
-	static const char *const bad[][2] = {
-		{ "sort=name", "sort" }, { "sort=cpu_pct:up", "sort" },
-		{ "by=planet", "by" },	 { "resource=disk", "resource" },
-		{ "limit=0", "" },	 { "limit=10001", "" }
-	};
+	static const char *const bad[][2] = { { "sort=name", "sort must be stalled_ms, " },
+					      { "sort=cpu_pct:up", "sort" },
+					      { "by=planet", "by" },
+					      { "resource=disk", "resource" },
+					      { "limit=0", "" },
+					      { "limit=10001", "" } };
 	static struct lnx_http_req req;
 	struct scene *s = *state;
 

@@ -78,6 +78,8 @@ unknown_plugin()
 {
 	printf 'prometeus:\n  enabled: true\n' >"$tmp/c.yaml"
 	refuses "c\\.yaml:1:1: .*prometeus.*did you mean 'prometheus'"
+	printf 'webhook.:\n  enabled: true\n  url: http://127.0.0.1:1/\n' >"$tmp/c.yaml"
+	refuses "c\\.yaml:1:1: section 'webhook\\.': an instance is named with"
 }
 unknown_key_with_a_suggestion()
 {

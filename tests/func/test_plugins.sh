@@ -169,7 +169,7 @@ failing_plugin_is_shown()
 	[ "$(plugin_field failing failures)" -ge 100 ] || fail "$(get /plugins)"
 	[ "$(status_of /readyz)" = 503 ] || fail "/readyz is not 503"
 	curl -sS "$url/readyz" | jq -e '.reasons | map(contains("failing")) | any' >/dev/null || fail "$(curl -sS "$url/readyz")"
-	doctor_says '^FAIL plugin: failing is failing: '
+	doctor_says '^FAIL plugin: failing is failing: its event handler failed 100 times in a row, last: Input/output error'
 }
 
 crashing_plugin_is_quarantined_after_three_crashes()
