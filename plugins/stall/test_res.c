@@ -361,76 +361,6 @@ static void windows_of_io_and_memory_are_told(void **state)
 	drop_tree(&t);
 }
 
-static void did(struct test *f, const char *probe, uint64_t id, uint32_t pid, uint64_t amount)
-{
-	struct lnx_rec_res_key key = { .id = id, .tgid = pid };
-	struct lnx_rec_res_proc v = { .amount = amount, .start_ns = pid, .comm = "reader" };
-
-	put(f, probe, "procs", &key, &v);
-}
-
-/* Half of the culprit's requests were sent by kernel threads: of them nobody is named. */
-static void processes_of_io_share_their_part(void **state)
-{
-	struct test *f = *state;
-	struct stall_query q = {
-		.resource = LNX_RES_IO, .by = STALL_BY_PROCESS, .to_ns = UINT64_MAX, .limit = 100
-	};
-	struct lnx_buf out = { 0 };
-
-	rise(f);
-	waited(f, "blkio", 100, 400);
-	requests(f, 100, 102, 400, 0);
-	did(f, "blkio", 102, 7, 30);
-	did(f, "blkio", 102, 8, 10);
-	did(f, "blkio", 102, 0, 40);
-	did(f, "blkio", 101, 9, 5000); /* another cgroup's */
-	q.from_ns = f->boot;
-	tick(f);
-	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
-	assert_non_null(strstr(out.data, "\"pid\":7,\"comm\":\"reader\"},"));
-	assert_non_null(strstr(out.data, "\"stall_ms\":150,\"share_ratio\":0.375"));
-	assert_non_null(strstr(out.data, "\"stall_ms\":50,\"share_ratio\":0.125"));
-	assert_non_null(strstr(out.data, "\"stall_ms\":200,\"share_ratio\":0.5"));
-	assert_null(strstr(out.data, "\"pid\":9"));
-	assert_null(strstr(out.data, "\"pid\":0"));
-	assert_non_null(strstr(out.data, "processes-by-device-time-asked-for"));
-	lnx_buf_done(&out);
-	/* They did nothing since: the answer says that it knows of none. */
-	waited(f, "blkio", 100, 800);
-	requests(f, 100, 102, 800, 0);
-	q.from_ns = f->boot;
-	tick(f);
-	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
-	assert_null(strstr(out.data, "\"pid\":"));
-	assert_non_null(strstr(out.data, "processes-not-known"));
-	lnx_buf_done(&out);
-}
-
-static void processes_of_memory_share_their_part(void **state)
-{
-	struct test *f = *state;
-	struct stall_query q = { .resource = LNX_RES_MEMORY,
-				 .by = STALL_BY_PROCESS,
-				 .to_ns = UINT64_MAX,
-				 .limit = 100 };
-	struct lnx_buf out = { 0 };
-	struct tree t;
-
-	rise(f);
-	make_tree(f, &t, "99857600\n");
-	waited(f, "mem", 100, 400);
-	allocated(f, 101, 300);
-	did(f, "mem", 101, 7, 300);
-	q.from_ns = f->boot;
-	tick(f);
-	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
-	assert_non_null(strstr(out.data, "\"pid\":7,\"comm\":\"reader\"},"));
-	assert_non_null(strstr(out.data, "processes-by-allocated-pages"));
-	lnx_buf_done(&out);
-	drop_tree(&t);
-}
-
 /* The programs of <probe> ran <n> times, 2 us each. */
 static void ran(struct test *f, const char *probe, uint64_t n)
 {
@@ -497,8 +427,6 @@ int main(void)
 		RES_TEST(probe_that_cannot_be_attached_is_told_once),
 		RES_TEST(windows_of_io_and_memory_are_told),
 		RES_TEST(their_cost_counts_in_the_budget),
-		RES_TEST(processes_of_io_share_their_part),
-		RES_TEST(processes_of_memory_share_their_part),
 		TEST(without_its_probe_a_resource_is_psi_only),
 	};
 
