@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <linux/magic.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,17 +22,6 @@
 #define BASE64	       sodium_base64_VARIANT_ORIGINAL
 #define SEED_TEXT      44 /* 32 bytes in base64 */
 #define FILE_VERSION   1
-
-__attribute__((format(printf, 3, 4))) static int say(char why[IDENTITY_WHY], int rc,
-						     const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(why, IDENTITY_WHY, fmt, ap); /* cut is fine: for people */
-	va_end(ap);
-	return rc;
-}
 
 void identity_shut_process(void)
 {
@@ -163,14 +151,14 @@ static int parse(char *text, size_t n, const char *path, const struct secp *s, s
 	int rc;
 
 	if (take_seed(text, id->secret->seed))
-		return say(why, -EBADMSG, "%s: no seed of 32 bytes in base64", path);
+		return identity_say(why, -EBADMSG, "%s: no seed of 32 bytes in base64", path);
 	if (jcs_read(text, n, IDENTITY_FILE_BYTES, &o, text_why))
-		return say(why, -EBADMSG, "%s: %s", path, text_why);
+		return identity_say(why, -EBADMSG, "%s: %s", path, text_why);
 	derive(id, s);
 	rc = read_members(o, id);
 	json_decref(o);
 	if (rc)
-		return say(
+		return identity_say(
 			why, rc,
 			"%s: not an identity of version 1, or its DID or address is not that of its seed",
 			path);
@@ -208,6 +196,18 @@ static bool lasts(const char *path)
 	       fs.f_type != OVERLAYFS_SUPER_MAGIC;
 }
 
+/* What was read or written, unless that failed. */
+static int give(struct identity *id, const char *path, int rc, struct identity **ret)
+{
+	if (rc) {
+		identity_free(id);
+		return rc;
+	}
+	id->is_lasting = lasts(path);
+	*ret = id;
+	return 0;
+}
+
 static int load(const char *path, const struct secp *s, struct identity **ret,
 		char why[IDENTITY_WHY])
 {
@@ -218,17 +218,12 @@ static int load(const char *path, const struct secp *s, struct identity **ret,
 
 	if (!text) {
 		identity_free(id);
-		return say(why, -ENOMEM, "out of memory that can be locked");
+		return identity_say(why, -ENOMEM, "out of memory that can be locked");
 	}
 	rc = identity_file_read(path, text, &n, why);
 	rc = rc ? rc : parse(text, n, path, s, id, why);
 	sodium_free(text);
-	id->is_lasting = !rc && lasts(path);
-	if (rc)
-		identity_free(id);
-	else
-		*ret = id;
-	return rc;
+	return give(id, path, rc, ret);
 }
 
 /* A new seed, written to <path>; <old>: the identity whose place it takes, or NULL. */
@@ -241,7 +236,7 @@ static int make(const char *path, const struct identity *old, bool is_by_user, u
 
 	if (!id || !text) {
 		identity_free(id);
-		return say(why, -ENOMEM, "out of memory that can be locked");
+		return identity_say(why, -ENOMEM, "out of memory that can be locked");
 	}
 	randombytes_buf(id->secret->seed, sizeof(id->secret->seed));
 	derive(id, s);
@@ -252,12 +247,7 @@ static int make(const char *path, const struct identity *old, bool is_by_user, u
 		memcpy(id->rotated_from, old->did, sizeof(id->rotated_from));
 	rc = identity_file_write(path, old ? old->did : NULL, text, (size_t)format(id, text), why);
 	sodium_free(text);
-	id->is_lasting = !rc && lasts(path);
-	if (rc)
-		identity_free(id);
-	else
-		*ret = id;
-	return rc;
+	return give(id, path, rc, ret);
 }
 
 int identity_open(const char *path, bool does_make, uint64_t now_ns, const struct secp *s,
@@ -280,8 +270,9 @@ int identity_new(const char *path, bool is_dry, uint64_t now_ns, const struct se
 
 	identity_free(have);
 	if (!rc)
-		return say(why, -EEXIST,
-			   "%s: there is one already; linnix identity rotate replaces it", path);
+		return identity_say(why, -EEXIST,
+				    "%s: there is one already; linnix identity rotate replaces it",
+				    path);
 	if (rc != -ENOENT)
 		return rc;
 	if (!is_dry)
@@ -311,11 +302,11 @@ int identity_may_hold_money(const struct identity *id, char why[IDENTITY_WHY])
 	if (id->is_by_user)
 		return 0;
 	if (id->is_fresh)
-		return say(
+		return identity_say(
 			why, -EPERM,
 			"the identity was made just now: money could go to a key that a restart forgets; run: linnix identity new, or configure chain.private_key_file");
 	if (!id->is_lasting)
-		return say(
+		return identity_say(
 			why, -EPERM,
 			"the identity lies on a file system that a restart empties; put chain.identity_path on a disk, run: linnix identity new, or configure chain.private_key_file");
 	return 0;

@@ -12,8 +12,7 @@
 
 #define PATH_BYTES 4096
 
-__attribute__((format(printf, 3, 4))) static int say(char why[IDENTITY_WHY], int rc,
-						     const char *fmt, ...)
+int identity_say(char why[IDENTITY_WHY], int rc, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -26,13 +25,15 @@ __attribute__((format(printf, 3, 4))) static int say(char why[IDENTITY_WHY], int
 static int check(const char *path, const struct stat *st, char why[IDENTITY_WHY])
 {
 	if (!S_ISREG(st->st_mode))
-		return say(why, -EPERM, "%s: not a plain file", path);
+		return identity_say(why, -EPERM, "%s: not a plain file", path);
 	if (st->st_uid != geteuid())
-		return say(why, -EPERM, "%s: belongs to user %u, not to the one who runs this (%u)",
-			   path, (unsigned)st->st_uid, (unsigned)geteuid());
+		return identity_say(why, -EPERM,
+				    "%s: belongs to user %u, not to the one who runs this (%u)",
+				    path, (unsigned)st->st_uid, (unsigned)geteuid());
 	if (st->st_mode & 077)
-		return say(why, -EPERM, "%s: others may use it (mode %04o); run: chmod 600 %s",
-			   path, (unsigned)(st->st_mode & 07777), path);
+		return identity_say(why, -EPERM,
+				    "%s: others may use it (mode %04o); run: chmod 600 %s", path,
+				    (unsigned)(st->st_mode & 07777), path);
 	return 0;
 }
 
@@ -59,15 +60,15 @@ int identity_file_read(const char *path, char *ret, size_t *ret_n, char why[IDEN
 
 	if (fd < 0) {
 		rc = -errno;
-		return rc == -ELOOP ? say(why, -EPERM, "%s: a symbolic link", path)
-				    : say(why, rc, "%s: %s", path, strerror(-rc));
+		return rc == -ELOOP ? identity_say(why, -EPERM, "%s: a symbolic link", path)
+				    : identity_say(why, rc, "%s: %s", path, strerror(-rc));
 	}
-	rc = fstat(fd, &st) < 0 ? say(why, -errno, "%s: %s", path, strerror(errno))
+	rc = fstat(fd, &st) < 0 ? identity_say(why, -errno, "%s: %s", path, strerror(errno))
 				: check(path, &st, why);
 	if (!rc) {
 		rc = read_all(fd, ret, ret_n);
 		if (rc)
-			(void)say(why, rc, "%s: %s", path, strerror(-rc));
+			(void)identity_say(why, rc, "%s: %s", path, strerror(-rc));
 	}
 	(void)close(fd);
 	return rc;
@@ -85,14 +86,15 @@ static int open_place(const char *path, const char **ret_name, char why[IDENTITY
 	if (!**ret_name ||
 	    (size_t)snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) + 1 : 1,
 			     slash ? path : ".") >= sizeof(dir))
-		return say(why, -EINVAL, "%s: not the path of a file", path);
+		return identity_say(why, -EINVAL, "%s: not the path of a file", path);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return say(why, -errno, "%s: %s", dir, strerror(errno));
+		return identity_say(why, -errno, "%s: %s", dir, strerror(errno));
 	if (fstat(fd, &st) < 0 || ((st.st_mode & 022) && !(st.st_mode & S_ISVTX))) {
 		(void)close(fd);
-		return say(why, -EPERM, "%s: others may replace files in it; run: chmod go-w %s",
-			   dir, dir);
+		return identity_say(why, -EPERM,
+				    "%s: others may replace files in it; run: chmod go-w %s", dir,
+				    dir);
 	}
 	return fd;
 }
@@ -105,7 +107,7 @@ int identity_file_check_place(const char *path, char why[IDENTITY_WHY])
 	if (fd < 0)
 		return fd;
 	rc = faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0
-		     ? say(why, -errno, "%s: %s", path, strerror(errno))
+		     ? identity_say(why, -errno, "%s: %s", path, strerror(errno))
 		     : 0;
 	(void)close(fd);
 	return rc;
@@ -159,7 +161,7 @@ int identity_file_write(const char *path, const char *keep_as, const char *text,
 	    (size_t)snprintf(kept, sizeof(kept), "%s.%s", name, keep_as ? keep_as : "") >=
 		    sizeof(kept)) {
 		(void)close(dir);
-		return say(why, -ENAMETOOLONG, "%s: too long", path);
+		return identity_say(why, -ENAMETOOLONG, "%s: too long", path);
 	}
 	(void)unlinkat(dir, tmp, 0); /* of a run that was killed */
 	rc = write_new(dir, tmp, text, n);
@@ -168,5 +170,5 @@ int identity_file_write(const char *path, const char *keep_as, const char *text,
 		(void)unlinkat(dir, tmp, 0); /* renamed, or one name too many */
 	}
 	(void)close(dir);
-	return rc ? say(why, rc, "%s: %s", path, strerror(-rc)) : 0;
+	return rc ? identity_say(why, rc, "%s: %s", path, strerror(-rc)) : 0;
 }

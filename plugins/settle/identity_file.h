@@ -18,4 +18,8 @@ int identity_file_check_place(const char *path, char why[IDENTITY_WHY]);
 int identity_file_write(const char *path, const char *keep_as, const char *text, size_t n,
 			char why[IDENTITY_WHY]);
 
+/* Tell in <why> what is wrong. Returns <rc>. */
+int identity_say(char why[IDENTITY_WHY], int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 #endif

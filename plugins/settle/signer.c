@@ -4,23 +4,11 @@
 
 #include <errno.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "identity_file.h"
-
-__attribute__((format(printf, 3, 4))) static int say(char why[IDENTITY_WHY], int rc,
-						     const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(why, IDENTITY_WHY, fmt, ap); /* cut is fine: for people */
-	va_end(ap);
-	return rc;
-}
 
 /* 64 hex digits with or without 0x. libsodium's reader takes the same time for all digits. */
 static int take_hex(const char *text, size_t n, const char *source, const struct secp *s,
@@ -34,9 +22,10 @@ static int take_hex(const char *text, size_t n, const char *source, const struct
 	}
 	if (n != (size_t)2 * SECP_KEY ||
 	    sodium_hex2bin(sg->key, SECP_KEY, text, n, NULL, &bin, NULL) || bin != SECP_KEY)
-		return say(why, -EINVAL, "%s is not 64 hex digits", source);
+		return identity_say(why, -EINVAL, "%s is not 64 hex digits", source);
 	if (!secp_is_key(s, sg->key))
-		return say(why, -EINVAL, "%s is no key of secp256k1: 0, or over its order", source);
+		return identity_say(why, -EINVAL, "%s is no key of secp256k1: 0, or over its order",
+				    source);
 	sg->source = source;
 	return 0;
 }
@@ -49,7 +38,7 @@ static int take_file(const char *path, const struct secp *s, struct signer *sg,
 	int rc;
 
 	if (!text)
-		return say(why, -ENOMEM, "out of memory that can be locked");
+		return identity_say(why, -ENOMEM, "out of memory that can be locked");
 	rc = identity_file_read(path, text, &n, why);
 	if (!rc) {
 		while (n && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' '))
@@ -79,7 +68,7 @@ int signer_open(const char *text, const char *file, const struct identity *id, c
 	identity_shut_process();
 	sg.key = sodium_init() < 0 ? NULL : sodium_malloc(SECP_KEY);
 	if (!sg.key) {
-		rc = say(why, -ENOMEM, "out of memory that can be locked");
+		rc = identity_say(why, -ENOMEM, "out of memory that can be locked");
 	} else if (text && *text) {
 		rc = take_hex(text, strlen(text), "chain.private_key", s, &sg, why);
 	} else if (file && *file) {
@@ -91,7 +80,7 @@ int signer_open(const char *text, const char *file, const struct identity *id, c
 		memcpy(sg.key, id->secret->secp256k1, SECP_KEY);
 		sg.source = "identity";
 	} else {
-		rc = say(why, -ENOENT, "no key: neither configured nor an identity");
+		rc = identity_say(why, -ENOENT, "no key: neither configured nor an identity");
 	}
 	wipe_env(env);
 	rc = rc ? rc : secp_address(s, sg.key, sg.address);
