@@ -160,13 +160,30 @@ static int tell(struct run *r, const char *action, const char *sha256)
 	return code;
 }
 
-/* The exit code of the child, as a shell gives it. */
+static volatile sig_atomic_t child; /* who gets what is to end us */
+
+static void pass_on(int sig)
+{
+	int saved = errno;
+
+	(void)kill(child, sig); /* gone: it is reaped in a moment */
+	errno = saved;
+}
+
+/* The exit code of the child, as a shell gives it. What is to end us ends it: without us its folder would stay, and the agent would
+ * not hear of its end. */
 static int reap(struct run *r)
 {
+	struct sigaction sa = { .sa_handler = pass_on };
 	int status = 0;
 
+	child = r->pid;
+	(void)sigaction(SIGTERM, &sa, NULL); /* cannot fail */
+	(void)sigaction(SIGHUP, &sa, NULL);  /* likewise */
 	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGHUP, SIG_DFL);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -177,7 +194,7 @@ static void end(struct run *r)
 }
 
 /* What became of it. Exit code. */
-static int outcome(struct run *r, const struct lnx_cli_args *args, int child)
+static int outcome(struct run *r, const struct lnx_cli_args *args, int ended)
 {
 	json_t *task = NULL;
 	uint64_t ns = PROVEN_NS;
@@ -186,7 +203,7 @@ static int outcome(struct run *r, const struct lnx_cli_args *args, int child)
 	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
 		return LNX_EXIT_USAGE;
 	code = lnx_task_wait(r->cli, r->path, ns, lnx_task_in_phase,
-			     child ? "offered,failed"
+			     ended ? "offered,failed"
 				   : "submitted,settled,disputed,resolved,failed,offered",
 			     &task);
 	if (task)
@@ -197,7 +214,7 @@ static int outcome(struct run *r, const struct lnx_cli_args *args, int child)
 		code = LNX_EXIT_FAILURE;
 	}
 	json_decref(task);
-	return child ? child : code;
+	return ended ? ended : code;
 }
 
 int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
@@ -205,7 +222,7 @@ int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	struct run r = { .cli = cli, .go = -1 };
 	char *argv[LNX_CLI_MAX_WORDS + 1];
 	unsigned n = 0;
-	int code, child;
+	int code, ended;
 
 	if (args->n_words < 3)
 		return lnx_cli_usage("task", "task: run wants an ID and a command: run ID -- CMD…");
@@ -240,11 +257,15 @@ int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	(void)close(r.go);	       /* it has gone through */
 	(void)signal(SIGINT, SIG_IGN); /* the command's, as in a shell; cannot fail */
 	(void)signal(SIGQUIT, SIG_IGN);
-	child = reap(&r);
+	ended = reap(&r);
 	code = tell(&r, "finish", lnx_cli_arg(args, "output-sha256"));
 	end(&r);
 	if (code == LNX_EXIT_OK)
-		code = outcome(&r, args, child);
+		code = outcome(&r, args, ended);
+	else
+		lnx_cli_say(
+			"task: the command ended with %d, and the agent does not know: what it measured is not submitted, run it again",
+			ended);
 out:
 	while (n)
 		free(argv[--n]);

@@ -138,6 +138,45 @@ limits_hold()
 	new_task exact 5 >/dev/null || exit 1
 }
 
+# run_until_gone: the task of limits_hold, in the background; sets $runs.
+run_until_gone()
+{
+	"$linnix" --url "unix:$tmp/payee/sock" task run "$id" -- sh -c "trap 'exit 5' TERM; until [ -e '$tmp/gone' ]; do sleep 0.05; done" >"$tmp/run" 2>&1 &
+	runs=$!
+	poll 20 phase_is payee "$id" running || fail "$(task_of payee "$id")"
+}
+
+ended_unsaid() { api payee "/tasks/$1" | jq -e --arg r "$2" '.phase == "offered" and .reason == $r' >/dev/null; }
+
+# What was measured is lost, and said to be; nothing else is, and nothing stays behind.
+who_is_killed_while_a_task_runs()
+{
+	local id runs rc=0 before pid
+	before=$(balance payee)
+	id=$(api payer /tasks/exact | jq -r .task_id)
+	poll 20 phase_is payee "$id" offered || fail "$(task_of payee "$id")"
+	run_until_gone
+	pid=$(api payee "/tasks/$id" | jq .measured.pid)
+	kill "$runs"
+	wait "$runs" || rc=$?
+	[ "$rc" -eq 5 ] || fail "exit code $rc, not that of the command: $(cat "$tmp/run")"
+	[ -z "$(find /sys/fs/cgroup -maxdepth 3 -name "linnix-task-$pid")" ] || fail "its cgroup stayed"
+	poll 20 ended_unsaid "$id" 'its command ended with 5: there is no receipt for that' || fail "$(task_of payee "$id")"
+	run_until_gone
+	settle_kill payee
+	: >"$tmp/gone"
+	rc=0
+	wait "$runs" || rc=$?
+	[ "$rc" -eq 3 ] || fail "exit code $rc: $(cat "$tmp/run")"
+	grep -q 'ended with 0, and the agent does not know' "$tmp/run" || fail "$(cat "$tmp/run")"
+	settle_spawn payee
+	poll 20 answers_tasks payee || fail "no API: $(tail -3 "$tmp/payee/log")"
+	poll 20 ended_unsaid "$id" 'the agent ended while it ran: what was measured is lost, run it again' || fail "$(task_of payee "$id")"
+	cli payee task run "$id" -- true >"$tmp/run" 2>&1 || fail "$(cat "$tmp/run")"
+	poll 30 phase_is payer "$id" settled || fail "$(task_of payer "$id")"
+	[ "$(($(balance payee) - before))" = 5000000 ] || fail "the payee has $(balance payee), before $before"
+}
+
 # Agents that signed: both keys and the identities' seeds are in locked memory, and nowhere else.
 keys_stay_where_they_are()
 {
@@ -193,6 +232,7 @@ from_create_to_paid()
 	what_is_late_goes_home
 	a_dry_create_sends_nothing
 	limits_hold
+	who_is_killed_while_a_task_runs
 }
 
 # chosen: what the chain chose, counted by ethers from what the node says of the block.
