@@ -139,6 +139,8 @@ static void the_nearest_limit_is_an_ancestors(void **state)
 	assert_int_equal(e->cgroup_id, inode(s, "unified/a.slice/x.service"));
 	assert_int_equal(e->source, LNX_USAGE_V2);
 	assert_int_equal(e->window_ns, 0);
+	assert_int_equal(e->age_ns, SECOND);
+	assert_int_equal(e->h.cpu, LNX_CPU_NONE);
 	assert_int_equal(e->anon_bytes, 104857600);
 	assert_true(testhost_near(e->working_set_bytes, 107479040 - MIB, 0));
 	assert_int_equal(e->memory_limit_bytes, 0);
@@ -159,14 +161,18 @@ static void the_nearest_limit_is_an_ancestors(void **state)
 	assert_int_equal(testhost_count(s->host, "workload.usage"), 2);
 	e = last(s);
 	assert_int_equal(e->window_ns, ROUND);
+	assert_int_equal(e->age_ns, SECOND + ROUND);
 	assert_int_equal(e->memory_limit_bytes, 209715200);
 	assert_true(testhost_near(e->memory_room_bytes, 10 * MIB, 0));
 	assert_int_equal(e->limit_cgroup_id, inode(s, "unified/a.slice"));
 	assert_true(testhost_near(e->throttled_ms, 2.5, 1e-9));
+	assert_int_equal(e->path.len, strlen("/a.slice/x.service"));
 	assert_memory_equal((const char *)e + e->path.off, "/a.slice/x.service", e->path.len);
 	put_file(s, "unified/a.slice/memory.max", "1073741824\n");
 	(void)testhost_advance(s->host, ROUND);
-	e = last(s); /* 200 MiB less 102.5 less 2 of files */
+	e = last(s);
+	assert_true(testhost_near(e->throttled_ms, 0, 1e-9));
+	/* 200 MiB less 102.5 less 2 of files */
 	assert_true(testhost_near(e->memory_room_bytes, 99.5 * MIB, 0));
 	assert_int_equal(e->limit_cgroup_id, e->cgroup_id);
 }

@@ -408,9 +408,10 @@ static void forks_in(struct scene *s, uint64_t cgroup_id, unsigned n)
 		assert_int_equal(testhost_deliver(s->host, &f.h), 0);
 }
 
-static int is_counting(struct scene *s)
+static int is_counting(struct scene *s, uint64_t cgroup_id)
 {
 	struct lnx_ev_proc_fork f = { .h = { sizeof(f), LNX_EV_PROC_FORK, sizeof(f), 0, 2, 0 },
+				      .cgroup_id = cgroup_id,
 				      .is_kthread = 1 };
 
 	return testhost_deliver(s->host, &f.h) == 0;
@@ -428,16 +429,17 @@ static void limit_of_processes_is_looked_at_where_many_are_made(void **state)
 	id = inode(&s, "system.slice/ssh.service");
 	(void)snprintf(slice, sizeof(slice), "%s/system.slice", s.root);
 	(void)testhost_advance(s.host, SECOND);
-	assert_int_equal(is_counting(&s), 0);
+	assert_int_equal(is_counting(&s, id), 0);
 	(void)testhost_set_wanted(s.host, "cgroup.pids", 1);
 	(void)testhost_advance(s.host, SECOND);
-	assert_int_equal(is_counting(&s), 1);
+	assert_int_equal(is_counting(&s, id), 1);
 	forks_in(&s, id, 20);
 	(void)testhost_advance(s.host, SECOND);
 	assert_int_equal(testhost_count(s.host, "cgroup.pids"), 0); /* there is no limit */
 	write_file(slice, "pids.max", "50\n");
 	write_file(slice, "pids.current", "45\n");
 	forks_in(&s, id, 9);
+	assert_int_equal(is_counting(&s, id), 1); /* a kernel thread is not one of them */
 	(void)testhost_advance(s.host, SECOND);
 	assert_int_equal(testhost_count(s.host, "cgroup.pids"), 0); /* too few */
 	forks_in(&s, id, 10);
@@ -446,6 +448,7 @@ static void limit_of_processes_is_looked_at_where_many_are_made(void **state)
 	assert_int_equal(testhost_count(s.host, "cgroup.pids"), 1);
 	e = (const void *)testhost_last(s.host, "cgroup.pids");
 	assert_int_equal(e->h.pid, 41);
+	assert_int_equal(e->h.cpu, LNX_CPU_NONE);
 	assert_int_equal(e->cgroup_id, id);
 	assert_int_equal(e->pids, 45);
 	assert_int_equal(e->pids_max, 50);
@@ -463,7 +466,7 @@ static void limit_of_processes_is_looked_at_where_many_are_made(void **state)
 				  0));
 	(void)testhost_set_wanted(s.host, "cgroup.pids", 0);
 	(void)testhost_advance(s.host, SECOND);
-	assert_int_equal(is_counting(&s), 0);
+	assert_int_equal(is_counting(&s, id), 0);
 	(void)snprintf(path, sizeof(path), "%s/pids.max", slice);
 	(void)unlink(path);
 	(void)snprintf(path, sizeof(path), "%s/pids.current", slice);
