@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/doctor.h"
 #include "cli/paths.h"
+#include "probe.h"
 
 static int doctor_quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -121,26 +122,38 @@ static void doctor_tier(struct lnx_doctor *d)
 		lnx_doctor_add(d, LNX_FINDING_OK, "iterator", "", "the kernel lists tasks to BPF");
 }
 
+/* Each object is there, and libbpf can read it. */
 static void doctor_objects(struct lnx_doctor *d)
 {
-	char path[LNX_PATH_BYTES], file[LNX_PATH_BYTES + 16], head[5];
-	int n = lnx_path_lib(d->cli, "bpf", path);
+	char path[LNX_PATH_BYTES], file[LNX_PATH_BYTES + 48];
+	unsigned i, n_wrong = 0;
+	struct bpf_object *obj;
 
-	if (n < 0) {
+	if (lnx_path_lib(d->cli, "bpf", path) < 0) {
 		lnx_doctor_add(d, LNX_FINDING_FAIL, "objects",
 			       "run make, or install linnix whole; --lib-dir says where",
 			       "no folder with BPF objects beside this program");
 		return;
 	}
-	(void)snprintf(file, sizeof(file), "%s/proc.bpf.o", path);
-	n = lnx_doctor_read(path, "proc.bpf.o", head, sizeof(head));
-	if (n < 0)
-		lnx_doctor_add(d, LNX_FINDING_FAIL, "objects", "run make, or install linnix again",
-			       "%s: %s", file, strerror(-n));
-	else if (n < 4 || memcmp(head, "\177ELF", 4) != 0)
+	for (i = 0; lnx_probe_name(i); i++) {
+		(void)snprintf(file, sizeof(file), "%s/%s.bpf.o", path, lnx_probe_name(i));
+		if (access(file, R_OK) < 0) {
+			n_wrong++;
+			lnx_doctor_add(d, LNX_FINDING_FAIL, "objects",
+				       "run make, or install linnix again", "%s: %s", file,
+				       strerror(errno));
+			continue;
+		}
+		obj = bpf_object__open_file(file, NULL);
+		if (obj) {
+			bpf_object__close(obj);
+			continue;
+		}
+		n_wrong++;
 		lnx_doctor_add(d, LNX_FINDING_FAIL, "objects", "run make, or install linnix again",
 			       "%s is not a BPF object", file);
-	else
+	}
+	if (!n_wrong)
 		lnx_doctor_add(d, LNX_FINDING_OK, "objects", "", "%s", path);
 }
 

@@ -155,9 +155,15 @@ objects_are_missing_or_broken()
 	mkdir -p "$tmp/lib/bpf"
 	doctor 1 --lib-dir "$tmp/lib"
 	says '^FAIL objects: .*proc\.bpf\.o.*No such file'
+	cp "$build"/bpf/*.o "$tmp/lib/bpf"
 	echo text >"$tmp/lib/bpf/proc.bpf.o"
+	head -c 5000 "$build/bpf/sched.bpf.o" >"$tmp/lib/bpf/sched.bpf.o"
+	rm "$tmp/lib/bpf/mem.bpf.o"
 	doctor 1 --lib-dir "$tmp/lib"
-	says '^FAIL objects: .*not a BPF object'
+	says '^FAIL objects: .*proc\.bpf\.o is not a BPF object'
+	says '^FAIL objects: .*sched\.bpf\.o is not a BPF object'
+	says '^FAIL objects: .*mem\.bpf\.o: No such file'
+	[ "$(grep -c '^FAIL objects' "$tmp/o")" -eq 3 ] || fail "$(cat "$tmp/o")"
 }
 
 configuration_is_wrong()
