@@ -152,9 +152,7 @@ static void open_probe(struct stall *s, struct stall_demand *d, const char *prob
 	if (s->conf->mode == STALL_MODE_PSI)
 		(void)snprintf(d->why, sizeof(d->why), "stall.mode is psi-only"); /* fits */
 	else if (rc < 0)
-		(void)snprintf(d->why, sizeof(d->why),
-			       "probe %s is not loaded (%s): GET /status tells why", probe,
-			       strerror(-rc)); /* cut when too long */
+		stall_no_map(d->why, sizeof(d->why), probe, rc);
 	if (!d->is_open && lost)
 		s->host->health(s->ctx, probe, LNX_HEALTH_DEGRADED, d->why);
 }

@@ -43,6 +43,24 @@ uint32_t stall_possible_cpus(void)
 	return n < LNX_LEDGER_CPU_MAX ? n : LNX_LEDGER_CPU_MAX;
 }
 
+void stall_no_map(char *ret_why, size_t bytes, const char *probe, int rc)
+{
+	if (rc == -ENODEV)
+		(void)snprintf(ret_why, bytes, "probe %s is not loaded: GET /status tells why",
+			       probe); /* fits */
+	else
+		(void)snprintf(ret_why, bytes, "probe %s lacks a map: %s", probe,
+			       strerror(-rc)); /* fits */
+}
+
+static int no_map(struct stall *s, int rc)
+{
+	char why[sizeof(s->probe.why)];
+
+	stall_no_map(why, sizeof(why), "sched", rc);
+	return not_live(s, "%s", why);
+}
+
 static void *map_it(struct stall *s, const char *name, size_t bytes, size_t *ret_bytes)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -50,8 +68,7 @@ static void *map_it(struct stall *s, const char *name, size_t bytes, size_t *ret
 	void *p;
 
 	if (fd < 0) {
-		(void)not_live(s, "probe sched is not loaded (%s): GET /status tells why",
-			       strerror(-fd));
+		(void)no_map(s, fd);
 		return NULL;
 	}
 	bytes = (bytes + page - 1) / page * page;
@@ -119,8 +136,7 @@ int stall_probe_open(struct stall *s)
 
 	p->slots_fd = s->host->probe_map(s->ctx, "sched", "slots");
 	if (p->slots_fd < 0)
-		return not_live(s, "probe sched is not loaded (%s): GET /status tells why",
-				strerror(-p->slots_fd));
+		return no_map(s, p->slots_fd);
 	rc = open_maps(s);
 	if (rc)
 		return rc;

@@ -126,6 +126,8 @@ struct stall {
 
 /* probe.c */
 uint32_t stall_possible_cpus(void);
+/* Why the host gave no map of <probe>, <rc>. */
+void stall_no_map(char *ret_why, size_t bytes, const char *probe, int rc);
 int stall_probe_open(struct stall *s);
 void stall_probe_close(struct stall *s);
 /* Detach, because of <why>; attach again. */

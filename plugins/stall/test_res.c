@@ -404,8 +404,13 @@ static void without_its_probe_a_resource_is_psi_only(void **state)
 	f->s->has_psi = 1;
 	assert_int_equal(stall_method(f->s, LNX_RES_IO), LNX_METHOD_PSI_ONLY);
 	assert_int_equal(stall_method(f->s, LNX_RES_MEMORY), LNX_METHOD_PSI_ONLY);
-	assert_non_null(strstr(stall_why(f->s, LNX_RES_IO), "probe blkio is not loaded"));
+	assert_non_null(strstr(stall_why(f->s, LNX_RES_IO), "probe blkio lacks a map"));
 	assert_int_equal(testhost_health(f->t, "mem"), LNX_HEALTH_DEGRADED);
+	stall_demand_close(f->s);
+	assert_int_equal(testhost_probe_error(f->t, "blkio", -ENODEV), 0);
+	assert_int_equal(stall_demand_open(f->s), 0);
+	assert_string_equal(stall_why(f->s, LNX_RES_IO),
+			    "probe blkio is not loaded: GET /status tells why");
 }
 
 #define RES_TEST(f) cmocka_unit_test_setup_teardown(f, setup_res, teardown)

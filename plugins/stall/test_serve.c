@@ -308,7 +308,7 @@ static void method_is_by_what_can_be_seen(void **state)
 	assert_int_equal(svc->method(f->s, LNX_RES_N), LNX_METHOD_NONE);
 	assert_string_equal(svc->degraded(f->s, LNX_RES_CPU, 0), "");
 	assert_string_equal(svc->degraded(f->s, LNX_RES_CPU, 1), "");
-	assert_non_null(strstr(svc->degraded(f->s, LNX_RES_IO, 0), "probe blkio is not loaded"));
+	assert_non_null(strstr(svc->degraded(f->s, LNX_RES_IO, 0), "probe blkio lacks a map"));
 	assert_non_null(strstr(svc->degraded(f->s, LNX_RES_IO, 1), "for the CPU only"));
 	stall_probe_pause(f->s, "off");
 	assert_int_equal(svc->method(f->s, LNX_RES_CPU), LNX_METHOD_NONE);
