@@ -20,6 +20,7 @@
 #include "testhost.h"
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define MS	1000000ULL
 #define SEC	1000000000ULL
 #define CPUS	2
 #define MONO	5000000000ULL
@@ -193,6 +194,18 @@ static inline void tick(struct test *f)
 	f->boot += SEC;
 	testhost_set_now(f->t, f->boot);
 	stall_tick(f->s, f->mono, f->boot);
+}
+
+/* What is charged from now on is of a whole window. */
+static inline void begin(struct test *f)
+{
+	tick(f);
+	tick(f);
+}
+
+static inline struct stall_who *who_of(struct test *f, uint64_t id)
+{
+	return &f->s->whos.who[stall_who_find(&f->s->whos, id)];
 }
 
 /* The last window's row of cgroup <id>. */

@@ -4,8 +4,6 @@
 
 #include "test_fixture.h"
 
-#define MS 1000000ULL
-
 /* A machine: costs of the agent at each level, by its load. */
 struct machine {
 	struct stall_govern g;

@@ -38,6 +38,13 @@ static unsigned times(const char *json, const char *text)
 	return n;
 }
 
+#define TEXTS(...)                \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+
+/* Also that each victim's parts are what it lost. */
 static void answers(struct test *f, struct stall_query q, const char *const *wanted)
 {
 	char *json = ask(f, q);
@@ -54,8 +61,7 @@ static void every_part_is_told_with_its_culprit_and_its_processes(void **state)
 	uint32_t a = slot_for(f, 100), b = slot_for(f, 101), c = slot_for(f, 102),
 		 d = slot_for(f, 103);
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 300 * MS);
 	charge(f, 0, a, d, 100 * MS);
 	charge(f, 0, a, b, 50 * MS);
@@ -66,34 +72,32 @@ static void every_part_is_told_with_its_culprit_and_its_processes(void **state)
 	held(f, LNX_LEDGER_KERNEL, 5, 3, 10, 10);
 	tick(f);
 	answers(f, (struct stall_query){ .victim = "/t/poduid/a" },
-		(const char *const[]){
-			"\"victims\":[{\"victim\":{\"workload\":\"prod/shop\",\"namespace\":\"prod\","
-			"\"pod_name\":\"pod\",\"container_name\":\"a\",\"container_id\":\"\","
-			"\"cgroup\":\"/t/poduid/a\",\"cgroup_id\":100},\"resource\":\"cpu\","
-			"\"method\":\"exact\",\"coverage_ratio\":null,\"confidence\":1,"
-			"\"stalled_ms\":500,\"psi_ms\":null,\"raw_ms\":500,\"full_ms\":null,"
-			"\"parts\":[{\"kind\":\"neighbour\",\"culprit\":{\"workload\":\"prod/twins\","
-			"\"namespace\":\"prod\",\"pod_name\":\"c\",\"container_name\":\"c\","
-			"\"container_id\":\"\",\"cgroup\":\"/t/podc/c\",\"cgroup_id\":102},"
-			"\"same_workload\":false,\"stall_ms\":300,\"share_ratio\":0.6,"
-			"\"processes\":[{\"pid\":10,\"comm\":\"old\",\"stall_ms\":300}]},"
-			"{\"kind\":\"neighbour\",\"culprit\":{\"workload\":\"prod/twins\","
-			"\"namespace\":\"prod\",\"pod_name\":\"d\",\"container_name\":\"d\","
-			"\"container_id\":\"d0d0\",\"cgroup\":\"/t/podd/d\",\"cgroup_id\":103},"
-			"\"same_workload\":false,\"stall_ms\":100,\"share_ratio\":0.2},"
-			"{\"kind\":\"sibling\",\"culprit\":{",
-			"\"cgroup_id\":101},\"stall_ms\":50,\"share_ratio\":0.1},"
-			"{\"kind\":\"self\",\"stall_ms\":40,\"share_ratio\":0.08},"
-			"{\"kind\":\"kernel\",\"stall_ms\":10,\"share_ratio\":0.02,"
-			"\"processes\":[{\"pid\":5,\"comm\":\"old\",\"stall_ms\":10}]}]",
-			NULL });
+		TEXTS("\"victims\":[{\"victim\":{\"workload\":\"prod/shop\",\"namespace\":\"prod\","
+		      "\"pod_name\":\"pod\",\"container_name\":\"a\",\"container_id\":\"\","
+		      "\"cgroup\":\"/t/poduid/a\",\"cgroup_id\":100},\"resource\":\"cpu\","
+		      "\"method\":\"exact\",\"coverage_ratio\":null,\"confidence\":1,"
+		      "\"stalled_ms\":500,\"psi_ms\":null,\"raw_ms\":500,\"full_ms\":null,"
+		      "\"parts\":[{\"kind\":\"neighbour\",\"culprit\":{\"workload\":\"prod/twins\","
+		      "\"namespace\":\"prod\",\"pod_name\":\"c\",\"container_name\":\"c\","
+		      "\"container_id\":\"\",\"cgroup\":\"/t/podc/c\",\"cgroup_id\":102},"
+		      "\"same_workload\":false,\"stall_ms\":300,\"share_ratio\":0.6,"
+		      "\"processes\":[{\"pid\":10,\"comm\":\"old\",\"stall_ms\":300}]},"
+		      "{\"kind\":\"neighbour\",\"culprit\":{\"workload\":\"prod/twins\","
+		      "\"namespace\":\"prod\",\"pod_name\":\"d\",\"container_name\":\"d\","
+		      "\"container_id\":\"d0d0\",\"cgroup\":\"/t/podd/d\",\"cgroup_id\":103},"
+		      "\"same_workload\":false,\"stall_ms\":100,\"share_ratio\":0.2},"
+		      "{\"kind\":\"sibling\",\"culprit\":{",
+		      "\"cgroup_id\":101},\"stall_ms\":50,\"share_ratio\":0.1},"
+		      "{\"kind\":\"self\",\"stall_ms\":40,\"share_ratio\":0.08},"
+		      "{\"kind\":\"kernel\",\"stall_ms\":10,\"share_ratio\":0.02,"
+		      "\"processes\":[{\"pid\":5,\"comm\":\"old\",\"stall_ms\":10}]}]"));
 	/* By process a kernel thread is a culprit with a name; what a process of its own held stays its own. */
 	answers(f, (struct stall_query){ .victim = "/t/poduid/a", .by = STALL_BY_PROCESS },
-		(const char *const[]){ "\"cgroup_id\":102,\"pid\":10,\"comm\":\"old\"},"
-				       "\"same_workload\":false,\"stall_ms\":300",
-				       "{\"kind\":\"kernel\",\"culprit\":{\"workload\":\"_kernel\","
-				       "\"pid\":5,\"comm\":\"old\"},\"stall_ms\":10,",
-				       "{\"kind\":\"self\",\"stall_ms\":40,", NULL });
+		TEXTS("\"cgroup_id\":102,\"pid\":10,\"comm\":\"old\"},"
+		      "\"same_workload\":false,\"stall_ms\":300",
+		      "{\"kind\":\"kernel\",\"culprit\":{\"workload\":\"_kernel\","
+		      "\"pid\":5,\"comm\":\"old\"},\"stall_ms\":10,",
+		      "{\"kind\":\"self\",\"stall_ms\":40,"));
 }
 
 /* Who ran longest while anybody waited is not who held others up longest. */
@@ -103,23 +107,19 @@ static void processes_of_the_node_are_by_what_the_node_lost(void **state)
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 300 * MS);
 	held(f, c, 10, 1, 200, 100);
 	held(f, c, 11, 2, 100, 200);
 	tick(f);
 	answers(f, (struct stall_query){ .victim = "/t/poduid/a" },
-		(const char *const[]){
-			"\"processes\":[{\"pid\":11,\"comm\":\"old\",\"stall_ms\":200},"
-			"{\"pid\":10,\"comm\":\"old\",\"stall_ms\":100}]",
-			"processes-by-their-share-of-all-victims", NULL });
+		TEXTS("\"processes\":[{\"pid\":11,\"comm\":\"old\",\"stall_ms\":200},"
+		      "{\"pid\":10,\"comm\":\"old\",\"stall_ms\":100}]",
+		      "processes-by-their-share-of-all-victims"));
 	answers(f, (struct stall_query){ .victim = "_node" },
-		(const char *const[]){
-			"{\"victim\":{\"workload\":\"_node\"}",
-			"\"processes\":[{\"pid\":10,\"comm\":\"old\",\"stall_ms\":200},"
-			"{\"pid\":11,\"comm\":\"old\",\"stall_ms\":100}]",
-			NULL });
+		TEXTS("{\"victim\":{\"workload\":\"_node\"}",
+		      "\"processes\":[{\"pid\":10,\"comm\":\"old\",\"stall_ms\":200},"
+		      "{\"pid\":11,\"comm\":\"old\",\"stall_ms\":100}]"));
 	/* Half of what c did has a process; the other half is told of nobody. One alone is not split. */
 	charge(f, 0, a, c, 300 * MS);
 	charge(f, 0, c, c, 200 * MS); /* its own wait is no other's */
@@ -141,8 +141,7 @@ static void a_part_names_its_ten_largest_processes(void **state)
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102), d = slot_for(f, 103);
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 120 * MS);
 	charge(f, 0, d, LNX_LEDGER_KERNEL, 5 * MS);
 	for (uint32_t pid = 11; pid <= 22; pid++)
@@ -170,8 +169,7 @@ static void names_are_those_of_the_level_that_is_asked_for(void **state)
 	uint32_t a = slot_for(f, 100), b = slot_for(f, 101), c = slot_for(f, 102),
 		 d = slot_for(f, 103), g = slot_for(f, 106), pod, twins;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	pod = f->tab->slot[LNX_LEDGER_SLOT(a)].up;
 	twins = f->tab->slot[LNX_LEDGER_SLOT(c)].up;
 	assert_true(pod && twins && b && d);
@@ -182,22 +180,17 @@ static void names_are_those_of_the_level_that_is_asked_for(void **state)
 	charge(f, 0, g, a, 20 * MS);
 	tick(f);
 	answers(f, (struct stall_query){ .by = STALL_BY_POD, .victim = "prod/pod" },
-		(const char *const[]){
-			"\"pod_name\":\"pod\",\"cgroup\":\"/t/poduid\"},\"resource\"", NULL });
+		TEXTS("\"pod_name\":\"pod\",\"cgroup\":\"/t/poduid\"},\"resource\""));
 	answers(f, (struct stall_query){ .by = STALL_BY_POD, .victim = "prod/c" },
-		(const char *const[]){
-			"{\"victim\":{\"workload\":\"prod/twins\",\"namespace\":\"prod\","
-			"\"pod_name\":\"c\"}",
-			NULL });
+		TEXTS("{\"victim\":{\"workload\":\"prod/twins\",\"namespace\":\"prod\","
+		      "\"pod_name\":\"c\"}"));
 	answers(f, (struct stall_query){ .by = STALL_BY_WORKLOAD, .victim = "prod/twins" },
-		(const char *const[]){ "{\"victim\":{\"workload\":\"prod/twins\","
-				       "\"namespace\":\"prod\"},",
-				       NULL });
+		TEXTS("{\"victim\":{\"workload\":\"prod/twins\","
+		      "\"namespace\":\"prod\"},"));
 	/* A culprit is named by its level, too. */
 	answers(f, (struct stall_query){ .by = STALL_BY_POD, .victim = "prod/g" },
-		(const char *const[]){ "\"pod_name\":\"pod\",\"cgroup\":\"/t/poduid\"},"
-				       "\"same_workload\":false,\"stall_ms\":20",
-				       NULL });
+		TEXTS("\"pod_name\":\"pod\",\"cgroup\":\"/t/poduid\"},"
+		      "\"same_workload\":false,\"stall_ms\":20"));
 }
 
 /* Which victims an answer has, by the ids of their cgroups: "100 103" in the order of the answer. */
@@ -223,10 +216,8 @@ static void questions_choose_victims(void **state)
 	struct test *f = *state;
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102), d = slot_for(f, 103),
 		 g = slot_for(f, 106);
-	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	(void)move_to_namespace(f, 106, "dev");
 	move_to_namespace(f, 103, "prod")->container_id = "d0d0d0d0d0d0d0d0";
 	charge(f, 0, a, c, 200 * MS);
@@ -255,9 +246,7 @@ static void questions_choose_victims(void **state)
 	are_told(f, (struct stall_query){ .culprit = "shop" }, "0 106");
 	are_told(f, (struct stall_query){ .culprit = "_kernel", .namespace_ = "dev" }, "106");
 	are_told(f, (struct stall_query){ .culprit = "/t/podd/d" }, "");
-	json = ask(f, (struct stall_query){ .limit = 2 });
-	has(json, "\"victims_total\":5}");
-	free(json);
+	answers(f, (struct stall_query){ .limit = 2 }, TEXTS("\"victims_total\":5}"));
 }
 
 static void replicas_of_one_workload_are_told(void **state)
@@ -267,17 +256,14 @@ static void replicas_of_one_workload_are_told(void **state)
 		 y = slot_for(f, 2001);
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, c, d, 50 * MS);
 	charge(f, 0, x, y, 20 * MS); /* without a name: strangers */
 	tick(f);
-	json = ask(f, (struct stall_query){ .victim = "102" });
-	has(json, "\"cgroup_id\":103},\"same_workload\":true,\"stall_ms\":50,");
-	free(json);
-	json = ask(f, (struct stall_query){ .victim = "2000" });
-	has(json, "\"cgroup_id\":2001},\"same_workload\":false,\"stall_ms\":20,");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "102" },
+		TEXTS("\"cgroup_id\":103},\"same_workload\":true,\"stall_ms\":50,"));
+	answers(f, (struct stall_query){ .victim = "2000" },
+		TEXTS("\"cgroup_id\":2001},\"same_workload\":false,\"stall_ms\":20,"));
 	/* The machine is of no workload. */
 	json = ask(f, (struct stall_query){ .victim = "_node" });
 	has_not(json, "same_workload");
@@ -291,8 +277,7 @@ static void an_answer_tells_its_window_and_what_was_lost(void **state)
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	for (int i = 0; i < 2; i++) {
 		charge(f, 0, a, c, 100 * MS);
 		tick(f);
@@ -300,14 +285,12 @@ static void an_answer_tells_its_window_and_what_was_lost(void **state)
 	f->cpus[1].count[LNX_LEDGER_N_LOST] += 20; /* of 2,000 */
 	charge(f, 0, a, c, 50 * MS);
 	tick(f);
-	json = ask(f, (struct stall_query){ .victim = "100" });
-	has(json, "\"window_ms\":1000,\"lost_events\":20,\"events\":2000,");
-	has(json, "\"confidence\":0.99,\"stalled_ms\":50,");
-	free(json);
-	json = ask(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 3 * SEC });
-	has(json, "\"window_ms\":3000,\"lost_events\":20,\"events\":6000,");
-	has(json, "\"stalled_ms\":250,");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100" },
+		TEXTS("\"window_ms\":1000,\"lost_events\":20,\"events\":2000,",
+		      "\"confidence\":0.99,\"stalled_ms\":50,"));
+	answers(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 3 * SEC },
+		TEXTS("\"window_ms\":3000,\"lost_events\":20,\"events\":6000,",
+		      "\"stalled_ms\":250,"));
 	/* Nothing has been measured then. */
 	json = ask(f, (struct stall_query){ .from_ns = f->boot + SEC, .to_ns = f->boot + SEC });
 	has(json, "\"window_ms\":0,\"lost_events\":0,\"events\":0,\"victims\":[],");
@@ -319,35 +302,29 @@ static void more_than_pressure_is_not_told(void **state)
 {
 	struct test *f = *state;
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
-	char *dir = make_pressure(f), *json;
+	char *dir = make_pressure(f);
 	uint64_t total_ms = 1000;
 
 	pressure_is(dir, "/t/poduid/a", "cpu", total_ms);
-	tick(f);
-	tick(f);
+	begin(f);
 	for (uint64_t i = 0; i < 2; i++) {
 		total_ms += i ? 400 : 415;
 		pressure_is(dir, "/t/poduid/a", "cpu", total_ms);
 		charge(f, 0, a, c, (i ? 410 : 400) * MS);
 		tick(f);
 	}
-	json = ask(f, (struct stall_query){ .victim = "100" });
-	check_json_sums(json);
-	has(json, "\"stalled_ms\":400,\"psi_ms\":400,\"raw_ms\":410,\"full_ms\":200,");
-	has(json, "\"stall_ms\":400,\"share_ratio\":1");
-	free(json);
-	json = ask(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 2 * SEC });
-	has(json, "\"stalled_ms\":810,\"psi_ms\":815,");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100" },
+		TEXTS("\"stalled_ms\":400,\"psi_ms\":400,\"raw_ms\":410,\"full_ms\":200,",
+		      "\"stall_ms\":400,\"share_ratio\":1"));
+	answers(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 2 * SEC },
+		TEXTS("\"stalled_ms\":810,\"psi_ms\":815,"));
 	/* Where pressure is not known of all of it there is no figure, and that is said. */
-	f->s->whos.who[stall_who_find(&f->s->whos, 100)].psi[LNX_RES_CPU].is_known = 0;
+	who_of(f, 100)->psi[LNX_RES_CPU].is_known = 0;
 	charge(f, 0, a, c, 30 * MS);
 	tick(f);
-	json = ask(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 2 * SEC });
-	has(json, "\"coverage_ratio\":");
-	has(json, "\"stalled_ms\":440,\"psi_ms\":null,");
-	has(json, "\"psi-in-part-of-the-window\"");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 2 * SEC },
+		TEXTS("\"coverage_ratio\":", "\"stalled_ms\":440,\"psi_ms\":null,",
+		      "\"psi-in-part-of-the-window\""));
 	drop_pressure(dir);
 }
 
@@ -355,57 +332,46 @@ static void notes_say_what_a_figure_is_not(void **state)
 {
 	struct test *f = *state;
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
-	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 50 * MS);
 	f->s->stat.has_irq = 0;
 	tick(f);
-	json = ask(f, (struct stall_query){ .victim = "100" });
-	has(json, "\"notes\":[\"psi-unreadable\",\"irq-unaccounted\"]");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100" },
+		TEXTS("\"notes\":[\"psi-unreadable\",\"irq-unaccounted\"]"));
 	f->s->stat.has_irq = 1;
-	json = ask(f, (struct stall_query){ .victim = "100" });
-	has(json, "\"notes\":[\"psi-unreadable\"]");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100" },
+		TEXTS("\"notes\":[\"psi-unreadable\"]"));
 	/* Without a ledger nobody is blamed, and why is said; and once it is back, that it was away. */
 	f->s->stat.has_irq = 0;
 	stall_probe_pause(f->s, "off for a test");
-	f->s->whos.who[stall_who_find(&f->s->whos, 100)].sample_ns[LNX_RES_CPU][0] = 20 * MS;
+	who_of(f, 100)->sample_ns[LNX_RES_CPU][0] = 20 * MS;
 	tick(f);
-	json = ask(f, (struct stall_query){ .victim = "100" });
-	has(json, "\"method\":\"psi-only\",\"coverage_ratio\":null,");
-	has(json, "\"stalled_ms\":20,\"psi_ms\":20,");
-	has(json, "\"parts\":[{\"kind\":\"other\",\"stall_ms\":20,\"share_ratio\":1}],"
-		  "\"notes\":[\"off for a test\"]");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100" },
+		TEXTS("\"method\":\"psi-only\",\"coverage_ratio\":null,",
+		      "\"stalled_ms\":20,\"psi_ms\":20,",
+		      "\"parts\":[{\"kind\":\"other\",\"stall_ms\":20,\"share_ratio\":1}],"
+		      "\"notes\":[\"off for a test\"]"));
 	assert_int_equal(stall_probe_resume(f->s), 0);
 	for (int i = 0; i < 3; i++)
 		tick(f);
-	json = ask(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 5 * SEC });
-	has(json, "\"method\":\"psi-only\"");
-	has(json, "\"the ledger was off in part of the window\"");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100", .from_ns = f->boot - 5 * SEC },
+		TEXTS("\"method\":\"psi-only\"", "\"the ledger was off in part of the window\""));
 }
 
 static void io_says_that_its_probe_was_not_attached(void **state)
 {
 	struct test *f = *state;
-	char *json;
 
-	tick(f);
-	tick(f);
-	f->s->whos.who[stall_who_find(&f->s->whos, 100)].sample_ns[LNX_RES_IO][0] = 3 * MS;
+	begin(f);
+	who_of(f, 100)->sample_ns[LNX_RES_IO][0] = 3 * MS;
 	f->cpus[0].count[LNX_LEDGER_N_LOST] +=
 		20; /* the CPU ledger's troubles are not those of I/O */
 	f->cpus[1].seq = 1;
 	tick(f);
-	json = ask(f, (struct stall_query){ .victim = "100", .resource = LNX_RES_IO });
-	has(json,
-	    "\"resource\":\"io\",\"method\":\"psi-only\",\"coverage_ratio\":null,\"confidence\":1,");
-	has(json, "\"notes\":[\"pressure was below stall.attach_above\"]");
-	free(json);
+	answers(f, (struct stall_query){ .victim = "100", .resource = LNX_RES_IO },
+		TEXTS("\"resource\":\"io\",\"method\":\"psi-only\",\"coverage_ratio\":null,\"confidence\":1,",
+		      "\"notes\":[\"pressure was below stall.attach_above\"]"));
 }
 
 int main(void)

@@ -53,8 +53,7 @@ static void budget_is_kept_and_what_is_over_it_is_other(void **state)
 	uint32_t a = slot_for(f, 100), b = slot_for(f, 101), c = slot_for(f, 102),
 		 e = slot_for(f, 104);
 
-	tick(f);
-	tick(f);
+	begin(f);
 	waits(f, a, c, 5);
 	waits(f, c, b, 5);
 	waits(f, e, c, 5);
@@ -79,8 +78,7 @@ static void a_series_ends_after_an_idle_hour_and_makes_room(void **state)
 	uint32_t a = slot_for(f, 100), b = slot_for(f, 101), c = slot_for(f, 102),
 		 e = slot_for(f, 104);
 
-	tick(f);
-	tick(f);
+	begin(f);
 	waits(f, a, c, 4);
 	waits(f, c, b, 4);
 	pass(f, 3000);
@@ -101,8 +99,7 @@ static void what_stalls_now_and_then_gets_no_series(void **state)
 	struct test *f = *state;
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 
-	tick(f);
-	tick(f);
+	begin(f);
 	for (int i = 0; i < 4; i++) {
 		waits(f, a, c, 2);
 		pass(f, 660);

@@ -4,8 +4,6 @@
 #include "test_fixture.h"
 #include "test_psi.h"
 
-#define MS 1000000ULL
-
 /* The ledger of two containers of different pods over files of pressure, <a_ms> and <c_ms> since ever. */
 struct norm {
 	struct test *f;
@@ -21,8 +19,7 @@ static void norm_open(struct norm *n, struct test *f)
 	pressure_is(n->dir, "/t/podc/c", "cpu", n->c_ms);
 	n->a = slot_for(f, 100);
 	n->c = slot_for(f, 102);
-	tick(f);
-	tick(f);
+	begin(f);
 }
 
 /* A window in which <a> waits for <c> and itself, and its pressure rises. */
@@ -174,8 +171,7 @@ static void coverage_of_all_leaves_out_what_is_above_others(void **state)
 	pressure_is(n.dir, "/t/poduid/b", "cpu", 100);
 	pressure_is(n.dir, "/t/poduid", "cpu", 100);
 	b = slot_for(f, 101);
-	tick(f);
-	tick(f);
+	begin(f);
 	pod = f->tab->slot[LNX_LEDGER_SLOT(n.a)].up;
 	assert_true(pod && f->tab->slot[LNX_LEDGER_SLOT(b)].up == pod);
 	pressure_is(n.dir, "/t/poduid", "cpu", 500);

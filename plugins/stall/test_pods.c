@@ -186,7 +186,7 @@ static void pressure_of_a_new_pod_is_not_its_own_cgroups(void **state)
 	waited(f, "blkio", 99, 10);
 	tick(f);
 	/* It comes between two walks. */
-	f->s->whos.who[stall_who_find(&f->s->whos, 99)].n_children = 0;
+	who_of(f, 99)->n_children = 0;
 	f->s->whos.is_new = 1;
 	all_pressure_is(dir, "io", 1800, 900, 1000);
 	waited(f, "blkio", 99, 20);

@@ -26,7 +26,7 @@ static inline void held(struct test *f, uint32_t handle, uint32_t pid, uint64_t 
 static inline struct stall_who *move_to_namespace(struct test *f, uint64_t id,
 						  const char *namespace_)
 {
-	struct stall_who *who = &f->s->whos.who[stall_who_find(&f->s->whos, id)];
+	struct stall_who *who = who_of(f, id);
 
 	who->asked_ns = UINT64_MAX / 2; /* names stay as they are set here */
 	who->namespace_ = namespace_;

@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MS 1000000ULL
-
 static inline int fd_of(struct test *f, const char *probe, const char *map)
 {
 	return testhost_host(f->t)->probe_map(testhost_ctx(f->t), probe, map);

@@ -2,15 +2,7 @@
 /* Service stall/1: what processes, workloads and pods lost and caused, of which window, and how it was measured. */
 #include "test_procs.h"
 
-#define MS 1000000ULL
-
 static const struct lnx_svc_stall *svc = &stall_service;
-
-static void begin(struct test *f)
-{
-	tick(f);
-	tick(f);
-}
 
 static struct lnx_stall_share workload(struct test *f, uint64_t id, uint64_t window_ns)
 {
@@ -117,7 +109,7 @@ static void what_a_quota_held_is_told_apart(void **state)
 	struct stall_who *who;
 
 	begin(f);
-	who = &f->s->whos.who[stall_who_find(&f->s->whos, 100)];
+	who = who_of(f, 100);
 	who->limit_ns = f->boot; /* two quotas above it are known */
 	who->limit[1] = stall_limit_put(&f->s->whos, "/t", "cpu.max 1 2", f->boot, SEC);
 	who->limit[2] = stall_limit_put(&f->s->whos, "/t/poduid", "cpu.max 3 4", f->boot, SEC);
@@ -327,7 +319,7 @@ static void without_a_ledger_only_what_was_lost_is_told(void **state)
 	(void)slot_for(f, 100);
 	begin(f);
 	stall_probe_pause(f->s, "off");
-	f->s->whos.who[stall_who_find(&f->s->whos, 100)].sample_ns[LNX_RES_CPU][0] = 250 * MS;
+	who_of(f, 100)->sample_ns[LNX_RES_CPU][0] = 250 * MS;
 	tick(f);
 	s = workload(f, 100, 0);
 	assert_true(testhost_near(s.stalled_ms, 250, 1e-6));

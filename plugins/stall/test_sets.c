@@ -26,8 +26,7 @@ static void pods_and_workloads_are_unions_not_sums(void **state)
 		 d = slot_for(f, 103), pod, twins;
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	pod = up_of(f, a);
 	twins = up_of(f, c);
 	assert_true(pod && pod != twins);
@@ -77,8 +76,7 @@ static void workload_of_pods_has_a_set_above_theirs(void **state)
 	uint32_t a = slot_for(f, 104), b = slot_for(f, 105), c = slot_for(f, 106), pod, all;
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	pod = up_of(f, a);
 	all = up_of(f, c);
 	assert_true(pod && all);
@@ -119,8 +117,7 @@ static void without_a_free_slot_a_pod_is_a_sum_and_says_so(void **state)
 
 	while (stall_slot_take(f->tab, 0))
 		;
-	tick(f);
-	tick(f);
+	begin(f);
 	assert_int_equal(up_of(f, a), 0);
 	assert_true(f->s->sets_refused > 0);
 	charge(f, 1, a, c, 30000000);
@@ -143,8 +140,7 @@ static void a_pod_that_holds_itself_up_is_busy_once(void **state)
 	uint32_t a = slot_for(f, 100), b = slot_for(f, 101), c = slot_for(f, 102), pod;
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	pod = up_of(f, a);
 	charge(f, 0, a, b, 200000000);
 	charge(f, 0, pod, b, 200000000);
@@ -177,8 +173,7 @@ static void quota_of_a_container_is_named_in_its_pods_row(void **state)
 	f->s->whos.cpu_root = strdup(dir);
 	f->s->whos.is_v1 = 0;
 	(void)slot_for(f, 101);
-	tick(f);
-	tick(f);
+	begin(f);
 	pod = up_of(f, a);
 	f->tab->slot[LNX_LEDGER_SLOT(a)].owner = st.st_ino;
 	charge(f, 1, a, LNX_LEDGER_THROTTLED + 3, 30000000);

@@ -25,8 +25,7 @@ static void kinds_are_told_apart_and_sum(void **state)
 	const struct stall_row *r;
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 1, a, a, 10000000);
 	charge(f, 1, a, b, 20000000);
 	charge(f, 1, a, c, 30000000);
@@ -66,8 +65,7 @@ static void parts_that_do_not_sum_are_noted_and_counted(void **state)
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 50000000);
 	f->cpus[0].sum[LNX_LEDGER_SLOT(a)].wait_ns += 9000000;
 	tick(f);
@@ -152,8 +150,7 @@ static void slot_of_a_removed_cgroup_goes_once_it_is_quiet(void **state)
 	uint32_t c = slot_for(f, 102), a = slot_for(f, 100), now;
 	uint64_t id = 102;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	f->cpus[1].cur = c;
 	f->gone_id = 102;
 	for (int i = 0; i < 12; i++)
@@ -250,8 +247,7 @@ static void small_parts_of_a_crowd_go_to_other(void **state)
 
 	for (uint32_t i = 0; i < CROWD; i++)
 		h[i] = slot_for(f, 2000 + i);
-	tick(f);
-	tick(f);
+	begin(f);
 	for (uint32_t v = 0; v < CROWD; v++)
 		for (uint32_t c = 0; c < CROWD; c++)
 			if (v != c)
@@ -283,8 +279,7 @@ static void what_a_window_lacks_is_said(void **state)
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 	char *json;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 50000000);
 	tick(f);
 	json = blame(f, STALL_BY_CONTAINER, "prod/shop");
@@ -328,7 +323,7 @@ static void a_long_sample_is_told_over_several_windows(void **state)
 		assert_true(!r || (r->method == LNX_METHOD_PSI_ONLY && r->full_ns <= r->psi_ns));
 	}
 	/* The ledger is back, and what was told before is not told again when it goes. */
-	f->s->whos.who[stall_who_find(&f->s->whos, 102)].sample_ns[LNX_RES_CPU][0] = 400000000;
+	who_of(f, 102)->sample_ns[LNX_RES_CPU][0] = 400000000;
 	assert_int_equal(stall_probe_resume(f->s), 0);
 	tick(f);
 	assert_null(row_of(f, 102));
@@ -346,8 +341,7 @@ static void steal_is_a_modelled_part_and_the_sum_stays(void **state)
 	struct stall_window *w = f->s->look;
 	uint64_t steal = 0, all = 0;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 1, a, c, 80000000);
 	charge(f, 1, a, LNX_LEDGER_IDLE, 8000000);
 	charge(f, 1, a, LNX_LEDGER_THROTTLED + 1, 40000000);
@@ -370,8 +364,7 @@ static uint32_t edge_entitled(struct test *f)
 {
 	uint32_t c = slot_for(f, 102), d = slot_for(f, 103), entitled = 2;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	testhost_clear(f->t);
 	charge(f, 0, d, c, 50000000);
 	f->cpus[0].sum[LNX_LEDGER_SLOT(c)].run_ns += 300000000; /* 35 % of a CPU with the 50 ms */
@@ -406,8 +399,7 @@ static void who_stays_within_its_request_is_entitled(void **state)
 	assert_int_equal(testhost_set_wanted(f->t, "stall.edge", 1), 0);
 	assert_int_equal(edge_entitled(f), 0);
 	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct stall_who *c = &f->s->whos.who[stall_who_find(&f->s->whos, 102)],
-				 *d = &f->s->whos.who[stall_who_find(&f->s->whos, 103)];
+		struct stall_who *c = who_of(f, 102), *d = who_of(f, 103);
 
 		c->asked_ns = d->asked_ns = UINT64_MAX / 2; /* names stay as they are set here */
 		c->cpu_request_millicores = rows[i].request_millicores;
@@ -423,8 +415,7 @@ static void edges_are_published_only_when_wanted(void **state)
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102), d = slot_for(f, 103);
 	const struct lnx_ev_stall_edge *e;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 50000000);
 	tick(f);
 	assert_int_equal(testhost_count(f->t, "stall.edge"), 0);
@@ -465,8 +456,7 @@ static void series_is_admitted_after_a_second_of_stall(void **state)
 	struct test *f = *state;
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 
-	tick(f);
-	tick(f);
+	begin(f);
 	for (int i = 0; i < 3; i++) {
 		charge(f, 0, a, c, 400000000);
 		tick(f);
@@ -491,8 +481,7 @@ static void shares_of_the_node_sum_to_one_at_most(void **state)
 	void *self;
 	const struct lnx_svc_stall *svc = testhost_service(f->t, "stall/1", &self);
 
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 300000000);
 	charge(f, 1, c, d, 100000000);
 	tick(f);
@@ -517,8 +506,7 @@ static void silent_probe_makes_psi_only(void **state)
 {
 	struct test *f = *state;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	assert_int_equal(stall_method(f->s, LNX_RES_CPU), LNX_METHOD_EXACT);
 	for (int i = 0; i < 4; i++) {
 		f->mono += SEC;
@@ -537,8 +525,7 @@ static void an_answer_says_where_it_begins_later_than_asked(void **state)
 	struct stall_query q = { .resource = LNX_RES_N, .to_ns = UINT64_MAX, .limit = 10 };
 	struct lnx_buf out = { 0 };
 
-	tick(f);
-	tick(f);
+	begin(f);
 	tick(f);
 	q.to_wall_ns = wall0 + f->boot;
 	q.from_wall_ns = q.to_wall_ns - 2 * SEC;

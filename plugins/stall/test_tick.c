@@ -2,8 +2,6 @@
 /* Which windows are told, and what is said of one in which something had no place. */
 #include "test_fixture.h"
 
-#define MS 1000000ULL
-
 static int says(struct test *f, const char *note)
 {
 	char *json = blame_of(f, LNX_RES_CPU, STALL_BY_CONTAINER, f->boot - SEC, "prod/shop");
@@ -27,8 +25,7 @@ static void a_full_structure_is_said_of_its_window(void **state)
 	struct test *f = *state;
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 
-	tick(f);
-	tick(f);
+	begin(f);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		f->cpus[1].count[rows[i].count]++;
 		charge(f, 0, a, c, 50 * MS);
@@ -84,8 +81,7 @@ static void losses_are_of_their_window(void **state)
 	struct test *f = *state;
 	const struct stall_win *w;
 
-	tick(f);
-	tick(f);
+	begin(f);
 	f->cpus[0].count[LNX_LEDGER_N_MAIL_FULL] += 3;
 	tick(f);
 	w = f->s->store.fine.win[f->s->store.fine.n - 1];

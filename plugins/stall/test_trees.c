@@ -34,8 +34,7 @@ static void want(struct test *f)
 	f->s->proc = &fake_table;
 	assert_int_equal(testhost_set_wanted(f->t, "stall.tree", 1), 0);
 	assert_int_equal(testhost_set_wanted(f->t, "stall.node", 1), 0);
-	tick(f);
-	tick(f);
+	begin(f);
 }
 
 static int is_text(const struct lnx_event *ev, struct lnx_str s, const char *text)
@@ -164,8 +163,7 @@ static void node_tells_the_load_of_its_window_until_samples_stop(void **state)
 	sample(f, 10, NAN, SEC); /* a kernel without PSI */
 	tick(f);
 	assert_true(testhost_near(node(f)->cpu_pct, 10, 1e-9));
-	tick(f);
-	tick(f);
+	begin(f);
 	assert_true(isnan(node(f)->cpu_pct) && isnan(node(f)->psi_cpu_some));
 }
 
@@ -193,8 +191,7 @@ static void nothing_is_made_when_nobody_reads(void **state)
 	uint32_t a = slot_for(f, 100), c = slot_for(f, 102);
 
 	f->s->proc = &fake_table;
-	tick(f);
-	tick(f);
+	begin(f);
 	charge(f, 0, a, c, 400000000);
 	held(f, c, 10, 1, 400, 400);
 	tick(f);
@@ -303,7 +300,7 @@ static void trees_say_of_how_long_and_how_sure_it_is(void **state)
 	const struct lnx_ev_stall_node *n;
 
 	want(f);
-	f->s->whos.who[stall_who_find(&f->s->whos, 102)].pod_name = "podc";
+	who_of(f, 102)->pod_name = "podc";
 	charge(f, 0, a, c, 300000000);
 	held(f, c, 11, 2, 300, 200);
 	f->cpus[0].count[LNX_LEDGER_N_HEALED] += 20; /* of 2,000 */
