@@ -157,12 +157,17 @@ void run_refuses(const char *text, const char *error)
 	run_refuses_bytes(text, strlen(text), error);
 }
 
-void run_text(struct run *t, const char *text)
+void run_start(struct run *t, const char *text)
 {
-	run_open(t);
 	(void)run_file(t, "a.lua", text, strlen(text));
 	run_load(t);
 	assert_string_equal(t->errors.data ? t->errors.data : "", "");
+}
+
+void run_text(struct run *t, const char *text)
+{
+	run_open(t);
+	run_start(t, text);
 }
 
 static uint64_t run_ts(double s)
@@ -203,6 +208,12 @@ void run_fork(struct run *t, double s, uint32_t ppid, uint32_t child, const char
 	e.uid = 1000;
 	(void)snprintf(e.comm, sizeof(e.comm), "%s", comm);
 	assert_int_equal(lnx_bus_deliver(t->bus, &e.h, e.h.size), 0);
+}
+
+void run_forks(struct run *t, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		run_fork(t, i, 1, 100 + i, "x");
 }
 
 void run_exit(struct run *t, double s, uint32_t pid, uint32_t ppid, uint32_t exit_code,
@@ -283,4 +294,19 @@ const char *run_json(struct run *t)
 	lnx_rules_json(t->rules, &t->json);
 	assert_int_equal(lnx_buf_error(&t->json), 0);
 	return t->json.data;
+}
+
+struct run_keys run_keys(struct run *t)
+{
+	const char *json = strstr(run_json(t), "\"keys\":");
+	struct run_keys k;
+
+	assert_non_null(json);
+	assert_int_equal(sscanf(json, "\"keys\":%lu,\"keys_max\":%lu,\"keys_evicted\":%lu", &k.n,
+				&k.max, &k.evicted),
+			 3);
+	json = strstr(json, "\"memory_bytes\":");
+	assert_non_null(json);
+	assert_int_equal(sscanf(json, "\"memory_bytes\":%lu", &k.memory_bytes), 1);
+	return k;
 }

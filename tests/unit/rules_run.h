@@ -22,13 +22,18 @@ struct run_alert {
 	double value, threshold;
 };
 
+/* Of a set of one rule, as GET /rules tells. */
+struct run_keys {
+	unsigned long n, max, evicted, memory_bytes;
+};
+
 struct run {
 	char dir[64];
 	struct lnx_registry *registry;
 	struct lnx_bus *bus;
 	struct lnx_metrics *metrics;
 	struct lnx_rules *rules;
-	struct lnx_rules_conf conf; /* set memory_max, budget, proc before run_load */
+	struct lnx_rules_conf conf; /* set memory_max, budget, proc before run_load or run_start */
 	struct lnx_buf errors, json;
 	struct run_alert alerts[RUN_ALERTS];
 	unsigned n_alerts, n_disabled, n_files;
@@ -47,9 +52,13 @@ void run_refuses(const char *text, const char *error);
 /* The same for any bytes. */
 void run_refuses_bytes(const char *text, size_t bytes, const char *error);
 /* Load <text> alone, without an error, and start. */
+void run_start(struct run *t, const char *text);
+/* The same from the beginning. */
 void run_text(struct run *t, const char *text);
 /* Deliver events at <s> seconds after RUN_T0. */
 void run_fork(struct run *t, double s, uint32_t ppid, uint32_t child, const char *comm);
+/* Processes 100, 101.. of process 1, one a second. */
+void run_forks(struct run *t, unsigned n);
 void run_exit(struct run *t, double s, uint32_t pid, uint32_t ppid, uint32_t exit_code,
 	      uint64_t lifetime_ns);
 void run_exec(struct run *t, double s, uint32_t pid, const char *comm, const char *filename);
@@ -62,5 +71,6 @@ void run_head_only(struct run *t, double s, uint16_t type);
 void run_tick(struct run *t, double s);
 /* GET /rules as text, until the next call. */
 const char *run_json(struct run *t);
+struct run_keys run_keys(struct run *t);
 
 #endif

@@ -257,8 +257,7 @@ static void a_tree_is_its_topmost_process(void **state)
 	run_open(&t);
 	t.conf.proc = fake_find;
 	t.conf.arg = &f;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
+	run_start(&t, text);
 	for (i = 0; i < 6; i++)
 		run_fork(&t, 1, 100 + i, 1000 + i, "sh");
 	assert_int_equal(t.n_alerts, 1);
@@ -368,8 +367,7 @@ static void a_rise_of_severity_is_published_and_a_fall_is_not(void **state)
 		&t,
 		"rule 's' { on = 'proc.fork', window = 'count 10s', when = function(w) return w.count > 2 end,\n"
 		" severity = function(w) return w.count > 20 and 'critical' or w.count > 10 and 'warning' or 'info' end }");
-	for (i = 0; i < 40; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
+	run_forks(&t, 40);
 	for (i = 0; i < 40; i++)
 		run_fork(&t, 40 + i * 0.5, 1, 100 + i, "x");
 	assert_int_equal(t.n_alerts, 2);

@@ -4,18 +4,25 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "rules_run.h"
 
+static void is_the_only_one_disabled(const struct run *t, const char *rule)
+{
+	unsigned n;
+
+	assert_non_null(lnx_rules_disabled(t->rules, &n));
+	assert_string_equal(lnx_rules_disabled(t->rules, &n), rule);
+	assert_int_equal(n, 1);
+}
+
 static void a_rule_that_fails_three_times_is_disabled_and_the_others_run(void **state)
 {
 	struct run t;
-	unsigned i, n = 9;
+	unsigned n = 9;
 
 	(void)state;
 	run_text(&t, "rule 'bad' { on = 'proc.fork',\n"
@@ -23,14 +30,12 @@ static void a_rule_that_fails_three_times_is_disabled_and_the_others_run(void **
 		     "rule 'good' { on = 'proc.fork', by = 'child_pid' }");
 	assert_null(lnx_rules_disabled(t.rules, &n));
 	assert_int_equal(n, 0);
-	for (i = 0; i < 5; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
+	run_forks(&t, 5);
 	assert_int_equal(t.n_alerts, 5);
 	assert_int_equal(t.n_disabled, 1);
 	assert_string_equal(t.disabled_error,
 			    "unknown field of proc.fork 'child_pidd' (did you mean 'child_pid'?)");
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "bad");
-	assert_int_equal(n, 1);
+	is_the_only_one_disabled(&t, "bad");
 	assert_non_null(strstr(run_json(&t), "\"state\":\"disabled\""));
 	assert_non_null(strstr(run_json(&t), "\"error_line\":3"));
 	run_close(&t);
@@ -39,13 +44,11 @@ static void a_rule_that_fails_three_times_is_disabled_and_the_others_run(void **
 static void a_success_forgives_failures(void **state)
 {
 	struct run t;
-	unsigned i;
 
 	(void)state;
 	run_text(&t, "rule 'moody' { on = 'proc.fork', when = function(w, k, ev)\n"
 		     " if ev.child_pid % 3 ~= 0 then error('no') end return false end }");
-	for (i = 0; i < 30; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
+	run_forks(&t, 30);
 	assert_int_equal(t.n_disabled, 0);
 	assert_non_null(strstr(run_json(&t), "\"failures\":20"));
 	run_close(&t);
@@ -84,6 +87,13 @@ static void when_returns_true_or_false(void **state)
 	run_close(&t);
 }
 
+static void run_in_2mib(struct run *t, const char *text)
+{
+	run_open(t);
+	t->conf.memory_max = 2 << 20;
+	run_start(t, text);
+}
+
 static void a_rule_that_hoards_memory_goes_and_not_its_neighbour(void **state)
 {
 	static const char text[] =
@@ -91,17 +101,11 @@ static void a_rule_that_hoards_memory_goes_and_not_its_neighbour(void **state)
 		"rule 'hog' { on = 'proc.fork', when = function() hoard[#hoard + 1] = ('x'):rep(100000 + #hoard) return false end }\n"
 		"rule 'lean' { on = 'proc.fork', by = 'child_pid', when = function() return #(('y'):rep(50000)) == 50000 end }";
 	struct run t;
-	unsigned i, n;
 
 	(void)state;
-	run_open(&t);
-	t.conf.memory_max = 2 << 20;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
-	for (i = 0; i < 60; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hog");
-	assert_int_equal(n, 1);
+	run_in_2mib(&t, text);
+	run_forks(&t, 60);
+	is_the_only_one_disabled(&t, "hog");
 	assert_int_equal(t.alerts[t.n_alerts - 1].state, LNX_ALERT_FIRING);
 	assert_int_equal(t.alerts[t.n_alerts - 1].pid, 159);
 	run_close(&t);
@@ -117,20 +121,16 @@ static void who_makes_garbage_is_no_hoarder(void **state)
 		"rule 'hoarder' { on = 'proc.exit', by = 'pid', severity = 'info', when = function(w, key, ev)\n"
 		" for i = 1, 16 do keep[#keep + 1] = { 'a' .. ev.pid .. 'x' .. i .. ('z'):rep(500) } end return false end }";
 	struct run t;
-	unsigned i, n;
+	unsigned i;
 
 	(void)state;
-	run_open(&t);
-	t.conf.memory_max = 2 << 20;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
+	run_in_2mib(&t, text);
 	for (i = 1; i < 12000; i++)
 		if (i % 40)
 			run_fork(&t, i, 7, 100 + i, "x");
 		else
 			run_exit(&t, i, 100 + i, 1, 0, 5);
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hoarder");
-	assert_int_equal(n, 1);
+	is_the_only_one_disabled(&t, "hoarder");
 	run_close(&t);
 }
 
@@ -143,24 +143,17 @@ static void what_a_rule_holds_is_found_in_any_shape(void **state)
 		"rule 'list' { on = 'proc.fork', severity = 'info', when = function()\n"
 		" for i = 1, 200 do local up = list list = { key = {}, next = function() return up end } end return false end }";
 	struct run t;
-	unsigned i, n;
 
 	(void)state;
-	run_open(&t);
-	t.conf.memory_max = 2 << 20;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
-	for (i = 0; i < 100; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "list");
-	assert_int_equal(n, 1);
+	run_in_2mib(&t, text);
+	run_forks(&t, 100);
+	is_the_only_one_disabled(&t, "list");
 	run_close(&t);
 }
 
 static void each_function_has_failures_of_its_own(void **state)
 {
 	struct run t;
-	unsigned i;
 
 	(void)state;
 	/* the success of `when` is none of `severity` */
@@ -168,8 +161,7 @@ static void each_function_has_failures_of_its_own(void **state)
 		&t,
 		"rule 'sev' { on = 'proc.fork', by = 'child_pid', when = function() return true end,\n"
 		" severity = function() error('boom') end }");
-	for (i = 0; i < 3; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
+	run_forks(&t, 3);
 	assert_int_equal(t.n_disabled, 1);
 	assert_string_equal(t.disabled_error, "boom");
 	assert_int_equal(t.disabled_failures, 3);
@@ -181,8 +173,7 @@ static void each_function_has_failures_of_its_own(void **state)
 		" if ev.child_pid % 3 == 0 then error('once in a while') end return true end }\n"
 		"rule 'say' { on = 'proc.fork', by = 'child_pid', severity = 'info', say = function(w, key, ev)\n"
 		" if ev.child_pid % 3 == 0 then error('once in a while') end return 'well' end }");
-	for (i = 0; i < 30; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
+	run_forks(&t, 30);
 	assert_int_equal(t.n_disabled, 0);
 	assert_non_null(strstr(run_json(&t), "\"failures\":10"));
 	run_close(&t);
@@ -228,8 +219,7 @@ static void a_key_that_is_used_stays(void **state)
 
 static void large_keys_are_fewer(void **state)
 {
-	unsigned long keys, max, evicted;
-	const char *json;
+	struct run_keys k;
 	struct run t;
 	unsigned i;
 
@@ -240,15 +230,11 @@ static void large_keys_are_fewer(void **state)
 		" when = function() return false end }");
 	for (i = 0; i < 600; i++)
 		run_exit(&t, 1, 100 + i, 1, 0, 5);
-	json = strstr(run_json(&t), "\"keys\":");
-	assert_non_null(json);
-	assert_int_equal(sscanf(json, "\"keys\":%lu,\"keys_max\":%lu,\"keys_evicted\":%lu", &keys,
-				&max, &evicted),
-			 3);
+	k = run_keys(&t);
 	/* 2 MiB, of which one takes 14 KiB */
-	assert_in_range(max, 130, 160);
-	assert_int_equal(keys, max);
-	assert_int_equal(evicted, 600 - max);
+	assert_in_range(k.max, 130, 160);
+	assert_int_equal(k.n, k.max);
+	assert_int_equal(k.evicted, 600 - k.max);
 	run_close(&t);
 }
 
@@ -313,10 +299,8 @@ static void endless_calls_are_cut_off_and_disable_their_rule(void **state)
 	(void)state;
 	run_open(&t);
 	t.conf.budget = 10000;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
-	for (i = 0; i < 3; i++)
-		run_fork(&t, i, 1, 100 + i, "x");
+	run_start(&t, text);
+	run_forks(&t, 3);
 	assert_string_equal(t.disabled_error, "used up its budget of 10000 instructions");
 	for (i = 0; i < 3; i++)
 		run_exec(&t, 5 + i, 1, "x", "/x");
@@ -333,22 +317,16 @@ static void a_rule_disabled_for_its_memory_says_no_more(void **state)
 		" when = function() for i = 1, 40 do held[i] = held[i] or ('x'):rep(40000 + i) end return true end }\n"
 		"rule 'steady' { every = '1s', when = function(h) return #(('y'):rep(h.cpu > 50 and 900000 or 9)) > 0 end }";
 	struct run t;
-	unsigned n;
 
 	(void)state;
-	run_open(&t);
-	t.conf.memory_max = 2 << 20;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
+	run_in_2mib(&t, text);
 	run_sample(&t, 0, 10, 0);
 	assert_int_equal(t.n_alerts, 1);
 	run_fork(&t, 1, 7, 100, "x");
 	run_fork(&t, 5.9, 7, 101, "x");
 	assert_int_equal(t.n_alerts, 1);
 	run_sample(&t, 5.95, 60, 0);
-	assert_non_null(lnx_rules_disabled(t.rules, &n));
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hog");
-	assert_int_equal(n, 1);
+	is_the_only_one_disabled(&t, "hog");
 	run_tick(&t, 30);
 	assert_int_equal(t.n_alerts, 1);
 	run_close(&t);
@@ -361,18 +339,13 @@ static void what_a_rule_disabled_by_another_fired_is_over(void **state)
 		"rule 'hog' { every = '1s', when = function() for i = 1, 40 do held[i] = held[i] or ('x'):rep(40000 + i) end return true end }\n"
 		"rule 'lean' { on = 'proc.fork', when = function() return #(('y'):rep(900000)) == 0 end }";
 	struct run t;
-	unsigned n;
 
 	(void)state;
-	run_open(&t);
-	t.conf.memory_max = 2 << 20;
-	(void)run_file(&t, "a.lua", text, strlen(text));
-	run_load(&t);
+	run_in_2mib(&t, text);
 	run_sample(&t, 0, 10, 0);
 	assert_int_equal(t.n_alerts, 1);
 	run_fork(&t, 0.5, 7, 100, "x");
-	assert_non_null(lnx_rules_disabled(t.rules, &n));
-	assert_string_equal(lnx_rules_disabled(t.rules, &n), "hog");
+	is_the_only_one_disabled(&t, "hog");
 	run_sample(&t, 1, 10, 0);
 	assert_int_equal(t.n_alerts, 2);
 	assert_int_equal(t.alerts[1].state, LNX_ALERT_RESOLVED);
