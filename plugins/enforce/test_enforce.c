@@ -37,10 +37,7 @@ static void what_must_not_be_touched_is_refused(void **unused)
 	struct fix f;
 
 	(void)unused;
-	fix_make(&f);
-	conf(&f, "dry_run", "false", "");
-	conf(&f, "protect", "bat*", "");
-	fix_start(&f);
+	fix_open_with(&f, "protect", "bat*");
 	refused(&f, LNX_ACTION_THROTTLE, 50, "cgroup /batch is protected");
 	conf(&f, "protect", "", "");
 	conf(&f, "verbs", "throttle,signal", "");
@@ -126,10 +123,7 @@ static void a_trusted_rule_waits_for_the_grace_period(void **unused)
 	struct fix f;
 
 	(void)unused;
-	fix_make(&f);
-	conf(&f, "dry_run", "false", "");
-	conf(&f, "auto", "ca*", "");
-	fix_start(&f);
+	fix_open_with(&f, "auto", "ca*");
 	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
 	(void)testhost_advance(f.t, 14 * SECOND);
 	assert_int_equal(testhost_run_jobs(f.t), 0);

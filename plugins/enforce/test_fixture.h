@@ -395,11 +395,19 @@ static void fix_start(struct fix *f)
 	assert_non_null(f->svc);
 }
 
-__attribute__((unused)) static void fix_open(struct fix *f)
+/* It acts; <key>: NULL, or one more option. */
+__attribute__((unused)) static void fix_open_with(struct fix *f, const char *key, const char *value)
 {
 	fix_make(f);
 	conf(f, "dry_run", "false", "");
+	if (key)
+		conf(f, key, value, "");
 	fix_start(f);
+}
+
+__attribute__((unused)) static void fix_open(struct fix *f)
+{
+	fix_open_with(f, NULL, NULL);
 }
 
 static void fix_close(struct fix *f)

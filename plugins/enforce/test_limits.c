@@ -7,10 +7,7 @@ static void so_many_in_an_hour_and_no_more(void **unused)
 	struct fix f;
 
 	(void)unused;
-	fix_make(&f);
-	conf(&f, "dry_run", "false", "");
-	conf(&f, "max_per_hour", "1", "");
-	fix_start(&f);
+	fix_open_with(&f, "max_per_hour", "1");
 	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
 	approve_and_wait(&f);
 	/* what somebody else wrote stays */
@@ -32,10 +29,7 @@ static void two_that_begin_together_are_two(void **unused)
 	struct fix f;
 
 	(void)unused;
-	fix_make(&f);
-	conf(&f, "dry_run", "false", "");
-	conf(&f, "max_per_hour", "1", "");
-	fix_start(&f);
+	fix_open_with(&f, "max_per_hour", "1");
 	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
 	(void)snprintf(first, sizeof(first), "%s", f.last_id);
 	ask(&f, LNX_ACTION_WEIGHT, 10, 1);
@@ -190,9 +184,7 @@ static void a_whole_tree_is_stopped_and_goes_on(void **unused)
 	struct fix f;
 
 	(void)unused;
-	fix_make(&f);
-	conf(&f, "dry_run", "false", "");
-	fix_start(&f);
+	fix_open(&f);
 	while (f.n_kin < ENF_TREE - 1)
 		f.kin[f.n_kin++] = grandchild(&f);
 	ask(&f, LNX_ACTION_SIGNAL, SIGSTOP, 1);

@@ -192,10 +192,7 @@ static void a_reload_ends_what_waits(void **unused)
 	struct fix f;
 
 	(void)unused;
-	fix_make(&f);
-	conf(&f, "dry_run", "false", "");
-	conf(&f, "auto", "ca*", "");
-	fix_start(&f);
+	fix_open_with(&f, "auto", "ca*");
 	/* nobody trusts the rule any more: it waits as others do */
 	ask(&f, LNX_ACTION_THROTTLE, 50, 1);
 	conf(&f, "auto", "", "");
