@@ -182,6 +182,21 @@ static inline void answer_file(struct env *e, const char *name)
 	free(data);
 }
 
+/* It has asked for its first list. */
+static inline void begin_asked(struct env *e)
+{
+	begin(e, "vm");
+	load(e);
+	(void)wait_ask(e);
+}
+
+/* And has got it. */
+static inline void begin_listed(struct env *e)
+{
+	begin_asked(e);
+	answer_file(e, "podlist_1.20.json");
+}
+
 static inline const char *why(struct env *e)
 {
 	return testhost_health_why(e->t, "pods");

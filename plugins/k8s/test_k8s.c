@@ -89,10 +89,7 @@ static void a_pod_sums_what_its_containers_ask_for(void **state)
 	struct env e;
 
 	(void)state;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
-	answer_file(&e, "podlist_1.20.json");
+	begin_listed(&e);
 	assert_int_equal(e.svc->find(e.self, BU_UID, "", &w), 0);
 	assert_int_equal(w.cpu_request_millicores, 50);
 	assert_int_equal(w.memory_request_bytes, 16u << 20);
@@ -116,10 +113,7 @@ static void what_a_list_could_not_tell_is_not_gone(void **state)
 
 	(void)state;
 	assert_non_null(large);
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
-	answer_file(&e, "podlist_1.20.json");
+	begin_listed(&e);
 	(void)snprintf(large, 128, "%s}]}", head);
 	expire_watch(&e);
 	answer(&e, 200, large);
@@ -172,9 +166,7 @@ static void a_refused_token_is_named_and_read_again(void **state)
 	struct env e;
 
 	(void)state;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
+	begin_asked(&e);
 	answer(&e, 401, "Unauthorized");
 	assert_int_equal(testhost_health(e.t, "pods"), LNX_HEALTH_LOST);
 	assert_non_null(strstr(why(&e), "refuses the token (401)"));
@@ -200,9 +192,7 @@ static void a_refused_token_is_named_and_read_again(void **state)
 	(void)testhost_advance(e.t, 10 * SECOND);
 	assert_int_equal(e.n_asked, 0);
 	end(&e);
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
+	begin_asked(&e);
 	answer(&e, 403,
 	       "{\"kind\":\"Status\",\"message\":\"pods is forbidden: User x cannot list\"}");
 	assert_non_null(strstr(why(&e), "(403)"));

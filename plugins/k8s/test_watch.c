@@ -20,9 +20,7 @@ static void a_watch_is_followed(void **state)
 	struct env e;
 
 	(void)state;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
+	begin_asked(&e);
 	answer(&e, 200, "{\"metadata\":{\"resourceVersion\":\"269\"},\"items\":[]}");
 	(void)wait_ask(&e);
 	assert_int_equal(e.ask.on_head(e.ask.arg, 200), 0);
@@ -58,10 +56,7 @@ static void deleted_pods_are_forgotten_while_a_watch_runs(void **state)
 	struct env e;
 
 	(void)state;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
-	answer_file(&e, "podlist_1.20.json");
+	begin_listed(&e);
 	(void)wait_ask(&e);
 	assert_int_equal(e.ask.on_head(e.ask.arg, 200), 0);
 	assert_int_equal(give(&e, deleted, strlen(deleted), 1000), 0);
@@ -80,10 +75,7 @@ static void a_bookmark_moves_the_version_on(void **state)
 	struct env e;
 
 	(void)state;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
-	answer_file(&e, "podlist_1.20.json");
+	begin_listed(&e);
 	(void)wait_ask(&e);
 	answer(&e, 200, BOOKMARK);
 	assert_int_equal(e.svc->state(e.self), LNX_K8S_SYNCED);
@@ -99,10 +91,7 @@ static void an_expired_version_leads_to_a_list(void **state)
 
 	(void)state;
 	*strstr(gone, "HTTP") = 0;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
-	answer_file(&e, "podlist_1.20.json");
+	begin_listed(&e);
 	(void)wait_ask(&e);
 	answer(&e, 200, gone); /* as a line */
 	assert_int_equal(e.svc->state(e.self), LNX_K8S_SYNCED);
@@ -133,10 +122,7 @@ static void where_bookmarks_come_silence_is_noticed_soon(void **state)
 	struct env e;
 
 	(void)state;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
-	answer_file(&e, "podlist_1.20.json");
+	begin_listed(&e);
 	(void)wait_ask(&e); /* the first watch is short */
 	assert_in_range(watch_seconds(&e), 75, 150);
 	assert_int_equal(e.ask.idle_timeout_ns, (watch_seconds(&e) + 90) * SECOND);
@@ -163,10 +149,7 @@ static void without_bookmarks_silence_is_no_fault(void **state)
 	unsigned i;
 
 	(void)state;
-	begin(&e, "vm");
-	load(&e);
-	(void)wait_ask(&e);
-	answer_file(&e, "podlist_1.20.json");
+	begin_listed(&e);
 	for (i = 0; i < 4; i++) {
 		(void)wait_ask(&e);
 		assert_non_null(strstr(e.url, "watch=1"));
