@@ -160,6 +160,16 @@ static const struct lnx_svc_http api = { .size = sizeof(api),
 					 .set_header = api_set_header,
 					 .respond = api_respond };
 
+static void open_env(struct env *e)
+{
+	e->t = testhost_new();
+	assert_non_null(e->t);
+	assert_int_equal(testhost_provide(e->t, "store/1", &store, e), 0);
+	assert_int_equal(testhost_provide(e->t, "http/1", &api, e), 0);
+	assert_int_equal(testhost_load(e->t, linnix_plugin_v1()), 0);
+	assert_true(e->one && e->stats);
+}
+
 /* The statistics over so many; "truncated" has to be <is_cut>. */
 static void ask(struct env *e, uint64_t n_incidents, uint64_t n_feedback, int is_cut,
 		const char *want)
@@ -181,12 +191,7 @@ static void more_than_are_counted_are_said_to_be_there(void **state)
 	struct env e = { 0 };
 
 	(void)state;
-	e.t = testhost_new();
-	assert_non_null(e.t);
-	assert_int_equal(testhost_provide(e.t, "store/1", &store, &e), 0);
-	assert_int_equal(testhost_provide(e.t, "http/1", &api, &e), 0);
-	assert_int_equal(testhost_load(e.t, linnix_plugin_v1()), 0);
-	assert_non_null(e.stats);
+	open_env(&e);
 	ask(&e, 0, 0, 0, "{\"incidents\":0,");
 	ask(&e, 3, 2, 0, "{\"incidents\":3,");
 	ask(&e, 10000, 10000, 0, "{\"incidents\":10000,");
@@ -210,12 +215,7 @@ static void the_outcome_is_that_of_the_newest_that_was_measured(void **state)
 	struct env e = { 0 };
 
 	(void)state;
-	e.t = testhost_new();
-	assert_non_null(e.t);
-	assert_int_equal(testhost_provide(e.t, "store/1", &store, &e), 0);
-	assert_int_equal(testhost_provide(e.t, "http/1", &api, &e), 0);
-	assert_int_equal(testhost_load(e.t, linnix_plugin_v1()), 0);
-	assert_non_null(e.one);
+	open_env(&e);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct lnx_http_req req = { 0 };
 
