@@ -3,8 +3,8 @@
 #
 # Run test programs and count test cases: run_tests.sh [SUITE=PROGRAM]...
 #
-# A program may speak TAP (cmocka is told to), end with a line "N passed, N failed[, N skipped]", or
-# only exit: 0 passed, 77 skipped (its last line is the reason), anything else failed. One which
+# A program may speak TAP (cmocka is told to), end with a line "N passed, N failed[, N skipped]" (why is in
+# lines "  SKIP   reason"), or only exit: 0 passed, 77 skipped (its last line is the reason), anything else failed. One which
 # hangs, dies or stops before the end of its TAP plan has failed. A shell test may ask for more time
 # with a comment line "# TIMEOUT: seconds". One with a line "# BESIDE: why" holds while others of its
 # kind run: those go first, a few at a time; then every other one has the machine for itself. The last
@@ -40,10 +40,11 @@ count()
 	/^not ok [0-9]+ # SKIP/ { tap = 1; cases++; s++; note[++n] = "skip " skip_reason($0); next }
 	/^not ok( |$)/ { tap = 1; cases++; f++; t = $0; sub(/^not ok [0-9]* *-? */, "", t); note[++n] = "fail " t; next }
 	/^[0-9]+ passed, [0-9]+ failed/ { plain = 1; pp = $1; pf = $3; ps = / skipped/ ? $5 : 0 }
+	/^  SKIP   / { why[++ks] = substr($0, 10) }
 	NF { last = $0 }
 	END {
 		how = rc > 128 ? "killed by signal " rc - 128 : "exit status " rc
-		if (plain && !tap) { p = pp; f = pf; s = ps; if (rc != 0 && f == 0) { f++; note[++n] = "fail " how } }
+		if (plain && !tap) { p = pp; f = pf; s = ps; for (i = 1; i <= ks; i++) note[++n] = "skip " why[i]; if (rc != 0 && f == 0) { f++; note[++n] = "fail " how } }
 		else if (tap) {
 			if (plan > cases) { f += plan - cases; note[++n] = "fail ended after " cases + 0 " of " plan " cases, " how }
 			else if (rc != 0 && rc != 77 && f == 0) { f++; note[++n] = "fail " how " after the last case" }

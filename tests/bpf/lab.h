@@ -5,6 +5,7 @@
 #define LNX_LAB_H
 
 #include "plugins/stall/ledger.h"
+#include "tests/bpf/score.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,7 +13,6 @@
 #define LAB_GROUPS  64
 #define LAB_WORKERS 512
 #define LAB_SKIP    77
-#define LAB_TRIES   3
 #define LAB_MS	    1000000ULL
 #define LAB_SEC	    1000000000ULL
 
@@ -55,8 +55,7 @@ struct lab {
 	int pid_group[LAB_WORKERS];
 	uint32_t n_pids;
 	int shot[2];
-	int failed, checks;
-	int broken; /* of <failed>, what no other user of the machine explains */
+	struct score score;
 };
 
 uint64_t lab_now(void);
@@ -95,11 +94,9 @@ uint32_t lab_handle(const struct lab *l, int group);
 void lab_near(struct lab *l, const char *what, double got, double want, double bar);
 void lab_most(struct lab *l, const char *what, double got, double most);
 void lab_least(struct lab *l, const char *what, double got, double least);
-/* What holds whoever else runs: two sums of the same, to a thousandth; a fact. */
+/* What holds whoever else runs: two sums of the same, to a thousandth. */
 void lab_same(struct lab *l, const char *what, double got, double want);
-void lab_is(struct lab *l, const char *what, int is);
-/* A scenario measures beside whatever else the machine does: what fails is measured again, at most LAB_TRIES times in all, and every
- * try is told. What is broken is not. */
+/* As score_stands. */
 void lab_scenario(struct lab *l, void (*run)(struct lab *l));
 
 /* replay.c: an independent account from the kernel's own trace. */

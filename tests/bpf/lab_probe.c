@@ -155,13 +155,6 @@ double lab_throttled_ms(const struct lab *l, uint32_t victim)
 	return ms;
 }
 
-static void verdict(struct lab *l, int ok, const char *what, const char *text)
-{
-	l->checks++;
-	l->failed += !ok;
-	printf("  %-6s %-52s %s\n", ok ? "ok" : "NOT OK", what, text);
-}
-
 /* On an emulated CPU the way from one stamp of the kernel's to the next, or to ours, is long: LNX_SLOW. */
 static double slow(void)
 {
@@ -179,7 +172,7 @@ void lab_near(struct lab *l, const char *what, double got, double want, double b
 	bar *= slow();
 	snprintf(text, sizeof(text), "%.2f against %.2f: %+.2f %% (bar %.1f %%)", got, want,
 		 100 * off, 100 * bar);
-	verdict(l, fabs(off) <= bar, what, text);
+	score_check(&l->score, fabs(off) <= bar, "%-52s %s", what, text);
 }
 
 void lab_most(struct lab *l, const char *what, double got, double most)
@@ -188,7 +181,7 @@ void lab_most(struct lab *l, const char *what, double got, double most)
 
 	most *= slow();
 	snprintf(text, sizeof(text), "%.3f (at most %.3f)", got, most);
-	verdict(l, got <= most, what, text);
+	score_check(&l->score, got <= most, "%-52s %s", what, text);
 }
 
 void lab_least(struct lab *l, const char *what, double got, double least)
@@ -196,34 +189,24 @@ void lab_least(struct lab *l, const char *what, double got, double least)
 	char text[128];
 
 	snprintf(text, sizeof(text), "%.3f (at least %.3f)", got, least);
-	verdict(l, got >= least, what, text);
+	score_check(&l->score, got >= least, "%-52s %s", what, text);
 }
 
 void lab_same(struct lab *l, const char *what, double got, double want)
 {
-	int failed = l->failed;
+	int failed = l->score.failed;
 
 	lab_near(l, what, got, want, 0.001);
-	l->broken += l->failed - failed;
-}
-
-void lab_is(struct lab *l, const char *what, int is)
-{
-	verdict(l, is, what, is ? "yes" : "no");
-	l->broken += !is;
+	l->score.broken += l->score.failed - failed;
 }
 
 void lab_scenario(struct lab *l, void (*run)(struct lab *l))
 {
-	for (int try = 1;; try++) {
-		int checks = l->checks, failed = l->failed, broken = l->broken;
+	const struct score before = l->score;
+	int try = 0;
 
+	do {
 		run(l);
 		lab_clean(l);
-		if (l->failed == failed || l->broken != broken || try == LAB_TRIES)
-			return;
-		printf("  again, after try %d of %d\n", try, LAB_TRIES);
-		l->checks = checks;
-		l->failed = failed;
-	}
+	} while (!score_stands(&l->score, &before, ++try));
 }

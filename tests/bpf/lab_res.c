@@ -352,36 +352,13 @@ double res_part_ms(const struct stall_res_window *w, uint64_t victim, uint64_t c
 	return 0;
 }
 
-void res_check(struct res_lab *l, int ok, const char *fmt, ...)
-{
-	va_list ap;
-
-	l->checks++;
-	l->failed += !ok;
-	printf("  %-6s ", ok ? "ok" : "NOT OK");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-}
-
-void res_sure(struct res_lab *l, int ok, const char *what)
-{
-	res_check(l, ok, "%s", what);
-	l->broken += !ok;
-}
-
 void res_scenario(struct res_lab *l, void (*run)(struct res_lab *l))
 {
-	for (int try = 1;; try++) {
-		int checks = l->checks, failed = l->failed, broken = l->broken;
+	const struct score before = l->score;
+	int try = 0;
 
+	do {
 		run(l);
 		res_clean(l);
-		if (l->failed == failed || l->broken != broken || try == RES_TRIES)
-			return;
-		printf("  again, after try %d of %d\n", try, RES_TRIES);
-		l->checks = checks;
-		l->failed = failed;
-	}
+	} while (!score_stands(&l->score, &before, ++try));
 }

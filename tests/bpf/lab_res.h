@@ -5,6 +5,7 @@
 #define LNX_LAB_RES_H
 
 #include "plugins/stall/res.h"
+#include "tests/bpf/score.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,7 +13,6 @@
 #define RES_GROUPS  8
 #define RES_WORKERS 32
 #define RES_SKIP    77
-#define RES_TRIES   3
 
 struct bpf_object;
 
@@ -31,8 +31,7 @@ struct res_lab {
 	int map_fd[STALL_MAPS];
 	struct stall_res_maps maps;
 	char dir[64]; /* for files */
-	int failed, checks;
-	int broken; /* of <failed>, what no other user of the machine explains */
+	struct score score;
 };
 
 uint64_t res_now(void);
@@ -56,12 +55,7 @@ void res_clean(struct res_lab *l);
 double res_psi_ms(const struct res_lab *l, int group, const char *file);
 double res_part_ms(const struct stall_res_window *w, uint64_t victim, uint64_t culprit);
 double res_raw_ms(const struct stall_res_window *w, uint64_t victim);
-void res_check(struct res_lab *l, int ok, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-/* What holds whoever else runs. */
-void res_sure(struct res_lab *l, int ok, const char *what);
-/* A scenario measures beside whatever else the machine does: what fails is measured again, at most RES_TRIES times in all, and every
- * try is told. What is broken is not. */
+/* As score_stands. */
 void res_scenario(struct res_lab *l, void (*run)(struct res_lab *l));
 void res_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 

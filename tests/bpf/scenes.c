@@ -183,8 +183,8 @@ void scene_slot_recycled(struct lab *l)
 	lab_join(l);
 	lab_window(l);
 	now_a = lab_handle(l, a);
-	lab_is(l, "the heir has the slot",
-	       LNX_LEDGER_SLOT(heir) == LNX_LEDGER_SLOT(old) && heir != old);
+	score_sure(&l->score, LNX_LEDGER_SLOT(heir) == LNX_LEDGER_SLOT(old) && heir != old,
+		   "the heir has the slot");
 	stall += (double)lab_victim(l, old)->stall_ns / 1e6 +
 		 (double)lab_victim(l, now_a)->stall_ns / 1e6;
 	lab_until(l->w.to_ns + 2200 * LAB_MS);
@@ -389,6 +389,7 @@ void scene_crowd(struct lab *l)
 	lab_window(l);
 	l->tab->gone = 0;
 	lab_most(l, "waits when it is gone, ms", scene_stall_ms(l, a), 1);
-	lab_is(l, "its slot is quiet", stall_slot_is_quiet(l->cpus, l->n_cpus, lab_handle(l, a)));
+	score_sure(&l->score, stall_slot_is_quiet(l->cpus, l->n_cpus, lab_handle(l, a)),
+		   "its slot is quiet");
 	scene_counts(l);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The I/O gate against the kernel's io.pressure, and the model of who held a victim up, on the local disk. Arguments: the
  * object, then scenarios by name.
- * LINK: tests/bpf/lab_res.c plugins/stall/gates.c plugins/stall/io.c */
+ * LINK: tests/bpf/score.c tests/bpf/lab_res.c plugins/stall/gates.c plugins/stall/io.c */
 #include "tests/bpf/lab_res.h"
 
 #include <errno.h>
@@ -175,7 +175,8 @@ static int check_gate(struct res_lab *l, int victim, const struct seen *seen)
 	uint64_t id = l->group[victim].id;
 
 	print_parts(l, w, victim);
-	res_sure(l, fabs(sum_parts(w, id) - res_raw_ms(w, id)) < 0.001, "parts sum to the stall");
+	score_sure(&l->score, fabs(sum_parts(w, id) - res_raw_ms(w, id)) < 0.001,
+		   "parts sum to the stall");
 	printf("  counts: healed %llu late %llu unknown %llu replaced %llu lost %llu full %llu\n",
 	       (unsigned long long)w->count[LNX_RES_N_HEALED],
 	       (unsigned long long)w->count[LNX_RES_N_LATE],
@@ -185,13 +186,14 @@ static int check_gate(struct res_lab *l, int victim, const struct seen *seen)
 	       (unsigned long long)(w->count[LNX_RES_N_GATE_FULL] + w->count[LNX_RES_N_WAIT_FULL] +
 				    w->count[LNX_RES_N_RQ_FULL]));
 	if (seen->psi_ms < PSI_MIN_MS) {
-		printf("  SKIP   io.pressure rose by %.1f ms only: this disk held nobody up\n",
-		       seen->psi_ms);
+		score_skip(&l->score, "io.pressure rose by %.1f ms only: this disk held nobody up",
+			   seen->psi_ms);
 		return 0;
 	}
-	res_check(l, fabs(seen->gate_ms / seen->psi_ms - 1) <= FROM_PSI,
-		  "gate %.1f ms against io.pressure %.1f ms: %+.2f %% (bar %.1f %%)", seen->gate_ms,
-		  seen->psi_ms, 100 * (seen->gate_ms / seen->psi_ms - 1), 100 * FROM_PSI);
+	score_check(&l->score, fabs(seen->gate_ms / seen->psi_ms - 1) <= FROM_PSI,
+		    "gate %.1f ms against io.pressure %.1f ms: %+.2f %% (bar %.1f %%)",
+		    seen->gate_ms, seen->psi_ms, 100 * (seen->gate_ms / seen->psi_ms - 1),
+		    100 * FROM_PSI);
 	return 1;
 }
 
@@ -223,27 +225,30 @@ static void contend(struct res_lab *l, unsigned n_big, unsigned n_small)
 	per_wait = seen.gate_ms / (double)(seen.waits ? seen.waits : 1);
 	if (!n_big && !n_small) {
 		alone_ms = per_wait;
-		res_check(l, res_part_ms(w, id, id) > 0.8 * raw, "alone: it waited for itself");
+		score_check(&l->score, res_part_ms(w, id, id) > 0.8 * raw,
+			    "alone: it waited for itself");
 		return;
 	}
-	res_sure(l,
-		 (n_big || res_part_ms(w, id, l->group[big].id) == 0) &&
-			 (n_small || res_part_ms(w, id, l->group[small].id) == 0),
-		 "who did nothing is no culprit");
+	score_sure(&l->score,
+		   (n_big || res_part_ms(w, id, l->group[big].id) == 0) &&
+			   (n_small || res_part_ms(w, id, l->group[small].id) == 0),
+		   "who did nothing is no culprit");
 	printf("  a wait took %.3f ms, alone %.3f ms\n", per_wait, alone_ms);
 	if (alone_ms == 0 || per_wait < 3 * alone_ms) {
-		printf("  SKIP   the readers do not hold each other up on this disk: no ranking to check\n");
+		score_skip(
+			&l->score,
+			"the readers do not hold each other up on this disk: no ranking to check");
 		return;
 	}
 	if (n_big)
-		res_check(l,
-			  res_part_ms(w, id, l->group[big].id) >
-					  res_part_ms(w, id, l->group[small].id) &&
-				  res_part_ms(w, id, l->group[big].id) > 0.4 * raw,
-			  "the 1 MiB readers are the first culprit");
+		score_check(&l->score,
+			    res_part_ms(w, id, l->group[big].id) >
+					    res_part_ms(w, id, l->group[small].id) &&
+				    res_part_ms(w, id, l->group[big].id) > 0.4 * raw,
+			    "the 1 MiB readers are the first culprit");
 	else
-		res_check(l, res_part_ms(w, id, l->group[small].id) > 0.4 * raw,
-			  "the 4 KiB readers are the first culprit");
+		score_check(&l->score, res_part_ms(w, id, l->group[small].id) > 0.4 * raw,
+			    "the 4 KiB readers are the first culprit");
 }
 
 static void alone(struct res_lab *l)
@@ -290,8 +295,8 @@ static void busy_cpu(struct res_lab *l)
 	measure(l, v, end, &seen);
 	res_join(l);
 	if (check_gate(l, v, &seen))
-		res_sure(l, res_part_ms(&seen.w, l->group[v].id, l->group[hogs].id) == 0,
-			 "who did no I/O is no culprit");
+		score_sure(&l->score, res_part_ms(&seen.w, l->group[v].id, l->group[hogs].id) == 0,
+			   "who did no I/O is no culprit");
 }
 
 static void unpinned(struct res_lab *l)
@@ -311,9 +316,9 @@ static void unpinned(struct res_lab *l)
 	res_join(l);
 	print_parts(l, &seen.w, v);
 	/* PSI weighs CPUs, a union does not: it may be more, never less. */
-	res_check(l, seen.gate_ms > seen.psi_ms * (1 - FROM_PSI) - 5,
-		  "unpinned gate %.1f ms is at least io.pressure %.1f ms", seen.gate_ms,
-		  seen.psi_ms);
+	score_check(&l->score, seen.gate_ms > seen.psi_ms * (1 - FROM_PSI) - 5,
+		    "unpinned gate %.1f ms is at least io.pressure %.1f ms", seen.gate_ms,
+		    seen.psi_ms);
 }
 
 /* Attached under load, detached and attached again: nothing of the past stays open. */
@@ -341,10 +346,10 @@ static void attach_again(struct res_lab *l)
 	measure(l, v, end, &seen);
 	res_join(l);
 	if (check_gate(l, v, &seen))
-		res_check(l,
-			  res_part_ms(&seen.w, l->group[v].id, STALL_RES_OTHER) <
-				  0.2 * res_raw_ms(&seen.w, l->group[v].id),
-			  "most of it has a culprit");
+		score_check(&l->score,
+			    res_part_ms(&seen.w, l->group[v].id, STALL_RES_OTHER) <
+				    0.2 * res_raw_ms(&seen.w, l->group[v].id),
+			    "most of it has a culprit");
 }
 
 static const struct {
@@ -384,6 +389,5 @@ int main(int argc, char **argv)
 	}
 	res_detach();
 	stall_io_done(&io);
-	printf("%d checks, %d failed\n", l.checks, l.failed);
-	return l.failed || !l.checks ? 1 : 0;
+	return score_end(&l.score);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Memory stalls in a limit that two cgroups share: the gate against memory.pressure, and who is named first. Arguments: the
  * object.
- * LINK: tests/bpf/lab_res.c plugins/stall/gates.c plugins/stall/mem.c */
+ * LINK: tests/bpf/score.c tests/bpf/lab_res.c plugins/stall/gates.c plugins/stall/mem.c */
 #include "tests/bpf/lab_res.h"
 
 #include <bpf/libbpf.h>
@@ -104,15 +104,14 @@ static void measure(struct res_lab *l, struct stall_mem *m, int victim, int bull
 	       res_part_ms(&w, id, STALL_RES_OTHER));
 	printf("  bully stalled %.1f ms\n", res_raw_ms(&w, l->group[bully].id));
 	if (psi < PSI_MIN_MS) {
-		printf("  SKIP   memory.pressure rose by %.1f ms only: reclaim is too easy here\n",
-		       psi);
-		l->checks++;
+		score_skip(&l->score,
+			   "memory.pressure rose by %.1f ms only: reclaim is too easy here", psi);
 		return;
 	}
-	res_check(l, raw >= LOW * psi && raw <= HIGH * psi,
-		  "before normalising %.2f of PSI (%.2f to %.2f)", raw / psi, LOW, HIGH);
-	res_sure(l, fabs(sum - raw) < 0.001, "parts sum to the stall");
-	res_check(l, other > self && other > 0.5 * raw, "the bully is the first culprit");
+	score_check(&l->score, raw >= LOW * psi && raw <= HIGH * psi,
+		    "before normalising %.2f of PSI (%.2f to %.2f)", raw / psi, LOW, HIGH);
+	score_sure(&l->score, fabs(sum - raw) < 0.001, "parts sum to the stall");
+	score_check(&l->score, other > self && other > 0.5 * raw, "the bully is the first culprit");
 }
 
 static struct stall_mem mem;
@@ -157,6 +156,5 @@ int main(int argc, char **argv)
 		return 1;
 	res_scenario(&l, shared_limit);
 	stall_mem_done(&mem);
-	printf("%d checks, %d failed\n", l.checks, l.failed);
-	return l.failed || !l.checks ? 1 : 0;
+	return score_end(&l.score);
 }

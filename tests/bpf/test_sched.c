@@ -2,7 +2,7 @@
 /* The CPU ledger on the real kernel, against the kernel's own pressure figures and a replay of its trace.
  * Each scenario prints what it measured and the bar. Arguments: the object, then scenarios by name.
  * LINK: tests/bpf/lab.c tests/bpf/lab_probe.c tests/bpf/lab_ledger.c
- * LINK: tests/bpf/replay.c tests/bpf/scenes.c */
+ * LINK: tests/bpf/replay.c tests/bpf/scenes.c tests/bpf/score.c */
 #include "tests/bpf/scenes.h"
 
 #include <bpf/bpf.h>
@@ -50,7 +50,7 @@ static void replay_check(struct lab *l, struct replay *r, int victim, double bar
 	int rc = replay_stop(r, l->pids, l->pid_group, l->n_pids, n, ms);
 
 	if (rc) {
-		printf("  SKIP   the trace is not complete: %s\n", strerror(-rc));
+		score_skip(&l->score, "the trace is not complete: %s", strerror(-rc));
 		return;
 	}
 	for (uint32_t g = 0; g <= n; g++)
@@ -76,7 +76,7 @@ static void weights(struct lab *l)
 	struct replay *r = replay_start();
 
 	if (!r) {
-		printf("  SKIP   no tracefs\n");
+		score_skip(&l->score, "no tracefs");
 		return;
 	}
 	for (uint32_t i = 0; i < 3; i++)
@@ -99,7 +99,7 @@ static void waker(struct lab *l)
 	struct replay *r = replay_start();
 
 	if (!r) {
-		printf("  SKIP   no tracefs\n");
+		score_skip(&l->score, "no tracefs");
 		return;
 	}
 	lab_spawn(l, a, &w);
@@ -129,8 +129,9 @@ static void quota(struct lab *l, int capped, int victim, int idler)
 	lab_same(l, "all of it by the quota at depth 1, ms",
 		 lab_part_ms(l, v->handle, LNX_LEDGER_THROTTLED + 1, 0),
 		 lab_throttled_ms(l, v->handle));
-	lab_is(l, "the owner is named",
-	       l->tab->slot[LNX_LEDGER_SLOT(v->handle)].owner == lab_cpu_id(l, capped));
+	score_sure(&l->score,
+		   l->tab->slot[LNX_LEDGER_SLOT(v->handle)].owner == lab_cpu_id(l, capped),
+		   "the owner is named");
 	scene_against_psi(l, victim, 0.03);
 	scene_counts(l);
 }
@@ -227,7 +228,7 @@ static void alone(struct lab *l)
 	struct lab_work away = { LAB_WAKE, 0, 2000, 5000, 0, 3 * LAB_SEC };
 
 	if (!scene_cpu()) {
-		printf("  SKIP   one CPU\n");
+		score_skip(&l->score, "one CPU");
 		return;
 	}
 	lab_spawn(l, a, &w);
@@ -380,6 +381,5 @@ int main(int argc, char **argv)
 		lab_scenario(&l, scenarios[i].run);
 	}
 	lab_detach(&l);
-	printf("%d checks, %d failed\n", l.checks, l.failed);
-	return l.failed ? 1 : 0;
+	return score_end(&l.score);
 }

@@ -40,7 +40,8 @@ expect "a plan that is cut short is a failure for each missing case" "1 passed, 
 	"ended after 1 of 3 cases" <<<'echo 1..3; echo ok 1 - a; kill -SEGV $$'
 expect "cases that pass do not hide a bad exit status" "1 passed, 1 failed, 0 skipped" 1 \
 	"exit status 23" <<<'echo 1..1; echo ok 1 - a; exit 23'
-expect "a plain closing line is counted" "7 passed, 0 failed, 2 skipped" 0 <<<'echo 7 passed, 0 failed, 2 skipped'
+expect "a plain closing line is counted, and why something was skipped is told" "7 passed, 0 failed, 2 skipped" 0 \
+	"SKIP  unit/t.sh: too fast" <<<'echo "  SKIP   too fast"; echo 7 passed, 0 failed, 2 skipped'
 limit=1 expect "a program which hangs is killed and has failed" "0 passed, 1 failed, 0 skipped" 1 "killed after 4 s" <<<'sleep 600'
 expect "a script may ask for another limit" "0 passed, 1 failed, 0 skipped" 1 "killed after 4 s" <<'T'
 # TIMEOUT: 1
