@@ -11,9 +11,11 @@
 
 #include "cli/text.h"
 
-#define ASK_NS	   200000000ull /* between two questions */
-#define DURABLE_NS 10000000000ull
-#define DRY_NS	   60000000000ull
+#define ASK_NS	    200000000ull /* between two questions */
+#define DURABLE_NS  10000000000ull
+#define DRY_NS	    60000000000ull
+#define WAIT_MIN_NS 1000000ull
+#define WAIT_MAX_NS 86400000000000ull
 
 const struct lnx_cli_opt lnx_task_opts[] = {
 	{ "payee", "DID", "create: who is to do it, did:key:z6Mk…", 0, false },
@@ -48,6 +50,12 @@ int lnx_task_path(const char *word, char ret[LNX_TASK_PATH])
 	}
 	(void)snprintf(ret, LNX_TASK_PATH, "/tasks/%s", word); /* fits */
 	return 0;
+}
+
+uint64_t lnx_task_wait_ns(const struct lnx_cli_args *args, uint64_t unless)
+{
+	(void)lnx_cli_arg_duration(args, "wait", WAIT_MIN_NS, WAIT_MAX_NS, &unless);
+	return unless;
 }
 
 int lnx_task_wait(const struct lnx_cli *cli, const char *path, uint64_t ns,
@@ -230,15 +238,13 @@ static bool is_there(const json_t *task, const char *phases)
 static int follow(const struct lnx_cli *cli, const struct lnx_cli_args *args, const char *path,
 		  const char *phases)
 {
-	uint64_t ns = 0;
+	uint64_t ns = lnx_task_wait_ns(args, 0);
 	char all[128];
 	json_t *task = NULL;
 	int code;
 
 	if (lnx_cli_arg(args, "dry-run"))
 		return show_dry(cli, path);
-	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
-		return LNX_EXIT_USAGE;
 	(void)snprintf(all, sizeof(all), "%s,failed", phases); /* fits */
 	code = lnx_task_wait(cli, path, ns ? ns : DURABLE_NS, ns ? is_there : is_durable, all,
 			     &task);
@@ -291,11 +297,9 @@ static int follow_withdrawal(const struct lnx_cli *cli, const struct lnx_cli_arg
 	json_t *task = NULL;
 	const char *state;
 	const json_t *op;
-	uint64_t ns = 0;
+	uint64_t ns = lnx_task_wait_ns(args, 0);
 	int code, shown;
 
-	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
-		return LNX_EXIT_USAGE;
 	if (!ns || lnx_cli_arg(args, "dry-run"))
 		return follow(cli, args, path, "");
 	code = lnx_task_wait(cli, path, ns, is_op_over, kind, &task);
@@ -413,8 +417,12 @@ int lnx_cli_task(struct lnx_cli *cli, const struct lnx_cli_args *args)
 		{ "claim", "resolved" },   { "withdraw", NULL },
 	};
 	const char *word = args->n_words ? args->words[0] : "list";
+	uint64_t ns = 0;
 	size_t i = 0;
 
+	/* before anything is asked for */
+	if (lnx_cli_arg_duration(args, "wait", WAIT_MIN_NS, WAIT_MAX_NS, &ns) < 0)
+		return LNX_EXIT_USAGE;
 	/* list and show change nothing, with --dry-run or without */
 	if (!strcmp(word, "list") || !strcmp(word, "create")) {
 		if (args->n_words > 1)

@@ -10,6 +10,8 @@
 
 /* "/tasks/WORD". 0, or -EINVAL, said. */
 int lnx_task_path(const char *word, char ret[LNX_TASK_PATH]);
+/* What --wait says, which was looked at before anything was asked for; <unless> it says nothing. */
+uint64_t lnx_task_wait_ns(const struct lnx_cli_args *args, uint64_t unless);
 /* Ask for the task until <is_done> says so or <ns> have passed. Returns an exit code; *ret is the last answer, also when it took too
  * long (then LNX_EXIT_FAILURE, nothing said). */
 int lnx_task_wait(const struct lnx_cli *cli, const char *path, uint64_t ns,

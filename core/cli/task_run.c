@@ -160,30 +160,62 @@ static int tell(struct run *r, const char *action, const char *sha256)
 	return code;
 }
 
-static volatile sig_atomic_t child; /* who gets what is to end us */
+static volatile sig_atomic_t child; /* who gets what is to end us; 0 none */
 
 static void pass_on(int sig)
 {
 	int saved = errno;
 
-	(void)kill(child, sig); /* gone: it is reaped in a moment */
+	if (child > 0)
+		(void)kill(child, sig); /* gone: it is reaped in a moment */
 	errno = saved;
 }
 
-/* The exit code of the child, as a shell gives it. What is to end us ends it: without us its folder would stay, and the agent would
- * not hear of its end. */
-static int reap(struct run *r)
+/* While the command runs: what a terminal sends is the command's, as in a shell; what is to end us ends it, as without us its folder
+ * would stay, and the agent would not hear of its end. */
+static const struct {
+	int sig;
+	void (*handle)(int sig);
+} signals[] = {
+	{ SIGINT, SIG_IGN },
+	{ SIGQUIT, SIG_IGN },
+	{ SIGTERM, pass_on },
+	{ SIGHUP, pass_on },
+};
+
+#define N_SIGNALS (sizeof(signals) / sizeof(signals[0]))
+
+static void take_signals(struct sigaction before[N_SIGNALS])
 {
-	struct sigaction sa = { .sa_handler = pass_on };
+	for (size_t i = 0; i < N_SIGNALS; i++) {
+		struct sigaction sa = { .sa_handler = signals[i].handle };
+
+		(void)sigaction(signals[i].sig, &sa, &before[i]); /* cannot fail */
+		if (before[i].sa_handler == SIG_IGN)		  /* nohup */
+			(void)sigaction(signals[i].sig, &before[i], NULL);
+	}
+}
+
+static void give_signals_back(const struct sigaction before[N_SIGNALS])
+{
+	for (size_t i = 0; i < N_SIGNALS; i++)
+		(void)sigaction(signals[i].sig, &before[i], NULL); /* cannot fail */
+}
+
+/* The exit code of the command, as a shell gives it, when the agent was told of its end; *ret_code: whether that went well. */
+static int finish(struct run *r, const char *sha256, int *ret_code)
+{
+	struct sigaction before[N_SIGNALS];
 	int status = 0;
 
 	child = r->pid;
-	(void)sigaction(SIGTERM, &sa, NULL); /* cannot fail */
-	(void)sigaction(SIGHUP, &sa, NULL);  /* likewise */
+	take_signals(before);
+	(void)close(r->go); /* it has gone through */
 	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	(void)signal(SIGTERM, SIG_DFL);
-	(void)signal(SIGHUP, SIG_DFL);
+	child = 0;
+	*ret_code = tell(r, "finish", sha256);
+	give_signals_back(before);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -197,12 +229,9 @@ static void end(struct run *r)
 static int outcome(struct run *r, const struct lnx_cli_args *args, int ended)
 {
 	json_t *task = NULL;
-	uint64_t ns = PROVEN_NS;
 	int code;
 
-	if (lnx_cli_arg_duration(args, "wait", 1000000u, 86400000000000u, &ns) < 0)
-		return LNX_EXIT_USAGE;
-	code = lnx_task_wait(r->cli, r->path, ns, lnx_task_in_phase,
+	code = lnx_task_wait(r->cli, r->path, lnx_task_wait_ns(args, PROVEN_NS), lnx_task_in_phase,
 			     ended ? "offered,failed"
 				   : "submitted,settled,disputed,resolved,failed,offered",
 			     &task);
@@ -219,6 +248,7 @@ static int outcome(struct run *r, const struct lnx_cli_args *args, int ended)
 
 int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
 {
+	const char *sha256 = lnx_cli_arg(args, "output-sha256");
 	struct run r = { .cli = cli, .go = -1 };
 	char *argv[LNX_CLI_MAX_WORDS + 1];
 	unsigned n = 0;
@@ -226,6 +256,9 @@ int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
 
 	if (args->n_words < 3)
 		return lnx_cli_usage("task", "task: run wants an ID and a command: run ID -- CMD…");
+	if (sha256 && (strlen(sha256) != 64 || sha256[strspn(sha256, "0123456789abcdef")]))
+		return lnx_cli_usage("task",
+				     "task: --output-sha256 wants 64 hex digits in lower case");
 	if (lnx_task_path(args->words[1], r.path) < 0)
 		return LNX_EXIT_USAGE;
 	for (unsigned i = 2; i < args->n_words; i++) {
@@ -249,16 +282,12 @@ int lnx_task_run(struct lnx_cli *cli, const struct lnx_cli_args *args)
 	await_seen(&r);
 	code = tell(&r, "run", NULL);
 	if (code != LNX_EXIT_OK || write(r.go, "g", 1) != 1) {
-		(void)close(r.go); /* the child sees the end and goes */
-		(void)reap(&r);	   /* likewise */
+		(void)close(r.go);	       /* the child sees the end and goes */
+		(void)waitpid(r.pid, NULL, 0); /* likewise */
 		end(&r);
 		goto out;
 	}
-	(void)close(r.go);	       /* it has gone through */
-	(void)signal(SIGINT, SIG_IGN); /* the command's, as in a shell; cannot fail */
-	(void)signal(SIGQUIT, SIG_IGN);
-	ended = reap(&r);
-	code = tell(&r, "finish", lnx_cli_arg(args, "output-sha256"));
+	ended = finish(&r, sha256, &code);
 	end(&r);
 	if (code == LNX_EXIT_OK)
 		code = outcome(&r, args, ended);

@@ -28,6 +28,12 @@ usage_is_2()
 	ends 2 "$linnix" task frobnicate
 	grep -q "unknown word 'frobnicate'" "$tmp/e" || fail "$(cat "$tmp/e")"
 	ends 2 "$linnix" task run --dry-run
+	# before anything is created or run
+	ends 2 "$linnix" task create --payee did:key:z --amount 1 --wait soon
+	ends 2 "$linnix" task cancel t --wait 2d
+	ends 2 "$linnix" task run t --output-sha256 abc -- touch "$tmp/ran"
+	grep -q 'output-sha256 wants 64 hex digits' "$tmp/e" || fail "$(cat "$tmp/e")"
+	[ ! -e "$tmp/ran" ] || fail "it ran"
 	ends 2 "$linnix" task create t --payee did:key:z --amount 1
 	grep -q "create wants no 't'" "$tmp/e" || fail "$(cat "$tmp/e")"
 	ends 2 "$linnix" plugins --dir /tmp

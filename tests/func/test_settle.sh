@@ -172,7 +172,17 @@ who_is_killed_while_a_task_runs()
 	settle_spawn payee
 	poll 20 answers_tasks payee || fail "no API: $(tail -3 "$tmp/payee/log")"
 	poll 20 ended_unsaid "$id" 'the agent ended while it ran: what was measured is lost, run it again' || fail "$(task_of payee "$id")"
-	cli payee task run "$id" -- true >"$tmp/run" 2>&1 || fail "$(cat "$tmp/run")"
+	# who does not want to wait for the chain ends nothing but that
+	rpc "$settle_rpc" evm_setAutomine '[false]' >/dev/null || true
+	rc=0
+	env --default-signal=INT "$linnix" --url "unix:$tmp/payee/sock" task run "$id" -- true >"$tmp/run" 2>&1 &
+	runs=$!
+	poll 20 phase_is payee "$id" proven || fail "$(task_of payee "$id")"
+	kill -INT "$runs"
+	wait "$runs" || rc=$?
+	[ "$rc" -eq 130 ] || fail "exit code $rc: $(cat "$tmp/run")"
+	rpc "$settle_rpc" evm_setAutomine '[true]' >/dev/null || true
+	mine 1
 	poll 30 phase_is payer "$id" settled || fail "$(task_of payer "$id")"
 	[ "$(($(balance payee) - before))" = 5000000 ] || fail "the payee has $(balance payee), before $before"
 }
