@@ -191,6 +191,8 @@ static int lnx_vital_failed(struct lnx_app *app)
 	if (app->vital_rc >= 0 || app->args.explain)
 		return 0;
 	app->exit_code = app->vital_rc == -EINVAL ? 2 : 1;
+	lnx_log(LNX_ERROR,
+		"the agent ends: nobody could ask it without its API, and the reason stands above");
 	return LNX_EXIT_DONE;
 }
 

@@ -147,7 +147,6 @@ static void plugin_silence(struct lua_inst *in)
 	in->ctx->status = LNX_INST_FAILING;
 	(void)snprintf(in->ctx->error, sizeof(in->ctx->error), "%s", why); /* fits */
 	in->host->health(in->ctx, "budget", LNX_HEALTH_LOST, why);
-	in->host->log(in->ctx, LNX_ERROR, "%s", why);
 }
 
 int lnx_lua_plugin_call(struct lua_inst *in, int fn, bool with_event, bool with_conf)

@@ -131,7 +131,6 @@ void http_unix_listen(struct http *s, struct http_listener *l)
 		       : rc == -EEXIST	 ? "the file there is not a socket"
 					 : strerror(-rc)); /* cut when too long */
 	s->host->health(s->ctx, "unix socket", LNX_HEALTH_DEGRADED, why);
-	s->host->log(s->ctx, LNX_WARN, "socket: %s", why);
 }
 
 /* Our file goes; one that another process put there since stays. */

@@ -237,6 +237,8 @@ static void a_served_socket_is_left_alone(void **state)
 	fd = bound_socket(&e, true);
 	env_start(&e);
 	assert_int_equal(testhost_health(e.t, "unix socket"), LNX_HEALTH_DEGRADED);
+	assert_false(testhost_log_has(
+		e.t, "cannot listen on")); /* the host logs what of health changes */
 	assert_non_null(
 		strstr(testhost_health_why(e.t, "unix socket"), "another process serves it"));
 	assert_int_equal(status_over(&e, client_tcp(&e, HTTP_KIND_TCP, 0)), 200);

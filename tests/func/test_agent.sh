@@ -68,6 +68,7 @@ address_in_use_is_said()
 	poll 30 is_gone "$agent" || fail "the second one goes on without an API"
 	wait "$agent"
 	[ $? -eq 1 ] || fail "the second one ends with another status than 1"
+	[[ $(tail -1 "$log") == *" the agent ends: nobody could ask it "* ]] || fail "its last line is not that it ends: $(cat "$log")"
 	log_has "prometheus.so: needs the service http/1, whose plugin did not start" || fail "who needs it is not told why: $(cat "$log")"
 	log=$first_log
 	is_alive "$first" || fail "the first one is gone"
