@@ -2,7 +2,7 @@
 /* What is out and does not end holds up nothing that protects money, and no clock stops it. */
 #include "test_out.h"
 
-#define DAY_NS	(86400 * SETTLE_SEC)
+#define DAY_NS (86400 * SETTLE_SEC)
 
 /* ---- clocks */
 
