@@ -433,6 +433,7 @@ void testhost_free(struct testhost *t)
 	th_event_done(t);
 	th_data_done(t);
 	th_probe_done(t);
+	th_http_done(t);
 	th_list_done(&t->services, free);
 	th_list_done(&t->faults, free);
 	th_list_done(&t->overrides, th_kv_free);

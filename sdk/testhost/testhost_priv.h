@@ -141,6 +141,9 @@ struct testhost {
 	const struct th_event *current;
 	unsigned depth;
 
+	struct th_list routes;
+	struct lnx_http_req *request; /* the last one */
+
 	struct th_list services, tags, metrics, healths, logs, maps, iters, probes;
 	pthread_mutex_t log_lock;
 };
@@ -177,5 +180,6 @@ void th_data_host(struct lnx_host *h);
 void th_data_done(struct testhost *t);
 void th_probe_host(struct lnx_host *h);
 void th_probe_done(struct testhost *t);
+void th_http_done(struct testhost *t);
 
 #endif

@@ -4,7 +4,7 @@
  *   bench_store insert DIR N      two lines of figures
  *   bench_store fill PATH N       a history file with N closed incidents
  *
- * LINK: plugins/store/bucket.c plugins/store/chain.c plugins/store/command.c plugins/store/db.c plugins/store/key.c plugins/store/queue.c plugins/store/read.c plugins/store/rollup.c plugins/store/schema.c plugins/store/store.c plugins/store/write.c sdk/testhost/conf.c sdk/testhost/events.c sdk/testhost/json.c sdk/testhost/loop.c sdk/testhost/probes.c sdk/testhost/says.c sdk/testhost/testhost.c -lsqlite3 -lsodium -lm */
+ * LINK: plugins/store/bucket.c plugins/store/chain.c plugins/store/command.c plugins/store/db.c plugins/store/key.c plugins/store/queue.c plugins/store/read.c plugins/store/rollup.c plugins/store/schema.c plugins/store/store.c plugins/store/write.c sdk/testhost/conf.c sdk/testhost/events.c sdk/testhost/http.c sdk/testhost/json.c sdk/testhost/loop.c sdk/testhost/probes.c sdk/testhost/says.c sdk/testhost/testhost.c -lsqlite3 -lsodium -lm */
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>

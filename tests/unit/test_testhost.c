@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The test host itself: a test that runs on a wrong host proves nothing.
  * LINK: sdk/testhost/testhost.c sdk/testhost/conf.c sdk/testhost/events.c sdk/testhost/json.c
- * LINK: sdk/testhost/loop.c sdk/testhost/probes.c sdk/testhost/says.c */
+ * LINK: sdk/testhost/loop.c sdk/testhost/probes.c sdk/testhost/says.c sdk/testhost/http.c */
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
