@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "testhost.h"
+#include "testhost_http.h"
 #include <cmocka.h>
 #include <errno.h>
 #include <linnix/ev_psi.h>
@@ -138,10 +138,9 @@ struct fix {
 	struct shelf shelf;
 	const struct lnx_svc_incident *svc;
 	void *self;
-	uint32_t pid;				/* of the culprit in alerts to come */
-	uint64_t ts_ns;				/* when they happened; 0: now */
-	const struct lnx_svc_http *api_service; /* NULL: none */
-	void *api;
+	uint32_t pid;	/* of the culprit in alerts to come */
+	uint64_t ts_ns; /* when they happened; 0: now */
+	int has_api;
 };
 
 static void fix_open(struct fix *f)
@@ -151,8 +150,8 @@ static void fix_open(struct fix *f)
 	assert_int_equal(testhost_provide(f->t, "store/1", &shelf_service, &f->shelf), 0);
 	assert_int_equal(testhost_provide(f->t, "workload/1", &who_service, NULL), 0);
 	assert_int_equal(testhost_provide(f->t, "core/1", &core_service, NULL), 0);
-	if (f->api_service)
-		assert_int_equal(testhost_provide(f->t, "http/1", f->api_service, f->api), 0);
+	if (f->has_api)
+		assert_int_equal(testhost_http(f->t), 0);
 	assert_int_equal(testhost_load(f->t, linnix_plugin_v1()), 0);
 	f->svc = testhost_service(f->t, "incident/1", &f->self);
 	assert_non_null(f->svc);

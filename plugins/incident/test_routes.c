@@ -5,22 +5,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "testhost.h"
+#include "testhost_http.h"
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "incident.h"
 
-struct lnx_http_req {
-	uint32_t status;
-	char answer[2048], degraded[128];
-};
-
 struct env {
 	struct testhost *t;
-	const struct lnx_http_route *stats, *one;
-	void *arg;
 	uint64_t n_incidents, n_feedback;
 	const char *const *actions; /* about ONE, newest first; NULL: it is not there */
 };
@@ -109,81 +102,31 @@ static const struct lnx_svc_store store = { .size = sizeof(store),
 					    .log = store_log,
 					    .ulid = store_ulid };
 
-static int api_route(void *self, const struct lnx_http_route *r, void *arg)
-{
-	struct env *e = self;
-
-	if (!strcmp(r->path, "/incidents/stats")) {
-		e->stats = r;
-		e->arg = arg;
-	}
-	if (!strcmp(r->path, "/incidents/{id}"))
-		e->one = r;
-	return 0;
-}
-
-static const char *api_param(struct lnx_http_req *req, const char *name)
-{
-	(void)req;
-	return strcmp(name, "id") != 0 ? NULL : ONE;
-}
-
-static int api_param_u64(struct lnx_http_req *req, const char *name, uint64_t def, uint64_t min,
-			 uint64_t max, uint64_t *ret_v)
-{
-	(void)req;
-	assert_true(*name && def >= min && def <= max);
-	*ret_v = def;
-	return 0;
-}
-
-static int api_set_header(struct lnx_http_req *req, const char *name, const char *value)
-{
-	assert_string_equal(name, "X-Linnix-Degraded");
-	(void)snprintf(req->degraded, sizeof(req->degraded), "%s", value);
-	return 0;
-}
-
-static int api_respond(struct lnx_http_req *req, uint32_t status, const char *content_type,
-		       const char *body, uint64_t body_bytes)
-{
-	assert_null(content_type);
-	req->status = status;
-	(void)snprintf(req->answer, sizeof(req->answer), "%.*s", (int)body_bytes, body);
-	return 0;
-}
-
-static const struct lnx_svc_http api = { .size = sizeof(api),
-					 .route = api_route,
-					 .param = api_param,
-					 .param_u64 = api_param_u64,
-					 .set_header = api_set_header,
-					 .respond = api_respond };
-
 static void open_env(struct env *e)
 {
 	e->t = testhost_new();
 	assert_non_null(e->t);
 	assert_int_equal(testhost_provide(e->t, "store/1", &store, e), 0);
-	assert_int_equal(testhost_provide(e->t, "http/1", &api, e), 0);
+	assert_int_equal(testhost_http(e->t), 0);
 	assert_int_equal(testhost_load(e->t, linnix_plugin_v1()), 0);
-	assert_true(e->one && e->stats);
 }
 
 /* The statistics over so many; "truncated" has to be <is_cut>. */
 static void ask(struct env *e, uint64_t n_incidents, uint64_t n_feedback, int is_cut,
 		const char *want)
 {
-	struct lnx_http_req req = { 0 };
+	const struct testhost_answer *a;
 
 	e->n_incidents = n_incidents;
 	e->n_feedback = n_feedback;
-	e->stats->handle(e->arg, &req);
-	assert_int_equal(req.status, 200);
-	assert_non_null(strstr(req.answer, want));
-	assert_non_null(strstr(req.answer, is_cut ? "\"truncated\":true" : "\"truncated\":false"));
-	assert_int_equal(strncmp(req.degraded, "only the newest 10000 are counted", 33) == 0,
-			 is_cut);
+	a = testhost_ask(e->t, "GET /incidents/stats", NULL);
+	assert_non_null(a);
+	assert_int_equal(a->status, 200);
+	assert_non_null(strstr(a->body, want));
+	assert_non_null(strstr(a->body, is_cut ? "\"truncated\":true" : "\"truncated\":false"));
+	assert_int_equal(
+		strstr(a->headers, "X-Linnix-Degraded: only the newest 10000 are counted") != NULL,
+		is_cut);
 }
 
 static void more_than_are_counted_are_said_to_be_there(void **state)
@@ -217,13 +160,16 @@ static void the_outcome_is_that_of_the_newest_that_was_measured(void **state)
 	(void)state;
 	open_env(&e);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct lnx_http_req req = { 0 };
+		const struct testhost_request one = { .params = (const char *const[]){ "id=" ONE,
+										       NULL } };
+		const struct testhost_answer *a;
 
 		e.actions = cases[i].actions;
-		e.one->handle(e.arg, &req);
-		assert_int_equal(req.status, 200);
-		if (!strstr(req.answer, cases[i].answer))
-			fail_msg("%s", req.answer);
+		a = testhost_ask(e.t, "GET /incidents/{id}", &one);
+		assert_non_null(a);
+		assert_int_equal(a->status, 200);
+		if (!strstr(a->body, cases[i].answer))
+			fail_msg("%s", a->body);
 	}
 	testhost_free(e.t);
 }

@@ -1,63 +1,19 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The routes it adds, and the format it answers in. The http plugin is replaced by a small one. */
+/* The routes it adds, and the format it answers in. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "testhost.h"
+#include "testhost_http.h"
 #include <cmocka.h>
 #include <errno.h>
 #include <linnix/svc_core.h>
-#include <linnix/svc_http.h>
 #include <string.h>
-
-struct lnx_http_req {
-	const char *accept;
-	uint32_t status;
-	char type[128], body[256];
-};
 
 struct fake {
 	struct testhost *t;
-	const struct lnx_http_route *routes[8];
-	void *args[8];
-	unsigned n;
 	int route_rc, text_rc;
 };
-
-static int fake_route(void *self, const struct lnx_http_route *r, void *arg)
-{
-	struct fake *f = self;
-
-	if (f->route_rc)
-		return f->route_rc;
-	f->routes[f->n] = r;
-	f->args[f->n++] = arg;
-	return 0;
-}
-
-static const char *fake_header(struct lnx_http_req *req, const char *name)
-{
-	return strcmp(name, "Accept") ? NULL : req->accept;
-}
-
-static int fake_respond(struct lnx_http_req *req, uint32_t status, const char *type,
-			const char *body, uint64_t n)
-{
-	req->status = status;
-	(void)snprintf(req->type, sizeof(req->type), "%s", type);
-	(void)snprintf(req->body, sizeof(req->body), "%.*s", (int)n, body);
-	return 0;
-}
-
-static int fake_error(struct lnx_http_req *req, uint32_t status, const char *code, const char *fmt,
-		      ...)
-{
-	(void)code;
-	(void)fmt;
-	req->status = status;
-	return -EBADMSG;
-}
 
 static int fake_text(void *self, uint32_t openmetrics, struct lnx_buf *out)
 {
@@ -67,13 +23,6 @@ static int fake_text(void *self, uint32_t openmetrics, struct lnx_buf *out)
 	return f->text_rc;
 }
 
-static const struct lnx_svc_http fake_http = {
-	.size = sizeof(fake_http),
-	.route = fake_route,
-	.header = fake_header,
-	.respond = fake_respond,
-	.error = fake_error,
-};
 static const struct lnx_svc_core fake_core = {
 	.size = sizeof(fake_core),
 	.metrics_text = fake_text,
@@ -84,36 +33,36 @@ static int load(struct fake *f)
 	f->t = testhost_new();
 	assert_non_null(f->t);
 	assert_int_equal(testhost_provide(f->t, "core/1", &fake_core, f), 0);
-	assert_int_equal(testhost_provide(f->t, "http/1", &fake_http, f), 0);
+	assert_int_equal(testhost_http(f->t), 0);
+	testhost_fail(f->t, "route", f->route_rc, 0, f->route_rc != 0);
 	return testhost_load(f->t, linnix_plugin_v1());
 }
 
-static struct lnx_http_req ask(struct fake *f, const char *path, const char *accept)
+static const struct testhost_answer *ask(struct fake *f, const char *route, const char *accept)
 {
-	struct lnx_http_req req = { .accept = accept };
-	unsigned i;
+	const char *const headers[] = { accept, NULL };
+	const struct testhost_request request = { .headers = headers };
+	const struct testhost_answer *a = testhost_ask(f->t, route, &request);
 
-	for (i = 0; i < f->n && strcmp(f->routes[i]->path, path) != 0; i++)
-		;
-	assert_true(i < f->n);
-	assert_true(f->routes[i]->flags & LNX_HTTP_OPS);
-	f->routes[i]->handle(f->args[i], &req);
-	return req;
+	assert_non_null(a);
+	assert_true(testhost_route(f->t, route)->flags & LNX_HTTP_OPS);
+	return a;
 }
 
 static void both_paths_answer_and_are_counted(void **state)
 {
-	struct fake f = { .n = 0 };
-	struct lnx_http_req a, b;
+	static const char *const routes[] = { "GET /metrics", "GET /metrics/prometheus" };
+	const struct testhost_answer *a;
+	struct fake f = { 0 };
 
 	(void)state;
 	assert_int_equal(load(&f), 0);
-	a = ask(&f, "/metrics", NULL);
-	b = ask(&f, "/metrics/prometheus", "*/*");
-	assert_int_equal(a.status, 200);
-	assert_string_equal(a.type, "text/plain; version=0.0.4; charset=utf-8");
-	assert_string_equal(a.body, "text\n");
-	assert_string_equal(a.body, b.body);
+	for (unsigned i = 0; i < 2; i++) {
+		a = ask(&f, routes[i], i ? "Accept=*/*" : NULL);
+		assert_int_equal(a->status, 200);
+		assert_string_equal(a->type, "text/plain; version=0.0.4; charset=utf-8");
+		assert_string_equal(a->body, "text\n");
+	}
 	assert_true(testhost_near(testhost_metric(f.t, "linnix_scrapes_total", ""), 2, 0));
 	testhost_free(f.t);
 }
@@ -124,23 +73,23 @@ static void openmetrics_only_when_asked(void **state)
 		const char *accept;
 		int is_open;
 	} cases[] = {
-		{ "application/openmetrics-text; version=1.0.0,text/plain;q=0.5", 1 },
-		{ "text/plain;q=0.5, Application/OpenMetrics-Text;q=0.9", 1 },
-		{ "application/openmetrics-text;q=0, text/plain", 0 },
-		{ "text/html", 0 },
-		{ "", 0 },
-		{ ",,, ,", 0 },
+		{ "Accept=application/openmetrics-text; version=1.0.0,text/plain;q=0.5", 1 },
+		{ "Accept=text/plain;q=0.5, Application/OpenMetrics-Text;q=0.9", 1 },
+		{ "Accept=application/openmetrics-text;q=0, text/plain", 0 },
+		{ "Accept=text/html", 0 },
+		{ "Accept=", 0 },
+		{ "Accept=,,, ,", 0 },
 	};
-	struct fake f = { .n = 0 };
+	struct fake f = { 0 };
 	unsigned i;
 
 	(void)state;
 	assert_int_equal(load(&f), 0);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct lnx_http_req r = ask(&f, "/metrics", cases[i].accept);
+		const struct testhost_answer *a = ask(&f, "GET /metrics", cases[i].accept);
 
-		assert_string_equal(r.body, cases[i].is_open ? "open\n# EOF\n" : "text\n");
-		assert_int_equal(strstr(r.type, "openmetrics-text; version=1.0.0") != NULL,
+		assert_string_equal(a->body, cases[i].is_open ? "open\n# EOF\n" : "text\n");
+		assert_int_equal(strstr(a->type, "openmetrics-text; version=1.0.0") != NULL,
 				 cases[i].is_open);
 	}
 	testhost_free(f.t);
@@ -149,12 +98,10 @@ static void openmetrics_only_when_asked(void **state)
 static void failing_registry_is_a_503(void **state)
 {
 	struct fake f = { .text_rc = -ENOMEM };
-	struct lnx_http_req r;
 
 	(void)state;
 	assert_int_equal(load(&f), 0);
-	r = ask(&f, "/metrics", NULL);
-	assert_int_equal(r.status, 503);
+	assert_int_equal(ask(&f, "GET /metrics", NULL)->status, 503);
 	testhost_free(f.t);
 }
 

@@ -1,71 +1,21 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What GET /recording asks of the core, and for how long it keeps events wanted. Core and http are replaced by small ones. */
+/* What GET /recording asks of the core, and for how long it keeps events wanted. The core is replaced by a small one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "testhost.h"
+#include "testhost_http.h"
 #include <cmocka.h>
 #include <errno.h>
 #include <linnix/svc_core.h>
-#include <linnix/svc_http.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct lnx_http_req {
-	const char *since_seq, *last_s;
-	uint32_t status;
-	char body[256];
-};
-
 struct fake {
 	struct testhost *t;
-	const struct lnx_http_route *route;
-	void *arg;
 	struct lnx_recording asked;
 	int rc;
 };
-
-static int fake_route(void *self, const struct lnx_http_route *r, void *arg)
-{
-	struct fake *f = self;
-
-	f->route = r;
-	f->arg = arg;
-	return 0;
-}
-
-static const char *fake_param(struct lnx_http_req *req, const char *name)
-{
-	return strcmp(name, "last_s") ? req->since_seq : req->last_s;
-}
-
-static int fake_u64(struct lnx_http_req *req, const char *name, uint64_t def, uint64_t min,
-		    uint64_t max, uint64_t *ret_v)
-{
-	const char *text = fake_param(req, name);
-
-	*ret_v = text ? strtoull(text, NULL, 10) : def;
-	return text && (*ret_v < min || *ret_v > max) ? -EINVAL : 0;
-}
-
-static int fake_respond(struct lnx_http_req *req, uint32_t status, const char *type,
-			const char *body, uint64_t n)
-{
-	assert_string_equal(type, "application/octet-stream");
-	req->status = status;
-	(void)snprintf(req->body, sizeof(req->body), "%.*s", (int)n, body);
-	return 0;
-}
-
-static int fake_error(struct lnx_http_req *req, uint32_t status, const char *code, const char *fmt,
-		      ...)
-{
-	(void)code;
-	(void)fmt;
-	req->status = status;
-	return -EBADMSG;
-}
 
 static int fake_recording(void *self, struct lnx_recording *io, struct lnx_buf *out)
 {
@@ -77,14 +27,6 @@ static int fake_recording(void *self, struct lnx_recording *io, struct lnx_buf *
 	return f->rc;
 }
 
-static const struct lnx_svc_http fake_http = {
-	.size = sizeof(fake_http),
-	.route = fake_route,
-	.param = fake_param,
-	.param_u64 = fake_u64,
-	.respond = fake_respond,
-	.error = fake_error,
-};
 static const struct lnx_svc_core fake_core = {
 	.size = sizeof(fake_core),
 	.recording = fake_recording,
@@ -99,7 +41,7 @@ static int setup(void **state)
 
 	f->t = testhost_new();
 	assert_int_equal(testhost_provide(f->t, "core/1", &fake_core, f), 0);
-	assert_int_equal(testhost_provide(f->t, "http/1", &fake_http, f), 0);
+	assert_int_equal(testhost_http(f->t), 0);
 	assert_int_equal(testhost_load(f->t, linnix_plugin_v1()), 0);
 	*state = f;
 	return 0;
@@ -114,12 +56,26 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct lnx_http_req ask(struct fake *f, const char *since_seq, const char *last_s)
+/* <last_s> NULL: not asked; <since_seq>, too. */
+static const struct testhost_answer *ask(struct fake *f, const char *since_seq, const char *last_s)
 {
-	struct lnx_http_req req = { .since_seq = since_seq, .last_s = last_s };
+	char seq[64], last[64];
+	const char *params[3] = { NULL };
+	const struct testhost_request request = { .params = params };
+	const struct testhost_answer *a;
+	unsigned n = 0;
 
-	f->route->handle(f->arg, &req);
-	return req;
+	(void)snprintf(seq, sizeof(seq), "since_seq=%s", since_seq ? since_seq : "");
+	(void)snprintf(last, sizeof(last), "last_s=%s", last_s ? last_s : "");
+	if (since_seq)
+		params[n++] = seq;
+	if (last_s)
+		params[n++] = last;
+	a = testhost_ask(f->t, "GET /recording", &request);
+	assert_non_null(a);
+	if (a->status == 200)
+		assert_string_equal(a->type, "application/octet-stream");
+	return a;
 }
 
 static int is_wanted(struct fake *f)
@@ -135,13 +91,13 @@ static void events_are_wanted_while_somebody_records(void **state)
 	int i;
 
 	assert_false(is_wanted(f));
-	assert_int_equal(ask(f, NULL, NULL).status, 200);
+	assert_int_equal(ask(f, NULL, NULL)->status, 200);
 	assert_true(f->asked.is_begin);
 	assert_int_equal(f->asked.since_ns, 0);
 	for (i = 0; i < 5; i++) {
 		(void)testhost_advance(f->t, 9000000000ULL);
 		assert_true(is_wanted(f));
-		assert_string_equal(ask(f, "17", NULL).body, "bytes");
+		assert_string_equal(ask(f, "17", NULL)->body, "bytes");
 		assert_false(f->asked.is_begin);
 		assert_int_equal(f->asked.since_seq, 17);
 	}
@@ -160,11 +116,11 @@ static void the_last_seconds_need_no_subscription(void **state)
 {
 	struct fake *f = *state;
 
-	assert_int_equal(ask(f, NULL, "60").status, 200);
+	assert_int_equal(ask(f, NULL, "60")->status, 200);
 	assert_int_equal(f->asked.since_ns, TESTHOST_START_NS - 60000000000ULL);
 	assert_false(is_wanted(f));
 	/* longer than the machine runs */
-	assert_int_equal(ask(f, NULL, "86400").status, 200);
+	assert_int_equal(ask(f, NULL, "86400")->status, 200);
 	assert_int_equal(f->asked.since_ns, 1);
 }
 
@@ -172,11 +128,11 @@ static void what_cannot_be_is_refused(void **state)
 {
 	struct fake *f = *state;
 
-	assert_int_equal(ask(f, "1", "60").status, 400);
+	assert_int_equal(ask(f, "1", "60")->status, 400);
 	f->rc = -ERANGE;
-	assert_int_equal(ask(f, "99", NULL).status, 410);
+	assert_int_equal(ask(f, "99", NULL)->status, 410);
 	f->rc = -ENOMEM;
-	assert_int_equal(ask(f, "1", NULL).status, 503);
+	assert_int_equal(ask(f, "1", NULL)->status, 503);
 	assert_true(
 		testhost_near(testhost_metric(f->t, "linnix_recording_pieces_total", ""), 0, 0));
 }
@@ -187,7 +143,7 @@ static void an_agent_that_cannot_record_stops_the_start(void **state)
 
 	(void)state;
 	assert_int_equal(testhost_provide(t, "core/1", &old_core, NULL), 0);
-	assert_int_equal(testhost_provide(t, "http/1", &fake_http, NULL), 0);
+	assert_int_equal(testhost_http(t), 0);
 	assert_int_equal(testhost_load(t, linnix_plugin_v1()), -ENOSYS);
 	testhost_free(t);
 }
@@ -197,7 +153,7 @@ static void a_subscription_that_fails_is_said(void **state)
 	struct fake *f = *state;
 
 	testhost_fail(f->t, "subscribe", -ENOMEM, 0, 1);
-	assert_int_equal(ask(f, NULL, NULL).status, 200);
+	assert_int_equal(ask(f, NULL, NULL)->status, 200);
 	assert_true(testhost_log_has(f->t, "only events that others want"));
 }
 

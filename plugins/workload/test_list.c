@@ -11,100 +11,20 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <linnix/svc_http.h>
 #include <linnix/svc_stall.h>
 
-#include "testhost.h"
+#include "testhost_http.h"
 #include "workload.h"
 
 #define POD    "/kubepods/pod11111111-2222-3333-4444-555555555555"
 #define CID    "39f9534389615d7f7976d186f77546e7cacf4cbdf89c6461c394002afaa89559"
 #define SECOND 1000000000ull
 
-/* One question and its answer. */
-struct lnx_http_req {
-	const char *const *query; /* "sort=cpu_pct" ... NULL */
-	unsigned status;
-	char body[16384], degraded[128];
-};
-
 struct scene {
 	struct testhost *t;
 	struct workload *w;
-	const struct lnx_http_route *route;
-	void *arg;
 	char root[64];
 };
-
-static int fake_route(void *self, const struct lnx_http_route *r, void *arg)
-{
-	struct scene *s = self;
-
-	s->route = r;
-	s->arg = arg;
-	return 0;
-}
-
-static const char *fake_param(struct lnx_http_req *req, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const char *const *q = req->query; *q; q++)
-		if (!strncmp(*q, name, n) && (*q)[n] == '=')
-			return *q + n + 1;
-	return NULL;
-}
-
-static int fake_u64(struct lnx_http_req *req, const char *name, uint64_t def, uint64_t min,
-		    uint64_t max, uint64_t *ret)
-{
-	const char *text = fake_param(req, name);
-
-	*ret = text ? strtoull(text, NULL, 10) : def;
-	if (*ret >= min && *ret <= max)
-		return 0;
-	req->status = 400;
-	return -EINVAL;
-}
-
-static int fake_header(struct lnx_http_req *req, const char *name, const char *value)
-{
-	assert_string_equal(name, "X-Linnix-Degraded");
-	(void)snprintf(req->degraded, sizeof(req->degraded), "%s", value);
-	return 0;
-}
-
-static int fake_respond(struct lnx_http_req *req, uint32_t status, const char *type,
-			const char *body, uint64_t bytes)
-{
-	assert_null(type);
-	req->status = status;
-	assert_true(bytes < sizeof(req->body));
-	memcpy(req->body, body, bytes);
-	return 0;
-}
-
-__attribute__((format(printf, 4, 5))) static int fake_error(struct lnx_http_req *req,
-							    uint32_t status, const char *code,
-							    const char *fmt, ...)
-{
-	va_list ap;
-
-	assert_string_equal(code, "bad_parameter");
-	req->status = status;
-	va_start(ap, fmt);
-	(void)vsnprintf(req->body, sizeof(req->body), fmt, ap);
-	va_end(ap);
-	return 0;
-}
-
-static const struct lnx_svc_http fake_http = { .size = sizeof(fake_http),
-					       .route = fake_route,
-					       .param = fake_param,
-					       .param_u64 = fake_u64,
-					       .set_header = fake_header,
-					       .respond = fake_respond,
-					       .error = fake_error };
 
 /* Of cgroup 10 * n: n ms lost of the CPU, and twice as much of I/O; 40 is not known. */
 static int fake_workload(void *self, uint32_t resource, uint64_t id, uint64_t window_ns,
@@ -199,7 +119,7 @@ static int setup(void **state)
 	s->t = testhost_new();
 	(void)snprintf(conf, sizeof(conf), "cgroup_root=%s", s->root);
 	assert_int_equal(testhost_conf(s->t, conf), 0);
-	assert_int_equal(testhost_provide(s->t, "http/1", &fake_http, s), 0);
+	assert_int_equal(testhost_http(s->t), 0);
 	assert_int_equal(testhost_provide(s->t, "stall/1", &fake_stall, s), 0);
 	assert_int_equal(testhost_provide(s->t, "proc/1", &fake_proc, s), 0);
 	assert_int_equal(testhost_load(s->t, linnix_plugin_v1()), 0);
@@ -232,26 +152,31 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define ASK(s, req, ...) ask(s, req, (const char *const[]){ __VA_ARGS__, NULL })
+#define TEXTS(...)                \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+#define ASK(s, ...) ask(s, TEXTS(__VA_ARGS__))
 
-static void ask(struct scene *s, struct lnx_http_req *req, const char *const *query)
+static const struct testhost_answer *ask(struct scene *s, const char *const *query)
 {
-	memset(req, 0, sizeof(*req));
-	req->query = query;
-	s->route->handle(s->arg, req);
-	assert_true(req->status != 0);
+	const struct testhost_answer *a =
+		testhost_ask(s->t, "GET /workloads", &(struct testhost_request){ .params = query });
+
+	assert_non_null(a);
+	return a;
 }
 
 /* The ids of the answer: "60 30 20". */
 static void are(struct scene *s, const char *ids, const char *const *query)
 {
-	static struct lnx_http_req req;
+	const struct testhost_answer *a = ask(s, query);
 	char got[128] = "", one[32];
 	const char *at;
 
-	ask(s, &req, query);
-	assert_int_equal(req.status, 200);
-	for (at = req.body; (at = strstr(at, "\"cgroup_id\":")); at++) {
+	assert_int_equal(a->status, 200);
+	for (at = a->body; (at = strstr(at, "\"cgroup_id\":")); at++) {
 		(void)snprintf(one, sizeof(one), "%s%lu", *got ? " " : "",
 			       strtoul(at + 12, NULL, 10));
 		(void)strncat(got, one, sizeof(got) - strlen(got) - 1);
@@ -259,15 +184,15 @@ static void are(struct scene *s, const char *ids, const char *const *query)
 	assert_string_equal(got, ids);
 }
 
-/* "" asks for nothing. */
-#define ARE(s, ids, ...) are(s, ids, (const char *const[]){ __VA_ARGS__, NULL })
+/* NULL asks for nothing. */
+#define ARE(s, ids, ...) are(s, ids, TEXTS(__VA_ARGS__))
 
 static void workloads_are_sorted_and_chosen(void **state)
 {
 	struct scene *s = *state;
 
 	/* Who lost most comes first, unless asked otherwise; of whom nothing is known comes last. */
-	ARE(s, "60 30 20 40", "");
+	ARE(s, "60 30 20 40", NULL);
 	ARE(s, "20 30 60 40", "sort=stalled_ms:asc");
 	ARE(s, "60 30 20 40", "sort=psi_contribution");
 	ARE(s, "20 30 60 40", "sort=caused_ms");
@@ -284,35 +209,35 @@ static void workloads_are_sorted_and_chosen(void **state)
 	ARE(s, "20", "victim_namespace=prod", "resource=io");
 	/* What has gone is not told. */
 	workload_table_gone(&s->w->table, workload_table_get(&s->w->table, 30), 2 * SECOND);
-	ARE(s, "60 20 40", "");
+	ARE(s, "60 20 40", NULL);
 }
 
 static void figures_are_of_the_whole_workload(void **state)
 {
-	static struct lnx_http_req req;
+	const struct testhost_answer *a;
 	struct scene *s = *state;
 
-	ASK(s, &req, "cgroup=/a.serv");
-	assert_non_null(strstr(req.body, "\"workload\":\"a.service\",\"kind\":\"unit\""));
-	assert_non_null(strstr(req.body, "\"processes\":3,"));
-	assert_non_null(strstr(req.body, "\"cpu_pct\":42,\"cpu_limit_ratio\":null,"
-					 "\"anon_bytes\":1500,\"working_set_bytes\":null,"
-					 "\"stalled_ms\":2,\"caused_ms\":98,\"throttled_ms\":0,"
-					 "\"psi_contribution\":0.02,\"run_delay_ms\":4,"));
-	assert_string_equal(req.degraded, "");
+	a = ASK(s, "cgroup=/a.serv");
+	assert_non_null(strstr(a->body, "\"workload\":\"a.service\",\"kind\":\"unit\""));
+	assert_non_null(strstr(a->body, "\"processes\":3,"));
+	assert_non_null(strstr(a->body, "\"cpu_pct\":42,\"cpu_limit_ratio\":null,"
+					"\"anon_bytes\":1500,\"working_set_bytes\":null,"
+					"\"stalled_ms\":2,\"caused_ms\":98,\"throttled_ms\":0,"
+					"\"psi_contribution\":0.02,\"run_delay_ms\":4,"));
+	assert_string_equal(a->headers, "");
 	/* Asked again they are not added to what they were. */
-	ASK(s, &req, "cgroup=/a.serv", "resource=io");
-	assert_non_null(strstr(req.body, "\"cpu_pct\":42,"));
-	assert_non_null(strstr(req.body, "\"stalled_ms\":4,"));
-	assert_string_equal(req.degraded, "io is off");
+	a = ASK(s, "cgroup=/a.serv", "resource=io");
+	assert_non_null(strstr(a->body, "\"cpu_pct\":42,"));
+	assert_non_null(strstr(a->body, "\"stalled_ms\":4,"));
+	assert_string_equal(a->headers, "X-Linnix-Degraded: io is off\n");
 	/* What a container uses its pod uses; what nobody knows is null, not 0. */
-	ASK(s, &req, "by=pod");
-	assert_non_null(strstr(req.body, "\"kind\":\"pod\""));
-	assert_non_null(strstr(req.body, "\"processes\":1,"));
-	assert_non_null(strstr(req.body, "\"cpu_pct\":7,"));
-	ASK(s, &req, "cgroup=/jobs/c");
-	assert_non_null(strstr(req.body, "\"stalled_ms\":null,\"caused_ms\":null,"));
-	assert_non_null(strstr(req.body, "\"workload\":\"jobs/c\""));
+	a = ASK(s, "by=pod");
+	assert_non_null(strstr(a->body, "\"kind\":\"pod\""));
+	assert_non_null(strstr(a->body, "\"processes\":1,"));
+	assert_non_null(strstr(a->body, "\"cpu_pct\":7,"));
+	a = ASK(s, "cgroup=/jobs/c");
+	assert_non_null(strstr(a->body, "\"stalled_ms\":null,\"caused_ms\":null,"));
+	assert_non_null(strstr(a->body, "\"workload\":\"jobs/c\""));
 }
 
 static void bad_questions_are_refused(void **state)
@@ -323,13 +248,13 @@ static void bad_questions_are_refused(void **state)
 					      { "resource=disk", "resource" },
 					      { "limit=0", "" },
 					      { "limit=10001", "" } };
-	static struct lnx_http_req req;
+	const struct testhost_answer *a;
 	struct scene *s = *state;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		ASK(s, &req, bad[i][0]);
-		assert_int_equal(req.status, 400);
-		assert_non_null(strstr(req.body, bad[i][1]));
+		a = ASK(s, bad[i][0]);
+		assert_int_equal(a->status, 400);
+		assert_non_null(strstr(a->body, bad[i][1]));
 	}
 }
 

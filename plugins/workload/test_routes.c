@@ -12,76 +12,14 @@
 
 #include <cmocka.h>
 #include <linnix/ev_psi.h>
-#include <linnix/svc_http.h>
 
-#include "testhost.h"
+#include "testhost_http.h"
 
 #define CGROUPS 700 /* and the root */
-
-struct lnx_http_req {
-	const char *sort;
-	uint64_t limit, offset;
-	uint32_t status;
-	char degraded[512];
-	char *body;
-};
 
 struct scene {
 	struct testhost *host;
 	char root[64];
-	const struct lnx_http_route *route;
-	void *route_arg;
-};
-
-static int fake_route(void *self, const struct lnx_http_route *r, void *arg)
-{
-	struct scene *s = self;
-
-	s->route = r;
-	s->route_arg = arg;
-	return 0;
-}
-
-static const char *fake_param(struct lnx_http_req *req, const char *name)
-{
-	return strcmp(name, "sort") ? NULL : req->sort;
-}
-
-static int fake_param_u64(struct lnx_http_req *req, const char *name, uint64_t def, uint64_t min,
-			  uint64_t max, uint64_t *ret_v)
-{
-	uint64_t v = !strcmp(name, "limit") ? req->limit : req->offset;
-
-	*ret_v = v ? v : def;
-	assert_in_range(*ret_v, min, max);
-	return 0;
-}
-
-static int fake_set_header(struct lnx_http_req *req, const char *name, const char *value)
-{
-	assert_string_equal(name, "X-Linnix-Degraded");
-	(void)snprintf(req->degraded, sizeof(req->degraded), "%s", value);
-	return 0;
-}
-
-static int fake_respond(struct lnx_http_req *req, uint32_t status, const char *type,
-			const char *body, uint64_t n)
-{
-	(void)type;
-	req->status = status;
-	req->body = calloc(1, n + 1);
-	assert_non_null(req->body);
-	memcpy(req->body, body, n);
-	return 0;
-}
-
-static const struct lnx_svc_http fake_http = {
-	.size = sizeof(fake_http),
-	.route = fake_route,
-	.param = fake_param,
-	.param_u64 = fake_param_u64,
-	.set_header = fake_set_header,
-	.respond = fake_respond,
 };
 
 /* cgroup u<i>.service has i MiB of anonymous memory, and 5 MiB more working set the smaller i is. */
@@ -117,10 +55,9 @@ static void scene_open(struct scene *s, unsigned n)
 	s->host = testhost_new();
 	(void)snprintf(conf, sizeof(conf), "cgroup_root=%s", s->root);
 	assert_int_equal(testhost_conf(s->host, conf), 0);
-	assert_int_equal(testhost_provide(s->host, "http/1", &fake_http, s), 0);
+	assert_int_equal(testhost_http(s->host), 0);
 	if (testhost_load(s->host, linnix_plugin_v1()) != 0)
 		fail_msg("%s", testhost_error(s->host));
-	assert_string_equal(s->route->path, "/workloads");
 }
 
 static void scene_close(struct scene *s)
@@ -147,15 +84,21 @@ static uint64_t reads(void)
 	return n;
 }
 
-/* Returns the reads that the answer took. */
-static uint64_t ask(struct scene *s, struct lnx_http_req *req)
+/* The rows that <params> ask for; of how many reads. */
+static const struct testhost_answer *ask(struct scene *s, const char *const *params,
+					 uint64_t *ret_reads)
 {
+	const struct testhost_request request = { .params = params };
 	uint64_t before = reads();
+	const struct testhost_answer *a = testhost_ask(s->host, "GET /workloads", &request);
 
-	s->route->handle(s->route_arg, req);
-	assert_int_equal(req->status, 200);
-	return reads() - before;
+	*ret_reads = reads() - before;
+	assert_non_null(a);
+	assert_int_equal(a->status, 200);
+	return a;
 }
+
+#define ASK(s, ret_reads, ...) ask(s, (const char *const[]){ __VA_ARGS__, NULL }, ret_reads)
 
 static unsigned rows_in(const char *body)
 {
@@ -170,10 +113,11 @@ static void only_rows_that_are_shown_are_read(void **state)
 {
 	struct lnx_ev_psi_cgroup psi = { .h = { sizeof(psi), LNX_EV_PSI_CGROUP, sizeof(psi), 0, 0,
 						LNX_CPU_NONE } };
-	struct lnx_http_req req = { .sort = "psi_io_pct", .limit = 1 };
+	const struct testhost_answer *a;
 	char path[96];
 	struct scene s;
 	struct stat st;
+	uint64_t n;
 
 	(void)state;
 	scene_open(&s, 100);
@@ -182,49 +126,48 @@ static void only_rows_that_are_shown_are_read(void **state)
 	psi.cgroup_id = st.st_ino;
 	psi.io_some_pct = 12;
 	assert_int_equal(testhost_deliver(s.host, &psi.h), 0);
-	assert_in_range(ask(&s, &req), 1, 40);
-	assert_int_equal(rows_in(req.body), 1);
-	assert_non_null(strstr(req.body, "\"cgroup\":\"/u42.service\""));
-	assert_non_null(strstr(req.body, "\"anon_bytes\":44040192"));
-	assert_null(strstr(req.degraded, "not read"));
-	free(req.body);
+	a = ASK(&s, &n, "sort=psi_io_pct", "limit=1");
+	assert_in_range(n, 1, 40);
+	assert_int_equal(rows_in(a->body), 1);
+	assert_non_null(strstr(a->body, "\"cgroup\":\"/u42.service\""));
+	assert_non_null(strstr(a->body, "\"anon_bytes\":44040192"));
+	assert_null(strstr(a->headers, "not read"));
 	scene_close(&s);
 }
 
 static void figures_of_files_sort_too(void **state)
 {
-	struct lnx_http_req req = { .sort = "anon_bytes", .limit = 2, .offset = 1 };
+	const struct testhost_answer *a;
 	struct scene s;
+	uint64_t n;
 
 	(void)state;
 	scene_open(&s, 30);
-	(void)ask(&s, &req);
-	assert_int_equal(rows_in(req.body), 2);
-	assert_true(strstr(req.body, "/u29.service\"") < strstr(req.body, "/u28.service\""));
-	free(req.body);
-	req = (struct lnx_http_req){ .sort = "working_set_bytes", .limit = 1 };
-	(void)ask(&s, &req);
-	assert_non_null(strstr(req.body, "/u1.service\""));
-	free(req.body);
+	a = ASK(&s, &n, "sort=anon_bytes", "limit=2", "offset=1");
+	assert_int_equal(rows_in(a->body), 2);
+	assert_true(strstr(a->body, "/u29.service\"") < strstr(a->body, "/u28.service\""));
+	a = ASK(&s, &n, "sort=working_set_bytes", "limit=1");
+	assert_non_null(strstr(a->body, "/u1.service\""));
 	scene_close(&s);
 }
 
 static void what_one_answer_reads_is_bounded_and_told(void **state)
 {
-	static const char *const sorts[] = { "cpu_pct", "anon_bytes" };
+	static const char *const sorts[] = { "sort=cpu_pct", "sort=anon_bytes" };
+	const struct testhost_answer *a;
 	struct scene s;
+	uint64_t n;
 	unsigned i;
 
 	(void)state;
 	scene_open(&s, CGROUPS);
 	for (i = 0; i < 2; i++) {
-		struct lnx_http_req req = { .sort = sorts[i], .limit = 10000 };
-
-		assert_in_range(ask(&s, &req), 512, 512 * 12);
-		assert_int_equal(rows_in(req.body), CGROUPS + 1);
-		assert_non_null(strstr(req.degraded, "no stall ledger"));
-		assert_non_null(strstr(req.degraded, "the files of 189 workloads were not read"));
-		free(req.body);
+		a = ASK(&s, &n, sorts[i], "limit=10000");
+		assert_in_range(n, 512, 512 * 12);
+		assert_int_equal(rows_in(a->body), CGROUPS + 1);
+		assert_ptr_equal(strstr(a->headers, "X-Linnix-Degraded: "), a->headers);
+		assert_non_null(strstr(a->headers, "no stall ledger"));
+		assert_non_null(strstr(a->headers, "the files of 189 workloads were not read"));
 	}
 	scene_close(&s);
 }
