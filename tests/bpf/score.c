@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void tell(const char *word, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void tell(const char *word, const char *fmt,
+						       va_list ap)
 {
 	printf("  %-6s ", word);
 	vprintf(fmt, ap);
