@@ -179,7 +179,8 @@ containers_of_podman_are_known()
 	make_root
 	need podman
 	need runc
-	trap 'finish; drop_pod' EXIT
+	# A podman whose container cannot be made leaves its store mounted.
+	trap 'finish; drop_pod; umount "$tmp/pstore/overlay" 2>/dev/null' EXIT
 	start_agent
 	follow
 	for n in $(seq "$in_a_row"); do
