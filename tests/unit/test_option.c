@@ -257,23 +257,6 @@ static void unknown_names_come_with_a_suggestion(void **state)
 	assert_errors("webhook.op: {}",
 		      "l.yaml:1:1: unknown section 'webhook.op' (did you mean 'webhook.ops'?)\n");
 	assert_errors(
-		"webhook.: {}\nwebhook.a b: {}\nwebhook.a.b: {}\n",
-		"l.yaml:1:1: section 'webhook.': an instance is named with letters, digits, '-' "
-		"and '_', the section has at most 63 characters\n"
-		"l.yaml:2:1: section 'webhook.a b': an instance is named with letters, digits, "
-		"'-' and '_', the section has at most 63 characters\n"
-		"l.yaml:3:1: section 'webhook.a.b': an instance is named with letters, digits, "
-		"'-' and '_', the section has at most 63 characters\n");
-	assert_int_equal(lnx_section_is_name("http"), 1);
-	assert_int_equal(lnx_section_is_name("webhook.Ops-2_x"), 1);
-	assert_int_equal(lnx_section_is_name(
-				 "webhook.9012345678901234567890123456789012345678901234567890123"),
-			 1);
-	assert_int_equal(
-		lnx_section_is_name(
-			"webhook.90123456789012345678901234567890123456789012345678901234"),
-		0);
-	assert_errors(
 		"triage: {llm: {endpont: x}}",
 		"l.yaml:1:16: triage: unknown key 'llm.endpont' (did you mean 'llm.endpoint'?)\n");
 	assert_errors("triage: {lm: {endpoint: x}}", "l.yaml:1:10: triage: unknown key 'lm'\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What was bound: its dump, the difference of two; and binding when memory runs out.
+/* What was bound: its dump, the difference of two; the names of sections; and binding when memory runs out.
  * LINK: tests/unit/option_run.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -206,6 +206,28 @@ static void what_is_read_once_is_wiped(void **state)
 	lnx_buf_done(&warnings);
 }
 
+static void instances_have_plain_names(void **state)
+{
+	(void)state;
+	assert_errors(
+		"webhook.: {}\nwebhook.a b: {}\nwebhook.a.b: {}\n",
+		"l.yaml:1:1: section 'webhook.': an instance is named with letters, digits, '-' "
+		"and '_', the section has at most 63 characters\n"
+		"l.yaml:2:1: section 'webhook.a b': an instance is named with letters, digits, "
+		"'-' and '_', the section has at most 63 characters\n"
+		"l.yaml:3:1: section 'webhook.a.b': an instance is named with letters, digits, "
+		"'-' and '_', the section has at most 63 characters\n");
+	assert_int_equal(lnx_section_is_name("http"), 1);
+	assert_int_equal(lnx_section_is_name("webhook.Ops-2_x"), 1);
+	assert_int_equal(lnx_section_is_name(
+				 "webhook.9012345678901234567890123456789012345678901234567890123"),
+			 1);
+	assert_int_equal(
+		lnx_section_is_name(
+			"webhook.90123456789012345678901234567890123456789012345678901234"),
+		0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +235,7 @@ int main(void)
 		cmocka_unit_test(dump_reads_back_as_the_same_configuration),
 		cmocka_unit_test(difference_names_what_needs_a_restart),
 		cmocka_unit_test(what_is_read_once_is_wiped),
+		cmocka_unit_test(instances_have_plain_names),
 		cmocka_unit_test(without_memory_nothing_is_bound_and_nothing_leaks),
 		cmocka_unit_test(without_memory_mistakes_end_in_an_error_all_the_same),
 	};
