@@ -230,16 +230,23 @@ static void *types_alloc(struct lnx_rec_types *t, size_t n)
 	return m->bytes;
 }
 
-static const char *types_keep_text(struct lnx_rec_types *t, struct types_cursor *c)
+static const char *types_keep(struct lnx_rec_types *t, const char *text)
 {
-	char text[256], *kept;
+	char *kept = types_alloc(t, strlen(text) + 1);
 
-	types_get_text(c, text, sizeof(text));
-	kept = types_alloc(t, strlen(text) + 1);
 	if (kept)
 		memcpy(kept, text, strlen(text));
-	else
-		c->is_bad = true;
+	return kept;
+}
+
+static const char *types_keep_text(struct lnx_rec_types *t, struct types_cursor *c)
+{
+	char text[256];
+	const char *kept;
+
+	types_get_text(c, text, sizeof(text));
+	kept = types_keep(t, text);
+	c->is_bad |= !kept;
 	return kept;
 }
 
@@ -272,18 +279,15 @@ static const struct lnx_event_desc *types_adopt(struct lnx_rec_types *t, struct 
 	struct lnx_event_desc desc = { .size = sizeof(desc), .fixed = fixed, .doc = "" };
 	struct lnx_field *fields;
 	unsigned i;
-	char *kept;
 
 	if (!t->adopt || n_fields > REC_ADOPT_FIELDS)
 		return NULL;
 	fields = types_alloc(t, (n_fields + 1u) * sizeof(*fields));
-	kept = types_alloc(t, strlen(name) + 1);
-	if (!fields || !kept)
+	desc.name = types_keep(t, name);
+	if (!fields || !desc.name)
 		return NULL;
-	memcpy(kept, name, strlen(name) + 1);
 	for (i = 0; i < n_fields && !c.is_bad; i++)
 		types_adopt_field(t, &c, &fields[i]);
-	desc.name = kept;
 	desc.fields = fields;
 	desc.n_fields = n_fields;
 	/* the registry refuses what is not sound */

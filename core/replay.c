@@ -11,6 +11,7 @@
 #include <linnix/plugin.h>
 
 #include "app.h"
+#include "lua_key.h"
 #include "offline.h"
 
 #define REPLAY_OPEN_BITS 14
@@ -45,11 +46,7 @@ static void replay_copy(char *to, size_t cap, const struct lnx_event *ev, struct
 /* Where the alerts of <rule> and <key> that still fire are linked. */
 static uint32_t *replay_bucket(struct replay *r, const char *rule, uint64_t key)
 {
-	uint64_t h = key ^ 14695981039346656037u;
-
-	for (; *rule; rule++)
-		h = (h ^ (unsigned char)*rule) * 1099511628211u;
-	return &r->open[(h * 0x9e3779b97f4a7c15u) >> (64 - REPLAY_OPEN_BITS)];
+	return &r->open[lnx_key_hash(rule, strlen(rule), key) >> (64 - REPLAY_OPEN_BITS)];
 }
 
 /* The link to the alert of the same rule and key that still fires, or to the end of its bucket. */

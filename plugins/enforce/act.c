@@ -388,7 +388,7 @@ int enf_approve(struct enforce *s, struct act *a, const char *who, char *text, s
 		return -EPERM;
 	}
 	a->phase = ENF_JOURNALING;
-	a->due_ns = s->host->now_ns(s->ctx) + SLOW;
+	a->due_ns = s->host->now_ns(s->ctx) + ENF_SLOW;
 	rc = journal_begin(s, a);
 	if (rc < 0) {
 		(void)snprintf(a->text, sizeof(a->text), "the journal cannot be written: %s",

@@ -25,7 +25,7 @@ int enf_undo_now(struct act *a, char *said, size_t cap);
 void enf_act_free(struct act *a);
 
 /* ---- act.c: an action up to its approval */
-#define SLOW (5 * ENF_SEC) /* journal and guardian answer within this, or it is not done */
+#define ENF_SLOW (5 * ENF_SEC) /* journal and guardian answer within this, or it is not done */
 int enf_request(struct enforce *s, const struct lnx_event *ev);
 /* A place in memory, NULL: none, counted. */
 struct act *enf_act_new(struct enforce *s);

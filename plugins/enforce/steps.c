@@ -192,7 +192,7 @@ static void tick_in_force(struct enforce *s, struct act *a, uint64_t now)
 	enf_measure(s, a, now);
 	if (a->phase == ENF_IN_FORCE && !a->n_undo && a->is_measured)
 		enf_idle(a, now);
-	else if (a->phase == ENF_IN_FORCE && a->n_undo && now >= a->until_ns + SLOW &&
+	else if (a->phase == ENF_IN_FORCE && a->n_undo && now >= a->until_ns + ENF_SLOW &&
 		 !enf_undo(s, a, "linnix: the lease is over", text, sizeof(text)))
 		enf_leased(s, a); /* the guardian was silent */
 }
