@@ -37,24 +37,31 @@ static const char *const sort_keys[] = {
 	"psi_cpu_pct", "psi_memory_pct", "psi_io_pct",	      "throttled_total_ms",
 	NULL
 };
+/* Places in it. */
+enum {
+	KEY_CPU = 3,
+	KEY_ANON,
+	KEY_THROTTLED,
+	KEY_WORKING_SET,
+	KEY_CPU_LIMIT,
+	KEY_THROTTLED_TOTAL = 11
+};
 
 /* A key that is of files, and what is known without them: tells whose are worth reading. Others stand for themselves. */
 static unsigned key_without_files(unsigned key)
 {
-	switch (key) {
-	case 6:
-		return 4; /* working set: anonymous memory of its processes */
-	case 7:
-		return 3; /* of the limit: CPU */
-	case 11:
-		return 5; /* throttled since it was made: in the last seconds */
-	}
+	if (key == KEY_WORKING_SET)
+		return KEY_ANON; /* of its processes */
+	if (key == KEY_CPU_LIMIT)
+		return KEY_CPU;
+	if (key == KEY_THROTTLED_TOTAL)
+		return KEY_THROTTLED; /* in the last seconds */
 	return key;
 }
 
 static bool is_of_files(unsigned key)
 {
-	return key == 4 || key_without_files(key) != key;
+	return key == KEY_ANON || key_without_files(key) != key;
 }
 
 static double row_key(const struct row *r, unsigned key)
@@ -274,7 +281,7 @@ static void row_json(struct lnx_buf *out, const struct row *r, struct workload *
 	lnx_json_kv_u64(out, "processes", r->e->n_processes);
 	psi_json(out, r->e);
 	lnx_json_kv_f64(out, "cpu_pct", r->e->cpu_pct);
-	lnx_json_kv_f64(out, "cpu_limit_ratio", row_key(r, 7));
+	lnx_json_kv_f64(out, "cpu_limit_ratio", row_key(r, KEY_CPU_LIMIT));
 	lnx_json_kv_u64(out, "anon_bytes", r->files.anon_bytes);
 	lnx_json_kv_f64(out, "working_set_bytes", r->files.working_set_bytes);
 	lnx_json_kv_f64(out, "stalled_ms", r->cpu.stalled_ms);
