@@ -235,7 +235,7 @@ static const char *types_keep(struct lnx_rec_types *t, const char *text)
 	char *kept = types_alloc(t, strlen(text) + 1);
 
 	if (kept)
-		memcpy(kept, text, strlen(text));
+		memcpy(kept, text, strlen(text) + 1);
 	return kept;
 }
 
