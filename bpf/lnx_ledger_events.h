@@ -5,8 +5,7 @@
 
 #include "lnx_ledger_lone.h"
 
-#define LNX_MAIL_NS \
-	1000000ULL /* a wait may be here by mail that much before its task is in the queue */
+#define LNX_MAIL_NS 10000000ULL /* mail may be here that long before its task is in the queue */
 
 /* Mark the entries that a throttle just caught; all were charged up to now. */
 LNX_SUB int lnx_ledger_caught(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
