@@ -4,8 +4,8 @@
 # make bench: the figures of the README, each beside its peer or its floor of the same run, to $LNX_BUILD/bench.json.
 #
 #   BENCH_QUICK=1       fewer rounds: two minutes instead of ten
-#   BENCH_ROUNDS=N      so many rounds of what parts spawn and ledger compare
-#   BENCH_PARTS="a b"   only these: programs spawn exec api blame sse latency idle storm churn ledger history
+#   BENCH_ROUNDS=N      so many rounds of what parts spawn, ledger and redis compare
+#   BENCH_PARTS="a b"   only these: programs spawn exec api blame sse latency idle storm churn ledger redis history
 #
 # Needs root. Everything it starts listens on loopback, stops by itself and is gone at the end.
 set -u -o pipefail
@@ -13,6 +13,8 @@ cd "$(dirname "$0")/../.." || exit 1
 tmp=$(mktemp -d /tmp/linnix-bench.XXXXXX) || exit 1
 # shellcheck source=tests/bench/lib.sh
 . tests/bench/lib.sh
+# shellcheck source=tests/bench/ledger.sh
+. tests/bench/ledger.sh
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
@@ -63,27 +65,29 @@ with_tool() { begin "$@" >/dev/null 2>&1; sleep 1; kill -0 "$job" 2>/dev/null; }
 # measure FIGURE ROUND WITH VALUE: one row of what compare() compares
 measure() { [ -n "$4" ] && printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$tmp/rows"; }
 
-# compare FIGURE WITH BASE: "median ratio spread" of WITH over BASE, paired by rounds. spread: median distance of a ratio from their median.
+# compare FIGURE WITH BASE: "ratio spread pairs" of WITH over BASE, paired by rounds: their median, and the median distance from it.
 compare()
 {
 	awk -F '\t' -v f="$1" -v w="$2" -v b="$3" '$1 == f && $3 == w { x[$2] = $4 } $1 == f && $3 == b { y[$2] = $4 }
 		END { for (r in x) if (y[r] > 0) print x[r] / y[r] }' "$tmp/rows" >"$tmp/ratios"
 	local mid
 	mid=$(median <"$tmp/ratios")
-	echo "$mid $(awk -v m="$mid" '{ d = $1 - m; print d < 0 ? -d : d }' "$tmp/ratios" | median)"
+	echo "$mid $(awk -v m="$mid" '{ d = $1 - m; print d < 0 ? -d : d }' "$tmp/ratios" | median) $(wc -l <"$tmp/ratios")"
 }
 middle() { awk -F '\t' -v f="$1" -v w="$2" '$1 == f && $3 == w { print $4 }' "$tmp/rows" | median; }
 
-# put_compared NAME FIGURE UNIT WITH BASE [TARGET]: the value is the median; the ratio that of the pairs
+# put_compared NAME FIGURE UNIT WITH BASE [TARGET]: the value is the median; the ratio that of the pairs. error: of that median, were
+# they spread normally: 1.4826 * 1.2533 of the spread, over the root of their number.
 put_compared()
 {
-	local v p mid spread
+	local v p mid spread pairs
 	v=$(middle "$2" "$4")
 	p=$(middle "$2" "$5")
-	read -r mid spread < <(compare "$2" "$4" "$5")
+	read -r mid spread pairs < <(compare "$2" "$4" "$5")
 	if [ -z "$v" ] || [ -z "$p" ]; then part=$1 skip_part "no figures"; return; fi
 	jq -nc --arg name "$1" --arg unit "$3" --arg peer "$5" --arg target "${6:-}" --argjson v "$v" --argjson p "$p" --argjson r "$mid" \
-		--argjson s "$spread" '{name: $name, value: $v, unit: $unit, peer: $peer, peer_value: $p, ratio: $r, spread: $s} +
+		--argjson s "$spread" --argjson n "$pairs" '{name: $name, value: $v, unit: $unit, peer: $peer, peer_value: $p, ratio: $r, spread: $s,
+		pairs: $n, error: (1.86 * $s / ($n | sqrt) * 1e4 | round / 1e4)} +
 		if $target == "" then {} else {target: ("ratio <= " + $target), ok: ($r <= ($target | tonumber))} end +
 		if $s > 0.02 then {noisy: true} else {} end' >>"$figures"
 }
@@ -358,93 +362,6 @@ part_storm()
 	stop "$agent"
 }
 
-# ---- the ledger
-
-redis_start() # beside a neighbour that burns the same CPU
-{
-	redis_port=$(free_port)
-	begin taskset -c 0 redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no --dir "$tmp" >/dev/null
-	redis=$job
-	poll 10 redis-cli -p "$redis_port" ping >/dev/null || return 1
-	begin "$tools/bench_load" spin 0
-	spinner=$job
-	kill -STOP "$spinner"
-}
-
-# ledger_round ROUND WITH: all loads once; every figure is a time, so that less is better
-ledger_round()
-{
-	local cpu rate n
-	n=$(pick 10000 40000)
-	# CPU time of the load: what the programs on its way take is on its account, and neighbours are not.
-	read -r _ cpu < <("$tools/bench_load" pipe "$n")
-	measure pipe "$1" "$2" "$cpu"
-	read -r _ cpu < <("$tools/bench_load" spawn 300 "$(pick 1 3)" "$tmp/nop")
-	measure spawn "$1" "$2" "$cpu"
-	if has perf; then
-		cpu=$(TIMEFORMAT='%U %S'; { time perf bench -f simple sched messaging -g 2 -l "$(pick 300 1000)" >/dev/null 2>&1; } 2>&1)
-		[ -z "$cpu" ] || measure messaging "$1" "$2" "$(calc "${cpu/ / + }")"
-	fi
-	[ -n "$redis_port" ] || return 0
-	kill -CONT "$spinner"
-	rate=$(redis-benchmark -p "$redis_port" -t get -n "$(pick 5000 20000)" -c 10 --csv 2>/dev/null | awk -F '"' '$2 == "GET" { print $4 }')
-	kill -STOP "$spinner"
-	[ -z "$rate" ] || measure redis "$1" "$2" "$(calc "1e6 / $rate")"
-}
-
-part_ledger()
-{
-	local round with rounds all=(nothing empty agent) tool load unit
-	ledger_own
-	redis_port=
-	rounds=${BENCH_ROUNDS:-$(pick 2 9)}
-	for tool in runqlat runqslower cpudist; do
-		if has "$tool"; then all+=("$tool"); else part=$tool skip_part "not installed"; fi
-	done
-	if ! has redis-server || ! redis_start; then part=ledger_redis skip_part "no redis-server"; fi
-	: >"$tmp/rows"
-	for round in $(seq "$rounds"); do
-		for with in "${all[@]}"; do
-			"with_$with" || { part=ledger_$with skip_part "cannot run it"; continue; }
-			ledger_round "$round" "$with"
-			if [ "$with" = agent ]; then status '.probes[] | select(.name == "sched" and .runs > 0) | .run_ms / .runs * 1e6' >>"$tmp/own"; fi
-			[ -z "$job" ] || stop "$job"
-		done
-	done
-	[ -z "$redis_port" ] || stop "$redis" "$spinner"
-	for load in "pipe ns" "messaging s" "spawn us" "redis us"; do
-		unit=${load#* } load=${load% *}
-		for with in "${all[@]:1}"; do
-			# throughput of redis beside the agent: within 1 % of untraced
-			put_compared "ledger_${load}_$with" "$load" "$unit" "$with" nothing "$([ "$load $with" != "redis agent" ] || echo 1.0101)"
-		done
-	done
-	ledger_targets
-}
-
-ledger_own() # of a round trip over pipes, and of fork, exec and exit
-{
-	local life
-	for life in "" "$tmp/nop"; do
-		env ${life:+BENCH_LIFE="$life"} BENCH_LOADS="$(pick 2 7)" "$tools/bench_sched" "$tools/bench_hold.bpf.o" "$build/bpf/sched.bpf.o" | jq -c '
-			(if .spread then . + {note: "loaded anew, its median distance from that: \(.spread)"} else . end) |
-			if .name == "ledger_pipe_own_over_floor" then . + {target: "value <= 0.6", ok: (.value <= 0.6)} else . end' >>"$figures" ||
-			part=ledger_own skip_part "bench_sched failed"
-	done
-}
-
-ledger_targets()
-{
-	local ours theirs floor
-	[ -s "$tmp/own" ] && put ledger_own_cost "$(median <"$tmp/own")" ns/event note="as the programs time themselves, one run in 1,024"
-	read -r ours _ < <(compare pipe agent nothing)
-	read -r floor _ < <(compare pipe empty nothing)
-	put ledger_pipe_loss_agent "$(calc "100 * ($ours - 1)")" % peer=empty peer_value="$(calc "100 * ($floor - 1)")"
-	read -r theirs _ < <(compare pipe runqlat nothing)
-	[ -z "$theirs" ] || put ledger_pipe_loss_against_runqlat "$(calc "100 * ($ours - 1)")" % peer=runqlat \
-		peer_value="$(calc "100 * ($theirs - 1)")" 'target=ratio <= 0.3333'
-}
-
 # ---- cgroups that come and go
 
 # cgroup_churn FROM TO: made and removed, one after the other, in batches
@@ -582,7 +499,7 @@ cpus=$(nproc)
 : >"$figures"
 ${CC:-gcc} -O2 -static -nostdlib -o "$tmp/nop" tests/bench/nop/nop.c || exit 1
 started=$(now_ms)
-for part in ${BENCH_PARTS:-idle programs spawn exec api blame sse latency storm churn ledger history}; do
+for part in ${BENCH_PARTS:-idle programs spawn exec api blame sse latency storm churn ledger redis history}; do
 	note "bench: $part"
 	"part_$part"
 done
