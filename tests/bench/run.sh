@@ -3,7 +3,7 @@
 #
 # make bench: the figures of the README, each beside its peer or its floor of the same run, to $LNX_BUILD/bench.json.
 #
-#   BENCH_QUICK=1       fewer rounds: two minutes instead of ten
+#   BENCH_QUICK=1       fewer rounds: three minutes instead of fifteen
 #   BENCH_ROUNDS=N      so many rounds of what parts spawn, ledger and redis compare
 #   BENCH_PARTS="a b"   only these: programs spawn exec api blame sse latency idle storm churn ledger redis history
 #
@@ -334,7 +334,7 @@ part_idle()
 	t=$(($(now_ms) - t0)) sw=$(($(switches) - sw0))
 	cpu=$(calc "($(cpu_us "$agent") - $cpu0) / 10 / $t")
 	put idle_wakeups "$(calc "($(wakeups "$agent") - $wk0) / $t * 1000")" 1/s
-	put idle_rss "$(calc "$(rss_kib "$agent") / 1024")" MiB 'target=value <= 10'
+	put idle_rss "$(calc "$(rss_kib "$agent") / 1024")" MiB 'target=value <= 9.536' note='10 MB'
 	bpf=$(calc "100 * ($(status .self.bpf_cpu_ms) - $bpf0) / $t")
 	put idle_cpu_user_space "$cpu" "% of a CPU"
 	put idle_cpu_bpf "$bpf" "% of a CPU" note="$(status -r '[.probes[] | "\(.name) \(if .runs > 0 then .run_ms / .runs * 1e6 | floor else 0 end) ns/run"] | join(", ")')"
