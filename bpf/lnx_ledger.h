@@ -4,8 +4,9 @@
  * Plain C, compiled for BPF and, with a model below it, for the property test. The includer defines
  * before: LNX_FN (inlined), LNX_SUB (a function of its own: one verification for all callers), LNX_COLD (the same,
  * verified with its caller, for arguments that only such a one may have), LNX_RARE(x) (x, seldom true),
- * LNX_BOUND(i, n) (i < n in a way the verifier keeps), LNX_NEAR(p) (keep address p) and lnx_prim_queue(). All functions run under
- * the lock of the run queue that <c> stands for. Longer than a header should be: it is code. */
+ * LNX_BOUND(i, n) (i < n, a power of two, in a way the verifier keeps), LNX_MASK(i, n) (the same of i modulo n), LNX_NEAR(p)
+ * (keep address p) and lnx_prim_queue(). All functions run under the lock of the run queue that <c> stands for. Longer than
+ * a header should be: it is code. */
 #ifndef LNX_LEDGER_H
 #define LNX_LEDGER_H
 
@@ -36,6 +37,14 @@ struct lnx_ledger_queue {
 	__u32 exact;	 /* total_ns is known */
 };
 
+/* Two members of 32 bits in one access. */
+typedef __u64 __attribute__((may_alias)) lnx_ledger_two;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LNX_TWO(first, second) ((__u64)(second) << 32 | (__u32)(first))
+#else
+#define LNX_TWO(first, second) ((__u64)(first) << 32 | (__u32)(second))
+#endif
+
 static int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q);
 
 LNX_FN void lnx_ledger_seq(struct lnx_ledger_cpu *c)
@@ -55,7 +64,7 @@ LNX_FN void lnx_ledger_seq(struct lnx_ledger_cpu *c)
 
 LNX_FN __u32 lnx_ledger_slot(__u32 handle)
 {
-	return LNX_BOUND(LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS);
+	return LNX_MASK(handle, LNX_LEDGER_SLOTS);
 }
 
 LNX_FN int lnx_ledger_is_held(const struct lnx_ledger_table *tab, __u32 handle)
@@ -71,9 +80,10 @@ LNX_FN __u32 lnx_ledger_index(const struct lnx_ledger_table *tab, __u32 handle)
 	return tab->slot[slot].handle == handle ? slot : LNX_LEDGER_OTHER;
 }
 
-LNX_FN void lnx_ledger_mark(struct lnx_ledger_cpu *c, __u32 slot)
+LNX_FN void lnx_ledger_mark(struct lnx_ledger_cpu *c, __u32 handle)
 {
-	slot = LNX_BOUND(slot, LNX_LEDGER_SLOTS);
+	__u32 slot = lnx_ledger_slot(handle);
+
 	c->slot_used[slot / 64] |= 1ULL << (slot % 64);
 }
 
@@ -92,8 +102,7 @@ LNX_FN __u32 lnx_ledger_pair_hash(__u32 victim, __u32 culprit)
 
 LNX_FN struct lnx_ledger_pair *lnx_ledger_pair_place(struct lnx_ledger_cpu *c, __u32 at)
 {
-	struct lnx_ledger_pair *p =
-		&c->pairs[LNX_BOUND(at & (LNX_LEDGER_PAIRS - 1), LNX_LEDGER_PAIRS)];
+	struct lnx_ledger_pair *p = &c->pairs[LNX_MASK(at, LNX_LEDGER_PAIRS)];
 
 	LNX_NEAR(p);
 	return p;
@@ -124,7 +133,7 @@ LNX_SUB int lnx_ledger_pair(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	for (i = 0; i < LNX_LEDGER_PROBES; i++) {
 		__u32 v, u;
 
-		at = LNX_BOUND((h + i) & (LNX_LEDGER_PAIRS - 1), LNX_LEDGER_PAIRS);
+		at = LNX_MASK(h + i, LNX_LEDGER_PAIRS);
 		v = c->pairs[at].victim;
 		u = c->pairs[at].culprit;
 		if ((LNX_LEDGER_SLOT(v) >= LNX_LEDGER_FIRST &&
@@ -166,7 +175,7 @@ LNX_FN void lnx_ledger_tick(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	}
 	at = lnx_ledger_index(tab, c->cur);
 	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].node_ns += ns;
-	if (tab->no_detail)
+	if (c->cur_no_detail)
 		return;
 	c->proc_node_ns += ns;
 	own = c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].pos;
@@ -188,7 +197,7 @@ LNX_SUB int lnx_ledger_charge_thr(struct lnx_ledger_cpu *c, const struct lnx_led
 
 	if (!c || !tab)
 		return 0;
-	e = &c->wait[LNX_BOUND(at & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	e = &c->wait[LNX_MASK(at, LNX_LEDGER_WAITS)];
 	ns = now - e->since;
 	e->since = now;
 	code = e->thr;
@@ -320,10 +329,11 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 		return 0;
 	}
 	c->n_wait = at;
+	c->lone = LNX_LEDGER_MANY;
 	c->n_up += is_up;
 	c->sum[slot].pos = at;
 	e = &c->wait[LNX_BOUND(at - 1, LNX_LEDGER_WAITS)];
-	lnx_ledger_mark(c, slot);
+	lnx_ledger_mark(c, j->handle);
 	if (!++c->epoch)
 		c->epoch = 1;
 	e->since = j->since;
@@ -336,8 +346,7 @@ LNX_FN __u32 lnx_ledger_enter_one(struct lnx_ledger_cpu *c, const struct lnx_led
 	e->epoch = c->epoch;
 	e->thr = 0;
 	e->is_up = is_up;
-	e->pid = 0;
-	e->runs = 0;
+	e->n_spill = 0;
 	if (LNX_RARE(j->thr))
 		lnx_ledger_throttle(c, e, j->queue, j->thr_base, j->thr);
 	return e->epoch;
@@ -357,9 +366,11 @@ LNX_FN void lnx_ledger_close(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 		c->n_up--;
 	else if (e->thr)
 		c->n_thr--;
-	c->sum[LNX_BOUND(slot & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)].pos = 0;
+	c->sum[LNX_MASK(slot, LNX_LEDGER_SLOTS)].pos = 0;
 	last = c->n_wait - 1;
 	c->n_wait = last;
+	if (!last)
+		c->lone = 0;
 	if (last != at - 1) {
 		*e = c->wait[LNX_BOUND(last, LNX_LEDGER_WAITS)];
 		slot = LNX_LEDGER_SLOT(e->handle) & (LNX_LEDGER_SLOTS - 1);
@@ -375,7 +386,7 @@ LNX_FN __u32 lnx_ledger_leave_one(struct lnx_ledger_cpu *c, const struct lnx_led
 	__u32 at = c->sum[slot].pos, up;
 	struct lnx_ledger_wait *e;
 
-	e = &c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	e = &c->wait[LNX_MASK(at - 1, LNX_LEDGER_WAITS)];
 	if (LNX_RARE(!at || e->handle != handle || (epoch && e->epoch != epoch))) {
 		c->count[LNX_LEDGER_N_STALE_LEAVE]++;
 		return 0;

@@ -33,7 +33,7 @@ LNX_SUB int lnx_ledger_clock(struct lnx_ledger_cpu *c, __u64 clock, __u64 mono)
 	most += c->clock_offset;
 	/* The first; much larger, or smaller; or nobody runs or waits, who could be charged. */
 	if (is_first || offset - most >= LNX_CLOCK_JUMP_NS ||
-	    (c->cur == LNX_LEDGER_IDLE && !c->n_wait)) {
+	    (c->cur == LNX_LEDGER_IDLE && !c->lone)) {
 		c->clock_above = 0;
 		c->clock_offset = offset;
 		return 0;

@@ -33,10 +33,10 @@ LNX_SUB int lnx_ledger_caught(struct lnx_ledger_cpu *c, const struct lnx_ledger_
 LNX_FN void lnx_ledger_left_over(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 				 __u32 at, __u64 now)
 {
-	__u32 i = LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS);
+	__u32 i = LNX_MASK(at - 1, LNX_LEDGER_WAITS);
 
 	c->count[LNX_LEDGER_N_HEALED]++;
-	c->n_spill -= c->wait[i].runs;
+	c->n_spill -= c->wait[i].n_spill;
 	lnx_ledger_close(c, tab, i + 1, now);
 }
 
@@ -48,7 +48,7 @@ LNX_SUB int lnx_ledger_heal_one(struct lnx_ledger_cpu *c, const struct lnx_ledge
 
 	if (!c || !tab)
 		return 0;
-	e = &c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	e = &c->wait[LNX_MASK(at - 1, LNX_LEDGER_WAITS)];
 	/* It may have been throttled without passing by a switch that we saw. */
 	if (e->queue && !lnx_prim_queue(e->queue, &q) && q.throttled) {
 		lnx_ledger_throttle(c, e, e->queue, q.total_ns, LNX_LEDGER_THROTTLED);
@@ -66,8 +66,7 @@ LNX_SUB int lnx_ledger_heal(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	if (!c || !tab)
 		return 0;
 	for (i = LNX_LEDGER_WAITS; i > 0; i--)
-		if (i <= c->n_wait &&
-		    !c->wait[LNX_BOUND((i - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].thr)
+		if (i <= c->n_wait && !c->wait[LNX_MASK(i - 1, LNX_LEDGER_WAITS)].thr)
 			lnx_ledger_heal_one(c, tab, i, now);
 	return 0;
 }
@@ -82,7 +81,7 @@ LNX_SUB int lnx_ledger_drop(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 	if (!c || !tab)
 		return 0;
 	at = c->sum[lnx_ledger_slot(handle)].pos;
-	e = &c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	e = &c->wait[LNX_MASK(at - 1, LNX_LEDGER_WAITS)];
 	if (!at || e->handle != handle)
 		return 0;
 	up = e->up;
@@ -124,7 +123,7 @@ LNX_COLD int lnx_ledger_start(struct lnx_ledger_cpu *c, struct lnx_ledger_table 
 	c->cur = lnx_prim_handle(tab, prev);
 	c->cur_tgid = lnx_prim_tgid(prev);
 	c->task = (__u64)prev;
-	lnx_ledger_mark(c, LNX_LEDGER_SLOT(c->cur) & (LNX_LEDGER_SLOTS - 1));
+	lnx_ledger_mark(c, c->cur);
 	return 0;
 }
 
@@ -191,7 +190,7 @@ LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_
 	__u32 handle, tgid = lnx_prim_tgid(next), note = 0;
 	struct lnx_ledger_join j = { 0 };
 
-	c->cur_moves = lnx_ledger_moves(tab); /* before the look-up: lnx_ledger_know() */
+	*(lnx_ledger_two *)&c->cur_moves = lnx_ledger_moves(tab); /* before the look-up */
 	handle = lnx_prim_handle(tab, next);
 	lnx_ledger_seq(c);
 	if (LNX_RARE(!c->since))
@@ -217,7 +216,7 @@ LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_
 		lnx_prim_join(tab, prev, &j);
 	}
 	/* Without detail the processes of a cgroup are one. */
-	if (tab->no_detail && tgid && c->cur_tgid) {
+	if (c->cur_no_detail && tgid && c->cur_tgid) {
 		c->cur_tgid = tgid;
 		c->proc_node_ns = 0;
 		c->proc_caused_ns = 0;
@@ -238,8 +237,7 @@ LNX_COLD int lnx_ledger_long_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_
 LNX_FN void lnx_ledger_on_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				 struct task_struct *prev, struct task_struct *next, __u64 now)
 {
-	if (c->mail_new || c->task != (__u64)prev ||
-	    !lnx_ledger_lone_switch(c, tab, prev, next, now))
+	if (!lnx_ledger_lone_switch(c, tab, prev, next, now))
 		lnx_ledger_long_switch(c, tab, prev, next, now);
 }
 
@@ -279,7 +277,7 @@ LNX_COLD int lnx_ledger_long_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_ta
 LNX_FN void lnx_ledger_on_wake(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 			       struct task_struct *p, __u64 now)
 {
-	if (c->mail_new || !lnx_ledger_lone_wake(c, tab, p, now))
+	if (!lnx_ledger_lone_wake(c, tab, p, now))
 		lnx_ledger_long_wake(c, tab, p, now);
 }
 

@@ -14,8 +14,7 @@ LNX_FN __u32 lnx_ledger_proc_hash(__u32 tgid, __u32 handle)
 
 LNX_FN struct lnx_ledger_proc *lnx_ledger_proc_place(struct lnx_ledger_cpu *c, __u32 at)
 {
-	struct lnx_ledger_proc *p =
-		&c->procs[LNX_BOUND(at & (LNX_LEDGER_PROCS - 1), LNX_LEDGER_PROCS)];
+	struct lnx_ledger_proc *p = &c->procs[LNX_MASK(at, LNX_LEDGER_PROCS)];
 
 	LNX_NEAR(p);
 	return p;
@@ -109,10 +108,15 @@ LNX_FN void lnx_ledger_own(struct lnx_ledger_cpu *c, const struct lnx_ledger_tab
 	c->own_ns = 0;
 }
 
-/* The table's moves. Read before a slot is looked up: who changes the slots counts when it has. */
-LNX_FN __u32 lnx_ledger_moves(const struct lnx_ledger_table *tab)
+/* The table's moves, and no_detail with them. Read before a slot is looked up: who changes the slots counts when it has. */
+LNX_FN __u64 lnx_ledger_moves(const struct lnx_ledger_table *tab)
 {
-	return *(const volatile __u32 *)&tab->moves;
+	return *(const volatile lnx_ledger_two *)&tab->moves;
+}
+
+LNX_FN int lnx_ledger_has_moved(const struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab)
+{
+	return *(const lnx_ledger_two *)&c->cur_moves != lnx_ledger_moves(tab);
 }
 
 /* The task that runs, in the slot of <handle>, has <set>. <cur_moves> is of before that was looked up. */
@@ -137,7 +141,7 @@ LNX_FN void lnx_ledger_run(struct lnx_ledger_cpu *c, const struct lnx_ledger_tab
 	c->sum[LNX_BOUND(at, LNX_LEDGER_SLOTS)].run_ns += lnx_ledger_span(c, c->since, now);
 	c->since = now;
 	c->cur = handle;
-	lnx_ledger_mark(c, LNX_LEDGER_SLOT(handle) & (LNX_LEDGER_SLOTS - 1));
+	lnx_ledger_mark(c, handle);
 }
 
 #endif

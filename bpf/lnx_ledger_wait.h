@@ -35,8 +35,8 @@ static __u64 lnx_prim_arrival(struct task_struct *p, __u64 now);
 static void lnx_prim_join(struct lnx_ledger_table *tab, struct task_struct *p,
 			  struct lnx_ledger_join *j);
 static int lnx_prim_is_throttled(struct task_struct *p);
-/* Its cfs_rq, or 0 if no quota can bind it. */
-static __u64 lnx_prim_queue_of(struct task_struct *p);
+/* Its cfs_rq, or 0 if no quota can bind it. Returns 0 if that is throttled. */
+static int lnx_prim_free_queue(struct task_struct *p, __u64 *ret_queue);
 /* Identity of its set of cgroups; not to be dereferenced. */
 static __u64 lnx_prim_set(struct task_struct *p);
 static int lnx_prim_is_kernel(struct task_struct *p); /* the idle task too */
@@ -140,7 +140,7 @@ LNX_SUB int lnx_ledger_leave_seldom(struct lnx_ledger_cpu *c, const struct lnx_l
 
 LNX_FN struct lnx_ledger_waiter *lnx_ledger_place(struct lnx_ledger_cpu *c, __u32 pid)
 {
-	return &c->waiters[LNX_BOUND(pid & (LNX_LEDGER_WAITERS - 1), LNX_LEDGER_WAITERS)];
+	return &c->waiters[LNX_MASK(pid, LNX_LEDGER_WAITERS)];
 }
 
 /* Does <p> wait on <c>? Returns LNX_NOTE_*. */
@@ -167,10 +167,9 @@ LNX_FN struct lnx_ledger_wait *lnx_ledger_spilled(struct lnx_ledger_cpu *c, __u3
 {
 	__u32 slot = lnx_ledger_slot(handle);
 	__u32 at = c->sum[slot].pos;
-	struct lnx_ledger_wait *e =
-		&c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)];
+	struct lnx_ledger_wait *e = &c->wait[LNX_MASK(at - 1, LNX_LEDGER_WAITS)];
 
-	return at && e->handle == handle && (!epoch || e->epoch == epoch) && e->runs ? e : NULL;
+	return at && e->handle == handle && (!epoch || e->epoch == epoch) && e->n_spill ? e : NULL;
 }
 
 /* A task of <handle> has no note on <c>. The slot that counts it, if its note was pushed out: its own, or OTHER; or, if tasks
@@ -196,7 +195,7 @@ LNX_SUB int lnx_ledger_gone(struct lnx_ledger_cpu *c, const struct lnx_ledger_ta
 
 		if (i >= c->n_wait)
 			break;
-		if (!e->runs || e->handle <= LNX_LEDGER_KERNEL || e->begin > begin)
+		if (!e->n_spill || e->handle <= LNX_LEDGER_KERNEL || e->begin > begin)
 			continue;
 		begin = e->begin;
 		found = e->handle;
@@ -219,7 +218,7 @@ LNX_FN void lnx_ledger_spill(struct lnx_ledger_cpu *c, __u32 handle)
 
 	if (!at)
 		return;
-	c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].runs++;
+	c->wait[LNX_MASK(at - 1, LNX_LEDGER_WAITS)].n_spill++;
 	c->n_spill++;
 }
 
@@ -237,7 +236,7 @@ LNX_SUB int lnx_ledger_leave_spilled(struct lnx_ledger_cpu *c, const struct lnx_
 	e = lnx_ledger_spilled(c, handle, epoch);
 	if (!e)
 		return 0;
-	e->runs--;
+	e->n_spill--;
 	c->n_spill--;
 	lnx_ledger_leave(c, tab, handle, epoch, now);
 	return (int)handle;
@@ -292,9 +291,7 @@ LNX_FN int lnx_ledger_is_kept(const struct lnx_ledger_cpu *c, const struct lnx_l
 	__u32 slot = lnx_ledger_slot(w->handle);
 	__u32 at = c->sum[slot].pos;
 
-	return at &&
-	       c->wait[LNX_BOUND((at - 1) & (LNX_LEDGER_WAITS - 1), LNX_LEDGER_WAITS)].epoch ==
-		       w->epoch;
+	return at && c->wait[LNX_MASK(at - 1, LNX_LEDGER_WAITS)].epoch == w->epoch;
 }
 
 /* Note in its store that <p> waits, as long as nobody else needs that. */
@@ -345,8 +342,8 @@ LNX_SUB int lnx_ledger_take_mail(struct lnx_ledger_cpu *c, const struct lnx_ledg
 
 	if (!c || !tab)
 		return 0;
-	at = LNX_BOUND(at & (LNX_LEDGER_MAIL - 1), LNX_LEDGER_MAIL);
-	m = LNX_LEDGER_MAIL_AT(c, at);
+	at = LNX_MASK(at, LNX_LEDGER_MAIL);
+	m = &c->mail[at];
 	word = m->word;
 	if (word == LNX_MAIL_BUSY)
 		c->mail_new = 1; /* the sender is not ready: look again */
@@ -383,7 +380,7 @@ LNX_FN void lnx_ledger_drain(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 
 	__sync_val_compare_and_swap(&c->mail_new, 1, 0);
 	for (i = 0; i < LNX_LEDGER_MAIL; i++)
-		if (LNX_LEDGER_MAIL_AT(c, i)->word)
+		if (c->mail[i].word)
 			lnx_ledger_take_mail(c, tab, i, now);
 }
 
@@ -393,7 +390,7 @@ LNX_FN int lnx_ledger_send(struct lnx_ledger_cpu *dst, __u32 handle, __u64 queue
 	__u32 i;
 
 	for (i = 0; i < LNX_LEDGER_MAIL; i++) {
-		struct lnx_ledger_mail *m = LNX_LEDGER_MAIL_AT(dst, i);
+		struct lnx_ledger_mail *m = &dst->mail[i];
 
 		if (m->word || __sync_val_compare_and_swap(&m->word, 0, LNX_MAIL_BUSY))
 			continue;

@@ -8,12 +8,16 @@
 #define LNX_COLD    static __noinline
 #define LNX_RARE(x) __builtin_expect(!!(x), 0)
 /* A mask alone is optimised away where the compiler knows the range and the verifier does not. */
-#define LNX_BOUND(i, n)                         \
+#define LNX_MASK(i, n)                          \
 	({                                      \
 		__u64 lnx_i = (i);              \
 		asm volatile("" : "+r"(lnx_i)); \
 		lnx_i &((n)-1);                 \
 	})
+#define LNX_BOUND(i, n) LNX_MASK(i, n)
+
+/* Between what a kernel has and what it lacks: a block of its own, which the verifier takes out with the jump to it. */
+#define LNX_LACKS() asm volatile("")
 
 /* Members far from the start of their struct cost two instructions more each, unless their address is kept. */
 #define LNX_NEAR(p) asm volatile("" : "+r"(p))
@@ -57,7 +61,7 @@ struct {
 
 LNX_FN __u32 lnx_cache_index(__u64 id)
 {
-	return LNX_BOUND((id ^ id >> 10) & (LNX_LEDGER_CACHE - 1), LNX_LEDGER_CACHE);
+	return LNX_MASK(id ^ id >> 10, LNX_LEDGER_CACHE);
 }
 
 /* A free slot for cgroup <id>, OTHER if there is none. */
@@ -71,7 +75,7 @@ LNX_FN __u32 lnx_slot_take(struct lnx_ledger_table *tab, __u64 id)
 
 		if (tail >= *(volatile __u64 *)&tab->free_head)
 			return LNX_LEDGER_OTHER;
-		handle = tab->free[LNX_BOUND(tail & (LNX_LEDGER_SLOTS - 1), LNX_LEDGER_SLOTS)];
+		handle = tab->free[LNX_MASK(tail, LNX_LEDGER_SLOTS)];
 		if (__sync_val_compare_and_swap(&tab->free_tail, tail, tail + 1) != tail)
 			continue;
 		tab->slot[lnx_ledger_slot(handle)].cgroup_id = id;
@@ -171,9 +175,13 @@ static __always_inline __u32 lnx_prim_cpu(struct task_struct *p)
 
 static __always_inline __u32 lnx_prim_runs(struct task_struct *p)
 {
-	if (!bpf_core_field_exists(p->sched_info.pcount))
-		return 0;
-	return p->sched_info.pcount;
+	__u32 runs = 0;
+
+	if (bpf_core_field_exists(p->sched_info.pcount))
+		runs = p->sched_info.pcount;
+	else
+		LNX_LACKS();
+	return runs;
 }
 
 /* Kept in the queue until its lag is gone. */
@@ -219,9 +227,15 @@ static __always_inline int lnx_prim_is_kernel(struct task_struct *p)
 	return p->flags & LNX_PF_KTHREAD;
 }
 
-static __always_inline __u64 lnx_prim_queue_of(struct task_struct *p)
+static __always_inline int lnx_prim_free_queue(struct task_struct *p, __u64 *ret_queue)
 {
-	return p->prio < LNX_MAX_RT_PRIO ? 0 : (__u64)p->se.cfs_rq;
+	struct cfs_rq *queue = p->se.cfs_rq;
+
+	*ret_queue = 0;
+	if (p->prio < LNX_MAX_RT_PRIO)
+		return 1;
+	*ret_queue = (__u64)queue;
+	return queue->throttle_count <= 0;
 }
 
 static __always_inline int lnx_prim_queue(__u64 queue, struct lnx_ledger_queue *ret_q)
@@ -298,14 +312,17 @@ LNX_FN struct lnx_ledger_cpu *lnx_cpu(__u32 cpu)
 }
 
 /* One run in LNX_LEDGER_TIME_EVERY is timed. Returns the start, 0 for the others. */
-LNX_FN __u64 lnx_time_start(struct lnx_ledger_prog *g)
+LNX_FN __u64 lnx_time_start(struct lnx_ledger_cpu *c, __u32 prog)
 {
-	return g->runs++ % LNX_LEDGER_TIME_EVERY ? 0 : bpf_ktime_get_ns();
+	__u64 runs = c->runs[prog] + 1;
+
+	c->runs[prog] = runs;
+	return LNX_RARE(!(runs % LNX_LEDGER_TIME_EVERY)) ? bpf_ktime_get_ns() : 0;
 }
 
 LNX_FN void lnx_time_stop(struct lnx_ledger_prog *g, __u64 start)
 {
-	if (!start)
+	if (!LNX_RARE(start))
 		return;
 	g->timed_ns += bpf_ktime_get_ns() - start;
 	g->timed++;
@@ -344,6 +361,8 @@ LNX_FN __u64 lnx_now_woken(struct lnx_ledger_cpu *c, struct task_struct *p)
 
 	if (bpf_core_field_exists(p->sched_info.last_queued))
 		clock = p->sched_info.last_queued;
+	else
+		LNX_LACKS();
 	if (LNX_RARE(!clock || clock >= c->clock_next))
 		now = lnx_now_asked(c, p);
 	else
@@ -354,12 +373,12 @@ LNX_FN __u64 lnx_now_woken(struct lnx_ledger_cpu *c, struct task_struct *p)
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	struct lnx_ledger_cpu *c = lnx_cpu(bpf_get_smp_processor_id());
+	struct lnx_ledger_cpu *c = lnx_cpu(prev->thread_info.cpu);
 	__u64 start;
 
 	if (!c)
 		return 0;
-	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_SWITCH]);
+	start = lnx_time_start(c, LNX_LEDGER_PROG_SWITCH);
 	lnx_ledger_on_switch(c, &lnx_table, prev, next, lnx_now(c, prev));
 	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_SWITCH], start);
 	return 0;
@@ -367,15 +386,16 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 
 LNX_FN int lnx_wake(struct task_struct *p)
 {
-	struct lnx_ledger_cpu *c = lnx_cpu(p->thread_info.cpu);
+	struct lnx_ledger_cpu *c;
 	__u64 start;
 
-	if (!c)
-		return 0;
 	/* It runs: nothing to wait for, and the lock of its queue may not be held. */
 	if (p->on_cpu)
 		return 0;
-	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_WAKE]);
+	c = lnx_cpu(p->thread_info.cpu);
+	if (!c)
+		return 0;
+	start = lnx_time_start(c, LNX_LEDGER_PROG_WAKE);
 	lnx_ledger_on_wake(c, &lnx_table, p, lnx_now_woken(c, p));
 	lnx_time_stop(&c->prog[LNX_LEDGER_PROG_WAKE], start);
 	return 0;
@@ -406,7 +426,7 @@ int BPF_PROG(on_migrate, struct task_struct *p, int dst_cpu)
 	dst = lnx_cpu(to);
 	if (!c || !dst)
 		return 0;
-	start = lnx_time_start(&c->prog[LNX_LEDGER_PROG_MIGRATE]);
+	start = lnx_time_start(c, LNX_LEDGER_PROG_MIGRATE);
 	queue = 0;
 	if (p->prio >= LNX_MAX_RT_PRIO) {
 		struct cfs_rq **queues = BPF_CORE_READ(p, sched_task_group, cfs_rq);

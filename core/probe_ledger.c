@@ -22,7 +22,7 @@ int lnx_probe_cost_ledger(const struct lnx_probe *p, struct lnx_probe_cost *ret_
 		return -errno;
 	for (uint32_t i = 0; i < map->max_entries; i++)
 		for (uint32_t k = 0; k < LNX_LEDGER_PROGS; k++) {
-			ret_cpus[i].runs += cpus[i].prog[k].runs;
+			ret_cpus[i].runs += cpus[i].runs[k];
 			ret_cpus[i].timed_runs += cpus[i].prog[k].timed;
 			ret_cpus[i].timed_ns += cpus[i].prog[k].timed_ns;
 		}

@@ -27,6 +27,7 @@ struct seen {
 	uint64_t flight_node_ns, flight_caused_ns;
 	struct flight flights[FLIGHTS];
 	uint64_t count[LNX_LEDGER_COUNTS];
+	uint64_t runs[LNX_LEDGER_PROGS];
 	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
 	struct lnx_ledger_sum sum[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
@@ -166,7 +167,7 @@ static uint64_t take_mail(struct seen *s, const struct lnx_ledger_cpu *c,
 	uint64_t oldest = 0;
 
 	for (uint32_t i = 0; i < LNX_LEDGER_MAIL; i++) {
-		const struct lnx_ledger_mail *m = LNX_LEDGER_MAIL_AT(c, i);
+		const struct lnx_ledger_mail *m = &c->mail[i];
 		uint32_t handle = (uint32_t)(m->word >> 32);
 		uint32_t age = (uint32_t)((now >> LNX_LEDGER_MAIL_SHIFT) - m->word);
 		uint64_t ns = (uint64_t)age << LNX_LEDGER_MAIL_SHIFT;
@@ -192,6 +193,15 @@ static void take_own(struct seen *s, const struct lnx_ledger_cpu *c)
 	fly(s, REC_PART, LNX_LEDGER_NODE, c->cur, c->own_ns);
 }
 
+/* The one task that waits as an entry like others. */
+static void give_entry(struct lnx_ledger_cpu *c)
+{
+	c->n_wait = 1;
+	c->wait[0] = (struct lnx_ledger_wait){
+		.since = c->tick, .begin = c->tick, .handle = c->lone_handle, .n = 1
+	};
+}
+
 /* What the CPU has not charged yet: it goes to whoever it would go to now. */
 static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 			 const struct lnx_ledger_table *tab, uint64_t now)
@@ -212,7 +222,7 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 
 		fly(s, REC_PART, e->handle, e->thr ? e->thr : c->cur, span(e->since, now));
 		fly(s, REC_CHECK, e->handle, 0, span(e->begin, now));
-		for (uint32_t up = e->pid ? up_of(tab, e->handle) : 0, k = 0;
+		for (uint32_t up = stall_is_lone(c) ? up_of(tab, e->handle) : 0, k = 0;
 		     up && k < LNX_LEDGER_UPS; k++, up = up_of(tab, up))
 			fly_wait(s, up, c->cur, span(e->since, now));
 		if (!e->thr && !e->is_up && (e->handle == c->cur || e->handle == LNX_LEDGER_KERNEL))
@@ -362,6 +372,8 @@ static void look(struct stall_ledger *l, uint32_t cpu, uint64_t now, struct stal
 	struct seen *s = &l->seen[cpu];
 
 	w->torn += (uint32_t)copy_cpu(c, live);
+	if (stall_is_lone(c))
+		give_entry(c);
 	add_flights(l, s, cpu, -1);
 	add_proc_flight(l, s, -1);
 	take_flights(s, c, l->tab, now);
@@ -375,7 +387,8 @@ static void look(struct stall_ledger *l, uint32_t cpu, uint64_t now, struct stal
 		s->count[i] = c->count[i];
 	}
 	for (uint32_t i = 0; i < LNX_LEDGER_PROGS; i++) {
-		w->prog[i].runs += c->prog[i].runs - s->prog[i].runs;
+		w->runs[i] += c->runs[i] - s->runs[i];
+		s->runs[i] = c->runs[i];
 		w->prog[i].timed += c->prog[i].timed - s->prog[i].timed;
 		w->prog[i].timed_ns += c->prog[i].timed_ns - s->prog[i].timed_ns;
 		s->prog[i] = c->prog[i];

@@ -49,10 +49,17 @@ struct stall_window {
 	uint64_t dropped;		   /* records beyond STALL_RECORDS_MAX */
 	uint64_t run_ns[LNX_LEDGER_SLOTS]; /* by slot, all CPUs */
 	uint64_t count[LNX_LEDGER_COUNTS]; /* increments, all CPUs */
-	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS]; /* increments, all CPUs */
+	uint64_t runs[LNX_LEDGER_PROGS];   /* increments, all CPUs */
+	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS]; /* the same */
 };
 
 struct stall_ledger;
+
+/* One task waits on <c>, and lies in lone* instead of wait[]. */
+static inline int stall_is_lone(const struct lnx_ledger_cpu *c)
+{
+	return c->lone && c->lone != LNX_LEDGER_MANY;
+}
 
 /* Bytes from one CPU's state to the next in the mapped array. */
 #define STALL_CPU_STRIDE ((sizeof(struct lnx_ledger_cpu) + 7) & ~(size_t)7)

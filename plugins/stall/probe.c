@@ -159,7 +159,7 @@ void stall_probe_check(struct stall *s)
 
 	if (!p->is_wanted)
 		return;
-	if (s->look->prog[LNX_LEDGER_PROG_SWITCH].runs)
+	if (s->look->runs[LNX_LEDGER_PROG_SWITCH])
 		p->quiet_looks = 0;
 	else if (p->quiet_looks < QUIET_LOOKS)
 		p->quiet_looks++;

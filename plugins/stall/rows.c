@@ -100,7 +100,7 @@ uint64_t stall_events(const struct stall_window *w, uint64_t *ret_lost)
 	for (uint32_t i = 0; i < sizeof(lost); i++)
 		*ret_lost += w->count[lost[i]];
 	for (uint32_t i = 0; i < LNX_LEDGER_PROGS; i++)
-		n += w->prog[i].runs;
+		n += w->runs[i];
 	return n;
 }
 

@@ -30,7 +30,7 @@ static double ledger_cost_ns(const struct stall *s)
 			(const void *)((const char *)s->probe.cpus + i * STALL_CPU_STRIDE);
 
 		for (uint32_t k = 0; k < LNX_LEDGER_PROGS; k++) {
-			runs += (double)c->prog[k].runs;
+			runs += (double)c->runs[k];
 			timed += (double)c->prog[k].timed;
 			timed_ns += (double)c->prog[k].timed_ns;
 		}

@@ -31,6 +31,7 @@ static int push(struct lnx_ledger_table *tab, uint32_t handle)
 void stall_slots_init(struct lnx_ledger_table *tab)
 {
 	memset(tab, 0, sizeof(*tab));
+	tab->moves = 1;
 	for (uint32_t s = 0; s < LNX_LEDGER_SLOTS; s++) {
 		tab->slot[s].handle = s;
 		if (s < LNX_LEDGER_FIRST)
@@ -47,6 +48,8 @@ void stall_cpus_reset(void *cpus, uint32_t n_cpus)
 
 		c->since = 0;
 		c->task = 0;
+		c->lone = 0;
+		c->cur_moves = 0;
 		c->n_wait = 0;
 		c->n_up = 0;
 		c->n_thr = 0;
@@ -57,7 +60,6 @@ void stall_cpus_reset(void *cpus, uint32_t n_cpus)
 		c->clock_next = 0;
 		c->clock_above = 0;
 		memset(c->mail, 0, sizeof(c->mail));
-		memset(c->mail_more, 0, sizeof(c->mail_more));
 		memset(c->wait, 0, sizeof(c->wait));
 		for (uint32_t k = 0; k < LNX_LEDGER_SLOTS; k++)
 			c->sum[k].pos = 0;
@@ -80,13 +82,13 @@ int stall_slot_is_quiet(const void *cpus, uint32_t n_cpus, uint32_t handle)
 		const struct lnx_ledger_cpu *c =
 			(const void *)((const char *)cpus + i * STALL_CPU_STRIDE);
 
-		if (c->cur == handle)
+		if (c->cur == handle || (stall_is_lone(c) && c->lone_handle == handle))
 			return 0;
 		for (uint32_t k = 0; k < LNX_LEDGER_WAITS && k < c->n_wait; k++)
 			if (c->wait[k].handle == handle)
 				return 0;
 		for (uint32_t k = 0; k < LNX_LEDGER_MAIL; k++)
-			if (LNX_LEDGER_MAIL_AT(c, k)->word >> 32 == handle)
+			if (c->mail[k].word >> 32 == handle)
 				return 0;
 	}
 	return 1;

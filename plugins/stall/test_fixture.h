@@ -187,7 +187,7 @@ static inline void charge(struct test *f, uint32_t cpu, uint32_t victim, uint32_
 static inline void tick(struct test *f)
 {
 	for (uint32_t i = 0; i < CPUS; i++) {
-		f->cpus[i].prog[LNX_LEDGER_PROG_SWITCH].runs += 1000;
+		f->cpus[i].runs[LNX_LEDGER_PROG_SWITCH] += 1000;
 		f->cpus[i].since = f->cpus[i].tick = f->mono + SEC;
 	}
 	f->mono += SEC;

@@ -206,7 +206,7 @@ static void runs(struct test *f, uint64_t n)
 {
 	struct lnx_ledger_prog *p = &f->cpus[0].prog[LNX_LEDGER_PROG_SWITCH];
 
-	p->runs += n;
+	f->cpus[0].runs[LNX_LEDGER_PROG_SWITCH] += n;
 	p->timed += n / 1000;
 	p->timed_ns += n;
 }

@@ -343,6 +343,7 @@ static double still_waiting(struct lab *l, int group)
 		const struct lnx_ledger_cpu *c =
 			(const void *)((const char *)l->cpus + i * STALL_CPU_STRIDE);
 
+		n += stall_is_lone(c) && c->lone_handle == lab_handle(l, group);
 		for (uint32_t k = 0; k < LNX_LEDGER_WAITS && k < c->n_wait; k++)
 			n += c->wait[k].handle == lab_handle(l, group) ? c->wait[k].n : 0;
 	}
@@ -374,8 +375,8 @@ void scene_crowd(struct lab *l)
 	lost = (double)(w->count[LNX_LEDGER_N_UNTRACKED] + w->count[LNX_LEDGER_N_STALE_LEAVE] +
 			w->count[LNX_LEDGER_N_MAIL_FULL]);
 	/* The balancer may move them faster than a CPU reads its mail: that is counted, too. */
-	lab_most(l, "lost of the switches, %",
-		 100 * lost / (double)w->prog[LNX_LEDGER_PROG_SWITCH].runs, 2);
+	lab_most(l, "lost of the switches, %", 100 * lost / (double)w->runs[LNX_LEDGER_PROG_SWITCH],
+		 2);
 	scene_counts(l);
 	scene_against_psi(l, a, 0.03);
 	/* The balancer moves 32 at a time. */

@@ -14,6 +14,7 @@
 #define LNX_COLD	static inline __attribute__((unused))
 #define LNX_RARE(x)	(x)
 #define LNX_BOUND(i, n) bound((i), (n))
+#define LNX_MASK(i, n)	((i) & ((n)-1))
 #define LNX_NEAR(p)	(void)(p)
 
 static uint64_t bound(uint64_t i, uint64_t n)
@@ -278,9 +279,10 @@ static int lnx_prim_is_throttled(struct task_struct *p)
 	return p->queue && queues[(p->queue - 1) / CPUS][(p->queue - 1) % CPUS].is_throttled;
 }
 
-static __u64 lnx_prim_queue_of(struct task_struct *p)
+static int lnx_prim_free_queue(struct task_struct *p, __u64 *ret_queue)
 {
-	return p->queue;
+	*ret_queue = p->queue;
+	return !lnx_prim_is_throttled(p);
 }
 
 static __u64 one_set; /* address of everybody's set of cgroups; 0: each slot has its own */
@@ -450,7 +452,7 @@ static void random_unthrottle(void)
 	q->is_throttled = 0;
 }
 
-static void step(void)
+static __attribute__((unused)) void step(void)
 {
 	struct model_task *t = &tasks[roll((uint32_t)n_tasks)];
 
@@ -519,7 +521,7 @@ static void begin(uint64_t s, int tasks_n, int handles_n, int losses, int dups)
 
 /* The first <n> handles become sets above, three slots below each, and the last of them a set above the others and above
  * the slots that are left; nobody belongs to them directly. */
-static void make_ups(int n)
+static __attribute__((unused)) void make_ups(int n)
 {
 	for (int i = 0; i < n_handles; i++) {
 		if (i < n - 1)

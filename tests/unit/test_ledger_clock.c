@@ -21,7 +21,7 @@ static uint64_t clocks_apart(int64_t ppm, uint32_t spikes)
 	double slow = 777e9;
 
 	assert_non_null(c);
-	c->n_wait = 1;
+	c->lone = 1;
 	for (uint64_t ran = 0; ran < 4000000000u;) {
 		uint64_t step = 100000 + (uint64_t)rand() % 3000000, clock, told;
 

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define LNX_LEDGER_ABI	  6
+#define LNX_LEDGER_ABI	  7
 #define LNX_LEDGER_TABLE  ".bss.table"
 #define LNX_LEDGER_SLOTS  2048 /* a power of two */
 #define LNX_LEDGER_WAITS  64   /* slots waiting on one CPU at a time; the last is kept for OTHER */
@@ -19,7 +19,6 @@
 #define LNX_LEDGER_PROCS  512  /* per CPU, a power of two */
 #define LNX_LEDGER_MAIL \
 	32 /* migrations on their way to one CPU: as many as the balancer moves at once */
-#define LNX_LEDGER_MAIL_FIRST 16 /* of them in mail[], the rest in mail_more[] */
 #define LNX_LEDGER_WAITERS \
 	256 /* waiting tasks remembered in place; more are in a map, as far as it goes. A power of two */
 #define LNX_LEDGER_CACHE   1024 /* a power of two */
@@ -39,8 +38,9 @@
 	16 /* + depth of the owner of the quota below the root cgroup, at most 15 */
 #define LNX_LEDGER_FIRST      32 /* first slot of a cgroup */
 #define LNX_LEDGER_DEPTH_MAX  15
-#define LNX_LEDGER_UPS	      2 /* wait sets above a slot: its pod, its workload */
-#define LNX_LEDGER_MAIL_SHIFT 6 /* mail carries times in units of 64 ns */
+#define LNX_LEDGER_UPS	      2		  /* wait sets above a slot: its pod, its workload */
+#define LNX_LEDGER_MAIL_SHIFT 6		  /* mail carries times in units of 64 ns */
+#define LNX_LEDGER_MANY	      0xffffffffU /* no pid is as large */
 
 /* enum lnx_ledger_count: counters per CPU. Append only. */
 #define LNX_LEDGER_N_LOST	 0  /* a switch was missed and has been repaired */
@@ -73,26 +73,25 @@
 #define LNX_LEDGER_TIME_EVERY	1024 /* runs between two timed ones */
 
 struct lnx_ledger_prog {
-	__u64 runs;
 	__u64 timed;	/* runs that were timed */
 	__u64 timed_ns; /* their sum, both clock reads included once */
 };
 
 /* One slot that has tasks waiting on this CPU. */
 struct lnx_ledger_wait {
-	__u64 since; /* charged up to here */
-	__u64 begin; /* first waiter came */
-	__u64 queue; /* cfs_rq of the last that joined, 0 unknown */
-	__u64 thr_base; /* while thr: throttled ns of that queue at <since>; with pid: cgroups of the task */
+	__u64 since;	/* charged up to here */
+	__u64 begin;	/* first waiter came */
+	__u64 queue;	/* cfs_rq of the last that joined, 0 unknown */
+	__u64 thr_base; /* while thr: throttled ns of that queue at <since> */
 	__u32 handle;
 	__u32 up; /* handle of the wait set above, 0 none */
 	__u32 n;  /* waiting tasks; of a set above: waiting slots */
-	/* Never 0; a task remembers it, so that a repair cannot be undone by a late leave. With pid: the table's moves. */
+	/* Never 0; a task remembers it, so that a repair cannot be undone by a late leave. */
 	__u32 epoch;
-	__u32 thr;   /* LNX_LEDGER_THROTTLED + depth while the queue is throttled, else 0 */
-	__u32 is_up; /* a wait set above slots, such as a pod */
-	__u32 pid; /* in wait[0]: the one task that waits on this CPU, noted nowhere else; else 0 */
-	__u32 runs; /* with pid: times it had been run when it began to wait; else of n, those in that map */
+	__u32 thr;     /* LNX_LEDGER_THROTTLED + depth while the queue is throttled, else 0 */
+	__u32 is_up;   /* a wait set above slots, such as a pod */
+	__u32 n_spill; /* of n, those in that map */
+	__u32 pad;
 };
 
 /* One waiting task. */
@@ -141,30 +140,44 @@ struct lnx_ledger_sum {
 };
 
 struct lnx_ledger_cpu {
-	__u32 seq;   /* odd while the rest is inconsistent */
-	__u32 cur;   /* handle that runs */
-	__u64 since; /* it has run since, 0 before the first switch */
-	__u64 task;  /* identity of the task that runs; not to be dereferenced */
-	__u64 tick;  /* node_ns is charged up to here */
+	/* What most events look at, within 128 bytes: beyond them each access takes three bytes of code more. */
+	__u32 seq;  /* odd while the rest is inconsistent */
+	__u32 cur;  /* handle that runs */
+	__u64 task; /* identity of the task that runs; not to be dereferenced */
+	__u64 tick; /* node_ns is charged up to here */
 	__u32 cur_tgid;
-	__u32 n_wait; /* used places of wait[] */
-	__u32 n_up;   /* of them wait sets above */
-	__u32 n_thr;  /* of the others throttled */
+	__u32 cur_up;	 /* handle of the wait set above <cur>, 0 none, as <cur> was looked up */
+	__u32 cur_moves; /* the table's <moves> then, 0 nothing was looked up */
+	__u32 cur_no_detail; /* and <no_detail> */
+	__u64 cur_set;	     /* cgroups of the task that runs, an identity */
+	__u64 own_ns; /* <cur> waited that long for itself, not yet in sum[]: nor in node_ns */
+	__u64 proc_node_ns; /* of the process that runs, not yet in procs[] */
+	__u64 clock_offset; /* CLOCK_MONOTONIC minus the run queue's clock */
+	__u64 clock_next;   /* when to measure it again */
+	/* pid of the one task that waits on this CPU, has since <tick>, and is noted nowhere else; LNX_LEDGER_MANY: who waits
+	 * is in wait[]; 0: nobody waits. */
+	__u32 lone;
 	__u32 mail_new;
+	__u32 lone_handle;
+	__u32 lone_runs;  /* times it had been run when it began to wait */
+	__u64 lone_queue; /* its cfs_rq, 0 unknown */
+	__u64 lone_set;	  /* its cgroups, an identity */
+	__u64 runs[LNX_LEDGER_PROGS];
+	__u64 proc_caused_ns; /* as proc_node_ns */
+	__u64 since;	      /* <cur> has run since, 0 before the first switch */
+	__u32 n_wait;	      /* used places of wait[] */
+	__u32 n_up;	      /* of them wait sets above */
+	__u32 n_thr;	      /* of the others throttled */
 	__u32 epoch;
-	__u32 thr;	      /* the throttle seen last, as in lnx_ledger_wait */
-	__u32 n_spill;	      /* tasks waiting here that are in that map, or were */
-	__u64 proc_node_ns;   /* of the process that runs, not yet in procs[] */
-	__u64 proc_caused_ns; /* the same */
-	__u64 clock_offset;   /* CLOCK_MONOTONIC minus the run queue's clock */
-	__u64 clock_next;     /* when to measure it again */
-	__u64 cur_set;	 /* cgroups of the task that runs, an identity, as <cur> was looked up */
-	__u32 cur_moves; /* and the table's <moves> then */
-	__u32 cur_up;	 /* handle of the wait set above <cur> then, 0 none */
-	__u64 own_ns;	 /* <cur> waited that long for itself, not yet in sum[]: nor in node_ns */
+	__u32 thr;     /* the throttle seen last, as in lnx_ledger_wait */
+	__u32 n_spill; /* tasks waiting here that are in that map, or were */
 	struct lnx_ledger_prog prog[LNX_LEDGER_PROGS];
 	__u64 count[LNX_LEDGER_COUNTS];
-	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL_FIRST];
+	struct lnx_ledger_mail mail[LNX_LEDGER_MAIL];
+	__u64 mail_ns;	   /* mail was last taken in */
+	__u64 clock_low;   /* the smallest offset of those that grew faster than clock_offset may */
+	__u32 clock_above; /* how many there were in a row */
+	__u32 pad[3];
 	struct lnx_ledger_wait wait[LNX_LEDGER_WAITS];
 	__u64 pair_used[LNX_LEDGER_PAIRS / 64]; /* a bit per place of pairs[] that was ever used */
 	__u64 slot_used[LNX_LEDGER_SLOTS / 64]; /* a bit per slot that ran or waited here */
@@ -172,17 +185,7 @@ struct lnx_ledger_cpu {
 	struct lnx_ledger_waiter waiters[LNX_LEDGER_WAITERS]; /* by pid */
 	struct lnx_ledger_proc procs[LNX_LEDGER_PROCS];
 	struct lnx_ledger_pair pairs[LNX_LEDGER_PAIRS];
-	__u64 clock_low;   /* the smallest offset of those that grew faster than clock_offset may */
-	__u32 clock_above; /* how many there were in a row */
-	__u32 pad;
-	__u64 mail_ns; /* mail was last taken in */
-	__u64 pad2[5];
-	struct lnx_ledger_mail mail_more[LNX_LEDGER_MAIL - LNX_LEDGER_MAIL_FIRST];
 };
-
-/* The <i>th piece of mail. */
-#define LNX_LEDGER_MAIL_AT(c, i) \
-	((i) < LNX_LEDGER_MAIL_FIRST ? &(c)->mail[i] : &(c)->mail_more[(i)-LNX_LEDGER_MAIL_FIRST])
 
 /* A slot. cgroup_id and owner are written by the probe, the rest by the reader. */
 struct lnx_ledger_slot {
@@ -198,23 +201,27 @@ struct lnx_ledger_cache {
 };
 
 struct lnx_ledger_table {
+	/* By both, atomically: times that a cgroup got another slot, a slot another set above, or a task other cgroups. Not 0
+	 * once there are slots. */
+	__u32 moves;
+	__u32 no_detail; /* written by the reader: keep no procs[] */
+	__u64 moved_ns;	 /* when a task last got other cgroups, CLOCK_MONOTONIC */
+	__u32 gone; /* written by the reader: a handle of which nobody waits any more, 0 none */
+	__u32 pad;
 	__u64 free_head; /* handles put in by the reader */
 	__u64 free_tail; /* handles taken by the probe */
 	__u32 free[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_slot slot[LNX_LEDGER_SLOTS];
 	struct lnx_ledger_cache cache[LNX_LEDGER_CACHE];
-	__u32 no_detail; /* written by the reader: keep no procs[] */
-	/* By both, atomically: times that a cgroup got another slot, a slot another set above, or a task other cgroups. */
-	__u32 moves;
-	__u64 moved_ns; /* when a task last got other cgroups, CLOCK_MONOTONIC */
-	__u32 gone;	/* written by the reader: a handle of which nobody waits any more, 0 none */
-	__u32 pad;
 };
 
 _Static_assert(sizeof(struct lnx_ledger_wait) == 64, "layout");
 _Static_assert(sizeof(struct lnx_ledger_pair) == 24, "layout");
 _Static_assert(sizeof(struct lnx_ledger_proc) == 56, "layout");
 _Static_assert(sizeof(struct lnx_ledger_slot) == 24, "layout");
+_Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, lone) % 8 == 0, "read with mail_new");
+_Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, cur_moves) % 8 == 0,
+	       "read with cur_no_detail");
 _Static_assert(__builtin_offsetof(struct lnx_ledger_cpu, wait) % 64 == 0, "layout");
 _Static_assert(sizeof(struct lnx_ledger_cpu) % 64 == 0, "layout");
 
