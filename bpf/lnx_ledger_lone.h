@@ -126,24 +126,6 @@ LNX_FN int lnx_ledger_lone_charge(struct lnx_ledger_cpu *c, const struct lnx_led
 	return 1;
 }
 
-/* Another process runs. Returns 0, before any change, if there is no place to note what the one before it did. */
-LNX_FN int lnx_ledger_lone_flush(struct lnx_ledger_cpu *c, __u64 now)
-{
-	struct lnx_ledger_proc *p;
-
-	if (c->proc_node_ns && c->cur_tgid) {
-		p = lnx_ledger_proc_place(c, lnx_ledger_proc_hash(c->cur_tgid, c->cur));
-		if (p->tgid != c->cur_tgid || p->handle != c->cur)
-			return 0;
-		p->node_ns += c->proc_node_ns;
-		p->caused_ns += c->proc_caused_ns;
-		p->last_ns = now;
-	}
-	c->proc_node_ns = 0;
-	c->proc_caused_ns = 0;
-	return 1;
-}
-
 /* Another slot runs. */
 LNX_FN void lnx_ledger_lone_run(struct lnx_ledger_cpu *c, __u32 handle, __u64 now)
 {
@@ -160,24 +142,12 @@ LNX_FN void lnx_ledger_lone_run(struct lnx_ledger_cpu *c, __u32 handle, __u64 no
 	lnx_ledger_mark(c, handle);
 }
 
-/* Another process runs, or another slot. Returns 0, before any change, if it has to go the long way. */
-LNX_FN int lnx_ledger_lone_change(struct lnx_ledger_cpu *c, __u32 handle, __u32 tgid, __u64 now)
-{
-	if (tgid == c->cur_tgid && handle == c->cur)
-		return 1;
-	if (!lnx_ledger_lone_flush(c, now))
-		return 0;
-	if (handle != c->cur)
-		lnx_ledger_lone_run(c, handle, now);
-	return 1;
-}
-
 /* A switch to the lone waiter, or to nobody while nobody waits. Returns 0 if it has to go the long way, with what was
  * waited up to <now> charged or with nothing changed. <now> is not before the last change here. */
 LNX_FN int lnx_ledger_lone_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				  struct task_struct *prev, struct task_struct *next, __u64 now)
 {
-	__u32 handle = LNX_LEDGER_IDLE, pid = lnx_prim_pid(next), tgid = lnx_prim_tgid(next);
+	__u32 handle = LNX_LEDGER_IDLE, pid = lnx_prim_pid(next), tgid;
 	__u64 set = lnx_prim_set(next), queue = 0;
 	__u32 stays = 0;
 
@@ -201,17 +171,19 @@ LNX_FN int lnx_ledger_lone_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_ta
 	else if (!lnx_ledger_lone_charge(c, tab, handle, now - c->tick))
 		return 0;
 	c->tick = now;
-	if (!lnx_ledger_lone_change(c, handle, tgid, now)) {
-		lnx_ledger_seq(c);
-		return 0;
-	}
 	if (stays)
 		lnx_ledger_lone_begin(c, prev, stays, c->cur_set, queue);
 	else
 		c->lone = 0;
 	c->task = (__u64)next;
 	c->cur_set = set;
-	c->cur_tgid = tgid;
+	tgid = lnx_prim_tgid(next);
+	if (tgid != c->cur_tgid || handle != c->cur) {
+		lnx_ledger_flush(c, tab, prev, now);
+		if (handle != c->cur)
+			lnx_ledger_lone_run(c, handle, now);
+		c->cur_tgid = tgid;
+	}
 	lnx_ledger_seq(c);
 	return 1;
 }

@@ -7,9 +7,12 @@
 
 #define LNX_PROC_KEEP_NS 2000000000ULL /* readers come every second */
 
-LNX_FN __u32 lnx_ledger_proc_hash(__u32 tgid, __u32 handle)
+/* First place of a process, in whatever slots it ran. */
+LNX_FN __u32 lnx_ledger_proc_hash(__u32 tgid)
 {
-	return (tgid * 0x9e3779b1U ^ handle * 0x85ebca6bU) >> 8;
+	_Static_assert(LNX_LEDGER_PROCS == 1 << 9, "bits that are left below");
+
+	return tgid * 0x9e3779b1U >> (32 - 9);
 }
 
 LNX_FN struct lnx_ledger_proc *lnx_ledger_proc_place(struct lnx_ledger_cpu *c, __u32 at)
@@ -24,7 +27,7 @@ LNX_FN struct lnx_ledger_proc *lnx_ledger_proc_place(struct lnx_ledger_cpu *c, _
 LNX_SUB int lnx_ledger_proc(struct lnx_ledger_cpu *c, const struct lnx_ledger_table *tab,
 			    __u32 tgid, __u32 handle, __u64 now)
 {
-	__u32 h = lnx_ledger_proc_hash(tgid, handle), i, at, old = 0;
+	__u32 h = lnx_ledger_proc_hash(tgid), i, at, old = 0;
 	__u64 old_ns = ~0ULL;
 
 	if (!c || !tab)
@@ -76,7 +79,7 @@ LNX_FN void lnx_ledger_flush(struct lnx_ledger_cpu *c, const struct lnx_ledger_t
 	if (!c->proc_node_ns)
 		return;
 	if (c->cur_tgid) {
-		at = lnx_ledger_proc_hash(c->cur_tgid, c->cur) & (LNX_LEDGER_PROCS - 1);
+		at = lnx_ledger_proc_hash(c->cur_tgid);
 		p = lnx_ledger_proc_place(c, at);
 		if (LNX_RARE(p->tgid != c->cur_tgid || p->handle != c->cur)) {
 			at = lnx_ledger_proc_new(c, tab, prev, now);
