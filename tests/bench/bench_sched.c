@@ -365,7 +365,7 @@ static void say(const char *what, unsigned which, double value, const char *unit
 	else
 		(void)printf("{\"name\":\"ledger_%s_%s\",", load.name, what);
 	if (spread > 0)
-		(void)printf("\"spread\":%.2g,", spread);
+		(void)printf("\"spread\":%.2g,\"loads\":%u,", spread, loads);
 	(void)printf("\"value\":%.4g,\"unit\":\"%s\"}\n", value, unit);
 }
 

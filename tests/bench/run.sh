@@ -77,7 +77,8 @@ compare()
 middle() { awk -F '\t' -v f="$1" -v w="$2" '$1 == f && $3 == w { print $4 }' "$tmp/rows" | median; }
 
 # put_compared NAME FIGURE UNIT WITH BASE [TARGET]: the value is the median; the ratio that of the pairs. error: of that median, were
-# they spread normally: 1.4826 * 1.2533 of the spread, over the root of their number.
+# they spread normally: 1.4826 * 1.2533 of the spread, over the root of their number. unsure: it is within the target, and twice its
+# error reaches beyond.
 put_compared()
 {
 	local v p mid spread pairs
@@ -87,8 +88,9 @@ put_compared()
 	if [ -z "$v" ] || [ -z "$p" ]; then part=$1 skip_part "no figures"; return; fi
 	jq -nc --arg name "$1" --arg unit "$3" --arg peer "$5" --arg target "${6:-}" --argjson v "$v" --argjson p "$p" --argjson r "$mid" \
 		--argjson s "$spread" --argjson n "$pairs" '{name: $name, value: $v, unit: $unit, peer: $peer, peer_value: $p, ratio: $r, spread: $s,
-		pairs: $n, error: (1.86 * $s / ($n | sqrt) * 1e4 | round / 1e4)} +
-		if $target == "" then {} else {target: ("ratio <= " + $target), ok: ($r <= ($target | tonumber))} end +
+		pairs: $n, error: (1.86 * $s / ($n | sqrt) * 1e4 | round / 1e4)} |
+		. + if $target == "" then {} else ($target | tonumber) as $t | {target: ("ratio <= " + $target), ok: ($r <= $t),
+			unsure: ($r <= $t and $r + 2 * .error > $t)} end +
 		if $s > 0.02 then {noisy: true} else {} end' >>"$figures"
 }
 
@@ -485,7 +487,7 @@ table()
 		.figures[] | if .skipped then [.name, "skipped: " + .skipped, "", "", "", "", ""] else
 		[.name, (.value | n), .unit, (if .peer then .peer + (if .peer_value then " " + (.peer_value | n) else "" end) else "" end),
 		(if has("ratio") then (.ratio | n) + (if .spread then " +-" + (.spread | n) else "" end) else "" end),
-		(.target // ""), (if .ok == null then "" elif .ok then "ok" else "MISSED" end) + (if .noisy then " noisy" else "" end)] end | @tsv' "$build/bench.json" |
+		(.target // ""), (if .ok == null then "" elif .ok then "ok" else "MISSED" end) + (if .unsure then " unsure" else "" end) + (if .noisy then " noisy" else "" end)] end | @tsv' "$build/bench.json" |
 		column -t -s $'\t' -N figure,value,unit,peer,ratio,target,'' 2>/dev/null
 	jq -r '.figures[] | select(.note) | "  \(.name): \(.note)"' "$build/bench.json"
 }
