@@ -289,19 +289,19 @@ static double timed_ns(const struct all *a)
 /* Each once, in an order of its own: what the one before leaves to be done is not always on the account of the same. */
 static int take_turn(struct all *all, unsigned n, unsigned turn)
 {
-	unsigned order[ALL_MAX], k, swap;
+	unsigned order[ALL_MAX], k, pick;
 	int rc = 0;
 
 	for (unsigned i = 0; i < n; i++)
 		order[i] = i;
 	for (unsigned i = n; i > 0 && !rc; i--) {
 		k = (unsigned)rand() % i;
-		swap = order[k];
+		pick = order[k];
 		order[k] = order[i - 1];
-		rc = attach(&all[swap]);
+		rc = attach(&all[pick]);
 		if (!rc)
-			rc = time_it(&all[swap].ns[turn]);
-		detach(&all[swap]);
+			rc = time_it(&all[pick].ns[turn]);
+		detach(&all[pick]);
 	}
 	return rc;
 }
