@@ -2,7 +2,8 @@
 /* The shadow wait set, part four: the short way. On most CPUs at most one task waits at a time. It lies in lone*, waits since
  * the last change here, and nothing else is written of it: no entry, no note in waiters[], no set above. Whoever finds more
  * than that to do settles it first, and goes the long way. The short way charges what was waited, if all that it adds to
- * is in place, and then changes who runs, if it can; it calls nothing: calls would cost it the registers. */
+ * is in place, and then changes who runs. It calls for nothing but a process that is not in its first place: calls would cost
+ * it the registers. */
 #ifndef LNX_LEDGER_LONE_H
 #define LNX_LEDGER_LONE_H
 
@@ -142,8 +143,8 @@ LNX_FN void lnx_ledger_lone_run(struct lnx_ledger_cpu *c, __u32 handle, __u64 no
 	lnx_ledger_mark(c, handle);
 }
 
-/* A switch to the lone waiter, or to nobody while nobody waits. Returns 0 if it has to go the long way, with what was
- * waited up to <now> charged or with nothing changed. <now> is not before the last change here. */
+/* A switch to the lone waiter, or to nobody while nobody waits. Returns 0, before any change, if it has to go
+ * the long way. <now> is not before the last change here. */
 LNX_FN int lnx_ledger_lone_switch(struct lnx_ledger_cpu *c, struct lnx_ledger_table *tab,
 				  struct task_struct *prev, struct task_struct *next, __u64 now)
 {

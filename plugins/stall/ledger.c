@@ -238,7 +238,8 @@ static void take_flights(struct seen *s, const struct lnx_ledger_cpu *c,
 	}
 	fly(s, REC_PART, LNX_LEDGER_NODE, c->cur, ns);
 	take_own(s, c); /* last: it is no wait that mail could join */
-	s->flight_tgid = tab->no_detail ? 0 : c->cur_tgid;
+	/* As the probe sees it, which learns of a change at a switch. */
+	s->flight_tgid = c->cur_no_detail ? 0 : c->cur_tgid;
 	s->flight_handle = c->cur;
 	s->flight_node_ns = c->proc_node_ns + ns;
 	s->flight_caused_ns = c->proc_caused_ns + ns * (others < LNX_LEDGER_WAITS ? others : 0);

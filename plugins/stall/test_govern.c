@@ -267,7 +267,10 @@ static void it_goes_to_pressure_only_and_comes_back(void **state)
 	assert_int_equal(stall_method(f->s, LNX_RES_CPU) == LNX_METHOD_EXACT, 0);
 	assert_non_null(strstr(f->s->probe.why, "over its CPU budget"));
 	f->s->whos.who[STALL_WHO_NODE].sample_ns[LNX_RES_CPU][0] = 70 * MS;
-	f->cpus[0].n_wait = 3; /* what the programs left */
+	/* what the programs left */
+	f->cpus[0].n_wait = 3;
+	f->cpus[0].lone = 4711;
+	f->cpus[0].cur_moves = f->tab->moves;
 	tick(f);
 	assert_int_equal(stall_blame_json(f->s, &q, &out), 0);
 	assert_non_null(strstr(out.data, "over-budget-psi-only"));
@@ -278,6 +281,8 @@ static void it_goes_to_pressure_only_and_comes_back(void **state)
 	}
 	assert_int_equal(testhost_probe_wanted(f->t, "sched"), 1);
 	assert_int_equal(f->cpus[0].n_wait, 0);
+	assert_int_equal(f->cpus[0].lone, 0);
+	assert_int_equal(f->cpus[0].cur_moves, 0);
 	assert_int_equal(f->tab->no_detail, 1);
 	tick(f);
 	tick(f);

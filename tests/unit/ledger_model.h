@@ -516,6 +516,7 @@ static void begin(uint64_t s, int tasks_n, int handles_n, int losses, int dups)
 	for (int c = 0; c < CPUS; c++) {
 		running[c] = -1;
 		lnx_ledger_start(cpu_of(c), &table, &idle_task, now_ns);
+		cpu_of(c)->cur_moves = table.moves;
 	}
 }
 
@@ -535,6 +536,16 @@ static __attribute__((unused)) void make_ups(int n)
 		while (number_of(tasks[i].k.handle) < n)
 			tasks[i].k.handle = handles[roll((uint32_t)n_handles)];
 	with_moves = 0;
+}
+
+/* Task <i> of slot <number> begins to wait on CPU 0. */
+static __attribute__((unused)) void put_to_wait(int i, int number)
+{
+	tasks[i].k.handle = handles[number];
+	place(&tasks[i], 0);
+	tasks[i].is_waiting = 1;
+	tasks[i].joined = number;
+	tell_wake(&tasks[i]);
 }
 
 #endif

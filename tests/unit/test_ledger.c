@@ -290,16 +290,6 @@ static void losses_break_no_sum_and_heal(void **state)
 	stores_max = 0;
 }
 
-/* Task <i> of slot <number> begins to wait on CPU 0. */
-static void put_to_wait(int i, int number)
-{
-	tasks[i].k.handle = handles[number];
-	place(&tasks[i], 0);
-	tasks[i].is_waiting = 1;
-	tasks[i].joined = number;
-	tell_wake(&tasks[i]);
-}
-
 /* Task 0 runs on CPU 0, and that CPU is never idle; task 1, said to wait there, was moved away unseen. */
 static void what_is_left_over_heals_where_one_task_runs_alone(void **state)
 {

@@ -72,12 +72,40 @@ static void all_mail_on_its_way_is_told(void **state)
 	stall_ledger_free(l);
 }
 
+/* The probe learns at a switch that detail is wanted again: what was before the event before that is told of nobody. */
+static void detail_that_comes_back_is_told_from_a_switch_on(void **state)
+{
+	struct stall_ledger *l;
+
+	(void)state;
+	begin(1, 3, 1, 0, 0);
+	table.no_detail = 1;
+	for (int i = 0; i < 3; i++)
+		tasks[i].k.tgid = 1 + (uint32_t)i;
+	put_to_wait(0, 0);
+	do_switch(0, 0, 0, 0);
+	put_to_wait(1, 0);
+	l = open_reader();
+	table.no_detail = 0;
+	advance(1000 * STEP_NS);
+	look_and_add(l, 1);
+	put_to_wait(2, 0);
+	advance(10 * STEP_NS);
+	do_switch(0, 1, 1, 0);
+	advance(100 * STEP_NS);
+	look_and_add(l, 1);
+	assert_int_equal(got_proc[1], 10 * STEP_NS);
+	assert_int_equal(got_proc[2], 100 * STEP_NS);
+	stall_ledger_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_recycled_slot_inherits_nothing),
 		cmocka_unit_test(a_place_that_another_pair_took_begins_at_nothing),
 		cmocka_unit_test(all_mail_on_its_way_is_told),
+		cmocka_unit_test(detail_that_comes_back_is_told_from_a_switch_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
