@@ -334,6 +334,55 @@ static void what_is_left_over_of_a_cgroup_that_is_gone_is_dropped(void **state)
 	}
 }
 
+/* Task 0 of slot 0 runs on CPU 0, and task 1 of the same waits for it the short way. */
+static void let_one_wait_alone(void)
+{
+	begin(1, 4, 2, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		put_to_wait(i, 0);
+		if (!i)
+			do_switch(0, 0, 0, 0);
+		advance(STEP_NS);
+	}
+	assert_int_equal(cpu_of(0)->lone, tasks[1].k.pid);
+}
+
+static void who_was_moved_while_it_waited_alone_runs_as_another(void **state)
+{
+	(void)state;
+	one_set = 4711;
+	let_one_wait_alone();
+	tasks[1].k.handle = handles[1];
+	table.moves++;
+	do_switch(0, 1, 0, 0);
+	one_set = 0;
+	assert_int_equal(cpu_of(0)->cur, handles[1]);
+	expect_sane(0);
+}
+
+static void a_switch_missed_while_one_waits_alone_is_counted(void **state)
+{
+	(void)state;
+	let_one_wait_alone();
+	lnx_ledger_on_switch(cpu_of(0), &table, &tasks[2].k, &tasks[1].k, now_ns);
+	assert_int_equal(cpu_of(0)->count[LNX_LEDGER_N_LOST], 1);
+	expect_sane(0);
+}
+
+static void who_waited_alone_keeps_beginning_and_queue(void **state)
+{
+	uint64_t began;
+
+	(void)state;
+	let_one_wait_alone();
+	began = now_ns - STEP_NS;
+	put_to_wait(2, 1);
+	assert_int_equal(cpu_of(0)->wait[0].handle, handles[0]);
+	assert_int_equal(cpu_of(0)->wait[0].begin, began);
+	assert_int_equal(cpu_of(0)->wait[0].queue, tasks[1].k.queue);
+	expect_sane(0);
+}
+
 static void both_ways_were_gone(void **state)
 {
 	(void)state;
@@ -480,6 +529,9 @@ int main(void)
 		cmocka_unit_test(losses_break_no_sum_and_heal),
 		cmocka_unit_test(what_is_left_over_heals_where_one_task_runs_alone),
 		cmocka_unit_test(what_is_left_over_of_a_cgroup_that_is_gone_is_dropped),
+		cmocka_unit_test(who_was_moved_while_it_waited_alone_runs_as_another),
+		cmocka_unit_test(a_switch_missed_while_one_waits_alone_is_counted),
+		cmocka_unit_test(who_waited_alone_keeps_beginning_and_queue),
 		cmocka_unit_test(both_ways_were_gone),
 		cmocka_unit_test(bounded_structures_overflow_into_other),
 		cmocka_unit_test(a_process_is_told_what_it_did_to_a_full_set),
