@@ -454,10 +454,7 @@ static void count_a_move(void)
 /* Task 0, told to wait on CPU 0 the short way, is switched to the long way: the slots were changed meanwhile. */
 static void switch_the_long_way(void (*meanwhile)(void))
 {
-	place(&tasks[0], 0);
-	tasks[0].is_waiting = 1;
-	tasks[0].joined = number_of(tasks[0].k.handle);
-	tell_wake(&tasks[0]);
+	put_to_wait(0, number_of(tasks[0].k.handle));
 	table.moves++;
 	advance(STEP_NS);
 	at_look = meanwhile;
